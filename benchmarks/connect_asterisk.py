@@ -44,8 +44,8 @@ HASTY = Timing(patience=1e9, chance=lambda: 0.01)
 
 def template() -> tuple[bytes, int]:
     """Return the events of one call with replaceable names, and their number."""
-    said = [one for one in frames("22.10.1") if one.get("Linkedid") == CAPTURED]
-    return b"".join(encoded({**one, "Timestamp": "@now"}) for one in said), len(said)
+    message = [one for one in frames("22.10.1") if one.get("Linkedid") == CAPTURED]
+    return b"".join(encoded({**one, "Timestamp": "@now"}) for one in message), len(message)
 
 
 def calls(form: bytes) -> Iterator[bytes]:
@@ -79,15 +79,15 @@ async def pour(rate: int, seconds: int, pipe: Connection) -> None:
         ami.members = members()
         pipe.send(ami.port)
         await asyncio.to_thread(pipe.recv)  # the connector is running
-        began, source, said, latest = time.monotonic(), calls(form), 0, 0.0
-        while said < rate * seconds:
-            count = int((time.monotonic() - began + TICK) * rate) - said
+        began, source, message, latest = time.monotonic(), calls(form), 0, 0.0
+        while message < rate * seconds:
+            count = int((time.monotonic() - began + TICK) * rate) - message
             for _ in range(max(0, count) // events_a_call):
                 await ami.send_bytes(next(source))
-                said += events_a_call
-            latest = max(latest, time.monotonic() - began - said / rate)
-            await asyncio.sleep(max(0.0, began + said / rate - time.monotonic()))
-        pipe.send((said, time.monotonic() - began, latest))
+                message += events_a_call
+            latest = max(latest, time.monotonic() - began - message / rate)
+            await asyncio.sleep(max(0.0, began + message / rate - time.monotonic()))
+        pipe.send((message, time.monotonic() - began, latest))
         await asyncio.to_thread(pipe.recv)
 
 
@@ -109,13 +109,13 @@ def _intake(is_away: bool, pipe: Connection) -> None:
 
 async def read(port: int, url: str, pipe: Connection, intake: Connection, folder: Path) -> None:
     """Connect, and report the costs once the interface has sent everything."""
-    health, most = ConnectorMetrics(), 0
+    metrics, most = ConnectorMetrics(), 0
     source = AsteriskSource(ami=AmiAddress("127.0.0.1", port, "floorcast", SECRET))
     with Spool(folder / "spool.db") as spool:
-        connector = AsteriskConnector(source, MappingConfig(), spool, health)
+        connector = AsteriskConnector(source, MappingConfig(), spool, metrics)
         async with AsyncSender(url, "k", timing=HASTY) as sender:
             task = asyncio.create_task(connector.run(sender, connector.forwarder()))
-            while not health.value("floorcast_connector_connected", to="ami"):  # noqa: ASYNC110 — a figure has no event
+            while not metrics.value("floorcast_connector_connected", to="ami"):  # noqa: ASYNC110 — a figure has no event
                 await asyncio.sleep(TICK)
             pipe.send("connected")
             began = time.process_time()
@@ -131,7 +131,7 @@ async def read(port: int, url: str, pipe: Connection, intake: Connection, folder
                 most, quiet = max(most, spool.unsent), 0.0 if spool.unsent else quiet + TICK
             emptied = time.monotonic() - began_to_send - QUIET
             used = time.process_time() - began
-            accepted = health.value("floorcast_connector_sent_total", verdict="accepted")
+            accepted = metrics.value("floorcast_connector_sent_total", verdict="accepted")
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
         size = (folder / "spool.db").stat().st_size / 2**20

@@ -101,12 +101,12 @@ def _child(rate: int, seconds: int, pipe: Connection) -> None:
 async def read(port: int, url: str, pipe: Connection, folder: Path) -> None:
     """Connect, and report the costs once the socket has sent everything."""
     address = EslAddress("127.0.0.1", port, PASSWORD)
-    health, most = ConnectorMetrics(), 0
+    metrics, most = ConnectorMetrics(), 0
     with Spool(folder / "spool.db") as spool:
-        connector = FreeswitchConnector(address, MappingConfig(), spool, health)
+        connector = FreeswitchConnector(address, MappingConfig(), spool, metrics)
         async with AsyncSender(url, "k") as sender:
             task = asyncio.create_task(connector.run(sender, connector.forwarder()))
-            while not health.value("floorcast_connector_connected", to="esl"):  # noqa: ASYNC110 — a figure has no event
+            while not metrics.value("floorcast_connector_connected", to="esl"):  # noqa: ASYNC110 — a figure has no event
                 await asyncio.sleep(TICK)
             pipe.send("connected")
             began = time.process_time()
@@ -114,7 +114,7 @@ async def read(port: int, url: str, pipe: Connection, folder: Path) -> None:
                 most = max(most, spool.unsent)
             events, took, latest = pipe.recv()
             used = time.process_time() - began
-            accepted = health.value("floorcast_connector_sent_total", verdict="accepted")
+            accepted = metrics.value("floorcast_connector_sent_total", verdict="accepted")
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
     megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -321,7 +321,7 @@ def test_real_day_arrives_complete_despite_server_failures() -> None:
         pytest.skip("the bank's real days are not here: 1999-08-01.csv in ../shared/data")
     with REAL.open(encoding="utf-8", newline="") as lines:
         calls = anonymous_bank.read(lines)
-    events = call_records.events(calls, call_records.ending_at(calls, NOON), "anonymous-bank")
+    events = call_records.events(calls, call_records.shift_to_end_at(calls, NOON), "anonymous-bank")
     clock = FakeClock()
     with running(*[TAKE, DROP, BUSY] * 5) as intake:
         totals = replay(events, intake.url, "k", clock=clock.now, sleep=clock.sleep)

@@ -26,7 +26,7 @@ real = pytest.mark.parametrize("day", ["1999-08-01", "1999-08-02"])
 
 def golden_events() -> list[CloudEvent]:
     calls = anonymous_bank.read(GOLDEN.joinpath("day.csv").read_text("utf-8").splitlines())
-    shift = call_records.on_day(calls, date(2026, 3, 4), ZoneInfo("UTC"))
+    shift = call_records.shift_to_day(calls, date(2026, 3, 4), ZoneInfo("UTC"))
     return call_records.events(calls, shift, "anonymous-bank")
 
 
@@ -58,7 +58,7 @@ def real_rows(day: str) -> list[dict[str, str]]:
 def real_events(day: str) -> list[CloudEvent]:
     with (REAL / f"{day}.csv").open(encoding="utf-8", newline="") as lines:
         calls = anonymous_bank.read(lines)
-    shift = call_records.ending_at(calls, datetime(2026, 3, 4, 12, tzinfo=UTC))
+    shift = call_records.shift_to_end_at(calls, datetime(2026, 3, 4, 12, tzinfo=UTC))
     return call_records.events(calls, shift, "anonymous-bank")
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from floorcast.client.cloud_event import CloudEvent
-from floorcast.connectors.call_records import RecordedCall, ending_at, events, on_day
+from floorcast.connectors.call_records import RecordedCall, events, shift_to_day, shift_to_end_at
 
 DAY = date(1999, 8, 1)
 MIDNIGHT = datetime(1999, 8, 1)  # noqa: DTZ001 — a record's clock time has no zone yet
@@ -23,7 +23,7 @@ def make_call(
     over = start + ivr + wait
     at = [MIDNIGHT + timedelta(seconds=second) for second in (start, start + ivr, over)]
     return RecordedCall(
-        dated=DAY,
+        record_date=DAY,
         day=DAY,
         row=row,
         line="AA",
@@ -49,7 +49,7 @@ def test_the_last_event_is_shifted_to_the_given_time() -> None:
     """All times are shifted equally, to the microsecond, and the ids stay the same."""
     now = datetime(2026, 3, 4, 12, 0, 0, 1, tzinfo=UTC)
     calls = [make_call(1, start=0, ivr=5, wait=10, talk=20), make_call(2, start=3)]
-    found = events(calls, ending_at(calls, now), "bank")
+    found = events(calls, shift_to_end_at(calls, now), "bank")
     assert found[-1].time == now
     assert found[0].time == now - timedelta(seconds=35)
     assert {event.source for event in found} == {"bank/1999-08-01"}
@@ -64,10 +64,11 @@ def test_ids_depend_on_the_day_but_not_on_the_time() -> None:
         of_calls = (event for event in found if event.type != "agent.state")
         return {(e.id, e.data["sessionId"], e.data["transactionId"]) for e in of_calls}
 
-    now = names(events(calls, ending_at(calls, early), "bank"))
-    again = names(events(calls, ending_at(calls, late), "bank"))
+    now = names(events(calls, shift_to_end_at(calls, early), "bank"))
+    again = names(events(calls, shift_to_end_at(calls, late), "bank"))
     onto = [
-        names(events(calls, on_day(calls, day.date(), LONDON), "bank")) for day in (early, late)
+        names(events(calls, shift_to_day(calls, day.date(), LONDON), "bank"))
+        for day in (early, late)
     ]
     assert now == again
     assert all(here.isdisjoint(there) for here, there in [(now, onto[0]), onto])
@@ -77,7 +78,7 @@ def test_ids_depend_on_the_day_but_not_on_the_time() -> None:
 def test_clock_times_are_kept_in_the_time_zone() -> None:
     """Ten o'clock on a summer day in London is nine in UTC."""
     calls = [make_call(1, start=36_000)]
-    found = events(calls, on_day(calls, date(2026, 7, 1), LONDON), "bank")
+    found = events(calls, shift_to_day(calls, date(2026, 7, 1), LONDON), "bank")
     assert found[0].time == datetime(2026, 7, 1, 9, tzinfo=UTC)
     assert found[0].id == "AA-1-1999-08-01-2026-07-01/start"
 
@@ -85,12 +86,12 @@ def test_clock_times_are_kept_in_the_time_zone() -> None:
 def test_two_dates_become_two_consecutive_days() -> None:
     """The first date becomes the given day, and the next date becomes the following day."""
     second = make_call(1, start=60)._replace(
-        dated=DAY + timedelta(1),
+        record_date=DAY + timedelta(1),
         started=MIDNIGHT + timedelta(1, 60),
         ended=MIDNIGHT + timedelta(1, 60),
     )
     calls = [make_call(1, start=60), second]
-    found = events(calls, on_day(calls, date(2026, 1, 9), LONDON), "bank")
+    found = events(calls, shift_to_day(calls, date(2026, 1, 9), LONDON), "bank")
     assert [f"{event.time:%d %H:%M}" for event in found] == ["09 00:01"] * 2 + ["10 00:01"] * 2
     assert len({event.id for event in found}) == 4
 
@@ -100,7 +101,7 @@ def test_a_clock_change_does_not_change_a_wait() -> None:
     for day in (date(2026, 3, 29), date(2026, 10, 25)):
         calls = [make_call(1, start=3_590, wait=3_620, talk=10)]
         start, queue, answer, end = (
-            event.time for event in events(calls, on_day(calls, day, LONDON), "bank")
+            event.time for event in events(calls, shift_to_day(calls, day, LONDON), "bank")
         )
         assert (queue - start, answer - queue, end - answer) == (
             timedelta(0),
@@ -116,7 +117,7 @@ def test_events_in_the_same_second_are_in_causal_order() -> None:
         make_call(2, start=30, wait=30, talk=0, agent="AVI"),
         make_call(3, start=0, talk=60, agent="AVI"),
     ]
-    assert event_labels(events(calls, ending_at(calls, datetime.now(UTC)), "bank")) == [
+    assert event_labels(events(calls, shift_to_end_at(calls, datetime.now(UTC)), "bank")) == [
         "3 start",
         "3 LOGON",
         "3 answer",
@@ -142,7 +143,7 @@ def test_in_call_during_an_overlap_does_not_name_the_call() -> None:
         make_call(3, start=40, talk=30, agent="AVI"),
         make_call(4, start=80, talk=5, agent="AVI"),
     ]
-    found = events(calls, ending_at(calls, datetime.now(UTC)), "bank")
+    found = events(calls, shift_to_end_at(calls, datetime.now(UTC)), "bank")
     in_call = [one for one in found if one.data.get("eventType") == "IN_CALL"]
     assert event_labels(in_call) == ["1 IN_CALL", "2 IN_CALL", "3 IN_CALL", "4 IN_CALL"]
     assert ["call" in one.data for one in in_call] == [True, False, False, True]
@@ -152,8 +153,8 @@ def test_in_call_during_an_overlap_does_not_name_the_call() -> None:
 
 def test_an_empty_file_produces_no_events() -> None:
     """Both kinds of shift accept an empty file."""
-    assert events([], ending_at([], datetime.now(UTC)), "bank") == []
-    assert events([], on_day([], date(2026, 3, 4), LONDON), "bank") == []
+    assert events([], shift_to_end_at([], datetime.now(UTC)), "bank") == []
+    assert events([], shift_to_day([], date(2026, 3, 4), LONDON), "bank") == []
 
 
 durations = st.integers(0, 5)
@@ -170,7 +171,7 @@ def test_random_records_produce_events_in_order(
 ) -> None:
     """Times never decrease, each call's steps are in order, and agents are ready between calls."""
     calls = [make_call(row, *numbers) for row, numbers in enumerate(drawn, 1)]
-    found = events(calls, ending_at(calls, datetime(2026, 3, 4, tzinfo=UTC)), "bank")
+    found = events(calls, shift_to_end_at(calls, datetime(2026, 3, 4, tzinfo=UTC)), "bank")
     assert [event.time for event in found] == sorted(event.time for event in found)
     assert len({event.id for event in found}) == len(found)
     for call in calls:

@@ -16,12 +16,12 @@ from tests.client.intake import Answer, Intake, running
 from tests.connectors.test_spool import event
 
 
-def forward_all(intake: Intake, spool: Spool, health: ConnectorMetrics) -> None:
+def forward_all(intake: Intake, spool: Spool, metrics: ConnectorMetrics) -> None:
     """Send all events."""
 
     async def main() -> None:
-        forwarder = Forwarder(spool, health)
-        timing = Timing(patience=1e9, waiting=forwarder.waits, chance=lambda: 0.0)
+        forwarder = Forwarder(spool, metrics)
+        timing = Timing(patience=1e9, waiting=forwarder.on_waiting, chance=lambda: 0.0)
         async with AsyncSender(intake.url, "k", timing=timing) as sender:
             while await forwarder.send_some(sender):
                 pass
@@ -32,18 +32,18 @@ def forward_all(intake: Intake, spool: Spool, health: ConnectorMetrics) -> None:
 def test_events_are_sent_in_order_and_removed_once_accepted(tmp_path: Path) -> None:
     """Events are sent in batches. The start and the end of an outage are each logged once."""
     busy = Answer(503, {"code": 101, "message": "busy"})
-    health = ConnectorMetrics()
+    metrics = ConnectorMetrics()
     with running(busy, busy, None) as intake, Spool(tmp_path / "s") as spool, capture_logs() as log:
         spool.commit([event(n) for n in range(MAX_BATCH_EVENTS + 5)], {}, {})
-        forward_all(intake, spool, health)
+        forward_all(intake, spool, metrics)
         assert spool.unsent == 0
     assert list(intake.received) == [str(n) for n in range(MAX_BATCH_EVENTS + 5)]
     assert [one["event"] for one in log] == [
         "floorcast does not respond",
         "floorcast responds again",
     ]
-    assert health.value("floorcast_connector_sent_total", verdict="accepted") == 1005
-    assert health.value("floorcast_connector_connected", to="floorcast") == 1
+    assert metrics.value("floorcast_connector_sent_total", verdict="accepted") == 1005
+    assert metrics.value("floorcast_connector_connected", to="floorcast") == 1
 
 
 def test_rejected_events_are_logged_and_do_not_stop_the_others(tmp_path: Path) -> None:
@@ -53,10 +53,10 @@ def test_rejected_events_are_logged_and_do_not_stop_the_others(tmp_path: Path) -
         {"index": n, "id": str(n), "code": 202, "message": "type: unknown"} for n in range(count)
     ]
     refused = Answer(400, {"accepted": 0, "duplicates": 0, "rejected": rejected, "code": 202})
-    health = ConnectorMetrics()
+    metrics = ConnectorMetrics()
     with running(refused) as intake, Spool(tmp_path / "s") as spool, capture_logs() as log:
         spool.commit([event(n) for n in range(count)], {}, {})
-        forward_all(intake, spool, health)
+        forward_all(intake, spool, metrics)
         assert spool.unsent == 0
     assert len(log) == MAX_LOGGED_EVENTS + 1
     assert log[0] == {
@@ -66,4 +66,4 @@ def test_rejected_events_are_logged_and_do_not_stop_the_others(tmp_path: Path) -
         "type": "call.end",
         "why": "type: unknown",
     }
-    assert health.value("floorcast_connector_refused_total") == count
+    assert metrics.value("floorcast_connector_refused_total") == count

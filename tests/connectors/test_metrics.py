@@ -10,14 +10,14 @@ from floorcast.connectors.metrics import ConnectorMetrics
 
 def test_metrics_are_served_on_a_port() -> None:
     """Prometheus's own parser can read the text, and every metric has its name."""
-    health = ConnectorMetrics()
-    health.source_connected("ami", connected=True)
-    health.server_connected(connected=False)
-    health.read(1795813658.5)
-    health.unreadable()
-    health.compared()
-    health.sent(Verdicts(2, 1, []), 7)
-    server, port = health.serve(0, "127.0.0.1")
+    metrics = ConnectorMetrics()
+    metrics.set_source_connected("ami", connected=True)
+    metrics.set_server_connected(connected=False)
+    metrics.set_last_event_time(1795813658.5)
+    metrics.count_unreadable()
+    metrics.count_resync()
+    metrics.count_sent(Verdicts(2, 1, []), 7)
+    server, port = metrics.serve(0, "127.0.0.1")
     try:
         text = httpx.get(f"http://127.0.0.1:{port}/metrics").text
     finally:

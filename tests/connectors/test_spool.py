@@ -26,16 +26,16 @@ def test_stored_data_survives_a_crash(tmp_path: Path) -> None:
         rows: dict[tuple[str, str], object] = {("call", "1.0"): {"a": 1}, ("call", "1.1"): "x"}
         spool.commit([event(n) for n in range(5)], rows, {"queue_log": "here", "last_at": "1"})
         spool.commit([event(5)], {("call", "1.1"): None}, {"queue_log": "there"})
-        upto, events = spool.oldest(2)
+        up_to, events = spool.oldest(2)
         assert events == [event(0), event(1)]
-        spool.sent(upto)
+        spool.delete_sent(up_to)
         assert spool.unsent == 4
     with Spool(path) as spool:
         assert spool.unsent == 4
         assert spool.oldest(100)[1] == [event(n) for n in range(2, 6)]
         assert spool.rows() == [("call", "1.0", b'{"a":1}')]
-        assert spool.position() == {"queue_log": "there", "last_at": "1"}
-        spool.sent(spool.oldest(100)[0])
+        assert spool.positions() == {"queue_log": "there", "last_at": "1"}
+        spool.delete_sent(spool.oldest(100)[0])
         assert spool.oldest(1) == (0, [])
 
 

@@ -12,7 +12,7 @@ from typer.main import get_command
 from floorcast.cli.app import app
 from floorcast.client import Verdicts
 from floorcast.connectors.asterisk.ami_events import AmiEventConverter
-from floorcast.connectors.asterisk.queue_log_lines import QueueLogLine, sign_of
+from floorcast.connectors.asterisk.queue_log_lines import QueueLogLine, to_pbx_event
 from floorcast.connectors.connect_file import AsteriskTable, read_connect_file
 from floorcast.connectors.metrics import ConnectorMetrics
 
@@ -73,7 +73,7 @@ def test_every_ami_event_in_the_table_is_supported(name: str) -> None:
         "Event": name, "Uniqueid": "1.0", "Queue": "q", "MemberName": "m", "Reason": "agent",
         "DestUniqueid": "1.1", "Timestamp": "1",
     }  # fmt: skip
-    assert AmiEventConverter().sign(frame, 0.0) is not None
+    assert AmiEventConverter().convert(frame, 0.0) is not None
 
 
 @pytest.mark.parametrize("name", sorted(set(re.findall(r"\b[A-Z]{7,}\b|\bDID\b", TABLE))))
@@ -90,16 +90,16 @@ def test_every_queue_log_event_on_the_page_is_supported(name: str) -> None:
         "DIRECT",
     }
     if name not in own or name == "TRANSFER":
-        assert sign_of(QueueLogLine(1.0, "1.0", "q", "m", name, ["", ""])) is not None
+        assert to_pbx_event(QueueLogLine(1.0, "1.0", "q", "m", name, ["", ""])) is not None
 
 
 def test_every_metric_on_the_page_is_exported() -> None:
     """Each figure has the name on the page."""
-    health = ConnectorMetrics()
-    health.source_connected("ami", connected=True)
-    health.sent(Verdicts(1, 1, []), 1)
+    metrics = ConnectorMetrics()
+    metrics.set_source_connected("ami", connected=True)
+    metrics.count_sent(Verdicts(1, 1, []), 1)
     named = re.findall(r"`(?:floorcast_connector|…)_([a-z_]+)", PAGE)
     labels = {"connected": {"to": "ami"}, "sent_total": {"verdict": "accepted"}}
     for name in named:
-        assert health.has(f"floorcast_connector_{name}", **labels.get(name, {})), name
+        assert metrics.has(f"floorcast_connector_{name}", **labels.get(name, {})), name
     assert len(named) == 7

@@ -57,8 +57,8 @@ def test_freeswitch_xml_has_the_required_permissions() -> None:
     assert params["listen-ip"] == "127.0.0.1"
     rights = {one.get("name"): str(one.get("value")).split() for one in user.iter("param")}
     assert rights["esl-allowed-events"] == EVENTS.split()
-    asked = (AGENTS, TIERS, CHANNELS, CORE, CLOCK, "uuid_exists", "echo")
-    assert set(rights["esl-allowed-api"]) == {command.split()[0] for command in asked}
+    on_reply = (AGENTS, TIERS, CHANNELS, CORE, CLOCK, "uuid_exists", "echo")
+    assert set(rights["esl-allowed-api"]) == {command.split()[0] for command in on_reply}
     assert "Event-Subclass=floorcast::disposition" in str(action.get("data"))
 
 
@@ -95,7 +95,7 @@ def test_every_action_in_the_table_is_supported(action: str) -> None:
     }  # fmt: skip
     body = msgspec.json.encode(event)
     reader = EslEventConverter(MappingConfig())
-    assert reader.sign(reader.decode(body), body, 1.0) is not None
+    assert reader.convert(reader.decode(body), body, 1.0) is not None
     assert len(ACTIONS) == 9
 
 
@@ -106,11 +106,11 @@ def test_every_event_in_the_table_is_subscribed_to() -> None:
 
 def test_every_metric_on_the_page_is_exported() -> None:
     """Each figure has the name on the page."""
-    health = ConnectorMetrics()
-    health.source_connected("esl", connected=True)
-    health.sent(Verdicts(1, 1, []), 1)
+    metrics = ConnectorMetrics()
+    metrics.set_source_connected("esl", connected=True)
+    metrics.count_sent(Verdicts(1, 1, []), 1)
     named = re.findall(r"`(?:floorcast_connector|…)_([a-z_]+)", PAGE)
     labels = {"connected": {"to": "esl"}, "sent_total": {"verdict": "accepted"}}
     for name in named:
-        assert health.has(f"floorcast_connector_{name}", **labels.get(name, {})), name
+        assert metrics.has(f"floorcast_connector_{name}", **labels.get(name, {})), name
     assert len(named) == 7

@@ -59,9 +59,9 @@ def test_every_option_on_the_page_exists() -> None:
 
 def test_every_metric_on_the_page_is_exported() -> None:
     """Each Prometheus metric has the name on the page."""
-    health = ConnectorMetrics()
-    health.source_connected("agent", connected=True)
-    health.sent(Verdicts(), 0)
+    metrics = ConnectorMetrics()
+    metrics.set_source_connected("agent", connected=True)
+    metrics.count_sent(Verdicts(), 0)
     for name in re.findall(r"…(_[a-z_]+)", PAGE):
         labels = {"verdict": "accepted"} if name == "_sent_total" else {}
-        assert health.has(f"floorcast_connector{name}", **labels)
+        assert metrics.has(f"floorcast_connector{name}", **labels)

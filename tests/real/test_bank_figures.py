@@ -101,7 +101,7 @@ def events(day: str) -> list[InboundEvent]:
     """Return the file as events for the intake."""
     with (REAL / f"{day}.csv").open(encoding="utf-8", newline="") as lines:
         calls = anonymous_bank.read(lines)
-    shift = call_records.on_day(calls, ON, ZoneInfo(ZONE))
+    shift = call_records.shift_to_day(calls, ON, ZoneInfo(ZONE))
     inbound = call_records.events(calls, shift, "anonymous-bank")
     return [msgspec.json.decode(msgspec.json.encode(one), type=InboundEvent) for one in inbound]
 

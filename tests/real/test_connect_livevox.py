@@ -16,7 +16,7 @@ import pytest
 
 from floorcast.client import Client, CloudEvent, Credentials, Sender, Timing
 from floorcast.client.events import CallDisposition, CallStart
-from floorcast.connectors.livevox.tokens import token_at
+from floorcast.connectors.livevox.tokens import token_for_time
 from floorcast.simulator.floor_sizing import floor_of
 from floorcast.simulator.scenario import FloorPlan
 from floorcast.simulator.simulation import Simulation
@@ -126,7 +126,7 @@ def chained(folder: Path, plan: FloorPlan) -> Iterator[Chain]:
 def agent_feed(client: Client) -> list[dict[str, Any]]:
     """Return the whole agent feed, without members that the second server cannot know."""
     found: list[dict[str, Any]] = []
-    token, is_full = token_at(time.time() - 80_000), True
+    token, is_full = token_for_time(time.time() - 80_000), True
     while is_full:  # an empty page takes 10 s
         page = client.agent_event_feed(token)
         found += [_without(one, "event_id", "agent_login_id") for one in page.events]
@@ -137,7 +137,7 @@ def agent_feed(client: Client) -> list[dict[str, Any]]:
 def interaction_feed(client: Client) -> list[dict[str, Any]]:
     """Return the whole interaction feed, without members that the second server cannot know."""
     found: list[dict[str, Any]] = []
-    token, is_full = token_at(time.time() - 80_000), True
+    token, is_full = token_for_time(time.time() - 80_000), True
     while is_full:
         page = client.interaction_event_feed(token)
         for one in page.events:

@@ -29,7 +29,7 @@ def made_up(number: int, chance: Random) -> RecordedCall:
     answered = wait < patience
     talk = timedelta(seconds=chance.lognormvariate(MU, SIGMA))
     return RecordedCall(
-        dated=DAY,
+        record_date=DAY,
         day=DAY,
         row=number,
         line="L",

@@ -132,7 +132,7 @@ def run_asterisk(
     )
     run_connector(
         settings,
-        lambda spool, health: AsteriskConnector(source, table.mapping(), spool, health),
+        lambda spool, metrics: AsteriskConnector(source, table.mapping(), spool, metrics),
     )
 
 
@@ -144,7 +144,7 @@ def _address(table: AsteriskTable, secret: str | None) -> AmiAddress | None:
         return None
     if table.ami_ca_file and not table.ami_tls:
         raise SettingError("--ami-ca-file is used only with TLS: also give --ami-tls")
-    tls = ami_connection.trusting(table.ami_ca_file) if table.ami_tls else None
+    tls = ami_connection.tls_context(table.ami_ca_file) if table.ami_tls else None
     usual_port = ami_connection.DEFAULT_TLS_PORT if tls else ami_connection.DEFAULT_PORT
     host, port = address_of("--ami", table.ami, usual_port)
     if not table.ami_user:

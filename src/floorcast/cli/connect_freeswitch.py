@@ -100,8 +100,8 @@ def run_freeswitch(settings: ConnectFile, secrets: dict[str, str], *, check: boo
     record = Path(settings.record) if settings.record else None
     run_connector(
         settings,
-        lambda spool, health: FreeswitchConnector(
-            address, table.mapping(), spool, health, record=record
+        lambda spool, metrics: FreeswitchConnector(
+            address, table.mapping(), spool, metrics, record=record
         ),
     )
 

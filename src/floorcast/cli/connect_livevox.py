@@ -141,7 +141,7 @@ def run_livevox(
     if check:
         show_tables(asyncio.run(check_server(server)))
         return
-    run_connector(settings, lambda spool, health: LivevoxConnector(server, spool, health))
+    run_connector(settings, lambda spool, metrics: LivevoxConnector(server, spool, metrics))
 
 
 def _credentials(table: LivevoxTable, secrets: dict[str, str]) -> Credentials:

@@ -98,24 +98,24 @@ def run_connector(
     """Run a connector until SIGTERM or SIGINT, or until it raises an error."""
     set_up_log("info", "auto")
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs each request
-    health = ConnectorMetrics()
+    metrics = ConnectorMetrics()
     if settings.metrics_port:
-        health.serve(settings.metrics_port, settings.metrics_host)
-    _until_told_to_stop(_work(settings, made, health))
+        metrics.serve(settings.metrics_port, settings.metrics_host)
+    _until_told_to_stop(_work(settings, made, metrics))
 
 
 async def _work(
     settings: ConnectFile,
     made: Callable[[Spool, ConnectorMetrics], Connector],
-    health: ConnectorMetrics,
+    metrics: ConnectorMetrics,
 ) -> None:
     key = settings.key or (read_secret(settings.key_file) if settings.key_file else "")
     if not key:
         raise SettingError("an ingest key is required: set FLOORCAST_KEY, --key-file or --key")
     with Spool(Path(settings.spool)) as spool:
-        connector = made(spool, health)
+        connector = made(spool, metrics)
         forwarder = connector.forwarder()
-        timing = Timing(patience=inf, waiting=forwarder.waits)
+        timing = Timing(patience=inf, waiting=forwarder.on_waiting)
         async with AsyncSender(settings.url, key, timing=timing) as sender:
             await connector.run(sender, forwarder)
 

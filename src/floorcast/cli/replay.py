@@ -222,9 +222,9 @@ def _bank(file: Path, source: str, day: date | None, zone: ZoneInfo) -> list[Clo
     with file.open(encoding="utf-8-sig", newline="") as lines:
         calls = anonymous_bank.read(lines)
     if day:
-        shift = call_records.on_day(calls, day, zone)
+        shift = call_records.shift_to_day(calls, day, zone)
     else:
-        shift = call_records.ending_at(calls, datetime.now(UTC))
+        shift = call_records.shift_to_end_at(calls, datetime.now(UTC))
     return call_records.events(calls, shift, source)
 
 
@@ -255,14 +255,14 @@ def _on_day(source: str, day: date | None) -> str:
 
 
 def _moved(recorded: ConvertedRecording, day: date | None, zone: ZoneInfo) -> list[CloudEvent]:
-    from floorcast.connectors.pbx.converted_recording import moved_to
+    from floorcast.connectors.pbx.converted_recording import shift_events
 
     if recorded.unreadable:
         print(
             f"floorcast: unreadable lines or frames, skipped: {recorded.unreadable:,}",
             file=sys.stderr,
         )
-    return moved_to(recorded.events, day, zone, datetime.now(UTC))
+    return shift_events(recorded.events, day, zone, datetime.now(UTC))
 
 
 _READERS = {

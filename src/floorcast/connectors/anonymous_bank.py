@@ -28,8 +28,8 @@ from floorcast.connectors.call_records import RecordedCall
 __all__ = ["read"]
 
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2}):(\d{2})")
-_HALF_A_DAY = timedelta(hours=12)
-_MOST_A_DATE = 99_999  # records; a transaction id has five digits for the record's number
+_HALF_DAY = timedelta(hours=12)
+_MAX_RECORDS_PER_DATE = 99_999  # records; a transaction id has five digits for the record's number
 
 
 def read(lines: Iterable[str]) -> list[RecordedCall]:
@@ -43,30 +43,30 @@ def read(lines: Iterable[str]) -> list[RecordedCall]:
     reader = csv.DictReader(lines)
     for fields in reader:
         record = _Record(fields, reader.line_num)
-        on = record.dated()
-        rows[on] += 1
-        if rows[on] > _MOST_A_DATE:
-            raise record.wrong("date", f"at most {_MOST_A_DATE} records per date")
+        record_date = record.record_date()
+        rows[record_date] += 1
+        if rows[record_date] > _MAX_RECORDS_PER_DATE:
+            raise record.error("date", f"at most {_MAX_RECORDS_PER_DATE} records per date")
         outcome = record.text("outcome")
         if outcome not in {"AGENT", "HANG", "PHANTOM"}:
-            raise record.wrong("outcome", "AGENT, HANG or PHANTOM")
+            raise record.error("outcome", "AGENT, HANG or PHANTOM")
         if outcome != "PHANTOM":
-            calls.append(_call(record, on, rows[on], outcome))
+            calls.append(_call(record, record_date, rows[record_date], outcome))
     return calls
 
 
-def _call(record: _Record, on: date, row: int, outcome: str) -> RecordedCall:
-    entered = record.clock("vru_entry", datetime.combine(on, time()))
-    left = record.clock("vru_exit", entered)
-    waited = timedelta(seconds=record.seconds("q_time"))
+def _call(record: _Record, record_date: date, row: int, outcome: str) -> RecordedCall:
+    vru_entered = record.clock_time("vru_entry", datetime.combine(record_date, time()))
+    vru_left = record.clock_time("vru_exit", vru_entered)
+    wait = timedelta(seconds=record.seconds("q_time"))
     # the wait ends here, whether the call was answered or abandoned
-    over = record.clock("q_exit", left) if waited else left
-    served = timedelta(seconds=record.seconds("ser_time"))
+    wait_end = record.clock_time("q_exit", vru_left) if wait else vru_left
+    talk_time = timedelta(seconds=record.seconds("ser_time"))
     answered = outcome == "AGENT"
     server = record.text("server")
     return RecordedCall(
-        dated=on,
-        day=on,
+        record_date=record_date,
+        day=record_date,
         row=row,
         line=record.text("vru+line"),
         call_id=record.text("call_id"),
@@ -75,10 +75,10 @@ def _call(record: _Record, on: date, row: int, outcome: str) -> RecordedCall:
         outcome=outcome,
         agent=server if answered and server != "NO_SERVER" else None,
         ivr_seconds=max(0, record.number("vru_time")),
-        started=min(entered, over - waited),
-        queued=over - waited if waited else None,
-        answered=over if answered else None,
-        ended=over + served if answered else over,
+        started=min(vru_entered, wait_end - wait),
+        queued=wait_end - wait if wait else None,
+        answered=wait_end if answered else None,
+        ended=wait_end + talk_time if answered else wait_end,
     )
 
 
@@ -89,7 +89,7 @@ class _Record:
         self._fields = fields
         self._line = line
 
-    def wrong(self, column: str, expected: str) -> ValueError:
+    def error(self, column: str, expected: str) -> ValueError:
         value = self._fields.get(column)
         found = "missing" if value is None else repr(value)
         return ValueError(f"line {self._line}: {column} is {found}, expected {expected}")
@@ -97,32 +97,32 @@ class _Record:
     def text(self, column: str) -> str:
         value = self._fields.get(column)
         if not value:
-            raise self.wrong(column, "text")
+            raise self.error(column, "text")
         return value
 
     def number(self, column: str) -> int:
         try:
             return int(self.text(column))
         except ValueError:
-            raise self.wrong(column, "a whole number") from None
+            raise self.error(column, "a whole number") from None
 
     def seconds(self, column: str) -> int:
         value = self.number(column)
         if value < 0:
-            raise self.wrong(column, "seconds, 0 or more")
+            raise self.error(column, "seconds, 0 or more")
         return value
 
-    def dated(self) -> date:
+    def record_date(self) -> date:
         try:
             return date.fromisoformat(self.text("date"))
         except ValueError:
-            raise self.wrong("date", "YYYY-MM-DD") from None
+            raise self.error("date", "YYYY-MM-DD") from None
 
-    def clock(self, column: str, after: datetime) -> datetime:
+    def clock_time(self, column: str, after: datetime) -> datetime:
         parts = _CLOCK.fullmatch(self.text(column))
         if not parts:
-            raise self.wrong(column, "h:mm:ss")
+            raise self.error(column, "h:mm:ss")
         hours, minutes, seconds = map(int, parts.groups())
         midnight = after.replace(hour=0, minute=0, second=0)
         moment = midnight + timedelta(hours=hours, minutes=minutes, seconds=seconds)
-        return moment + timedelta(days=1) if after - moment > _HALF_A_DAY else moment
+        return moment + timedelta(days=1) if after - moment > _HALF_DAY else moment

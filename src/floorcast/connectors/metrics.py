@@ -59,31 +59,31 @@ class ConnectorMetrics:
         server, _ = start_http_server(port, host, self._registry)
         return server, int(server.server_port)
 
-    def source_connected(self, channel: str, *, connected: bool) -> None:
+    def set_source_connected(self, channel: str, *, connected: bool) -> None:
         """Note that a connection to the source was made or lost."""
         self._connected.labels(channel).set(connected)
 
-    def server_connected(self, *, connected: bool) -> None:
+    def set_server_connected(self, *, connected: bool) -> None:
         """Note whether the server responds."""
         self._connected.labels("floorcast").set(connected)
 
-    def read(self, at: float) -> None:
+    def set_last_event_time(self, at: float) -> None:
         """Record the time of the source's last message, by the source's clock."""
         self._last_event.set(at)
 
-    def unreadable(self) -> None:
+    def count_unreadable(self) -> None:
         """Count an unreadable line or frame."""
         self._unreadable.inc()
 
-    def compared(self) -> None:
+    def count_resync(self) -> None:
         """Count a comparison of the source's state with the connector's state."""
         self._resyncs.inc()
 
-    def spooled(self, unsent: int) -> None:
+    def set_unsent(self, unsent: int) -> None:
         """Note how many events are waiting to be sent."""
         self._unsent.set(unsent)
 
-    def sent(self, verdicts: Verdicts, unsent: int) -> None:
+    def count_sent(self, verdicts: Verdicts, unsent: int) -> None:
         """Note the server's response to a batch."""
         self._sent.labels("accepted").inc(verdicts.accepted)
         self._sent.labels("duplicate").inc(verdicts.duplicates)

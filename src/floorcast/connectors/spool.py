@@ -42,7 +42,7 @@ class Spool:
     """
 
     def __init__(self, path: Path) -> None:
-        self._in_use = threading.Lock()  # because a cancelled task's thread continues to run
+        self._lock = threading.Lock()  # because a cancelled task's thread continues to run
         try:
             self._connection = apsw.Connection(str(path))
             self._connection.set_busy_timeout(0)
@@ -72,7 +72,7 @@ class Spool:
         lines = [(_encode(event),) for event in events]
         gone = [key for key, row in rows.items() if row is None]
         kept = [(*key, _encode(row)) for key, row in rows.items() if row is not None]
-        with self._in_use, self._connection:
+        with self._lock, self._connection:
             self._connection.executemany("INSERT INTO event (line) VALUES (?)", lines)
             self._connection.executemany("DELETE FROM open WHERE kind = ? AND name = ?", gone)
             self._connection.executemany("INSERT OR REPLACE INTO open VALUES (?, ?, ?)", kept)
@@ -88,15 +88,15 @@ class Spool:
         events.
         """
         query = "SELECT number, line FROM event ORDER BY number LIMIT ?"
-        with self._in_use:
+        with self._lock:
             rows: list[Any] = self._connection.execute(query, (limit,)).fetchall()
         events = [_decode(line) for _, line in rows]
         return (int(rows[-1][0]) if rows else 0), events
 
-    def sent(self, upto: int) -> None:
-        """Delete the events up to the number ``upto``, because the server has received them."""
-        with self._in_use, self._connection:
-            self._connection.execute("DELETE FROM event WHERE number <= ?", (upto,))
+    def delete_sent(self, up_to: int) -> None:
+        """Delete the events up to the number ``up_to``, because the server has received them."""
+        with self._lock, self._connection:
+            self._connection.execute("DELETE FROM event WHERE number <= ?", (up_to,))
             self._unsent -= self._connection.changes()
 
     def rows(self) -> list[tuple[str, str, bytes]]:
@@ -106,14 +106,14 @@ class Spool:
             for kind, name, row in self._connection.execute("SELECT kind, name, row FROM open")
         ]
 
-    def position(self) -> dict[str, str]:
+    def positions(self) -> dict[str, str]:
         """Return the positions by name."""
         found = self._connection.execute("SELECT name, value FROM position")
         return {str(name): str(value) for name, value in found}
 
     def close(self) -> None:
         """Close the file."""
-        with self._in_use:
+        with self._lock:
             self._connection.close()
 
     def _count(self) -> int:

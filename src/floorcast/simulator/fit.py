@@ -31,7 +31,7 @@ def fit(calls: Sequence[RecordedCall]) -> Bank:
 
     Raises ValueError if there are too few calls.
     """
-    days = len({call.dated for call in calls})
+    days = len({call.record_date for call in calls})
     by_service: defaultdict[str, list[RecordedCall]] = defaultdict(list)
     for call in calls:
         by_service[call.service].append(call)

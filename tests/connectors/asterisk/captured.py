@@ -14,7 +14,7 @@ from floorcast.connectors.asterisk.ami_events import AmiEventConverter
 from floorcast.connectors.asterisk.frames import AmiFrame, AmiFrameReader
 from floorcast.connectors.asterisk.merging import PbxEventSource
 from floorcast.connectors.asterisk.processor import AsteriskItem
-from floorcast.connectors.asterisk.queue_log_lines import read_line, sign_of
+from floorcast.connectors.asterisk.queue_log_lines import parse_line, to_pbx_event
 from floorcast.connectors.pbx.pbx_events import PbxEvent
 
 __all__ = ["SOURCES", "VERSIONS", "as_json", "frames", "items", "lines"]
@@ -43,14 +43,20 @@ def items(version: str, sources: str) -> list[AsteriskItem]:
     found: list[tuple[float, PbxEventSource, PbxEvent]] = []
     if sources != "log":
         events = AmiEventConverter()
-        signs = (events.sign(frame, 0.0) for frame in frames(version))
-        found += [(sign.at, PbxEventSource.AMI, sign) for sign in signs if sign]
+        pbx_events = (events.convert(frame, 0.0) for frame in frames(version))
+        found += [
+            (pbx_event.at, PbxEventSource.AMI, pbx_event) for pbx_event in pbx_events if pbx_event
+        ]
     if sources != "ami":
-        read = (sign_of(read_line(line)) for line in lines(version))
+        read = (to_pbx_event(parse_line(line)) for line in lines(version))
         late = 1.5 if sources == "both" else 0.0
-        found += [(sign.at + late, PbxEventSource.QUEUE_LOG, sign) for sign in read if sign]
+        found += [
+            (pbx_event.at + late, PbxEventSource.QUEUE_LOG, pbx_event)
+            for pbx_event in read
+            if pbx_event
+        ]
     found.sort(key=lambda one: one[0])
-    return [AsteriskItem(channel, sign) for _, channel, sign in found]
+    return [AsteriskItem(channel, pbx_event) for _, channel, pbx_event in found]
 
 
 def as_json(events: list[CloudEvent]) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from floorcast.connectors.asterisk.ami_connection import AmiConnection, trusting
+from floorcast.connectors.asterisk.ami_connection import AmiConnection, tls_context
 from floorcast.connectors.asterisk.frames import AmiFrame
 from floorcast.connectors.pbx.unreadable import Unreadable
 from floorcast.model.errors import BadCredentials, SettingError, Unavailable
@@ -42,8 +42,8 @@ def test_events_lists_and_invalid_frames_are_received() -> None:
             received = ReceivedFrames()
             ami.members = [{"Queue": "sales", "Name": "Anna"}]
             connection = AmiConnection(ami.address(), received)
-            reading = await connection.open()
-            reply = await connection.ask("QueueStatus")
+            read_task = await connection.open()
+            reply = await connection.send_action("QueueStatus")
             assert [one.get("Event") for one in reply] == [
                 None,
                 "QueueMember",
@@ -54,7 +54,7 @@ def test_events_lists_and_invalid_frames_are_received() -> None:
             await ami.send_bytes(b"what is this\r\n\r\n")
             assert isinstance(await next_event(received, "Never"), Unreadable)
             assert connection.has_booted.is_set()
-            await connection.close(reading)
+            await connection.close(read_task)
 
     asyncio.run(main())
 
@@ -93,11 +93,11 @@ def test_a_broken_connection_ends_pending_actions() -> None:
         server = await asyncio.start_server(lambda r, w: silent(r, w, ami), "127.0.0.1", 0)
         ami.port = server.sockets[0].getsockname()[1]
         connection = AmiConnection(ami.address(), ReceivedFrames())
-        reading = await connection.open()
+        read_task = await connection.open()
         with pytest.raises(Unavailable, match="connection lost"):
-            await connection.ask("CoreStatus")
-        await asyncio.wait_for(reading, 100)
-        await connection.close(reading)
+            await connection.send_action("CoreStatus")
+        await asyncio.wait_for(read_task, 100)
+        await connection.close(read_task)
         server.close()
         await server.wait_closed()
 
@@ -118,10 +118,10 @@ def test_tls_requires_a_trusted_certificate_for_the_host(tmp_path: Path) -> None
                 await connection.close(await connection.open())
             return ami.logins
 
-    trusted = trusting(str(ca_file))
+    trusted = tls_context(str(ca_file))
     own = authority.issue_cert("127.0.0.1")
     assert asyncio.run(logins(own, trusted)) == 1
-    assert asyncio.run(logins(own, trusting(""))) == 0
+    assert asyncio.run(logins(own, tls_context(""))) == 0
     assert asyncio.run(logins(authority.issue_cert("192.0.2.1"), trusted)) == 0
     with pytest.raises(SettingError, match="cannot be read as certificates"):
-        trusting(str(tmp_path / "nowhere.pem"))
+        tls_context(str(tmp_path / "nowhere.pem"))

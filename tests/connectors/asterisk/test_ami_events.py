@@ -1,4 +1,4 @@
-"""Tests that convert AMI events to signs."""
+"""Tests that convert AMI events to PBX events."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CALL = {"Timestamp": "5.25", "Uniqueid": "1.0", "Queue": "sales", "MemberName": 
 
 
 @pytest.mark.parametrize(
-    ("frame", "sign"),
+    ("frame", "pbx_event"),
     [
         (
             {
@@ -61,33 +61,37 @@ CALL = {"Timestamp": "5.25", "Uniqueid": "1.0", "Queue": "sales", "MemberName": 
                 "TransfereeUniqueid": "1.0",
                 "TransferTargetUniqueid": "1.6",
             },
-            ChannelTransferred(at=9.0, by="1.1", passed_on="1.0", second="1.5", target="1.6"),
+            ChannelTransferred(
+                at=9.0, transferer="1.1", transferee="1.0", second_transferer="1.5", target="1.6"
+            ),
         ),
         ({"Event": "Shutdown", "Timestamp": "nonsense"}, PbxRestarted(at=9.0, empty=True)),
         ({"Event": "Newexten"}, None),
     ],
 )
-def test_events_become_the_expected_signs(frame: AmiFrame, sign: PbxEvent | None) -> None:
-    """Each event becomes the expected sign.
+def test_events_become_the_expected_pbx_events(frame: AmiFrame, pbx_event: PbxEvent | None) -> None:
+    """Each event becomes the expected PBX event.
 
     Ring times are in ms. An event without a time has the time of its arrival.
     """
-    assert AmiEventConverter("DID", "Sale").sign(frame, 9.0) == sign
+    assert AmiEventConverter("DID", "Sale").convert(frame, 9.0) == pbx_event
 
 
 def test_only_an_exit_without_a_preceding_abandon_has_the_reason_key() -> None:
     """QueueCallerAbandon may also announce a timeout, so it leaves the reason unknown."""
     events = AmiEventConverter()
     leave = {"Event": "QueueCallerLeave", **CALL}
-    assert events.sign({"Event": "QueueCallerAbandon", **CALL}, 9.0) is None
-    assert events.sign(leave, 9.0) == QueueLeft(at=5.25, caller="1.0", queue="sales")
-    assert events.sign(leave, 9.0) == QueueLeft(at=5.25, caller="1.0", queue="sales", reason="KEY")
+    assert events.convert({"Event": "QueueCallerAbandon", **CALL}, 9.0) is None
+    assert events.convert(leave, 9.0) == QueueLeft(at=5.25, caller="1.0", queue="sales")
+    assert events.convert(leave, 9.0) == QueueLeft(
+        at=5.25, caller="1.0", queue="sales", reason="KEY"
+    )
 
 
 def test_an_event_without_a_required_member_is_unreadable() -> None:
     """An event without a required member raises an error that names the member."""
     with pytest.raises(Unreadable, match="QueueCallerJoin without Uniqueid"):
-        AmiEventConverter().sign({"Event": "QueueCallerJoin", "Queue": "q"}, 9.0)
+        AmiEventConverter().convert({"Event": "QueueCallerJoin", "Queue": "q"}, 9.0)
 
 
 @st.composite
@@ -106,15 +110,15 @@ def damaged(draw: st.DrawFn) -> AmiFrame:
 @given(st.lists(damaged(), max_size=80))
 def test_any_frame_is_parsed_or_rejected(found: list[AmiFrame]) -> None:
     """Frames may come in any order, and any of their members may be missing."""
-    events, mapping = (
+    events, mapper = (
         AmiEventConverter("DID", "Sale"),
-        PbxEventMapper(MappingConfig(), ASTERISK, PbxState(), hangups=True),
+        PbxEventMapper(MappingConfig(), ASTERISK, PbxState(), reports_hangups=True),
     )
     for frame in found:
         try:
-            sign = events.sign(frame, 1795813658.0)
+            pbx_event = events.convert(frame, 1795813658.0)
         except Unreadable:
             continue
-        if sign is not None:
-            mapping.apply(sign)
-    mapping.advance(2e9)
+        if pbx_event is not None:
+            mapper.apply(pbx_event)
+    mapper.advance(2e9)

@@ -34,12 +34,12 @@ HASTY = Timing(patience=1e9, chance=lambda: 0.05)
 
 @asynccontextmanager
 async def running_connector(
-    intake: Intake, source: AsteriskSource, folder: Path, health: ConnectorMetrics | None = None
+    intake: Intake, source: AsteriskSource, folder: Path, metrics: ConnectorMetrics | None = None
 ) -> AsyncIterator[asyncio.Task[None]]:
     """Run a connector, and kill its task at the end."""
     with Spool(folder / "spool.db") as spool:
         connector = AsteriskConnector(
-            source, MappingConfig(), spool, health or ConnectorMetrics(), tuning=TUNING
+            source, MappingConfig(), spool, metrics or ConnectorMetrics(), tuning=TUNING
         )
         async with AsyncSender(intake.url, "k", timing=HASTY) as sender:
             task = asyncio.create_task(connector.run(sender, connector.forwarder()))
@@ -80,18 +80,18 @@ def test_events_are_sent_and_removed_from_the_spool(tmp_path: Path) -> None:
 
     async def main(ami: FakeAmi, intake: Intake) -> None:
         ami.members = [{"Queue": "sales", "Name": "Anna", "Location": "PJSIP/1", "Status": "1"}]
-        health = ConnectorMetrics()
-        async with running_connector(intake, AsteriskSource(ami=ami.address()), tmp_path, health):
+        metrics = ConnectorMetrics()
+        async with running_connector(intake, AsteriskSource(ami=ami.address()), tmp_path, metrics):
             await wait_for(lambda: event_names(intake) == ["LOGON", "READY"], intake)
             now = time.time()
             await ami.send([join_frame("1.0", now), hangup_frame("1.0", now + 0.5)])
             await wait_for(
                 lambda: event_names(intake)[2:] == ["call.start", "call.queue", "call.end"], intake
             )
-            await wait_for(lambda: health.value("floorcast_connector_unsent_events") == 0, intake)
-        assert health.value("floorcast_connector_resyncs_total") == 1
-        assert health.value("floorcast_connector_sent_total", verdict="accepted") == 5
-        assert health.value("floorcast_connector_last_event_timestamp_seconds") >= now
+            await wait_for(lambda: metrics.value("floorcast_connector_unsent_events") == 0, intake)
+        assert metrics.value("floorcast_connector_resyncs_total") == 1
+        assert metrics.value("floorcast_connector_sent_total", verdict="accepted") == 5
+        assert metrics.value("floorcast_connector_last_event_timestamp_seconds") >= now
 
     run(main)
 
@@ -159,11 +159,11 @@ def test_unreadable_input_does_not_end_the_connector(tmp_path: Path) -> None:
     """Unreadable input is counted and logged once for each kind. The next call is read normally."""
 
     async def main(ami: FakeAmi, intake: Intake) -> None:
-        log, health, now = tmp_path / "queue_log", ConnectorMetrics(), time.time()
+        log, metrics, now = tmp_path / "queue_log", ConnectorMetrics(), time.time()
         log.write_text("nonsense\nnonsense\n|||||\n")
         source = AsteriskSource(ami=ami.address(), queue_log=log)
-        with capture_logs() as said:
-            async with running_connector(intake, source, tmp_path, health):
+        with capture_logs() as message:
+            async with running_connector(intake, source, tmp_path, metrics):
                 await wait_for(lambda: "CoreShowChannels" in ami.actions, intake)
                 for time_of_it in ("nan", "1e300", "-1", ""):
                     await ami.send([{**hangup_frame("0.1", now), "Timestamp": time_of_it}])
@@ -171,8 +171,8 @@ def test_unreadable_input_does_not_end_the_connector(tmp_path: Path) -> None:
                 await ami.send_bytes(b"\xff\x00: what is this\r\n\r\n")
                 await ami.send([join_frame("1.0", now)])
                 await wait_for(lambda: "call.queue" in event_names(intake), intake)
-        assert health.value("floorcast_connector_unreadable_total") == 7
-        shown = [str(one["event"]) for one in said if "cannot be read" in str(one["event"])]
+        assert metrics.value("floorcast_connector_unreadable_total") == 7
+        shown = [str(one["event"]) for one in message if "cannot be read" in str(one["event"])]
         assert len(shown) == len({one[:40] for one in shown}) == 4
 
     run(main)
@@ -211,11 +211,11 @@ def test_the_queue_log_is_used_while_ami_is_disconnected(tmp_path: Path) -> None
         log = tmp_path / "queue_log"
         now = int(time.time())
         log.write_text(f"{now - 100_000}|0.1|sales|NONE|ENTERQUEUE||1|1\nnonsense\n")
-        health = ConnectorMetrics()
+        metrics = ConnectorMetrics()
         ami.channels = [{"Uniqueid": "1.0"}]
         ami.entries = [{"Queue": "sales", "Uniqueid": "1.0", "Wait": "0"}]
         source = AsteriskSource(ami=ami.address(), queue_log=log, record=tmp_path / "record")
-        async with running_connector(intake, source, tmp_path, health):
+        async with running_connector(intake, source, tmp_path, metrics):
             await wait_for(lambda: ami.logins == 1, intake)
             await ami.send([join_frame("1.0", now + 0.25)])
             with log.open("a") as file:
@@ -228,7 +228,7 @@ def test_the_queue_log_is_used_while_ami_is_disconnected(tmp_path: Path) -> None
             await wait_for(lambda: "IN_CALL" in event_names(intake), intake)
             await ami.start()
         assert event_names(intake) == ["call.start", "call.queue", "LOGON", "IN_CALL"]
-        assert health.value("floorcast_connector_unreadable_total") == 1
+        assert metrics.value("floorcast_connector_unreadable_total") == 1
         assert "ENTERQUEUE" in (tmp_path / "record.queue_log").read_text()
         assert "Event: QueueCallerJoin" in (tmp_path / "record").read_text()
         assert "secret" not in (tmp_path / "record").read_text()

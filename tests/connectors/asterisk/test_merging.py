@@ -1,11 +1,16 @@
-"""Tests of two sources that report the same signs."""
+"""Tests of two sources that report the same PBX events."""
 
 from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.connectors.asterisk.merging import APART, REMEMBERED, PbxEventMerger, PbxEventSource
+from floorcast.connectors.asterisk.merging import (
+    MAX_APART_SECONDS,
+    REMEMBER_SECONDS,
+    PbxEventMerger,
+    PbxEventSource,
+)
 from floorcast.connectors.pbx.pbx_events import ChannelHungUp, PbxEvent, QueueJoined
 
 
@@ -13,8 +18,8 @@ def join(at: float, caller: str = "1.0") -> PbxEvent:
     return QueueJoined(at=at, caller=caller, queue="sales")
 
 
-def test_a_sign_reported_by_both_sources_counts_once() -> None:
-    """The first source to report a sign counts. The next equal sign counts again."""
+def test_a_pbx_event_reported_by_both_sources_counts_once() -> None:
+    """The first source to report a PBX event counts. The next equal PBX event counts again."""
     both = PbxEventMerger()
     assert both.is_new(PbxEventSource.AMI, join(10.7))
     assert not both.is_new(PbxEventSource.QUEUE_LOG, join(10.0))
@@ -23,20 +28,20 @@ def test_a_sign_reported_by_both_sources_counts_once() -> None:
     assert both.is_new(PbxEventSource.AMI, join(50.0))
 
 
-def test_each_sign_reported_by_a_single_source_counts() -> None:
-    """A sign that only one source reports is never mistaken for another."""
+def test_each_pbx_event_reported_by_a_single_source_counts() -> None:
+    """A PBX event that only one source reports is never mistaken for another."""
     both = PbxEventMerger()
     assert all(both.is_new(PbxEventSource.AMI, join(at)) for at in (1.0, 1.5, 2.0))
     gone = ChannelHungUp(at=1.0, channel="1.0")
     assert all(both.is_new(channel, gone) for channel in PbxEventSource)
 
 
-def test_a_sign_reported_much_later_is_a_different_sign() -> None:
-    """A sign reported much later is a different sign."""
+def test_a_pbx_event_reported_much_later_is_a_different_one() -> None:
+    """A PBX event reported much later is a different PBX event."""
     both = PbxEventMerger()
     assert both.is_new(PbxEventSource.AMI, join(10.0))
-    assert both.is_new(PbxEventSource.QUEUE_LOG, join(10.0 + APART + 1))
-    assert both.is_new(PbxEventSource.AMI, join(10.0 + REMEMBERED * 3))
+    assert both.is_new(PbxEventSource.QUEUE_LOG, join(10.0 + MAX_APART_SECONDS + 1))
+    assert both.is_new(PbxEventSource.AMI, join(10.0 + REMEMBER_SECONDS * 3))
 
 
 @given(st.lists(st.tuples(st.integers(0, 500), st.sampled_from("abc")), max_size=60))

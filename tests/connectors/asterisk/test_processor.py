@@ -29,8 +29,8 @@ class SpoolContents:
         self._rows: dict[tuple[str, str], bytes] = {}
         self._position: dict[str, str] = {}
 
-    def store_step(self, reading: AsteriskProcessor) -> None:
-        events, rows, position = reading.step()
+    def store_step(self, processor: AsteriskProcessor) -> None:
+        events, rows, position = processor.take_step()
         self.events += events
         for key, row in rows.items():
             if row is None:
@@ -39,8 +39,8 @@ class SpoolContents:
                 self._rows[key] = msgspec.json.encode(row)
         self._position |= position
 
-    def reading(self, sources: str) -> AsteriskProcessor:
-        """Return a reading that starts from the stored rows."""
+    def processor(self, sources: str) -> AsteriskProcessor:
+        """Return a processor that starts from the stored rows."""
         rows = [(*key, row) for key, row in self._rows.items()]
         return AsteriskProcessor(MappingConfig(), rows, self._position, has_ami=sources != "log")
 
@@ -48,14 +48,14 @@ class SpoolContents:
 def read(found: list[AsteriskItem], sources: str, *, killed_after: int = 0) -> list[CloudEvent]:
     """Return all events of a connector that may be killed once and restarted."""
     spool = SpoolContents()
-    reading = spool.reading(sources)
+    processor = spool.processor(sources)
     for index, item in enumerate(found):
         if killed_after and index == killed_after:
-            reading = spool.reading(sources)
-        reading.take(item)
-        spool.store_step(reading)
-    reading.advance(LATER)
-    spool.store_step(reading)
+            processor = spool.processor(sources)
+        processor.apply(item)
+        spool.store_step(processor)
+    processor.advance(LATER)
+    spool.store_step(processor)
     return spool.events
 
 
@@ -71,7 +71,7 @@ def test_all_sources_produce_the_same_figures(version: str, sources: str) -> Non
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_both_sources_produce_the_same_events_as_ami_alone(version: str) -> None:
-    """A repeated sign counts once, with AMI's time. The log adds the reason for leaving."""
+    """A repeated PBX event counts once, with AMI's time. The log adds the reason for leaving."""
 
     def without_reasons(sources: str) -> list[tuple[str, Any]]:
         return [
@@ -116,7 +116,7 @@ def test_a_kill_after_any_item_does_not_change_the_events(sources: str) -> None:
     want = read(found, sources)
     for index in range(1, len(found), 1 if sources == "log" else 7):
         again = read(found, sources, killed_after=index)
-        # Signs pending from the other source are not stored. Their ids make them duplicates.
+        # PBX events pending from the other source are not stored. Their ids make them duplicates.
         if sources == "both":
             again = list({one.id: one for one in again}.values())
             assert {one.id for one in want} <= {one.id for one in again}, index

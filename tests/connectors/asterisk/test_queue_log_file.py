@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from floorcast.connectors.asterisk.queue_log_file import (
     MAX_LINE_BYTES,
-    SWITCH_AFTER,
+    SWITCH_AFTER_POLLS,
     QueueLogFile,
 )
 
@@ -35,7 +35,7 @@ def follow() -> Iterator[Follow]:
         file.close()
 
 
-def polled_lines(file: QueueLogFile, polls: int = SWITCH_AFTER + 3) -> list[str]:
+def polled_lines(file: QueueLogFile, polls: int = SWITCH_AFTER_POLLS + 3) -> list[str]:
     """Return the lines of the given number of polls."""
     return [line.text for _ in range(polls) for line in file.poll()]
 
@@ -132,7 +132,7 @@ def read_through(path: Path, pieces: list[str]) -> None:
 
     for number, piece in enumerate([*pieces, "\n"]):
         if piece == "rotate" and path.exists() and written.endswith("\n"):
-            read(SWITCH_AFTER + 2)
+            read(SWITCH_AFTER_POLLS + 2)
             path.rename(path.with_name(f"queue_log.{number}"))
         elif piece == "resume":
             file.close()
@@ -141,7 +141,7 @@ def read_through(path: Path, pieces: list[str]) -> None:
             append(path, piece)
             written += piece
         read(1)
-    read(2 * SWITCH_AFTER + 4)
+    read(2 * SWITCH_AFTER_POLLS + 4)
     file.close()
     assert found == written.split("\n")[:-1]
 
@@ -154,7 +154,7 @@ def test_the_first_start_reads_rotated_files(tmp_path: Path, follow: Follow) -> 
         os.utime(tmp_path / name, (100 * number, 100 * number))
     append(tmp_path / "queue_log.3.gz", "packed\n")
     os.utime(tmp_path / "queue_log.3.gz", (150, 150))
-    polls = 3 * SWITCH_AFTER + 9
+    polls = 3 * SWITCH_AFTER_POLLS + 9
     assert polled_lines(follow(path, since=50.0), polls) == ["queue_log.1", "queue_log"]
     assert polled_lines(follow(path, since=0.0), polls) == [
         "queue_log.2",

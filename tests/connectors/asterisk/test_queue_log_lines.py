@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from floorcast.connectors.asterisk.dialect import ASTERISK
-from floorcast.connectors.asterisk.queue_log_lines import read_line, sign_of
+from floorcast.connectors.asterisk.queue_log_lines import parse_line, to_pbx_event
 from floorcast.connectors.pbx.config import MappingConfig
 from floorcast.connectors.pbx.mapping import PbxEventMapper
 from floorcast.connectors.pbx.pbx_events import (
@@ -30,7 +30,7 @@ AT = 1795813659.0
 
 
 @pytest.mark.parametrize(
-    ("line", "sign"),
+    ("line", "pbx_event"),
     [
         (
             "1795813659|pbx-1.0|sales|NONE|ENTERQUEUE||5125550100|1",
@@ -74,16 +74,16 @@ AT = 1795813659.0
         ("1795813659|NONE|sales|PJSIP/agent2|INFO|hello|x", None),
     ],
 )
-def test_lines_become_the_expected_signs(line: str, sign: PbxEvent | None) -> None:
-    """Each line becomes the expected sign for its queue. A Uniqueid may have the system's name."""
-    assert sign_of(read_line(line + "\n")) == sign
+def test_lines_become_the_expected_pbx_events(line: str, pbx_event: PbxEvent | None) -> None:
+    """Each line becomes the expected PBX event. A Uniqueid may have the system's name."""
+    assert to_pbx_event(parse_line(line + "\n")) == pbx_event
 
 
 @pytest.mark.parametrize("line", ["", "hello", "1|2|3|4", "soon|1.0|q|NONE|ABANDON", "-1|a|b|c|d"])
 def test_an_invalid_line_is_rejected(line: str) -> None:
     """An invalid line raises an error that shows the line."""
     with pytest.raises(Unreadable):
-        read_line(line)
+        parse_line(line)
 
 
 WORDS = ["ENTERQUEUE", "CONNECT", "COMPLETEAGENT", "ABANDON", "PAUSE", "ADDMEMBER", "QUEUESTART"]
@@ -100,20 +100,20 @@ LINES = st.one_of(
 @given(st.lists(LINES, max_size=60))
 def test_any_line_is_parsed_or_rejected(found: list[str]) -> None:
     """Any line is either rejected or parsed."""
-    mapping = PbxEventMapper(
-        MappingConfig(), ASTERISK, PbxState(), hangups=False, whole_seconds=True
+    mapper = PbxEventMapper(
+        MappingConfig(), ASTERISK, PbxState(), reports_hangups=False, whole_seconds=True
     )
     for line in found:
         try:
-            sign = sign_of(read_line(line))
+            pbx_event = to_pbx_event(parse_line(line))
         except Unreadable:
             continue
-        if sign is not None:
-            mapping.apply(sign)
+        if pbx_event is not None:
+            mapper.apply(pbx_event)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_every_captured_line_can_be_read(version: str) -> None:
     """The captured lines of both Asterisk versions can be read."""
     for line in lines(version):
-        read_line(line)
+        parse_line(line)

@@ -15,10 +15,10 @@ def test_a_recording_reproduces_the_input(tmp_path: Path) -> None:
     odd = {"Event": "X", "ChanVariable:DID": "1=2", "Empty": ""}
     with AsteriskRecording(path) as recording:
         for frame in frames("22.10.1"):
-            recording.frame(frame, 5.5)
-        recording.line("1|2|3")
+            recording.write_frame(frame, 5.5)
+        recording.write_line("1|2|3")
     with AsteriskRecording(path) as recording:  # the next run appends to the same file
-        recording.frame(odd, 6.25)
+        recording.write_frame(odd, 6.25)
     found = list(AmiFrameReader().feed(path.read_bytes()))
     assert found == [
         *(
@@ -33,6 +33,6 @@ def test_a_recording_reproduces_the_input(tmp_path: Path) -> None:
 def test_nothing_is_recorded_without_a_file(tmp_path: Path) -> None:
     """Nothing is recorded if no file is given."""
     with AsteriskRecording(None) as recording:
-        recording.frame({"Event": "X"}, 1.0)
-        recording.line("1|2|3")
+        recording.write_frame({"Event": "X"}, 1.0)
+        recording.write_line("1|2|3")
     assert list(tmp_path.iterdir()) == []

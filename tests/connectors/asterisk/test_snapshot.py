@@ -7,7 +7,7 @@ from typing import Any
 from floorcast.client import CloudEvent
 from floorcast.connectors.asterisk.dialect import ASTERISK
 from floorcast.connectors.asterisk.frames import AmiFrame
-from floorcast.connectors.asterisk.snapshot import AsteriskSnapshot, missed_signs
+from floorcast.connectors.asterisk.snapshot import AsteriskSnapshot, missed_events
 from floorcast.connectors.pbx.config import MappingConfig
 from floorcast.connectors.pbx.mapping import PbxEventMapper
 from floorcast.connectors.pbx.pbx_events import AgentConnected, PbxEvent, QueueJoined
@@ -26,14 +26,14 @@ def compare(
 ) -> tuple[PbxState, list[dict[str, Any]]]:
     """Return the state after a comparison at 200 s, and the resulting events."""
     state = PbxState()
-    mapping = PbxEventMapper(CONFIG, ASTERISK, state, hangups=True)
-    for sign in before:
-        mapping.apply(sign)
+    mapper = PbxEventMapper(CONFIG, ASTERISK, state, reports_hangups=True)
+    for pbx_event in before:
+        mapper.apply(pbx_event)
     snapshot = AsteriskSnapshot(at=200.0, started="noon", **now)
     events: list[CloudEvent] = []
-    for sign in missed_signs(snapshot, state, CONFIG, started):
-        events += mapping.apply(sign)
-    events += mapping.advance(300.0)
+    for pbx_event in missed_events(snapshot, state, CONFIG, started):
+        events += mapper.apply(pbx_event)
+    events += mapper.advance(300.0)
     return state, [{"type": e.type, "at": e.time.timestamp(), **e.data} for e in events]
 
 

@@ -26,12 +26,12 @@ def check_tables(*denied: str) -> list[Table]:
 
     async def main() -> list[Table]:
         async with serving() as esl:
-            here, gone = Caller("u"), Caller("v")
+            here, ended = Caller("u"), Caller("v")
             esl.denied = set(denied)
             esl.agents = [agent_row(ANNA, wrap_up_time="10"), agent_row(BOB, "Logged Out")]
             esl.tiers = [tier_row(ANNA), tier_row(ANNA, SUPPORT)]
             esl.queues = [{"name": SALES, "strategy": "ring-all"}, {"name": SUPPORT}]
-            esl.members = [here.row(93), gone.row(9, "Trying", ANNA)]
+            esl.members = [here.row(93), ended.row(9, "Trying", ANNA)]
             esl.sessions = {"u"}
             return await check_esl(esl.address(), CONFIG, 100.0)
 

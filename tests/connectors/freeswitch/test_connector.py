@@ -48,15 +48,19 @@ async def running_connector(
     intake: Intake,
     address: EslAddress,
     folder: Path,
-    health: ConnectorMetrics | None = None,
+    metrics: ConnectorMetrics | None = None,
     tuning: FreeswitchTuning = TUNING,
 ) -> AsyncIterator[asyncio.Task[None]]:
     """Run a connector, and kill its task at the end."""
     with Spool(folder / "spool.db") as spool:
         connector = FreeswitchConnector(
-            address, MappingConfig(), spool, health or ConnectorMetrics(), record=folder / "record",
+            address,
+            MappingConfig(),
+            spool,
+            metrics or ConnectorMetrics(),
+            record=folder / "record",
             tuning=tuning,
-        )  # fmt: skip
+        )
         async with AsyncSender(intake.url, "k", timing=HASTY) as sender:
             task = asyncio.create_task(connector.run(sender, connector.forwarder()))
             try:
@@ -88,8 +92,8 @@ def run(main: Callable[[FakeEsl, Intake], Any]) -> None:
         asyncio.run(with_servers(intake))
 
 
-def comparisons(health: ConnectorMetrics) -> float:
-    return health.value("floorcast_connector_resyncs_total")
+def comparisons(metrics: ConnectorMetrics) -> float:
+    return metrics.value("floorcast_connector_resyncs_total")
 
 
 def test_events_are_sent_and_removed_from_the_spool(tmp_path: Path) -> None:
@@ -99,19 +103,19 @@ def test_events_are_sent_and_removed_from_the_spool(tmp_path: Path) -> None:
     """
 
     async def main(esl: FakeEsl, intake: Intake) -> None:
-        health = ConnectorMetrics()
+        metrics = ConnectorMetrics()
         esl.chunk = 11
-        async with running_connector(intake, esl.address(), tmp_path, health):
+        async with running_connector(intake, esl.address(), tmp_path, metrics):
             await wait_for(lambda: event_names(intake) == BEGUN, intake)
             now = time.time()
             await esl.send(
                 [*CALLER.joins(now), *CALLER.leaves(now + 0.2), *CALLER.hangs_up(now + 0.3)]
             )
             await wait_for(lambda: event_names(intake)[2:] == [*JOINED, "call.end"], intake)
-            await wait_for(lambda: health.value("floorcast_connector_unsent_events") == 0, intake)
-        assert comparisons(health) == 1
-        assert health.value("floorcast_connector_sent_total", verdict="accepted") == 5
-        assert health.value("floorcast_connector_last_event_timestamp_seconds") >= now
+            await wait_for(lambda: metrics.value("floorcast_connector_unsent_events") == 0, intake)
+        assert comparisons(metrics) == 1
+        assert metrics.value("floorcast_connector_sent_total", verdict="accepted") == 5
+        assert metrics.value("floorcast_connector_last_event_timestamp_seconds") >= now
 
     run(main)
 
@@ -169,18 +173,18 @@ def test_a_gap_triggers_a_comparison(tmp_path: Path) -> None:
     """
 
     async def main(esl: FakeEsl, intake: Intake) -> None:
-        health = ConnectorMetrics()
-        async with running_connector(intake, esl.address(), tmp_path, health):
+        metrics = ConnectorMetrics()
+        async with running_connector(intake, esl.address(), tmp_path, metrics):
             await wait_for(lambda: event_names(intake) == BEGUN, intake)
             at = time.time()
             events = [*CALLER.joins(at), plain("HEARTBEAT", at + 0.1)]
             await esl.send(numbered(events, first=7))
             await wait_for(lambda: "call.queue" in event_names(intake), intake)
-            before = comparisons(health)
+            before = comparisons(metrics)
             assert before == 1
             await esl.send(numbered([hangup("x", at + 1)], first=400))
             await wait_for(lambda: "call.end" in event_names(intake), intake)
-            assert comparisons(health) > before
+            assert comparisons(metrics) > before
 
     run(main)
 
@@ -231,15 +235,15 @@ def test_unreadable_events_are_counted_and_logged_once(tmp_path: Path) -> None:
     """The events before and after an unreadable event are read."""
 
     async def main(esl: FakeEsl, intake: Intake) -> None:
-        health = ConnectorMetrics()
-        async with running_connector(intake, esl.address(), tmp_path, health):
+        metrics = ConnectorMetrics()
+        async with running_connector(intake, esl.address(), tmp_path, metrics):
             await wait_for(lambda: event_names(intake) == BEGUN, intake)
             with capture_logs() as logs:
                 bad = b"Content-Length: 3\nContent-Type: text/event-json\n\n{no"
                 await esl.send_bytes(b"nonsense\n\n" + bad + b"nonsense\n\n" + bad)
                 await esl.send(CALLER.joins(time.time()))
                 await wait_for(lambda: "call.queue" in event_names(intake), intake)
-            assert health.value("floorcast_connector_unreadable_total") == 4
+            assert metrics.value("floorcast_connector_unreadable_total") == 4
             assert len([one for one in logs if "cannot be read" in one["event"]]) == 2
 
     run(main)

@@ -7,7 +7,7 @@ from datetime import date
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.connectors.freeswitch.dialect import FREESWITCH, on_day, transaction_id
+from floorcast.connectors.freeswitch.dialect import FREESWITCH, dialect_for_replay, transaction_id
 
 
 @given(st.text())
@@ -19,5 +19,9 @@ def test_any_session_has_a_transaction_id(session: str) -> None:
 
 def test_a_session_id_has_the_uuid_and_the_replay_day() -> None:
     """A recording replayed on another day has different call ids."""
-    assert FREESWITCH.session_id("u", "pbx") == on_day(None).session_id("u", "pbx") == "u"
-    assert on_day(date(2026, 3, 4)).session_id("u", "pbx/2026-03-04") == "u@pbx/2026-03-04"
+    assert (
+        FREESWITCH.session_id("u", "pbx") == dialect_for_replay(None).session_id("u", "pbx") == "u"
+    )
+    assert (
+        dialect_for_replay(date(2026, 3, 4)).session_id("u", "pbx/2026-03-04") == "u@pbx/2026-03-04"
+    )

@@ -43,18 +43,18 @@ def test_replies_keep_the_order_of_commands_among_events() -> None:
         received = ReceivedFrames()
         esl.sessions, esl.chunk = {"a"}, 3
         connection = EslConnection(esl.address(), received)
-        reading = await connection.open()
-        assert (await connection.ask("event json ALL")).startswith("+OK")
+        read_task = await connection.open()
+        assert (await connection.send_command("event json ALL")).startswith("+OK")
         await esl.send([hangup("x", 1.0)])
-        asked = [connection.ask(f"api uuid_exists {one}") for one in "aba"]
-        assert await asyncio.gather(*asked) == ["true", "false", "true"]
+        on_reply = [connection.send_command(f"api uuid_exists {one}") for one in "aba"]
+        assert await asyncio.gather(*on_reply) == ["true", "false", "true"]
         frame = await received.next()
         assert isinstance(frame, EslFrame)
         assert b"CHANNEL_HANGUP_COMPLETE" in frame.body
         await esl.send_bytes(b"what is this\n\nContent-Type: text/strange\n\n")
         for _ in range(2):
             assert isinstance(await received.next(), Unreadable)
-        await connection.close(reading)
+        await connection.close(read_task)
 
     run(main)
 
@@ -97,14 +97,14 @@ def test_a_disconnect_notice_ends_the_connection_and_pending_commands() -> None:
 
     async def main(esl: FakeEsl) -> None:
         connection = EslConnection(esl.address(), ReceivedFrames())
-        reading = await connection.open()
-        await connection.ask("event json ALL")
+        read_task = await connection.open()
+        await connection.send_command("event json ALL")
         await esl.send_bytes(NOTICE)
-        await asyncio.wait_for(reading, 100)
+        await asyncio.wait_for(read_task, 100)
         assert connection.notice
         with pytest.raises(Unavailable):
-            await connection.ask("api status")
-        await connection.close(reading)
+            await connection.send_command("api status")
+        await connection.close(read_task)
 
     run(main)
 

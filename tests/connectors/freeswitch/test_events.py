@@ -1,11 +1,11 @@
-"""Tests that convert FreeSWITCH events to signs."""
+"""Tests that convert FreeSWITCH events to PBX events."""
 
 from __future__ import annotations
 
 import msgspec
 import pytest
 
-from floorcast.connectors.freeswitch.events import EslEventConverter, status_sign
+from floorcast.connectors.freeswitch.events import EslEventConverter, agent_status
 from floorcast.connectors.pbx.config import MappingConfig
 from floorcast.connectors.pbx.pbx_events import (
     AgentConnected,
@@ -40,13 +40,13 @@ CALLER = Caller("u")
 AT = EPOCH + 5.25
 
 
-def sign_of(event: Event, received: float = 9.0) -> PbxEvent | None:
+def to_pbx_event(event: Event, received: float = 9.0) -> PbxEvent | None:
     body = msgspec.json.encode(event)
-    return READER.sign(READER.decode(body), body, received)
+    return READER.convert(READER.decode(body), body, received)
 
 
 @pytest.mark.parametrize(
-    ("event", "sign"),
+    ("event", "pbx_event"),
     [
         (
             CALLER.joins(AT)[0],
@@ -97,9 +97,9 @@ def sign_of(event: Event, received: float = 9.0) -> PbxEvent | None:
         ({**hangup("x", AT), "Event-Date-Timestamp": "never"}, ChannelHungUp(at=9.0, channel="x")),
     ],
 )
-def test_events_become_the_expected_signs(event: Event, sign: PbxEvent | None) -> None:
-    """A sign has the event's own time in microseconds or, without one, the time of arrival."""
-    assert sign_of(event) == sign
+def test_events_become_the_expected_pbx_events(event: Event, pbx_event: PbxEvent | None) -> None:
+    """A PBX event has the event's own time in microseconds or, without one, the time of arrival."""
+    assert to_pbx_event(event) == pbx_event
 
 
 @pytest.mark.parametrize(
@@ -115,9 +115,9 @@ def test_a_status_tells_whether_an_agent_is_logged_in(
     text: str, *, present: bool, paused: bool
 ) -> None:
     """A status in an event and a status in a list are treated the same."""
-    found = status_sign(ANNA, text, AT, MappingConfig())
+    found = agent_status(ANNA, text, AT, MappingConfig())
     assert found == AgentStatus(at=AT, agent=ANNA, present=present, paused=paused)
-    assert sign_of(status(ANNA, text, AT)) == found
+    assert to_pbx_event(status(ANNA, text, AT)) == found
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_a_status_tells_whether_an_agent_is_logged_in(
 def test_an_event_without_a_required_header_is_unreadable(event: Event, missing: str) -> None:
     """An event without a required header raises an error that names the header."""
     with pytest.raises(Unreadable, match=f"without {missing}"):
-        sign_of(event)
+        to_pbx_event(event)
 
 
 @pytest.mark.parametrize(
@@ -149,6 +149,6 @@ def test_a_header_with_several_values_is_accepted() -> None:
     event: dict[str, object] = {**CALLER.joins(AT)[0], "variable_did": ["1", "2"]}
     body = msgspec.json.encode(event)
     reader = EslEventConverter(MappingConfig(did_variable="did"))
-    sign = reader.sign(reader.decode(body), body, 9.0)
-    assert isinstance(sign, QueueJoined)
-    assert sign.dialed == ""
+    pbx_event = reader.convert(reader.decode(body), body, 9.0)
+    assert isinstance(pbx_event, QueueJoined)
+    assert pbx_event.dialed == ""

@@ -60,36 +60,36 @@ def items(
     for at in range(0, len(data), step):
         for frame in frames.feed(data[at : at + step]):
             assert isinstance(frame, EslFrame), frame
-            sign = reader.sign(reader.decode(frame.body), frame.body, 0.0)
-            found += [] if sign is None else [sign]
+            pbx_event = reader.convert(reader.decode(frame.body), frame.body, 0.0)
+            found += [] if pbx_event is None else [pbx_event]
     return found
 
 
-class RestartableReading:
-    """A reading, and a spool that survives it."""
+class RestartableProcessor:
+    """A processor, and the spool contents that survive it."""
 
     def __init__(self, config: MappingConfig = CONFIG) -> None:
         self.events: list[CloudEvent] = []
         self._config = config
         self._rows: dict[tuple[str, str], bytes] = {}
         self._position: dict[str, str] = {}
-        self.reading = FreeswitchProcessor(config, [], {})
+        self.processor = FreeswitchProcessor(config, [], {})
 
-    def take(self, *found: FreeswitchItem) -> None:
+    def apply(self, *found: FreeswitchItem) -> None:
         for item in found:
-            self.reading.take(item)
+            self.processor.apply(item)
             self._keep()
 
     def end(self) -> None:
-        self.reading.advance(LATER)
+        self.processor.advance(LATER)
         self._keep()
 
     def restart(self) -> None:
         rows = [(*key, row) for key, row in self._rows.items()]
-        self.reading = FreeswitchProcessor(self._config, rows, self._position)
+        self.processor = FreeswitchProcessor(self._config, rows, self._position)
 
     def _keep(self) -> None:
-        events, rows, position = self.reading.step()
+        events, rows, position = self.processor.take_step()
         self.events += events
         for key, row in rows.items():
             if row is None:
@@ -103,8 +103,8 @@ def events_of(
     events: list[Event], chunk: int = 0, config: MappingConfig = CONFIG
 ) -> list[CloudEvent]:
     """Return the events of a day that begins with Anna and Bob logged in."""
-    restartable = RestartableReading(config)
-    restartable.take(CoreUuid("core-1"), FLOOR, *items(events, chunk, config))
+    restartable = RestartableProcessor(config)
+    restartable.apply(CoreUuid("core-1"), FLOOR, *items(events, chunk, config))
     restartable.end()
     return restartable.events
 
@@ -316,10 +316,10 @@ def test_a_kill_after_any_event_does_not_change_the_events(name: str) -> None:
     found: list[FreeswitchItem] = [CoreUuid("core-1"), FLOOR, *items(DIALOGUES[name][0])]
     want = events_of(DIALOGUES[name][0])
     for killed_after in range(1, len(found)):
-        restartable = RestartableReading()
-        restartable.take(*found[:killed_after])
+        restartable = RestartableProcessor()
+        restartable.apply(*found[:killed_after])
         restartable.restart()
-        restartable.take(*found[killed_after:])
+        restartable.apply(*found[killed_after:])
         restartable.end()
         # An offer to a caller who has not joined is not stored. No event may depend on it.
         if name != "an offer comes before the caller has joined":
@@ -411,9 +411,9 @@ def test_the_agents_wrap_up_applies_unless_the_queue_has_its_own() -> None:
     ended = [*answered_call(), *CALLER.ends_talk(EPOCH + 60), *CALLER.hangs_up(EPOCH + 60.1)]
 
     def until_ready(config: MappingConfig) -> float:
-        restartable = RestartableReading(config)
+        restartable = RestartableProcessor(config)
         rows = [agent_row(ANNA, wrap_up_time="10"), agent_row(BOB)]
-        restartable.take(msgspec.structs.replace(FLOOR, agents=rows), *items(ended))
+        restartable.apply(msgspec.structs.replace(FLOOR, agents=rows), *items(ended))
         restartable.end()
         return max(at for kind, at, _ in summarize(restartable.events) if kind == "READY")
 
@@ -440,15 +440,15 @@ def test_the_configuration_supplies_break_reasons_and_term_codes() -> None:
 
 def test_a_restart_ends_all_calls() -> None:
     """Calls end at the time of the last event. Agents stay logged in, as in mod_callcenter."""
-    restartable = RestartableReading()
+    restartable = RestartableProcessor()
     waiting = Caller("aaaaaaaa-0000-4000-8000-000000000009")
-    restartable.take(
+    restartable.apply(
         CoreUuid("core-1"), FLOOR, *items([*answered_call(), *waiting.joins(EPOCH + 20)])
     )
     restartable.restart()
-    restartable.take(CoreUuid("core-1"), CoreUuid("core-2"))
+    restartable.apply(CoreUuid("core-1"), CoreUuid("core-2"))
     again = msgspec.structs.replace(FLOOR, at=EPOCH + 300, last_at=EPOCH + 20)
-    restartable.take(again)
+    restartable.apply(again)
     restartable.end()
     assert summarize(restartable.events)[-4:] == [
         ("WRAP_UP", 20.0, SALES),
@@ -456,20 +456,20 @@ def test_a_restart_ends_all_calls() -> None:
         ("call.end", 20.0, ""),
         ("call.end", 20.0, ""),
     ]
-    restartable.take(CoreUuid("core-2"))
-    assert restartable.reading.step().position == {}
+    restartable.apply(CoreUuid("core-2"))
+    assert restartable.processor.take_step().position == {}
 
 
 def test_a_call_that_ended_after_the_snapshot_is_not_reopened() -> None:
     """A call that ended after the snapshot stays ended when the snapshot is compared."""
-    restartable = RestartableReading()
+    restartable = RestartableProcessor()
     found = [*CALLER.joins(EPOCH + 10), *CALLER.leaves(EPOCH + 20), *CALLER.hangs_up(EPOCH + 20.1)]
-    restartable.take(CoreUuid("core-1"), FLOOR, *items(found))
+    restartable.apply(CoreUuid("core-1"), FLOOR, *items(found))
     before = len(restartable.events)
     old = msgspec.structs.replace(
-        FLOOR, at=EPOCH + 19, members=[CALLER.row(EPOCH + 10)], up={CALLER.session}
+        FLOOR, at=EPOCH + 19, members=[CALLER.row(EPOCH + 10)], existing={CALLER.session}
     )
-    restartable.take(old)
+    restartable.apply(old)
     restartable.end()
     assert restartable.events[before:] == []
 
@@ -493,21 +493,23 @@ def damaged(draw: st.DrawFn) -> Event:
 @given(st.lists(damaged(), max_size=60), st.sampled_from([None, "core-1", "core-2"]))
 def test_random_events_produce_consistent_calls(found: list[Event], core: str | None) -> None:
     """For events in any order and with missing parts, a call begins first and ends at most once."""
-    reader, restartable = EslEventConverter(CONFIG), RestartableReading()
-    restartable.take(CoreUuid("core-1"), FLOOR)
+    reader, restartable = EslEventConverter(CONFIG), RestartableProcessor()
+    restartable.apply(CoreUuid("core-1"), FLOOR)
     for number, event in enumerate(found):
         body = msgspec.json.encode(event)
         try:
-            sign = reader.sign(reader.decode(body), body, EPOCH)
+            pbx_event = reader.convert(reader.decode(body), body, EPOCH)
         except Unreadable:
             continue
-        if sign is not None:
-            restartable.take(sign)
+        if pbx_event is not None:
+            restartable.apply(pbx_event)
         if core and number == len(found) // 2:
-            restartable.take(CoreUuid(core), msgspec.structs.replace(FLOOR, gone={CALLER.session}))
-    restartable.reading.advance(1e10)
+            restartable.apply(
+                CoreUuid(core), msgspec.structs.replace(FLOOR, ended={CALLER.session})
+            )
+    restartable.processor.advance(1e10)
     open_calls: set[Any] = set()
-    for one in [*restartable.events, *restartable.reading.step().events]:
+    for one in [*restartable.events, *restartable.processor.take_step().events]:
         call = one.data.get("sessionId")
         match one.type:
             case "call.start":

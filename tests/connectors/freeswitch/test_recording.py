@@ -15,8 +15,8 @@ def test_a_recording_reproduces_the_input(tmp_path: Path) -> None:
     path = tmp_path / "record"
     for _ in range(2):
         with FreeswitchRecording(path) as recording:
-            recording.frame(FRAME)
-            recording.reply("status", "Jürgen\n\n", 5.5)
+            recording.write_frame(FRAME)
+            recording.write_reply("status", "Jürgen\n\n", 5.5)
     reply = EslFrame(
         {
             "Content-Type": "api/response",
@@ -32,6 +32,6 @@ def test_a_recording_reproduces_the_input(tmp_path: Path) -> None:
 def test_nothing_is_recorded_without_a_file(tmp_path: Path) -> None:
     """Nothing is recorded if no file is given."""
     with FreeswitchRecording(None) as recording:
-        recording.frame(FRAME)
-        recording.reply("status", "", 5.5)
+        recording.write_frame(FRAME)
+        recording.write_reply("status", "", 5.5)
     assert list(tmp_path.iterdir()) == []

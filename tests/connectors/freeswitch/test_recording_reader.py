@@ -33,12 +33,12 @@ def recorded(folder: Path) -> bytes:
     with FreeswitchRecording(path) as recording:
         (first, *more) = EslFrameReader().feed(b"".join(encoded(event) for event in EVENTS))
         assert not isinstance(first, ValueError)
-        recording.frame(first)
-        recording.reply(AGENTS, table(AGENT, [agent_row(ANNA)]), EPOCH + 1)
-        recording.reply(TIERS, table(TIER, [tier_row(ANNA)]), EPOCH + 1)
+        recording.write_frame(first)
+        recording.write_reply(AGENTS, table(AGENT, [agent_row(ANNA)]), EPOCH + 1)
+        recording.write_reply(TIERS, table(TIER, [tier_row(ANNA)]), EPOCH + 1)
         for frame in more:
             assert not isinstance(frame, ValueError)
-            recording.frame(frame)
+            recording.write_frame(frame)
     return path.read_bytes()
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from floorcast.client import AsyncSender, Timing
 from floorcast.connectors.livevox.connector import FollowedServer, LivevoxConnector, LivevoxTuning
-from floorcast.connectors.livevox.tokens import time_of
+from floorcast.connectors.livevox.tokens import token_time
 from floorcast.connectors.metrics import ConnectorMetrics
 from floorcast.connectors.spool import Spool
 from floorcast.model.errors import BadCredentials, RoleNotAllowed
@@ -78,12 +78,12 @@ class Connection:
             since=since,
             record=record,
         )
-        self.health = ConnectorMetrics()
+        self.metrics = ConnectorMetrics()
         self.spool = Spool(folder / "connect.db")
         self.connector = LivevoxConnector(
             server,
             self.spool,
-            self.health,
+            self.metrics,
             tuning=TUNING,
             clock=lambda: NOW,
             timing=AT_ONCE,
@@ -136,14 +136,14 @@ def test_the_connector_resumes_where_the_last_run_ended(tmp_path: Path) -> None:
         await other.add(CALLS, call_start_event(1))
         async with running_connector(tmp_path, other, intake):
             await intake.until("ready1", "ready2", "call1")
-        oldest = time_of(other.requested_tokens[AGENTS][0])
+        oldest = token_time(other.requested_tokens[AGENTS][0])
         assert oldest is not None
         assert NOW - oldest == pytest.approx(24 * 3600 - 300, abs=0.01)
         await other.add(AGENTS, ready_event(3))
-        asked = len(other.requested_tokens[AGENTS])
+        request = len(other.requested_tokens[AGENTS])
         async with running_connector(tmp_path, other, intake):
             await intake.until("ready3")
-        again = time_of(other.requested_tokens[AGENTS][asked])
+        again = token_time(other.requested_tokens[AGENTS][request])
         assert again is not None
         assert again > oldest
         assert [one["type"] for one in intake.events.values()].count("agent.state") == 3
@@ -159,7 +159,7 @@ def test_the_first_start_uses_the_start_time(tmp_path: Path) -> None:
         await other.add(AGENTS, ready_event(1))
         async with running_connector(tmp_path, other, intake, since=NOW - 60):
             await intake.until("ready1")
-        assert time_of(other.requested_tokens[AGENTS][0]) == pytest.approx(NOW - 60, abs=0.01)
+        assert token_time(other.requested_tokens[AGENTS][0]) == pytest.approx(NOW - 60, abs=0.01)
 
     run(work())
 
@@ -258,7 +258,7 @@ def test_invalid_responses_do_not_end_the_connector(tmp_path: Path, path: str) -
             await intake.until("ready1", "call1")
             await other.add(path, "x", ready_event(2) if path == AGENTS else call_start_event(2))
             await intake.until("ready2" if path == AGENTS else "call2")
-            assert connection.health.value("floorcast_connector_unreadable_total") >= 6
+            assert connection.metrics.value("floorcast_connector_unreadable_total") >= 6
 
     run(work())
 

@@ -14,10 +14,10 @@ def test_stored_calls_are_restored() -> None:
     state = FeedState()
     state.call(1, "a", 5).phone = "555"
     state.agent("7").login = "A7"
-    state.keep_campaign("3", SentCampaign(counts={"loaded": 1}, at=5))
+    state.store_campaign("3", SentCampaign(counts={"loaded": 1}, at=5))
     state.end(2, "b")
-    rows = state.changed()
-    assert state.changed() == {}
+    rows = state.take_changes()
+    assert state.take_changes() == {}
     again = FeedState()
     for (kind, name), row in rows.items():
         if row is not None:
@@ -36,7 +36,7 @@ def test_the_number_of_remembered_ended_calls_is_bounded() -> None:
     for number in range(MAX_ENDED + 1):
         state.end(number, "s")
     assert len(state.ended) == MAX_ENDED
-    assert state.changed()["ended", "0/s"] is None
+    assert state.take_changes()["ended", "0/s"] is None
     assert not state.has_ended(0, "s")
 
 

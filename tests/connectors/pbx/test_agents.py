@@ -22,12 +22,12 @@ from floorcast.connectors.pbx.state import PbxState
 
 
 def agent_states(
-    *signs: PbxEvent, config: MappingConfig | None = None, now: float = 0.0
+    *pbx_events: PbxEvent, config: MappingConfig | None = None, now: float = 0.0
 ) -> list[str]:
     """Return the states of all agents, with their data."""
-    mapping = PbxEventMapper(config or MappingConfig(), ASTERISK, PbxState(), hangups=True)
-    events = [event for sign in signs for event in mapping.apply(sign)]
-    events += mapping.advance(now)
+    mapper = PbxEventMapper(config or MappingConfig(), ASTERISK, PbxState(), reports_hangups=True)
+    events = [event for pbx_event in pbx_events for event in mapper.apply(pbx_event)]
+    events += mapper.advance(now)
     return [
         " ".join(
             str(event.data[name])
@@ -90,10 +90,10 @@ def test_an_agent_is_not_ready_when_paused_in_all_queues() -> None:
 
 def test_services_are_ordered_by_home_then_penalty() -> None:
     """An agent's time between calls counts for the first service."""
-    signs = [member(1, "a", penalty=2), member(2, "b", penalty=1), member(3, "c", penalty=3)]
-    assert agent_states(*signs)[-1] == "READY ['b', 'a', 'c']"
+    pbx_events = [member(1, "a", penalty=2), member(2, "b", penalty=1), member(3, "c", penalty=3)]
+    assert agent_states(*pbx_events)[-1] == "READY ['b', 'a', 'c']"
     config = MappingConfig(home_queues={"Anna": "c"}, services={"c": "Chat"})
-    assert agent_states(*signs, config=config)[-1] == "READY ['Chat', 'b', 'a']"
+    assert agent_states(*pbx_events, config=config)[-1] == "READY ['Chat', 'b', 'a']"
 
 
 def test_the_queue_sets_the_wrap_up_time() -> None:
@@ -143,9 +143,9 @@ def test_agents_missing_from_the_roster_are_logged_off() -> None:
         ),
     )
     bob = MemberState(at=1, queue="sales", agent="Bob", interface="PJSIP/2")
-    mapping = PbxEventMapper(MappingConfig(), ASTERISK, PbxState(), hangups=True)
-    mapping.apply(bob)
-    events = mapping.apply(roster)
+    mapper = PbxEventMapper(MappingConfig(), ASTERISK, PbxState(), reports_hangups=True)
+    mapper.apply(bob)
+    events = mapper.apply(roster)
     reported = [(e.data["agent"], e.data["eventType"], e.time.timestamp()) for e in events]
     assert reported == [
         ("Anna", "LOGON", 8.0),
@@ -157,13 +157,13 @@ def test_agents_missing_from_the_roster_are_logged_off() -> None:
 def test_an_interface_without_a_known_agent_is_skipped() -> None:
     """An interface in ADDMEMBER is skipped until AMI or the configuration names its agent."""
     added = MemberState(at=1, queue="sales", agent="PJSIP/9")
-    mapping = PbxEventMapper(MappingConfig(), ASTERISK, PbxState(), hangups=False)
-    assert mapping.apply(added) == []
-    assert mapping.unknown_interfaces() == {"PJSIP/9"}
+    mapper = PbxEventMapper(MappingConfig(), ASTERISK, PbxState(), reports_hangups=False)
+    assert mapper.apply(added) == []
+    assert mapper.unknown_interfaces() == {"PJSIP/9"}
     known = MappingConfig(agents={"PJSIP/9": "Anna"})
     assert [
         e.data["agent"]
-        for e in PbxEventMapper(known, ASTERISK, PbxState(), hangups=False).apply(added)
+        for e in PbxEventMapper(known, ASTERISK, PbxState(), reports_hangups=False).apply(added)
     ] == [
         "Anna",
         "Anna",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.connectors.pbx.bridges import MAX_REACH, Bridges, interface_of
+from floorcast.connectors.pbx.bridges import MAX_REACHABLE, Bridges, interface_of
 
 TRUNK, NEAR, FAR, PHONE = "1.0", "1.1", "1.2", "1.3"
 BEHIND = (
@@ -23,11 +23,11 @@ def test_a_phone_behind_a_local_channel_is_found() -> None:
         seen.enter(bridge, channel, name)
     seen.pair(NEAR, FAR)
     for bridges in (seen, Bridges(BEHIND)):
-        assert bridges.reach(TRUNK) == [TRUNK, NEAR, FAR, PHONE]
+        assert bridges.reachable_from(TRUNK) == [TRUNK, NEAR, FAR, PHONE]
         assert bridges.interface(PHONE) == "PJSIP/anna"
-        bridges.gone(NEAR)
-        assert bridges.reach(TRUNK) == [TRUNK]
-        assert bridges.reach(PHONE) == [PHONE, FAR]
+        bridges.remove(NEAR)
+        assert bridges.reachable_from(TRUNK) == [TRUNK]
+        assert bridges.reachable_from(PHONE) == [PHONE, FAR]
 
 
 def test_half_of_a_local_channel_is_not_a_phone() -> None:
@@ -43,13 +43,13 @@ def test_a_late_leave_of_a_bridge_is_ignored() -> None:
     bridges.enter("two", TRUNK, "")
     bridges.enter("two", PHONE, "")
     bridges.leave("one", TRUNK)
-    assert bridges.reach(TRUNK) == [TRUNK, PHONE]
+    assert bridges.reachable_from(TRUNK) == [TRUNK, PHONE]
 
 
 def test_the_search_of_a_large_conference_is_bounded() -> None:
     """A conference is searched only in part, because it is not a transfer and may be large."""
-    bridges = Bridges((f"{n}.0", "", "room") for n in range(10 * MAX_REACH))
-    assert len(bridges.reach("0.0")) == MAX_REACH
+    bridges = Bridges((f"{n}.0", "", "room") for n in range(10 * MAX_REACHABLE))
+    assert len(bridges.reachable_from("0.0")) == MAX_REACHABLE
 
 
 CHANNELS, BRIDGES = st.sampled_from("abcd"), st.sampled_from("xyz")
@@ -76,8 +76,8 @@ def test_reachable_channels_match_a_reference_model(
                 if where.get(channel) == bridge:
                     del where[channel]
             case _:
-                bridges.gone(channel)
+                bridges.remove(channel)
                 where.pop(channel, None)
     for one in "abcd":
         together = {other for other in where if where[other] == where.get(one)}
-        assert set(bridges.reach(one)) == together | {one}
+        assert set(bridges.reachable_from(one)) == together | {one}

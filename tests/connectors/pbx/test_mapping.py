@@ -1,4 +1,4 @@
-"""Tests that map signs to the events of calls."""
+"""Tests that map PBX events to the events of calls."""
 
 from __future__ import annotations
 
@@ -44,11 +44,13 @@ CALLERS, QUEUES, MEMBERS = ("1.0", "1.1", "pbx-1.2"), ("sales", "support"), ("An
 LATER = 1e6
 
 
-def call_events(*signs: PbxEvent, hangups: bool = True) -> list[tuple[str, float, object]]:
+def call_events(
+    *pbx_events: PbxEvent, reports_hangups: bool = True
+) -> list[tuple[str, float, object]]:
     """Return ids, times, and the details of leaving and ending, without agents."""
-    mapping = PbxEventMapper(MappingConfig(), ASTERISK, PbxState(), hangups=hangups)
-    events = [event for sign in signs for event in mapping.apply(sign)]
-    events += mapping.advance(LATER)
+    mapper = PbxEventMapper(MappingConfig(), ASTERISK, PbxState(), reports_hangups=reports_hangups)
+    events = [event for pbx_event in pbx_events for event in mapper.apply(pbx_event)]
+    events += mapper.advance(LATER)
     return [
         (one.id, one.time.timestamp(), one.data.get("reason", one.data.get("lvResult")))
         for one in events
@@ -87,14 +89,16 @@ def test_leaving_the_queue_without_a_hangup_has_a_reason() -> None:
 def test_an_abandon_reported_only_by_the_queue_log_ends_the_call() -> None:
     """An abandon in the queue log counts while AMI is disconnected and reports no hangup."""
     gone = QueueLeft(at=20, caller="1.0", queue="sales", reason="ABANDONED")
-    for hangups in (True, False):
-        assert call_events(JOIN, gone, hangups=hangups)[2:] == [("1.0/end", 20.0, "Abandoned")]
+    for reports_hangups in (True, False):
+        assert call_events(JOIN, gone, reports_hangups=reports_hangups)[2:] == [
+            ("1.0/end", 20.0, "Abandoned")
+        ]
 
 
 def test_leaving_the_queue_ends_the_call_if_hangups_are_not_reported() -> None:
     """Without hangups, a caller who rejoins a queue has a new call."""
     again = QueueJoined(at=60, caller="1.0", queue="sales")
-    assert call_events(JOIN, LEAVE, again, hangups=False)[2:] == [
+    assert call_events(JOIN, LEAVE, again, reports_hangups=False)[2:] == [
         ("1.0/1/leave", 20.0, "TIMEOUT"),
         ("1.0/end", 20.0, None),
         ("1.0/2/start", 60.0, None),
@@ -142,7 +146,7 @@ def test_a_connect_without_a_join_implies_the_join() -> None:
 def test_an_attended_transfer_swaps_ids() -> None:
     """The consulting agent waits in the queue, and the caller then takes the agent's place."""
     consult = QueueJoined(at=20, caller="1.5", queue="support")
-    swap = ChannelTransferred(at=25, by="1.9", passed_on="1.0", second="1.5")
+    swap = ChannelTransferred(at=25, transferer="1.9", transferee="1.0", second_transferer="1.5")
     taken = AgentConnected(at=26, caller="1.0", queue="support", agent="Bob", waited=6)
     done = ConversationEnded(at=40, caller="1.0", queue="support", agent="Bob", by="caller")
     found = call_events(
@@ -158,7 +162,7 @@ def test_an_attended_transfer_swaps_ids() -> None:
         "1.5/end",
     ]
     # The queue log does not report the swap. The wait identifies the call.
-    late = call_events(JOIN, CONNECT, consult, taken, done, hangups=False)
+    late = call_events(JOIN, CONNECT, consult, taken, done, reports_hangups=False)
     assert {one[0] for one in late} >= {"1.0/end", "1.5/end"}
     assert len([one for one in late if one[0].endswith("/start")]) == 2
 
@@ -184,9 +188,9 @@ def test_a_completion_without_a_known_party_waits_for_the_hangup() -> None:
 def test_an_agent_is_in_call_only_after_the_bridge_is_confirmed() -> None:
     """IN_CALL has the time when the bridge was announced. The end of the talk also confirms it."""
 
-    def answered(*signs: PbxEvent) -> list[float]:
-        mapping = PbxEventMapper(MappingConfig(), ASTERISK, PbxState(), hangups=True)
-        events = [event for sign in (JOIN, *signs) for event in mapping.apply(sign)]
+    def answered(*pbx_events: PbxEvent) -> list[float]:
+        mapper = PbxEventMapper(MappingConfig(), ASTERISK, PbxState(), reports_hangups=True)
+        events = [event for pbx_event in (JOIN, *pbx_events) for event in mapper.apply(pbx_event)]
         return [e.time.timestamp() for e in events if e.data.get("eventType") == "IN_CALL"]
 
     bridging = BridgeAnnounced(at=15, connected=CONNECT)
@@ -200,21 +204,21 @@ def test_an_agent_is_in_call_only_after_the_bridge_is_confirmed() -> None:
 def test_a_restart_leaves_no_agent_in_a_call() -> None:
     """After a restart, no agent is in a call, even if the caller had just hung up."""
     state = PbxState()
-    mapping = PbxEventMapper(MappingConfig(), ASTERISK, state, hangups=True)
-    for sign in (JOIN, CONNECT, ChannelHungUp(at=29.5, channel="1.0"), PbxRestarted(at=30)):
-        mapping.apply(sign)
+    mapper = PbxEventMapper(MappingConfig(), ASTERISK, state, reports_hangups=True)
+    for pbx_event in (JOIN, CONNECT, ChannelHungUp(at=29.5, channel="1.0"), PbxRestarted(at=30)):
+        mapper.apply(pbx_event)
     assert {one.phase for one in state.calls.values()} == {Phase.ENDED}
     assert [one.call for one in state.agents.values()] == [""]
 
 
 def test_dialed_numbers_and_term_codes_are_mapped() -> None:
     """The dialed number precedes the join, and term codes may come at any time."""
-    mapping = PbxEventMapper(MappingConfig(), ASTERISK, PbxState(), hangups=True)
-    mapping.apply(DialedNumber(at=9, caller="1.0", number="1800"))
-    start = mapping.apply(JOIN)[0]
+    mapper = PbxEventMapper(MappingConfig(), ASTERISK, PbxState(), reports_hangups=True)
+    mapper.apply(DialedNumber(at=9, caller="1.0", number="1800"))
+    start = mapper.apply(JOIN)[0]
     assert (start.data["callerId"], start.data["phoneDialed"]) == ("512", "1800")
     codes = [DispositionSet(at=11 + n, caller="1.0", code=code) for n, code in enumerate("AB")]
-    events = [event for code in codes for event in mapping.apply(code)]
+    events = [event for code in codes for event in mapper.apply(code)]
     assert [(one.id, one.data["termCode"]) for one in events] == [
         ("1.0/disposition/1", "A"),
         ("1.0/disposition/2", "B"),
@@ -223,27 +227,27 @@ def test_dialed_numbers_and_term_codes_are_mapped() -> None:
 
 def test_a_leave_reason_from_the_queue_log_is_used() -> None:
     """The queue log has the reason shortly after AMI has reported the exit."""
-    mapping = PbxEventMapper(MappingConfig(), ASTERISK, PbxState(), hangups=True)
-    mapping.apply(JOIN)
-    mapping.apply(QueueLeft(at=20, caller="1.0", queue="sales"))
-    mapping.know_reason("1.0", "EMPTY")
-    assert [one.data["reason"] for one in mapping.advance(LATER)] == ["EMPTY"]
+    mapper = PbxEventMapper(MappingConfig(), ASTERISK, PbxState(), reports_hangups=True)
+    mapper.apply(JOIN)
+    mapper.apply(QueueLeft(at=20, caller="1.0", queue="sales"))
+    mapper.set_leave_reason("1.0", "EMPTY")
+    assert [one.data["reason"] for one in mapper.advance(LATER)] == ["EMPTY"]
 
 
 def test_the_number_of_remembered_ended_calls_is_bounded() -> None:
     """The number of remembered calls is bounded even if no hangup is reported."""
     state = PbxState()
-    mapping = PbxEventMapper(MappingConfig(), ASTERISK, state, hangups=False)
+    mapper = PbxEventMapper(MappingConfig(), ASTERISK, state, reports_hangups=False)
     for number in range(MAX_ENDED + 50):
-        mapping.apply(QueueJoined(at=number, caller=f"{number}.0", queue="sales"))
-        mapping.apply(QueueLeft(at=number, caller=f"{number}.0", queue="sales", reason="ABANDONED"))
+        mapper.apply(QueueJoined(at=number, caller=f"{number}.0", queue="sales"))
+        mapper.apply(QueueLeft(at=number, caller=f"{number}.0", queue="sales", reason="ABANDONED"))
     assert len(state.calls) == MAX_ENDED
     assert f"{MAX_ENDED + 49}.0" in state.calls
 
 
 MOMENTS = st.floats(0, 60)
 caller, queue, member = (st.sampled_from(one) for one in (CALLERS, QUEUES, MEMBERS))
-SIGNS = st.one_of(
+PBX_EVENTS = st.one_of(
     st.builds(QueueJoined, at=MOMENTS, caller=caller, queue=queue),
     st.builds(AgentConnected, at=MOMENTS, caller=caller, queue=queue, agent=member, leg=caller),
     st.builds(
@@ -284,7 +288,11 @@ SIGNS = st.one_of(
     st.builds(PauseChanged, at=MOMENTS, queue=queue, agent=member, paused=st.booleans()),
     st.builds(DispositionSet, at=MOMENTS, caller=caller, code=st.just("A")),
     st.builds(
-        ChannelTransferred, at=MOMENTS, by=caller, passed_on=caller, second=caller | st.just("")
+        ChannelTransferred,
+        at=MOMENTS,
+        transferer=caller,
+        transferee=caller,
+        second_transferer=caller | st.just(""),
     ),
     st.builds(BridgeEntered, at=MOMENTS, bridge=queue, channel=caller, name=st.just("PJSIP/2-1")),
     st.builds(BridgeLeft, at=MOMENTS, bridge=queue, channel=caller),
@@ -295,15 +303,19 @@ SIGNS = st.one_of(
 )
 
 
-@given(st.lists(SIGNS, max_size=60), st.booleans())
-def test_random_signs_produce_consistent_calls(signs: list[PbxEvent], hangups: bool) -> None:
+@given(st.lists(PBX_EVENTS, max_size=60), st.booleans())
+def test_random_pbx_events_produce_consistent_calls(
+    pbx_events: list[PbxEvent], reports_hangups: bool
+) -> None:
     """No event of a call comes before its beginning or after its end."""
     state = PbxState()
-    mapping = PbxEventMapper(MappingConfig(), ASTERISK, state, hangups=hangups)
+    mapper = PbxEventMapper(MappingConfig(), ASTERISK, state, reports_hangups=reports_hangups)
     events = [
-        event for sign in sorted(signs, key=lambda one: one.at) for event in mapping.apply(sign)
+        event
+        for pbx_event in sorted(pbx_events, key=lambda one: one.at)
+        for event in mapper.apply(pbx_event)
     ]
-    events += mapping.advance(LATER)
+    events += mapper.advance(LATER)
     open_calls: set[object] = set()
     for event in events:
         call = event.data.get("sessionId")
@@ -322,12 +334,12 @@ def test_random_signs_produce_consistent_calls(signs: list[PbxEvent], hangups: b
 
 
 def busy_hour(agents: int, calls: int) -> list[PbxEvent]:
-    """Return the signs of a floor on which every agent is always in a call."""
-    signs: list[PbxEvent] = []
+    """Return the PBX events of a floor on which every agent is always in a call."""
+    pbx_events: list[PbxEvent] = []
     for number in range(calls):
         at, name, leg = number * 0.01, f"{number}.0", f"{number}.1"
         agent, line = f"agent{number % agents}", f"queue{number % 200}"
-        signs += [
+        pbx_events += [
             QueueJoined(at=at, caller=name, queue=line),
             Ringing(at=at, caller=name, queue=line, agent=agent, leg=leg),
             QueueLeft(at=at, caller=name, queue=line),
@@ -336,21 +348,21 @@ def busy_hour(agents: int, calls: int) -> list[PbxEvent]:
             ChannelHungUp(at=at + 0.005, channel=leg),
             ChannelHungUp(at=at + 0.005, channel=name),
         ]
-    return signs
+    return pbx_events
 
 
 def cpu_seconds(agents: int, calls: int) -> float:
     """Return the CPU seconds that it takes to map a busy hour."""
-    mapping = PbxEventMapper(MappingConfig(), ASTERISK, PbxState(), hangups=True)
-    signs = busy_hour(agents, calls)
+    mapper = PbxEventMapper(MappingConfig(), ASTERISK, PbxState(), reports_hangups=True)
+    pbx_events = busy_hour(agents, calls)
     events: list[CloudEvent] = []
     began = time.process_time()
-    for sign in signs:
-        events += mapping.apply(sign)
+    for pbx_event in pbx_events:
+        events += mapper.apply(pbx_event)
     return time.process_time() - began
 
 
-def test_the_cost_of_a_sign_does_not_grow_with_the_floor() -> None:
+def test_the_cost_of_a_pbx_event_does_not_grow_with_the_floor() -> None:
     """A hundred times as many agents with the same calls take less than four times the work."""
     cpu_seconds(10, 200)
     assert min(cpu_seconds(1000, 1000) for _ in range(3)) < 4 * min(
@@ -367,15 +379,15 @@ TALK: tuple[PbxEvent, ...] = (
     CONNECT,
 )
 BOBS_PHONE = BridgeEntered(at=35, bridge="two", channel="1.5", name="PJSIP/bob-1")
-BLIND = ChannelTransferred(at=30, by="1.9", passed_on="1.0")
+BLIND = ChannelTransferred(at=30, transferer="1.9", transferee="1.0")
 RINGS = DialStarted(at=30.1, caller="1.0", leg="1.5", interface="PJSIP/bob")
 
 
-def states(*signs: PbxEvent) -> list[str]:
+def states(*pbx_events: PbxEvent) -> list[str]:
     """Return the states of agents without their calls."""
-    mapping = PbxEventMapper(MappingConfig(), ASTERISK, PbxState(), hangups=True)
-    events = [event for sign in signs for event in mapping.apply(sign)]
-    events += mapping.advance(LATER)
+    mapper = PbxEventMapper(MappingConfig(), ASTERISK, PbxState(), reports_hangups=True)
+    events = [event for pbx_event in pbx_events for event in mapper.apply(pbx_event)]
+    events += mapper.advance(LATER)
     return [
         f"{one.data['agent']} {one.data['eventType']} {one.time.timestamp():g}"
         if one.type == "agent.state"
@@ -438,7 +450,9 @@ def test_a_completion_followed_by_a_transfer_is_a_transfer() -> None:
     put_through: list[PbxEvent] = [
         completed("agent", at=30.0),
         BridgeEntered(at=30.01, bridge="one", channel="1.6", name="Local/81@agents-1;1"),
-        ChannelTransferred(at=30.02, by="1.9", passed_on="1.0", second="1.9", target="1.6"),
+        ChannelTransferred(
+            at=30.02, transferer="1.9", transferee="1.0", second_transferer="1.9", target="1.6"
+        ),
     ]
     assert states(*TALK, *talk_of_two, *put_through, ChannelHungUp(at=50, channel="1.0"))[2:] == [
         "Anna AGENT_TRANSFER_COMPLETE_AGENT2 30",
@@ -485,7 +499,7 @@ def test_a_transfer_behind_a_local_channel_continues_in_another_queue() -> None:
         CONNECT,
     ]
     elsewhere: list[PbxEvent] = [
-        ChannelTransferred(at=30, by="1.7", passed_on="1.8"),
+        ChannelTransferred(at=30, transferer="1.7", transferee="1.8"),
         QueueJoined(at=30.1, caller="1.8", queue="support"),
         AgentConnected(at=40, caller="1.8", queue="support", agent="Bob", leg="1.5"),
     ]
@@ -509,7 +523,7 @@ def test_a_transfer_before_the_callers_bridge_is_recognized() -> None:
         JOIN,
         LocalChannelPaired(at=14, one="1.9", two="1.8"),
         CONNECT,
-        ChannelTransferred(at=15.01, by="1.7", passed_on="1.8"),
+        ChannelTransferred(at=15.01, transferer="1.7", transferee="1.8"),
         QueueJoined(at=15.02, caller="1.8", queue="support"),
     ]
     assert [one[0] for one in call_events(*behind)] == ["1.0/start", "1.0/1/queue", "1.0/2/queue"]
@@ -517,7 +531,7 @@ def test_a_transfer_before_the_callers_bridge_is_recognized() -> None:
 
 def test_a_transfer_by_the_caller_does_not_change_the_agents_state() -> None:
     """A transfer by the caller is not taken for a transfer by the agent."""
-    assert states(*TALK, ChannelTransferred(at=30, by="1.0", passed_on="1.9"))[2:] == []
+    assert states(*TALK, ChannelTransferred(at=30, transferer="1.0", transferee="1.9"))[2:] == []
 
 
 def test_a_hold_behind_a_local_channel_is_attributed_to_the_agent() -> None:
@@ -533,24 +547,24 @@ def test_a_hold_behind_a_local_channel_is_attributed_to_the_agent() -> None:
 
 def test_rereading_the_lines_of_an_ended_call_adds_no_events() -> None:
     """After a kill, the connector reads the last second of the queue log again."""
-    mapping = PbxEventMapper(MappingConfig(), ASTERISK, PbxState(), hangups=True)
+    mapper = PbxEventMapper(MappingConfig(), ASTERISK, PbxState(), reports_hangups=True)
     done: list[PbxEvent] = [
         JOIN,
         CONNECT,
         completed("caller"),
         ChannelHungUp(at=30.1, channel="1.0"),
     ]
-    first = [event for sign in done for event in mapping.apply(sign)]
+    first = [event for pbx_event in done for event in mapper.apply(pbx_event)]
     assert [event.type for event in first].count("call.end") == 1
-    assert [event for sign in done[:3] for event in mapping.apply(sign)] == []
+    assert [event for pbx_event in done[:3] for event in mapper.apply(pbx_event)] == []
 
 
 def test_a_call_leave_is_delayed_until_its_reason_arrives() -> None:
     """The channel is queried because AMI's event has no reason. The response may be late."""
-    mapping = PbxEventMapper(MappingConfig(), ASTERISK, PbxState(), hangups=True)
-    mapping.apply(JOIN)
-    mapping.apply(QueueLeft(at=20, caller="1.0", queue="sales"))
-    assert mapping.advance(23.0) == []
-    mapping.know_reason("1.0", "TIMEOUT")
-    (left,) = mapping.advance(23.1)
+    mapper = PbxEventMapper(MappingConfig(), ASTERISK, PbxState(), reports_hangups=True)
+    mapper.apply(JOIN)
+    mapper.apply(QueueLeft(at=20, caller="1.0", queue="sales"))
+    assert mapper.advance(23.0) == []
+    mapper.set_leave_reason("1.0", "TIMEOUT")
+    (left,) = mapper.advance(23.1)
     assert (left.data["reason"], left.time.timestamp()) == ("TIMEOUT", 20.0)

@@ -20,7 +20,7 @@ from tests.real.asterisk import wait_until
 TUNING = SpoolWriterTuning(step_seconds=0.01, max_inbox=3, max_step=2, max_spooled=4)
 
 
-class NumberReading:
+class NumberProcessor:
     """Creates an event from each number."""
 
     last_at = 1.0
@@ -29,7 +29,7 @@ class NumberReading:
         self._events: list[CloudEvent] = []
         self.most = 0
 
-    def take(self, item: int) -> None:
+    def apply(self, item: int) -> None:
         at = datetime.fromtimestamp(item, UTC)
         event = CloudEvent(id=str(item), source="s", type="call.end", time=at, data={})
         self._events.append(event)
@@ -37,7 +37,7 @@ class NumberReading:
     def advance(self, now: float) -> None:
         assert now == 7.0
 
-    def step(self) -> SpoolStep:
+    def take_step(self) -> SpoolStep:
         events, self._events = self._events, []
         self.most = max(self.most, len(events))
         return SpoolStep(events, {}, {"last": events[-1].id} if events else {})
@@ -47,15 +47,15 @@ def test_reading_waits_while_the_spool_is_full(tmp_path: Path) -> None:
     """The inbox and the spool stay bounded. Reading continues once the server accepts events."""
 
     async def main(url: str) -> None:
-        health, reading = ConnectorMetrics(), NumberReading()
+        metrics, processor = ConnectorMetrics(), NumberProcessor()
         with Spool(tmp_path / "spool.db") as spool:
-            spooling = SpoolWriter(reading, spool, health, SourceClock(lambda: 7.0), TUNING)
-            forwarder = Forwarder(spool, health)
-            keeping = asyncio.create_task(spooling.run(forwarder))
+            writer = SpoolWriter(processor, spool, metrics, SourceClock(lambda: 7.0), TUNING)
+            forwarder = Forwarder(spool, metrics)
+            keeping = asyncio.create_task(writer.run(forwarder))
 
             async def put_all() -> None:
                 for number in range(50):
-                    await spooling.put(number)
+                    await writer.put(number)
 
             putting = asyncio.create_task(put_all())
             full = TUNING.max_spooled
@@ -69,14 +69,14 @@ def test_reading_waits_while_the_spool_is_full(tmp_path: Path) -> None:
                 sent = "floorcast_connector_sent_total"
                 await asyncio.to_thread(
                     wait_until,
-                    lambda: health.value(sent, verdict="accepted") == 50,
+                    lambda: metrics.value(sent, verdict="accepted") == 50,
                     lambda: spool.unsent,
                 )
                 sending.cancel()
                 keeping.cancel()
                 await asyncio.gather(sending, keeping, return_exceptions=True)
-            assert spool.position() == {"last": "49"}
-        assert reading.most <= TUNING.max_step + 1
+            assert spool.positions() == {"last": "49"}
+        assert processor.most <= TUNING.max_step + 1
 
     with running() as intake:
         asyncio.run(main(intake.url))

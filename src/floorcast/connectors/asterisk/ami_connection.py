@@ -8,16 +8,16 @@ import ssl
 from collections.abc import Awaitable, Callable
 
 from floorcast.connectors.asterisk.frames import AmiFrame, AmiFrameReader
-from floorcast.connectors.pbx.keepalive import CONNECT_SECONDS, READ_BYTES, read_some
+from floorcast.connectors.pbx.keepalive import CONNECT_SECONDS, READ_BYTES, read_with_keepalive
 from floorcast.connectors.pbx.unreadable import Unreadable
 from floorcast.model.errors import BadCredentials, SettingError, Unavailable
 
-__all__ = ["AmiAddress", "AmiConnection", "Received", "trusting"]
+__all__ = ["AmiAddress", "AmiConnection", "OnFrame", "tls_context"]
 
 DEFAULT_PORT, DEFAULT_TLS_PORT = 5038, 5039
 REPLY_SECONDS = 30.0
 
-Received = Callable[[AmiFrame | Unreadable], Awaitable[None]]
+OnFrame = Callable[[AmiFrame | Unreadable], Awaitable[None]]
 
 
 class AmiAddress:
@@ -34,7 +34,7 @@ class AmiAddress:
         return f"{self.host}:{self.port}"  # never the secret
 
 
-def trusting(ca_file: str) -> ssl.SSLContext:
+def tls_context(ca_file: str) -> ssl.SSLContext:
     """Return a TLS context that trusts the certificate authorities in a file.
 
     Without a file, the context trusts the machine's authorities. Host names are verified. Raises
@@ -49,14 +49,13 @@ def trusting(ca_file: str) -> ssl.SSLContext:
 class AmiConnection:
     """A connection to AMI.
 
-    ``open`` returns the task that reads until the connection is lost, and ``ask`` sends an action.
-    ``received`` is awaited for each event and reply, in order. Nothing more is read until it
-    returns.
+    ``open`` returns the task that reads until the connection is lost. ``on_frame`` is awaited for
+    each event and reply, in order. Nothing more is read until it returns.
     """
 
-    def __init__(self, address: AmiAddress, received: Received) -> None:
+    def __init__(self, address: AmiAddress, on_frame: OnFrame) -> None:
         self._address = address
-        self._received = received
+        self._on_frame = on_frame
         self._ids = itertools.count(1)
         self._replies: dict[str, asyncio.Future[list[AmiFrame]]] = {}
         self._lists: dict[str, list[AmiFrame]] = {}
@@ -84,15 +83,15 @@ class AmiConnection:
         except (OSError, TimeoutError) as error:
             why = str(error) or type(error).__name__
             raise Unavailable(f"AMI at {self._address}: {why}") from None
-        reading = asyncio.create_task(self._read(reader))
+        read_task = asyncio.create_task(self._read(reader))
         try:
             await self._log_in()
         except BaseException:
-            await self.close(reading)
+            await self.close(read_task)
             raise
-        return reading
+        return read_task
 
-    async def ask(self, action: str, **members: str) -> list[AmiFrame]:
+    async def send_action(self, action: str, **members: str) -> list[AmiFrame]:
         """Send an action and return its reply and any list events. Raises Unavailable."""
         number = f"fc-{next(self._ids)}"
         future: asyncio.Future[list[AmiFrame]] = asyncio.get_running_loop().create_future()
@@ -112,28 +111,28 @@ class AmiConnection:
             self._replies.pop(number, None)
             self._lists.pop(number, None)
 
-    async def close(self, reading: asyncio.Task[None]) -> None:
+    async def close(self, read_task: asyncio.Task[None]) -> None:
         """Close the connection."""
-        reading.cancel()
-        await asyncio.gather(reading, return_exceptions=True)
+        read_task.cancel()
+        await asyncio.gather(read_task, return_exceptions=True)
         if self._writer:
             self._writer.close()
 
     async def _log_in(self) -> None:
         address = self._address
-        reply = await self.ask(
+        reply = await self.send_action(
             "Login", Username=address.user, Secret=address.secret, Events="call,agent,system,user"
         )
         if reply[0].get("Response") != "Success":
-            said = reply[0].get("Message", "refused")
-            raise BadCredentials(f"AMI at {address} refuses the user {address.user!r}: {said}")
+            message = reply[0].get("Message", "refused")
+            raise BadCredentials(f"AMI at {address} refuses the user {address.user!r}: {message}")
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
         frames = AmiFrameReader()
         try:
-            while data := await read_some(reader, self._ping):
+            while data := await read_with_keepalive(reader, self._ping):
                 for frame in frames.feed(data):
-                    await self._take(frame)
+                    await self._dispatch(frame)
         except OSError:
             pass
         finally:
@@ -145,16 +144,16 @@ class AmiConnection:
         assert self._writer is not None
         self._writer.write(b"Action: Ping\r\n\r\n")
 
-    async def _take(self, frame: AmiFrame | Unreadable) -> None:
+    async def _dispatch(self, frame: AmiFrame | Unreadable) -> None:
         if isinstance(frame, Unreadable):
-            await self._received(frame)
+            await self._on_frame(frame)
             return
         future = self._replies.get(frame.get("ActionID", ""))
         if future is not None and not future.done():
             self._reply(frame, future)
         elif frame.get("Event") == "FullyBooted":
             self.has_booted.set()
-        await self._received(frame)
+        await self._on_frame(frame)
 
     def _reply(self, frame: AmiFrame, future: asyncio.Future[list[AmiFrame]]) -> None:
         number = frame["ActionID"]

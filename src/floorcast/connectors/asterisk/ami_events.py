@@ -1,4 +1,4 @@
-"""Converts AMI events to signs. No I/O."""
+"""Converts AMI events to PBX events. No I/O."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ from floorcast.connectors.pbx.pbx_events import (
 )
 from floorcast.connectors.pbx.unreadable import Unreadable
 
-__all__ = ["AmiEventConverter", "member_of", "number_in"]
+__all__ = ["AmiEventConverter", "member_state", "number_in"]
 
 MAX_ABANDONED = 10_000  # callers with a QueueCallerAbandon but no QueueCallerLeave yet
 _BY: dict[str, EndedBy] = {"caller": "caller", "agent": "agent", "transfer": "transfer"}
 
 
 class AmiEventConverter:
-    """Converts AMI events to signs, in order.
+    """Converts AMI events to PBX events, in order.
 
     ``did_variable`` and ``disposition_event`` are settings. ``replies`` is true if the events
     include replies to QueueStatus, which describe queue members.
@@ -54,11 +54,11 @@ class AmiEventConverter:
         self._abandoned: dict[str, None] = {}
         self._readers: dict[str, Callable[[AmiFrame, float], PbxEvent | None]] = {
             "QueueCallerJoin": self._joined,
-            "QueueCallerAbandon": self._abandons,
+            "QueueCallerAbandon": self._note_abandon,
             "QueueCallerLeave": self._left,
             "AgentConnect": self._connected,
             "AgentComplete": self._completed,
-            "AgentCalled": self._rang,
+            "AgentCalled": self._ringing,
             "AgentRingNoAnswer": self._missed,
             "DialEnd": self._ring_ended,
             "Hangup": self._hung_up,
@@ -70,7 +70,7 @@ class AmiEventConverter:
             "QueueMemberRemoved": self._removed,
             "AttendedTransfer": self._attended,
             "BlindTransfer": self._blind,
-            "DialBegin": self._dialling,
+            "DialBegin": self._dial_started,
             "BridgeEnter": self._entered,
             "BridgeLeave": self._left_bridge,
             "LocalBridge": self._paired,
@@ -80,8 +80,8 @@ class AmiEventConverter:
         if replies:
             self._readers["QueueMember"] = self._status
 
-    def sign(self, frame: AmiFrame, received: float) -> PbxEvent | None:
-        """Return the sign of an event, or None if the event does not concern calls or agents.
+    def convert(self, frame: AmiFrame, received: float) -> PbxEvent | None:
+        """Convert an event. Returns None if it does not concern calls or agents.
 
         ``received`` is the time when the frame arrived. It is used if the server does not send
         timestamps (``timestampevents``). Raises Unreadable if a required field is missing.
@@ -104,7 +104,7 @@ class AmiEventConverter:
             dialed=dialed,
         )
 
-    def _abandons(self, frame: AmiFrame, _at: float) -> None:
+    def _note_abandon(self, frame: AmiFrame, _at: float) -> None:
         self._abandoned[frame["Uniqueid"]] = None
         if len(self._abandoned) > MAX_ABANDONED:
             del self._abandoned[next(iter(self._abandoned))]
@@ -132,7 +132,7 @@ class AmiEventConverter:
             by=_BY.get(frame.get("Reason", ""), "agent"),
         )
 
-    def _rang(self, frame: AmiFrame, at: float) -> PbxEvent:
+    def _ringing(self, frame: AmiFrame, at: float) -> PbxEvent:
         return Ringing(**_member_fields(frame, at), leg=frame.get("DestUniqueid", ""))
 
     def _missed(self, frame: AmiFrame, at: float) -> PbxEvent:
@@ -158,30 +158,32 @@ class AmiEventConverter:
         )
 
     def _status(self, frame: AmiFrame, at: float) -> PbxEvent:
-        return member_of(frame, at)
+        return member_state(frame, at)
 
     def _removed(self, frame: AmiFrame, at: float) -> PbxEvent:
         return MemberRemoved(at=at, queue=frame["Queue"], agent=_member(frame))
 
     def _attended(self, frame: AmiFrame, at: float) -> PbxEvent | None:
-        passed_on = frame.get("TransfereeUniqueid")
-        if not passed_on or frame.get("Result", "Success") != "Success":
+        transferee = frame.get("TransfereeUniqueid")
+        if not transferee or frame.get("Result", "Success") != "Success":
             return None
         return ChannelTransferred(
             at=at,
-            by=frame["OrigTransfererUniqueid"],
-            passed_on=passed_on,
-            second=frame["SecondTransfererUniqueid"],
+            transferer=frame["OrigTransfererUniqueid"],
+            transferee=transferee,
+            second_transferer=frame["SecondTransfererUniqueid"],
             target=frame.get("TransferTargetUniqueid", ""),
         )
 
     def _blind(self, frame: AmiFrame, at: float) -> PbxEvent | None:
-        passed_on = frame.get("TransfereeUniqueid")
-        if not passed_on or frame.get("Result", "Success") != "Success":
+        transferee = frame.get("TransfereeUniqueid")
+        if not transferee or frame.get("Result", "Success") != "Success":
             return None
-        return ChannelTransferred(at=at, by=frame["TransfererUniqueid"], passed_on=passed_on)
+        return ChannelTransferred(
+            at=at, transferer=frame["TransfererUniqueid"], transferee=transferee
+        )
 
-    def _dialling(self, frame: AmiFrame, at: float) -> PbxEvent | None:
+    def _dial_started(self, frame: AmiFrame, at: float) -> PbxEvent | None:
         interface = interface_of(frame["DestChannel"])
         caller = frame.get("Uniqueid")
         leg = frame["DestUniqueid"]
@@ -213,7 +215,7 @@ class AmiEventConverter:
         return PbxRestarted(at=at, empty=True)
 
 
-def member_of(
+def member_state(
     frame: AmiFrame, at: float, since: float | None = None, logged_in: float | None = None
 ) -> MemberState:
     """Return the queue member in an event or in a reply to QueueStatus.

@@ -40,7 +40,7 @@ async def check_ami(address: AmiAddress, config: MappingConfig, now: float) -> l
         return
 
     connection = AmiConnection(address, ignore)
-    reading = await connection.open()
+    read_task = await connection.open()
     try:
         snapshot = await take_snapshot(connection, now)
         missing = []
@@ -50,7 +50,7 @@ async def check_ami(address: AmiAddress, config: MappingConfig, now: float) -> l
         except TimeoutError:
             missing.append(("read", "system", "Asterisk restarts are detected later"))
     finally:
-        await connection.close(reading)
+        await connection.close(read_task)
     found = tables_of(snapshot, config)
     return [*found, (MISSING, ("", "right", "without it"), missing)] if missing else found
 

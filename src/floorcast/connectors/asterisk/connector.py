@@ -19,7 +19,7 @@ from floorcast.connectors.asterisk.frames import AmiFrame
 from floorcast.connectors.asterisk.merging import PbxEventSource
 from floorcast.connectors.asterisk.processor import LOG_POSITION, AsteriskItem, AsteriskProcessor
 from floorcast.connectors.asterisk.queue_log_file import QueueLogFile, RawLine
-from floorcast.connectors.asterisk.queue_log_lines import read_line, sign_of
+from floorcast.connectors.asterisk.queue_log_lines import parse_line, to_pbx_event
 from floorcast.connectors.asterisk.recording import AsteriskRecording
 from floorcast.connectors.asterisk.snapshot import AsteriskSnapshot
 from floorcast.connectors.forwarder import Forwarder
@@ -54,11 +54,11 @@ class AsteriskTuning(SpoolWriterTuning, frozen=True, kw_only=True):
     """Times in seconds and limits that users do not need to set."""
 
     poll_seconds: float = 0.1  # between two reads of the queue log
-    # How long a line waits for the same sign from AMI, whose times are more precise.
+    # How long a line waits for the same event from AMI, whose times are more precise.
     hold_seconds: float = 0.5
     # Pauses before each query for the reason why a caller left a queue.
-    ask_after: tuple[float, ...] = (0.1, 0.2, 0.4)
-    max_age: float = 26 * 3600.0  # of a line; the server does not recognize older duplicates
+    reason_query_pauses: tuple[float, ...] = (0.1, 0.2, 0.4)
+    max_line_age: float = 26 * 3600.0  # seconds; the server does not recognize older duplicates
 
 
 class AsteriskSource(Struct, frozen=True, kw_only=True):
@@ -85,33 +85,34 @@ class AsteriskConnector:
         source: AsteriskSource,
         config: MappingConfig,
         spool: Spool,
-        health: ConnectorMetrics,
+        metrics: ConnectorMetrics,
         *,
         tuning: AsteriskTuning | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._source = source
         self._spool = spool
-        self._health = health
+        self._metrics = metrics
         self._tuning = tuning or AsteriskTuning()
         self._clock = SourceClock(clock)
-        self._position = spool.position()
-        reading = AsteriskProcessor(
+        self._position = spool.positions()
+        processor = AsteriskProcessor(
             config, spool.rows(), self._position, has_ami=source.ami is not None
         )
-        self._spooling = SpoolWriter(reading, spool, health, self._clock, self._tuning)
+        self._writer = SpoolWriter(processor, spool, metrics, self._clock, self._tuning)
         self._events = AmiEventConverter(config.did_variable, config.disposition_event)
         self._ami_is_live = False
-        self._held: list[PbxEvent] | None = None  # signs that wait until a snapshot has been added
+        # Events that wait until a snapshot has been applied.
+        self._held_events: list[PbxEvent] | None = None
         self._has_read_log = asyncio.Event()
-        self._complaints = ConnectorWarnings(health)
+        self._warnings = ConnectorWarnings(metrics)
 
     async def run(self, sender: AsyncSender, forwarder: Forwarder) -> None:
         """Read and send until cancelled. Raises errors that a retry cannot fix."""
         with AsteriskRecording(self._source.record) as recording:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(forwarder.run(sender))
-                tasks.create_task(self._spooling.run(forwarder))
+                tasks.create_task(self._writer.run(forwarder))
                 if self._source.queue_log:
                     tasks.create_task(self._read_log(self._source.queue_log, recording))
                 if self._source.ami:
@@ -119,12 +120,12 @@ class AsteriskConnector:
 
     def forwarder(self) -> Forwarder:
         """Return a forwarder that sends events from this connector's spool."""
-        return Forwarder(self._spool, self._health)
+        return Forwarder(self._spool, self._metrics)
 
     # --- the queue log --------------------------------------------------------------------------
 
     async def _read_log(self, path: Path, recording: AsteriskRecording) -> None:
-        oldest = self._clock.ours() - self._tuning.max_age
+        oldest = self._clock.local_now() - self._tuning.max_line_age
         since = oldest if self._source.since is None else self._source.since
         position = self._position.get(LOG_POSITION, "")
         with closing(QueueLogFile(path, position, since)) as file:
@@ -136,17 +137,15 @@ class AsteriskConnector:
         skipped = 0
         while True:
             count = 0
-            for line in self._polled(file):
+            for line in self._poll(file):
                 count += 1
-                recording.line(line.text)
-                sign = self._sign_of_line(line.text, file)
-                if sign is not None and sign.at < max(since, file.skips_before):
-                    skipped += sign.at < since
-                    sign = None
-                await self._hold_back(sign)
-                await self._spooling.put(
-                    AsteriskItem(PbxEventSource.QUEUE_LOG, sign, line.position)
-                )
+                recording.write_line(line.text)
+                event = self._event_of_line(line.text, file)
+                if event is not None and event.at < max(since, file.skips_before):
+                    skipped += event.at < since
+                    event = None
+                await self._hold_back(event)
+                await self._writer.put(AsteriskItem(PbxEventSource.QUEUE_LOG, event, line.position))
             if count == 0:
                 if skipped:
                     _log.warning(
@@ -156,29 +155,29 @@ class AsteriskConnector:
                 self._has_read_log.set()
                 await asyncio.sleep(self._tuning.poll_seconds)
 
-    def _polled(self, file: QueueLogFile) -> list[RawLine]:
+    def _poll(self, file: QueueLogFile) -> list[RawLine]:
         try:
             found = list(file.poll())
         except OSError as error:
-            self._health.source_connected("queue_log", connected=False)
-            self._complaints.warn_once(f"the queue log cannot be read: {error}")
+            self._metrics.set_source_connected("queue_log", connected=False)
+            self._warnings.warn_once(f"the queue log cannot be read: {error}")
             return []
-        self._health.source_connected("queue_log", connected=file.is_open)
+        self._metrics.set_source_connected("queue_log", connected=file.is_open)
         return found
 
-    def _sign_of_line(self, text: str, file: QueueLogFile) -> PbxEvent | None:
+    def _event_of_line(self, text: str, file: QueueLogFile) -> PbxEvent | None:
         try:
-            line = read_line(text)
+            line = parse_line(text)
         except Unreadable as error:
-            self._complaints.unreadable(error)
+            self._warnings.count_unreadable(error)
             return None
-        file.note(line.at)
-        return sign_of(line)
+        file.note_time(line.at)
+        return to_pbx_event(line)
 
-    async def _hold_back(self, sign: PbxEvent | None) -> None:
-        """Wait for the same sign from AMI, whose times include microseconds."""
-        if sign is not None and self._ami_is_live:
-            age = self._clock.now() - sign.at
+    async def _hold_back(self, event: PbxEvent | None) -> None:
+        """Wait for the same event from AMI, whose times include microseconds."""
+        if event is not None and self._ami_is_live:
+            age = self._clock.now() - event.at
             wait = self._tuning.hold_seconds + 1.0 - age  # a line's time is rounded down
             if wait > 0:
                 await asyncio.sleep(min(wait, self._tuning.hold_seconds + 1.0))
@@ -190,45 +189,47 @@ class AsteriskConnector:
             if self._source.queue_log:
                 await self._has_read_log.wait()  # its lines are older than AMI's current state
             try:
-                await self._one_connection(address, recording, backoff)
+                await self._run_connection(address, recording, backoff)
             finally:
                 self._ami_is_live = False
-                self._health.source_connected("ami", connected=False)
+                self._metrics.set_source_connected("ami", connected=False)
 
         await keep_connected("Asterisk", connection)
 
-    async def _one_connection(
+    async def _run_connection(
         self, address: AmiAddress, recording: AsteriskRecording, backoff: Backoff
     ) -> None:
-        questions: set[asyncio.Task[None]] = set()
+        reason_queries: set[asyncio.Task[None]] = set()
 
-        async def received(frame: AmiFrame | Unreadable) -> None:
-            sign = await self._take_frame(frame, recording)
-            if isinstance(sign, QueueLeft) and isinstance(frame, dict) and not sign.reason:
-                task = asyncio.create_task(self._ask_why(connection, sign, frame))
-                questions.add(task)
-                task.add_done_callback(questions.discard)
+        async def on_frame(frame: AmiFrame | Unreadable) -> None:
+            event = await self._process_frame(frame, recording)
+            if isinstance(event, QueueLeft) and isinstance(frame, dict) and not event.reason:
+                task = asyncio.create_task(self._query_leave_reason(connection, event, frame))
+                reason_queries.add(task)
+                task.add_done_callback(reason_queries.discard)
 
-        connection = AmiConnection(address, received)
-        self._held = []  # this connection's events are newer than the start of the snapshot
-        reading = await connection.open()
+        connection = AmiConnection(address, on_frame)
+        self._held_events = []  # this connection's events are newer than the start of the snapshot
+        read_task = await connection.open()
         try:
             snapshot = await take_snapshot(connection, self._clock.now())
             self._ami_is_live = True
-            self._health.source_connected("ami", connected=True)
-            self._health.compared()
+            self._metrics.set_source_connected("ami", connected=True)
+            self._metrics.count_resync()
             _log.info("connected to Asterisk", ami=str(address), calls=len(snapshot.entries))
-            await self._spooling.put(AsteriskItem(PbxEventSource.AMI, snapshot))
-            await self._let_go()
+            await self._writer.put(AsteriskItem(PbxEventSource.AMI, snapshot))
+            await self._release_held_events()
             backoff.reset()
-            await reading
+            await read_task
         finally:
-            for task in list(questions):
+            for task in list(reason_queries):
                 task.cancel()
-            await connection.close(reading)
+            await connection.close(read_task)
         _log.warning("the connection to Asterisk was lost", ami=str(address))
 
-    async def _ask_why(self, connection: AmiConnection, left: QueueLeft, frame: AmiFrame) -> None:
+    async def _query_leave_reason(
+        self, connection: AmiConnection, left: QueueLeft, frame: AmiFrame
+    ) -> None:
         """Ask Asterisk why a caller left a queue.
 
         No event gives the reason, but the channel variable QUEUESTATUS does. Asterisk sets the
@@ -236,56 +237,58 @@ class AsteriskConnector:
         """
         channel, reason = frame.get("Channel", ""), ""
         with suppress(Unavailable):
-            for pause in self._tuning.ask_after:
+            for pause in self._tuning.reason_query_pauses:
                 await asyncio.sleep(pause)
-                reply = await connection.ask("GetVar", Channel=channel, Variable="QUEUESTATUS")
+                reply = await connection.send_action(
+                    "GetVar", Channel=channel, Variable="QUEUESTATUS"
+                )
                 reason = QUEUE_STATUS.get(reply[0].get("Value", ""), "")
                 if reason or reply[0].get("Response") == "Error":
                     break
         await self._put(LeaveReason(at=left.at, caller=left.caller, reason=reason))
 
-    async def _take_frame(
+    async def _process_frame(
         self, frame: AmiFrame | Unreadable, recording: AsteriskRecording
     ) -> PbxEvent | None:
-        received = self._clock.ours()
+        received = self._clock.local_now()
         if isinstance(frame, Unreadable):
-            self._complaints.unreadable(frame)
+            self._warnings.count_unreadable(frame)
             return None
-        recording.frame(frame, received)
+        recording.write_frame(frame, received)
         try:
-            sign = self._events.sign(frame, self._clock.now())
+            event = self._events.convert(frame, self._clock.now())
         except Unreadable as error:
-            self._complaints.unreadable(error)
+            self._warnings.count_unreadable(error)
             return None
         if "Timestamp" in frame:
             with suppress(ValueError):
-                self._clock.note(float(frame["Timestamp"]), received)
-        if sign is not None:
-            await self._put(sign)
-        return sign
+                self._clock.adjust(float(frame["Timestamp"]), received)
+        if event is not None:
+            await self._put(event)
+        return event
 
-    async def _put(self, sign: PbxEvent) -> None:
-        if self._held is None:
-            await self._spooling.put(AsteriskItem(PbxEventSource.AMI, sign))
-        elif len(self._held) < self._tuning.max_inbox:
-            self._held.append(sign)
+    async def _put(self, event: PbxEvent) -> None:
+        if self._held_events is None:
+            await self._writer.put(AsteriskItem(PbxEventSource.AMI, event))
+        elif len(self._held_events) < self._tuning.max_inbox:
+            self._held_events.append(event)
         else:
             raise Unavailable("AMI sent too many events before its state could be compared")
 
-    async def _let_go(self) -> None:
-        """Release the signs that arrived during the snapshot, in order of arrival."""
-        while self._held:
-            held, self._held = self._held, []
-            for sign in held:
-                await self._spooling.put(AsteriskItem(PbxEventSource.AMI, sign))
-        self._held = None
+    async def _release_held_events(self) -> None:
+        """Release the events that arrived during the snapshot, in order of arrival."""
+        while self._held_events:
+            held, self._held_events = self._held_events, []
+            for event in held:
+                await self._writer.put(AsteriskItem(PbxEventSource.AMI, event))
+        self._held_events = None
 
 
 async def take_snapshot(connection: AmiConnection, at: float) -> AsteriskSnapshot:
     """Return the current state of Asterisk. Raises Unavailable if a permission is missing."""
-    status = await _asked(connection, "CoreStatus")
-    queues = await _asked(connection, "QueueStatus")
-    channels = await _asked(connection, "CoreShowChannels")
+    status = await _request(connection, "CoreStatus")
+    queues = await _request(connection, "QueueStatus")
+    channels = await _request(connection, "CoreShowChannels")
     started = f"{status[0].get('CoreStartupDate', '')} {status[0].get('CoreStartupTime', '')}"
     return AsteriskSnapshot(
         at=at,
@@ -296,12 +299,12 @@ async def take_snapshot(connection: AmiConnection, at: float) -> AsteriskSnapsho
     )
 
 
-async def _asked(connection: AmiConnection, action: str) -> list[AmiFrame]:
-    reply = await connection.ask(action)
+async def _request(connection: AmiConnection, action: str) -> list[AmiFrame]:
+    reply = await connection.send_action(action)
     if reply[0].get("Response") == "Error":
-        said = reply[0].get("Message", "refused")
+        message = reply[0].get("Message", "refused")
         raise Unavailable(
-            f"AMI refuses {action}: {said}; grant the user the write rights in"
+            f"AMI refuses {action}: {message}; grant the user the write rights in"
             " docs/connect-asterisk.md"
         )
     return reply

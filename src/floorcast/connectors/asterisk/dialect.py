@@ -23,4 +23,4 @@ def transaction_id(caller: str) -> int:
     return zlib.crc32(data) << 20 | zlib.adler32(data) & 0xFFFFF
 
 
-ASTERISK = Dialect(kind="asterisk", transaction_id=transaction_id, asks_why=True)
+ASTERISK = Dialect(kind="asterisk", transaction_id=transaction_id, asks_leave_reason=True)

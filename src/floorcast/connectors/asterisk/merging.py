@@ -1,4 +1,7 @@
-"""Merges signs from AMI and ``queue_log``. A sign that both report counts once. No I/O."""
+"""Merges PBX events from AMI and ``queue_log``. No I/O.
+
+A PBX event that both sources report counts once.
+"""
 
 from __future__ import annotations
 
@@ -9,48 +12,50 @@ from floorcast.connectors.pbx.pbx_events import PbxEvent, dedup_key
 
 __all__ = ["PbxEventMerger", "PbxEventSource"]
 
-APART = 2.0  # maximum seconds between the two sources' times; ``queue_log`` has whole seconds
-REMEMBERED = 60.0  # seconds to wait for the other source's sign
-MAX_REMEMBERED = 100_000  # signs
+MAX_APART_SECONDS = (
+    2.0  # maximum seconds between the two sources' times; ``queue_log`` has whole seconds
+)
+REMEMBER_SECONDS = 60.0  # seconds to wait for the other source's event
+MAX_REMEMBERED_EVENTS = 100_000
 
 
 class PbxEventSource(StrEnum):
-    """The source of a sign."""
+    """The source of a PBX event."""
 
     AMI = "ami"
     QUEUE_LOG = "queue_log"
 
 
 class PbxEventMerger:
-    """Remembers the signs of one source until the other source has reported them too."""
+    """Remembers the PBX events of one source until the other source has reported them too."""
 
     def __init__(self) -> None:
-        self._alone: dict[tuple[object, ...], deque[float]] = {}
+        self._unmatched: dict[tuple[object, ...], deque[float]] = {}
         self._order: deque[tuple[float, tuple[object, ...]]] = deque()
 
-    def is_new(self, origin: PbxEventSource, sign: PbxEvent) -> bool:
-        """Return whether the other source has not reported this sign yet."""
-        key = dedup_key(sign)
+    def is_new(self, origin: PbxEventSource, event: PbxEvent) -> bool:
+        """Return whether the other source has not reported this PBX event yet."""
+        key = dedup_key(event)
         if key is None:
             return True
         other = PbxEventSource.QUEUE_LOG if origin is PbxEventSource.AMI else PbxEventSource.AMI
-        times = self._alone.get((other, *key))
-        if times and abs(times[0] - sign.at) <= APART:
+        times = self._unmatched.get((other, *key))
+        if times and abs(times[0] - event.at) <= MAX_APART_SECONDS:
             times.popleft()
             return False
-        self._alone.setdefault((origin, *key), deque()).append(sign.at)
-        self._order.append((sign.at, (origin, *key)))
-        self._forget(sign.at)
+        self._unmatched.setdefault((origin, *key), deque()).append(event.at)
+        self._order.append((event.at, (origin, *key)))
+        self._forget(event.at)
         return True
 
     def _forget(self, now: float) -> None:
         while self._order:
             at, key = self._order[0]
-            if at > now - REMEMBERED and len(self._order) <= MAX_REMEMBERED:
+            if at > now - REMEMBER_SECONDS and len(self._order) <= MAX_REMEMBERED_EVENTS:
                 return
             self._order.popleft()
-            times = self._alone.get(key)
+            times = self._unmatched.get(key)
             if times and times[0] == at:
                 times.popleft()
             if not times:
-                self._alone.pop(key, None)
+                self._unmatched.pop(key, None)

@@ -16,8 +16,8 @@ __all__ = ["LogPosition", "QueueLogFile", "RawLine"]
 
 MAX_LINE_BYTES = 64 << 10
 READ_BYTES = 1 << 20
-COMPRESSED = {".bz2", ".gz", ".lz4", ".xz", ".zst"}
-SWITCH_AFTER = 20  # a renamed file counts as finished after this many polls without a line
+COMPRESSED_SUFFIXES = {".bz2", ".gz", ".lz4", ".xz", ".zst"}
+SWITCH_AFTER_POLLS = 20  # a renamed file counts as finished after this many polls without a line
 
 
 class LogPosition(Struct, frozen=True):
@@ -83,7 +83,7 @@ class QueueLogFile:
             self._polls_since_renamed = 0
             yield from self._lines(data)
             return
-        self._follow()
+        self._follow_rotation()
 
     def close(self) -> None:
         """Close the file."""
@@ -91,16 +91,16 @@ class QueueLogFile:
             self._file.close()
         self._file = None
 
-    def note(self, second: float) -> None:
+    def note_time(self, second: float) -> None:
         """Note the time of the current line."""
         self.last_second = max(self.last_second, second)
 
     def position(self) -> str:
         """Return the position after the current line."""
         assert self._file is not None
-        is_at = os.fstat(self._file.fileno())
+        status = os.fstat(self._file.fileno())
         found = LogPosition(
-            is_at.st_dev, is_at.st_ino, self._offset, self._first_line, self.last_second
+            status.st_dev, status.st_ino, self._offset, self._first_line, self.last_second
         )
         return msgspec.json.encode(found).decode()
 
@@ -108,12 +108,12 @@ class QueueLogFile:
         """Continue at a position. Returns False if its file no longer exists or was truncated."""
         for path in self._siblings():
             try:
-                is_at = path.stat()
+                status = path.stat()
             except OSError:
                 continue
-            if (is_at.st_dev, is_at.st_ino) != (position.device, position.inode):
+            if (status.st_dev, status.st_ino) != (position.device, position.inode):
                 continue
-            if is_at.st_size < position.offset or not self._open(path):
+            if status.st_size < position.offset or not self._open(path):
                 return False
             if self._first_line != position.first_line:
                 self.close()  # another file that reuses the old inode
@@ -127,7 +127,7 @@ class QueueLogFile:
     def _siblings(self) -> list[Path]:
         """Return the file's uncompressed predecessors and then the file itself."""
         others = {*self._path.parent.glob(f"{self._path.name}*")} - {self._path}
-        readable = [one for one in others if one.suffix not in COMPRESSED]
+        readable = [one for one in others if one.suffix not in COMPRESSED_SUFFIXES]
         return [*sorted(readable), self._path]
 
     def _next(self) -> Path:
@@ -168,7 +168,7 @@ class QueueLogFile:
                 self._first_line = hashlib.sha256(line + b"\n").hexdigest()[:16]
             yield RawLine(line.decode("utf-8", "replace"), self.position())
 
-    def _follow(self) -> None:
+    def _follow_rotation(self) -> None:
         """Continue with the new file after a rotation, or start again if the file was truncated."""
         assert self._file is not None
         here = os.fstat(self._file.fileno())
@@ -183,6 +183,6 @@ class QueueLogFile:
         if (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino):
             return
         self._polls_since_renamed += 1
-        if self._polls_since_renamed >= SWITCH_AFTER:
+        if self._polls_since_renamed >= SWITCH_AFTER_POLLS:
             self._finished = (here.st_dev, here.st_ino, here.st_mtime_ns)
             self.close()

@@ -1,4 +1,4 @@
-"""Converts a line of ``queue_log`` to a sign. No I/O.
+"""Converts a line of ``queue_log`` to a PBX event. No I/O.
 
 A line is ``epoch|call id|queue|member|event|data|...``. ``member`` is the member's name. In
 ADDMEMBER and REMOVEMEMBER, it is the interface unless ``log_membername_as_agent=yes``.
@@ -29,7 +29,7 @@ from floorcast.connectors.pbx.pbx_events import (
 )
 from floorcast.connectors.pbx.unreadable import Unreadable
 
-__all__ = ["QueueLogLine", "read_line", "sign_of"]
+__all__ = ["QueueLogLine", "parse_line", "to_pbx_event"]
 
 MAX_FIELDS = 16  # enough for a stray | in free text
 MAX_EPOCH = 2**33  # seconds; the year 2242
@@ -55,7 +55,7 @@ class QueueLogLine(NamedTuple):
         return float(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0.0
 
 
-def read_line(line: str) -> QueueLogLine:
+def parse_line(line: str) -> QueueLogLine:
     """Return the fields of a line. Raises Unreadable."""
     fields = line.rstrip("\r\n").split("|", MAX_FIELDS)
     if len(fields) < 5:
@@ -66,8 +66,8 @@ def read_line(line: str) -> QueueLogLine:
     return QueueLogLine(float(epoch), caller, queue, member, event, data)
 
 
-def sign_of(line: QueueLogLine) -> PbxEvent | None:
-    """Return the sign of a line, or None if the line does not concern calls or agents."""
+def to_pbx_event(line: QueueLogLine) -> PbxEvent | None:
+    """Convert a line. Returns None if it does not concern calls or agents."""
     reader = _READERS.get(line.event)
     return reader(line) if reader else None
 

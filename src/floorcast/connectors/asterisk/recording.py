@@ -22,7 +22,7 @@ class AsteriskRecording(RecordingFile):
         self._recorded = path is not None
         self._lines = RecordingFile(path.with_name(f"{path.name}.queue_log") if path else None)
 
-    def frame(self, frame: AmiFrame, received: float) -> None:
+    def write_frame(self, frame: AmiFrame, received: float) -> None:
         """Write a frame."""
         if not self._recorded:
             return
@@ -33,7 +33,7 @@ class AsteriskRecording(RecordingFile):
             written.append(f"{kind}: {variable}={value}\n" if colon else f"{name}: {value}\n")
         self.write(("".join(written) + "\n").encode())
 
-    def line(self, line: str) -> None:
+    def write_line(self, line: str) -> None:
         """Write a line of the queue log."""
         self._lines.write(f"{line}\n".encode())
 

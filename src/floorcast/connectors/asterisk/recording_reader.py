@@ -8,9 +8,9 @@ from itertools import chain
 from floorcast.connectors.asterisk.ami_events import AmiEventConverter
 from floorcast.connectors.asterisk.dialect import ASTERISK
 from floorcast.connectors.asterisk.frames import AmiFrameReader
-from floorcast.connectors.asterisk.queue_log_lines import read_line, sign_of
+from floorcast.connectors.asterisk.queue_log_lines import parse_line, to_pbx_event
 from floorcast.connectors.pbx.config import MappingConfig
-from floorcast.connectors.pbx.converted_recording import READ_BYTES, ConvertedRecording, events_of
+from floorcast.connectors.pbx.converted_recording import READ_BYTES, ConvertedRecording, map_events
 from floorcast.connectors.pbx.mapping import PbxEventMapper
 from floorcast.connectors.pbx.pbx_events import PbxEvent
 from floorcast.connectors.pbx.state import PbxState
@@ -23,21 +23,25 @@ def read_queue_log(lines: Iterable[str], source: str) -> ConvertedRecording:
     """Return the events of a queue log. ``source`` names the Asterisk server in ids."""
     unreadable = 0
 
-    def signs() -> Iterator[PbxEvent]:
+    def pbx_events() -> Iterator[PbxEvent]:
         nonlocal unreadable
         for line in lines:
             try:
-                sign = sign_of(read_line(line))
+                event = to_pbx_event(parse_line(line))
             except Unreadable:
                 unreadable += bool(line.strip())
                 continue
-            if sign is not None:
-                yield sign
+            if event is not None:
+                yield event
 
-    mapping = PbxEventMapper(
-        MappingConfig(source=source), ASTERISK, PbxState(), hangups=False, whole_seconds=True
+    mapper = PbxEventMapper(
+        MappingConfig(source=source),
+        ASTERISK,
+        PbxState(),
+        reports_hangups=False,
+        whole_seconds=True,
     )
-    return ConvertedRecording(events=events_of(mapping, signs()), unreadable=unreadable)
+    return ConvertedRecording(events=map_events(mapper, pbx_events()), unreadable=unreadable)
 
 
 def read_ami(read: Callable[[int], bytes], source: str) -> ConvertedRecording:
@@ -45,7 +49,7 @@ def read_ami(read: Callable[[int], bytes], source: str) -> ConvertedRecording:
     unreadable = 0
     frames, events = AmiFrameReader(), AmiEventConverter(replies=True)
 
-    def signs() -> Iterator[PbxEvent]:
+    def pbx_events() -> Iterator[PbxEvent]:
         nonlocal unreadable
         last = 0.0
         for data in chain(iter(lambda: read(READ_BYTES), b""), [b"\n\n"]):
@@ -53,13 +57,15 @@ def read_ami(read: Callable[[int], bytes], source: str) -> ConvertedRecording:
                 try:
                     if isinstance(frame, Unreadable):
                         raise frame
-                    sign = events.sign(frame, last)
+                    event = events.convert(frame, last)
                 except Unreadable:
                     unreadable += 1
                     continue
-                if sign is not None and sign.at:  # 0 before the first known time
-                    last = sign.at
-                    yield sign
+                if event is not None and event.at:  # 0 before the first known time
+                    last = event.at
+                    yield event
 
-    mapping = PbxEventMapper(MappingConfig(source=source), ASTERISK, PbxState(), hangups=True)
-    return ConvertedRecording(events=events_of(mapping, signs()), unreadable=unreadable)
+    mapper = PbxEventMapper(
+        MappingConfig(source=source), ASTERISK, PbxState(), reports_hangups=True
+    )
+    return ConvertedRecording(events=map_events(mapper, pbx_events()), unreadable=unreadable)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from floorcast.connectors.asterisk.ami_events import member_of, number_in
+from floorcast.connectors.asterisk.ami_events import member_state, number_in
 from floorcast.connectors.asterisk.frames import AmiFrame
 from floorcast.connectors.pbx.config import MappingConfig
 from floorcast.connectors.pbx.pbx_events import (
@@ -23,7 +23,7 @@ from floorcast.connectors.pbx.pbx_events import (
 )
 from floorcast.connectors.pbx.state import PbxCall, PbxState, Phase
 
-__all__ = ["AsteriskSnapshot", "missed_signs"]
+__all__ = ["AsteriskSnapshot", "missed_events"]
 
 
 class AsteriskSnapshot(Struct, kw_only=True):
@@ -40,20 +40,20 @@ class AsteriskSnapshot(Struct, kw_only=True):
     channels: list[AmiFrame] = []
 
 
-def missed_signs(
+def missed_events(
     snapshot: AsteriskSnapshot, state: PbxState, config: MappingConfig, started_before: str
 ) -> list[PbxEvent]:
-    """Return the signs that were missed while disconnected, as far as they can be reconstructed."""
+    """Return the missed PBX events, as far as they can be reconstructed."""
     restarted = bool(started_before) and started_before != snapshot.started
     roster = MemberList(at=snapshot.at, members=tuple(_members(snapshot)))
     if restarted:
         ended = PbxRestarted(at=state.last_at, empty=True)
-        return [ended, *_joins(snapshot, None), *_talks(snapshot, None), roster]
+        return [ended, *_joins(snapshot, None), *_connects(snapshot, None), roster]
     return [
         *_hangups(snapshot, state),
         *_joins(snapshot, state),
-        *_talks(snapshot, state),
-        *_ends_of_talks(snapshot, state, config),
+        *_connects(snapshot, state),
+        *_completions(snapshot, state, config),
         *_leaves(snapshot, state),
         roster,
     ]
@@ -67,16 +67,16 @@ def _members(snapshot: AsteriskSnapshot) -> Iterator[MemberState]:
         if frame.get("Paused") == "1":
             times.append(number_in(frame, "LastPause"))
         since = min(max(times), snapshot.at) or None
-        yield member_of(frame, snapshot.at, since, times[0] or None)
+        yield member_state(frame, snapshot.at, since, times[0] or None)
 
 
 def _hangups(snapshot: AsteriskSnapshot, state: PbxState) -> Iterator[PbxEvent]:
     """Yield a hangup, at the best known time, for each call that no longer exists."""
-    up = {frame.get("Uniqueid", "") for frame in snapshot.channels}
-    up |= {state.aliases[one] for one in up if one in state.aliases}
+    existing = {frame.get("Uniqueid", "") for frame in snapshot.channels}
+    existing |= {state.aliases[one] for one in existing if one in state.aliases}
     last_calls = {frame.get("Name", ""): number_in(frame, "LastCall") for frame in snapshot.members}
     for call in list(state.calls.values()):
-        if call.phase is Phase.ENDED or {call.caller, call.channel} & up:
+        if call.phase is Phase.ENDED or {call.caller, call.channel} & existing:
             continue
         at = max(state.last_at, call.since)
         if call.phase is Phase.TALKING and last_calls.get(call.agent, 0.0) > call.since:
@@ -96,7 +96,7 @@ def _joins(snapshot: AsteriskSnapshot, state: PbxState | None) -> Iterator[PbxEv
             yield QueueJoined(at=at, caller=caller, queue=queue, number=number)
 
 
-def _talks(snapshot: AsteriskSnapshot, state: PbxState | None) -> Iterator[PbxEvent]:
+def _connects(snapshot: AsteriskSnapshot, state: PbxState | None) -> Iterator[PbxEvent]:
     """Yield a connect for each agent who is in a bridge with a queue's caller."""
     for leg, other, member in _bridged(snapshot):
         caller = other.get("Uniqueid", "")
@@ -111,11 +111,11 @@ def _talks(snapshot: AsteriskSnapshot, state: PbxState | None) -> Iterator[PbxEv
         )
 
 
-def _ends_of_talks(
+def _completions(
     snapshot: AsteriskSnapshot, state: PbxState, config: MappingConfig
 ) -> Iterator[PbxEvent]:
     """Yield a completion for each caller who is still connected, but not to the same agent."""
-    up = {frame.get("Uniqueid", "") for frame in snapshot.channels}
+    existing = {frame.get("Uniqueid", "") for frame in snapshot.channels}
     waiting = {frame.get("Uniqueid", "") for frame in snapshot.entries}
     together = {
         (other.get("Uniqueid", ""), config.agents.get(member, member))
@@ -124,7 +124,7 @@ def _ends_of_talks(
     for call in _open(state, Phase.TALKING):
         names = {call.caller} | {one for one, to in state.aliases.items() if to == call.caller}
         apart = not any((name, call.agent) in together for name in names)
-        if names & up and not names & waiting and apart:
+        if names & existing and not names & waiting and apart:
             at = max(state.last_at, call.since)
             yield ConversationEnded(
                 at=at, caller=call.caller, queue=call.queue, agent=call.agent, by="transfer"
@@ -133,11 +133,11 @@ def _ends_of_talks(
 
 def _leaves(snapshot: AsteriskSnapshot, state: PbxState) -> Iterator[PbxEvent]:
     """Yield a leave for each caller who is still connected but has left the queue."""
-    up = {frame.get("Uniqueid", "") for frame in snapshot.channels}
+    existing = {frame.get("Uniqueid", "") for frame in snapshot.channels}
     waiting = {frame.get("Uniqueid", "") for frame in snapshot.entries}
     bridged = {other.get("Uniqueid", "") for _, other, _ in _bridged(snapshot)}
     for call in _open(state, Phase.WAITING):
-        if call.caller in up - waiting - bridged:
+        if call.caller in existing - waiting - bridged:
             at = max(state.last_at, call.since)
             yield QueueLeft(at=at, caller=call.caller, queue=call.queue)
 

@@ -40,7 +40,7 @@ async def check_esl(address: EslAddress, config: MappingConfig, now: float) -> l
         return
 
     connection = EslConnection(address, ignore)
-    reading = await connection.open()
+    read_task = await connection.open()
     try:
         snapshot = await take_snapshot(connection, (), now, now)
         missing = []
@@ -49,11 +49,11 @@ async def check_esl(address: EslAddress, config: MappingConfig, now: float) -> l
         except Unavailable as error:
             missing.append(("events", error.message))
         for command, without in OPTIONAL.items():
-            reply = await connection.ask(f"api {command}")
+            reply = await connection.send_command(f"api {command}")
             if reply.startswith("-"):
                 missing.append((command, without))
     finally:
-        await connection.close(reading)
+        await connection.close(read_task)
     found = tables_of(snapshot, config)
     return [*found, (MISSING, ("right", "without it"), missing)] if missing else found
 
@@ -61,7 +61,7 @@ async def check_esl(address: EslAddress, config: MappingConfig, now: float) -> l
 def tables_of(snapshot: FreeswitchSnapshot, config: MappingConfig) -> list[Table]:
     """Return the contents of a snapshot as tables: queues, agents and calls in queues."""
     here = [row for row in snapshot.members if row.get("state") in IN_QUEUE_STATES]
-    calls = [row for row in here if row.get("session_uuid") in snapshot.up]
+    calls = [row for row in here if row.get("session_uuid") in snapshot.existing]
     tiers: Counter[str] = Counter(row.get("queue", "") for row in snapshot.tiers)
     waiting: Counter[str] = Counter(
         row.get("queue", "") for row in calls if row["state"] != "Answered"

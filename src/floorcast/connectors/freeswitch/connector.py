@@ -15,7 +15,7 @@ from floorcast.client import AsyncSender
 from floorcast.client.pacing import Backoff
 from floorcast.connectors.forwarder import Forwarder
 from floorcast.connectors.freeswitch.esl_connection import EslAddress, EslConnection
-from floorcast.connectors.freeswitch.events import EslEvent, EslEventConverter, time_of
+from floorcast.connectors.freeswitch.events import EslEvent, EslEventConverter, event_time
 from floorcast.connectors.freeswitch.frames import EslFrame
 from floorcast.connectors.freeswitch.processor import CoreUuid, FreeswitchItem, FreeswitchProcessor
 from floorcast.connectors.freeswitch.queries import core_uuid, epoch, subscribe, take_snapshot
@@ -55,7 +55,7 @@ class FreeswitchConnector:
         address: EslAddress,
         config: MappingConfig,
         spool: Spool,
-        health: ConnectorMetrics,
+        metrics: ConnectorMetrics,
         *,
         record: Path | None = None,
         tuning: FreeswitchTuning | None = None,
@@ -64,16 +64,16 @@ class FreeswitchConnector:
         self._address = address
         self._config = config
         self._spool = spool
-        self._health = health
+        self._metrics = metrics
         self._record = record
         self._tuning = tuning or FreeswitchTuning()
         self._clock = SourceClock(clock)
-        self._reading = FreeswitchProcessor(config, spool.rows(), spool.position())
-        self._spooling: SpoolWriter[FreeswitchItem] = SpoolWriter(
-            self._reading, spool, health, self._clock, self._tuning
+        self._processor = FreeswitchProcessor(config, spool.rows(), spool.positions())
+        self._writer: SpoolWriter[FreeswitchItem] = SpoolWriter(
+            self._processor, spool, metrics, self._clock, self._tuning
         )
         self._events = EslEventConverter(config)
-        self._complaints = ConnectorWarnings(health)
+        self._warnings = ConnectorWarnings(metrics)
         self._sequence = EventSequence()
         self._may_have_missed = asyncio.Event()
 
@@ -83,41 +83,41 @@ class FreeswitchConnector:
 
             async def connection(backoff: Backoff) -> None:
                 try:
-                    await self._one_connection(recording, backoff)
+                    await self._run_connection(recording, backoff)
                 finally:
-                    self._health.source_connected("esl", connected=False)
+                    self._metrics.set_source_connected("esl", connected=False)
 
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(forwarder.run(sender))
-                tasks.create_task(self._spooling.run(forwarder))
+                tasks.create_task(self._writer.run(forwarder))
                 tasks.create_task(keep_connected("FreeSWITCH", connection))
 
     def forwarder(self) -> Forwarder:
         """Return a forwarder that sends events from this connector's spool."""
-        return Forwarder(self._spool, self._health)
+        return Forwarder(self._spool, self._metrics)
 
     # --- one connection -------------------------------------------------------------------------
 
-    async def _one_connection(self, recording: FreeswitchRecording, backoff: Backoff) -> None:
-        async def received(frame: EslFrame | Unreadable) -> None:
-            await self._take_frame(frame, recording)
+    async def _run_connection(self, recording: FreeswitchRecording, backoff: Backoff) -> None:
+        async def on_frame(frame: EslFrame | Unreadable) -> None:
+            await self._process_frame(frame, recording)
 
-        connection = EslConnection(self._address, received)
-        last_at = self._reading.last_at  # before this connection's first event
+        connection = EslConnection(self._address, on_frame)
+        last_at = self._processor.last_at  # before this connection's first event
         self._sequence = EventSequence()
-        reading = await connection.open()
+        read_task = await connection.open()
         comparing = asyncio.create_task(
             self._keep_comparing(connection, recording, last_at, backoff)
         )
         try:
-            await asyncio.wait({reading, comparing}, return_when=asyncio.FIRST_COMPLETED)
-            for task in (comparing, reading):
+            await asyncio.wait({read_task, comparing}, return_when=asyncio.FIRST_COMPLETED)
+            for task in (comparing, read_task):
                 if task.done():
                     task.result()  # raises the reason
         finally:
             comparing.cancel()
             await asyncio.gather(comparing, return_exceptions=True)
-            await connection.close(reading)
+            await connection.close(read_task)
         why = connection.notice or "it was closed, or FreeSWITCH did not respond"
         _log.warning("the connection to FreeSWITCH was lost", esl=str(self._address), why=why)
 
@@ -132,60 +132,64 @@ class FreeswitchConnector:
         tuning = self._tuning
         if core := await core_uuid(connection):
             self._sequence.core = core
-            await self._spooling.put(CoreUuid(core))
+            await self._writer.put(CoreUuid(core))
         if second := await epoch(connection):
-            self._clock.note_second(second, self._clock.ours())
+            self._clock.adjust_to_second(second, self._clock.local_now())
         await subscribe(connection, self._config)
         is_first = True
         while True:
             self._may_have_missed.clear()
             at = self._clock.now()
             snapshot = await take_snapshot(
-                connection, self._reading.callers, at, last_at, partial(recording.reply, at=at)
+                connection,
+                self._processor.callers,
+                at,
+                last_at,
+                partial(recording.write_reply, at=at),
             )
             await asyncio.sleep(tuning.settle_seconds)
-            await self._spooling.put(snapshot)
-            self._health.compared()
+            await self._writer.put(snapshot)
+            self._metrics.count_resync()
             if is_first:
                 is_first = False
                 backoff.reset()
-                self._health.source_connected("esl", connected=True)
-                calls = len(snapshot.up)
+                self._metrics.set_source_connected("esl", connected=True)
+                calls = len(snapshot.existing)
                 _log.info("connected to FreeSWITCH", esl=str(self._address), calls=calls)
             await asyncio.sleep(tuning.gap_seconds)
             with suppress(TimeoutError):
                 async with asyncio.timeout(tuning.compare_seconds - tuning.gap_seconds):
                     await self._may_have_missed.wait()
-            last_at = self._reading.last_at
+            last_at = self._processor.last_at
 
     # --- received frames ------------------------------------------------------------------------
 
-    async def _take_frame(
+    async def _process_frame(
         self, frame: EslFrame | Unreadable, recording: FreeswitchRecording
     ) -> None:
         try:
             if isinstance(frame, Unreadable):
                 raise frame
-            recording.frame(frame)
+            recording.write_frame(frame)
             event = self._events.decode(frame.body)
-            received = self._clock.ours()
-            at = time_of(event, 0.0)
+            received = self._clock.local_now()
+            at = event_time(event, 0.0)
             if at:
-                self._clock.note(at, received)
-            await self._follow(event)
-            sign = self._events.sign(event, frame.body, self._clock.now())
+                self._clock.adjust(at, received)
+            await self._check_sequence(event)
+            pbx_event = self._events.convert(event, frame.body, self._clock.now())
         except Unreadable as error:
-            self._complaints.unreadable(error)
+            self._warnings.count_unreadable(error)
             return
-        if sign is not None:
-            await self._spooling.put(sign)
+        if pbx_event is not None:
+            await self._writer.put(pbx_event)
 
-    async def _follow(self, event: EslEvent) -> None:
-        match self._sequence.take(event):
-            case SequenceCheck.AFTER_A_RESTART:
-                await self._spooling.put(CoreUuid(event.core))
+    async def _check_sequence(self, event: EslEvent) -> None:
+        match self._sequence.check(event):
+            case SequenceCheck.AFTER_RESTART:
+                await self._writer.put(CoreUuid(event.core))
                 self._may_have_missed.set()
-            case SequenceCheck.AFTER_A_GAP:
+            case SequenceCheck.AFTER_GAP:
                 self._may_have_missed.set()
-            case SequenceCheck.ON:
+            case SequenceCheck.IN_ORDER:
                 pass

@@ -24,7 +24,7 @@ def transaction_id(caller: str) -> int:
 FREESWITCH = Dialect(kind="freeswitch", transaction_id=transaction_id, ids_are_global=True)
 
 
-def on_day(day: date | None) -> Dialect:
+def dialect_for_replay(day: date | None) -> Dialect:
     """Return the dialect for a recording that is replayed on ``day``.
 
     If ``day`` is given, the replayed calls have other ids than the original calls.

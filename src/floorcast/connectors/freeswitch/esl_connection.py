@@ -7,17 +7,17 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 
 from floorcast.connectors.freeswitch.frames import EslFrame, EslFrameReader
-from floorcast.connectors.pbx.keepalive import CONNECT_SECONDS, READ_BYTES, read_some
+from floorcast.connectors.pbx.keepalive import CONNECT_SECONDS, READ_BYTES, read_with_keepalive
 from floorcast.connectors.pbx.unreadable import Unreadable
 from floorcast.model.errors import BadCredentials, Unavailable
 
-__all__ = ["DEFAULT_PORT", "EslAddress", "EslConnection", "Received"]
+__all__ = ["DEFAULT_PORT", "EslAddress", "EslConnection", "OnFrame"]
 
 DEFAULT_PORT = 8021
 REPLY_SECONDS = 30.0
 PING = "api echo floorcast"
 
-Received = Callable[[EslFrame | Unreadable], Awaitable[None]]
+OnFrame = Callable[[EslFrame | Unreadable], Awaitable[None]]
 
 
 class EslAddress:
@@ -37,14 +37,14 @@ class EslAddress:
 class EslConnection:
     """A connection to ESL.
 
-    ``open`` returns the task that reads until the connection is lost. ``received`` is awaited for
+    ``open`` returns the task that reads until the connection is lost. ``on_frame`` is awaited for
     each event, in order. Nothing more is read until it returns. A command may be sent before
     earlier commands are answered, because FreeSWITCH answers them in order.
     """
 
-    def __init__(self, address: EslAddress, received: Received) -> None:
+    def __init__(self, address: EslAddress, on_frame: OnFrame) -> None:
         self._address = address
-        self._received = received
+        self._on_frame = on_frame
         self._replies: deque[asyncio.Future[str]] = deque()
         self._writer: asyncio.StreamWriter | None = None
         self.notice = ""  # why FreeSWITCH ended the connection, if known
@@ -68,15 +68,15 @@ class EslConnection:
             ) from None
         except (OSError, TimeoutError) as error:
             raise self._lost(str(error) or type(error).__name__) from None
-        reading = asyncio.create_task(self._read(reader))
+        read_task = asyncio.create_task(self._read(reader))
         try:
             await self._log_in(greeting)
         except BaseException:
-            await self.close(reading)
+            await self.close(read_task)
             raise
-        return reading
+        return read_task
 
-    async def ask(self, command: str) -> str:
+    async def send_command(self, command: str) -> str:
         """Send a command and return its reply. Raises Unavailable."""
         assert self._writer is not None
         reply: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -91,10 +91,10 @@ class EslConnection:
             self._writer.close()
             raise self._lost(str(error) or f"no reply to {command.split(maxsplit=1)[0]}") from None
 
-    async def close(self, reading: asyncio.Task[None]) -> None:
+    async def close(self, read_task: asyncio.Task[None]) -> None:
         """Close the connection."""
-        reading.cancel()
-        await asyncio.gather(reading, return_exceptions=True)
+        read_task.cancel()
+        await asyncio.gather(read_task, return_exceptions=True)
         if self._writer:
             self._writer.close()
 
@@ -106,9 +106,9 @@ class EslConnection:
         except TimeoutError:
             raise self._lost("no greeting was received; check that this is the ESL port") from None
         if address.user:
-            reply = await self.ask(f"userauth {address.user}:{address.password}")
+            reply = await self.send_command(f"userauth {address.user}:{address.password}")
         else:
-            reply = await self.ask(f"auth {address.password}")
+            reply = await self.send_command(f"auth {address.password}")
         if not reply.startswith("+OK"):
             who = f"the user {address.user!r}" if address.user else "the password"
             raise BadCredentials(f"ESL at {address} refuses {who}: {reply}")
@@ -120,9 +120,9 @@ class EslConnection:
         assert self._writer is not None
         frames = EslFrameReader()
         try:
-            while not self.notice and (data := await read_some(reader, self._ping)):
+            while not self.notice and (data := await read_with_keepalive(reader, self._ping)):
                 for frame in frames.feed(data):
-                    await self._take(frame)
+                    await self._dispatch(frame)
         except OSError:
             pass
         finally:
@@ -137,13 +137,13 @@ class EslConnection:
         self._replies.append(asyncio.get_running_loop().create_future())
         self._writer.write(f"{PING}\n\n".encode())
 
-    async def _take(self, frame: EslFrame | Unreadable) -> None:
+    async def _dispatch(self, frame: EslFrame | Unreadable) -> None:
         if isinstance(frame, Unreadable):
-            await self._received(frame)
+            await self._on_frame(frame)
             return
         match frame.kind:
             case "text/event-json":
-                await self._received(frame)
+                await self._on_frame(frame)
             case "api/response":
                 self._reply(frame.body.decode("utf-8", "replace"))
             case "command/reply":
@@ -155,7 +155,7 @@ class EslConnection:
             case "text/disconnect-notice":
                 self.notice = "FreeSWITCH ended the connection"
             case _:
-                await self._received(Unreadable(f"a frame of type {frame.kind[:100]!r}"))
+                await self._on_frame(Unreadable(f"a frame of type {frame.kind[:100]!r}"))
 
     def _reply(self, text: str) -> None:
         # a command that nobody waits for still has its place in the order
@@ -164,12 +164,12 @@ class EslConnection:
             if not reply.done():
                 reply.set_result(text)
 
-    def _refuse(self, said: str) -> None:
+    def _refuse(self, message: str) -> None:
         reply = self._replies.popleft() if self._replies else None
         if reply is not None and not reply.done():
             reply.set_exception(
                 BadCredentials(
-                    f"ESL at {self._address} refuses this machine ({said}): add its address to the"
-                    " list named by apply-inbound-acl in event_socket.conf.xml"
+                    f"ESL at {self._address} refuses this machine ({message}): add its address to"
+                    " the list named by apply-inbound-acl in event_socket.conf.xml"
                 )
             )

@@ -1,4 +1,4 @@
-"""Converts FreeSWITCH events to signs. No I/O."""
+"""Converts FreeSWITCH events to PBX events. No I/O."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from floorcast.connectors.pbx.pbx_events import (
 )
 from floorcast.connectors.pbx.unreadable import Unreadable
 
-__all__ = ["IN_A_CALL", "LOGGED_OUT", "EslEvent", "EslEventConverter", "status_sign", "time_of"]
+__all__ = ["IN_A_CALL", "LOGGED_OUT", "EslEvent", "EslEventConverter", "agent_status", "event_time"]
 
 CALLCENTER = "callcenter::info"
 ON_BREAK, LOGGED_OUT = "On Break", "Logged Out"  # any other status means available
 IN_A_CALL = "In a queue call"
 MAX_EPOCH = 2**33  # seconds; the year 2242
-REASONS = {
+LEAVE_REASONS = {
     "NONE": "",  # the caller hung up just as an agent was found
     "BREAK_OUT": "",  # the caller hung up, or was removed from the queue
     "TIMEOUT": "TIMEOUT",
@@ -43,7 +43,7 @@ REASONS = {
     "EXIT_WITH_KEY": "KEY",
 }
 """Maps a CC-Cancel-Reason to a reason for leaving, which is empty if the hangup determines it."""
-MISSED: dict[str, MissedReason] = {
+MISSED_REASONS: dict[str, MissedReason] = {
     "USER_BUSY": "BUSY",
     "NORMAL_CIRCUIT_CONGESTION": "BUSY",
     "CALL_REJECTED": "REFUSED",
@@ -83,7 +83,7 @@ class EslEvent(Struct, frozen=True, kw_only=True):
     code: str = field(default="", name="Code")
     named_agent: str = field(default="", name="Agent")
 
-    def needs(self, *names: str) -> None:
+    def require(self, *names: str) -> None:
         """Raise Unreadable if one of these headers is missing."""
         for name in names:
             if not getattr(self, name):
@@ -96,7 +96,7 @@ _decode_all = msgspec.json.Decoder(dict[str, object]).decode
 
 
 class EslEventConverter:
-    """Converts events to signs, in order, using the names in a configuration."""
+    """Converts events to PBX events, in order, using the names in a configuration."""
 
     def __init__(self, config: MappingConfig) -> None:
         self._config = config
@@ -104,7 +104,7 @@ class EslEventConverter:
         self._actions: dict[str, Callable[[EslEvent, float], PbxEvent | None]] = {
             "member-queue-resume": _joined,
             "member-queue-start": _joined,
-            "agent-offering": _rang,
+            "agent-offering": _ringing,
             "bridge-agent-start": _bridging,
             "agent-state-change": _state,
             "agent-status-change": self._status,
@@ -121,49 +121,53 @@ class EslEventConverter:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Unreadable(f"an event that cannot be decoded ({error}): {body[:80]!r}") from None
 
-    def sign(self, event: EslEvent, body: bytes, received: float) -> PbxEvent | None:
-        """Return the sign of an event, or None if the event does not concern calls or agents.
+    def convert(self, event: EslEvent, body: bytes, received: float) -> PbxEvent | None:
+        """Convert an event. Returns None if it does not concern calls or agents.
 
         ``received`` is the time of an event that has no time of its own. Raises Unreadable if a
         required header is missing.
         """
-        at = time_of(event, received)
+        at = event_time(event, received)
         if event.name == "CUSTOM":
             if event.subclass == CALLCENTER:
                 reader = self._actions.get(event.action)
-                sign = reader(event, at) if reader else None
-                return self._with_dialed(sign, body) if isinstance(sign, QueueJoined) else sign
+                pbx_event = reader(event, at) if reader else None
+                return (
+                    self._with_dialed(pbx_event, body)
+                    if isinstance(pbx_event, QueueJoined)
+                    else pbx_event
+                )
             return self._disposed(event, at)
         if event.name == "CHANNEL_HANGUP_COMPLETE":
-            event.needs("channel")
+            event.require("channel")
             return ChannelHungUp(
                 at=at, channel=event.channel, by=HUNG_UP_BY.get(event.disposition, "")
             )
         if event.name in {"CHANNEL_HOLD", "CHANNEL_UNHOLD"}:
-            event.needs("channel")
+            event.require("channel")
             return HoldChanged(at=at, channel=event.channel, on=event.name == "CHANNEL_HOLD")
         return None
 
-    def _with_dialed(self, sign: QueueJoined, body: bytes) -> QueueJoined:
+    def _with_dialed(self, pbx_event: QueueJoined, body: bytes) -> QueueJoined:
         if not self._did:
-            return sign
+            return pbx_event
         dialed = _decode_all(body).get(self._did, "")
-        return msgspec.structs.replace(sign, dialed=dialed if isinstance(dialed, str) else "")
+        return msgspec.structs.replace(pbx_event, dialed=dialed if isinstance(dialed, str) else "")
 
     def _status(self, event: EslEvent, at: float) -> PbxEvent:
-        event.needs("agent", "agent_status")
-        return status_sign(event.agent, event.agent_status, at, self._config)
+        event.require("agent", "agent_status")
+        return agent_status(event.agent, event.agent_status, at, self._config)
 
     def _disposed(self, event: EslEvent, at: float) -> PbxEvent | None:
         if not self._config.disposition_event or event.subclass != self._config.disposition_event:
             return None
-        event.needs("channel")
+        event.require("channel")
         code = event.term_code or event.code
         return DispositionSet(at=at, caller=event.channel, code=code, agent=event.named_agent)
 
 
-def status_sign(agent: str, status: str, at: float, config: MappingConfig) -> AgentStatus:
-    """Return the sign for an agent's status.
+def agent_status(agent: str, status: str, at: float, config: MappingConfig) -> AgentStatus:
+    """Return the PBX event for an agent's status.
 
     mod_callcenter has only one kind of break. The configuration may give a reason for it.
     """
@@ -173,7 +177,7 @@ def status_sign(agent: str, status: str, at: float, config: MappingConfig) -> Ag
     return AgentStatus(at=at, agent=agent, present=present, paused=paused, reason=reason)
 
 
-def time_of(event: EslEvent, received: float) -> float:
+def event_time(event: EslEvent, received: float) -> float:
     """Return the event's own time in epoch seconds, or ``received`` if it has none."""
     text = event.microseconds
     at = int(text) / 1e6 if text.isascii() and text.isdigit() and len(text) < 19 else received
@@ -181,12 +185,12 @@ def time_of(event: EslEvent, received: float) -> float:
 
 
 def _caller_fields(event: EslEvent, at: float) -> CallerFields:
-    event.needs("caller", "queue")
+    event.require("caller", "queue")
     return {"at": at, "caller": event.caller, "queue": event.queue}
 
 
 def _member_fields(event: EslEvent, at: float) -> MemberFields:
-    event.needs("agent")
+    event.require("agent")
     return {**_caller_fields(event, at), "agent": event.agent}
 
 
@@ -194,7 +198,7 @@ def _joined(event: EslEvent, at: float) -> PbxEvent:
     return QueueJoined(**_caller_fields(event, at), number=event.number, dialed=event.dialed)
 
 
-def _rang(event: EslEvent, at: float) -> PbxEvent:
+def _ringing(event: EslEvent, at: float) -> PbxEvent:
     # the agent's channel is not known yet; with ring-all, several agents ring for one caller
     return Ringing(**_member_fields(event, at), leg=f"{event.agent}<{event.caller}")
 
@@ -205,7 +209,7 @@ def _bridging(event: EslEvent, at: float) -> PbxEvent:
 
 
 def _state(event: EslEvent, at: float) -> PbxEvent | None:
-    event.needs("agent", "agent_state")
+    event.require("agent", "agent_state")
     return BridgeConfirmed(at=at, agent=event.agent) if event.agent_state == IN_A_CALL else None
 
 
@@ -220,11 +224,15 @@ def _completed(event: EslEvent, at: float) -> PbxEvent:
 
 
 def _missed(event: EslEvent, at: float, reason: MissedReason | None = None) -> PbxEvent:
-    rang = _whole(event.aborted) - _whole(event.called) if event.called and event.aborted else 0
+    rang = (
+        _whole_number(event.aborted) - _whole_number(event.called)
+        if event.called and event.aborted
+        else 0
+    )
     return CallMissed(
         **_member_fields(event, at),
         ring_seconds=max(0, rang),
-        reason=reason or MISSED.get(event.hangup_cause, "NO_ANSWER"),
+        reason=reason or MISSED_REASONS.get(event.hangup_cause, "NO_ANSWER"),
     )
 
 
@@ -233,10 +241,10 @@ def _left(event: EslEvent, at: float) -> PbxEvent:
         return _completed(event, at)
     return QueueLeft(
         **_caller_fields(event, at),
-        reason=REASONS.get(event.cancel_reason, "OTHER"),
+        reason=LEAVE_REASONS.get(event.cancel_reason, "OTHER"),
         key=event.exit_key,
     )
 
 
-def _whole(text: str) -> int:
+def _whole_number(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else 0

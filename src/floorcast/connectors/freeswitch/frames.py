@@ -37,14 +37,14 @@ class EslFrameReader:
         self._searched = 0  # bytes of the buffer known to have no empty line
         self._head: dict[str, str] | None = None  # headers of a frame with an incomplete body
         self._length = 0  # of that body
-        self._too_long = 0  # remaining bytes of a body that is being discarded
+        self._bytes_to_discard = 0  # remaining bytes of a body that is being discarded
 
     def feed(self, data: bytes) -> list[EslFrame | Unreadable]:
         """Return the complete frames, with an Unreadable in place of each invalid frame."""
         found: list[EslFrame | Unreadable] = []
-        if self._too_long:
-            skipped = min(self._too_long, len(data))
-            self._too_long -= skipped
+        if self._bytes_to_discard:
+            skipped = min(self._bytes_to_discard, len(data))
+            self._bytes_to_discard -= skipped
             data = data[skipped:]
         self._buffer += data
         at = 0
@@ -92,7 +92,7 @@ class EslFrameReader:
 
     def _skip(self, body: int, length: int) -> int:
         here = min(length, len(self._buffer) - body)
-        self._too_long = length - here
+        self._bytes_to_discard = length - here
         self._searched = body + here
         return body + here
 

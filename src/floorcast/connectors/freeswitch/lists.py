@@ -6,13 +6,18 @@ from collections.abc import Sequence
 
 from floorcast.model.errors import Unavailable
 
-__all__ = ["Row", "number_in", "rows_of"]
+__all__ = ["Row", "number_in", "parse_list"]
 
 Row = dict[str, str]
-FREE_TEXT = ("contact", "cid_name", "moh_sound", "record_template")  # columns that may contain a |
+FREE_TEXT_COLUMNS = (
+    "contact",
+    "cid_name",
+    "moh_sound",
+    "record_template",
+)  # columns that may contain a |
 
 
-def rows_of(reply: str, command: str) -> list[Row]:
+def parse_list(reply: str, command: str) -> list[Row]:
     """Return the rows of a list. Raises Unavailable if the reply is not a list.
 
     An empty list has no header row. Rows whose length differs from the header's are skipped.
@@ -37,7 +42,7 @@ def number_in(row: Row, name: str) -> float:
 def _row(names: Sequence[str], values: list[str]) -> Row | None:
     surplus = len(values) - len(names)
     if surplus > 0:
-        at = next((names.index(name) for name in FREE_TEXT if name in names), None)
+        at = next((names.index(name) for name in FREE_TEXT_COLUMNS if name in names), None)
         if at is None:
             return None
         values[at : at + surplus + 1] = ["|".join(values[at : at + surplus + 1])]

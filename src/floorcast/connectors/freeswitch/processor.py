@@ -1,4 +1,4 @@
-"""Converts signs and snapshots of FreeSWITCH to changes for the spool. No I/O."""
+"""Converts PBX events and snapshots of FreeSWITCH to changes for the spool. No I/O."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from floorcast.connectors.freeswitch.dialect import FREESWITCH
-from floorcast.connectors.freeswitch.snapshot import FreeswitchSnapshot, missed_signs
+from floorcast.connectors.freeswitch.snapshot import FreeswitchSnapshot, missed_events
 from floorcast.connectors.pbx.config import MappingConfig
 from floorcast.connectors.pbx.mapping import PbxEventMapper
 from floorcast.connectors.pbx.pbx_events import ChannelHungUp, PbxEvent, PbxRestarted
-from floorcast.connectors.pbx.spool_steps import SpoolStepBuilder, restored
+from floorcast.connectors.pbx.spool_steps import SpoolStepBuilder, restore_state
 from floorcast.connectors.pbx.spool_writer import SpoolStep
 
 __all__ = ["CoreUuid", "FreeswitchItem", "FreeswitchProcessor"]
 
-CORE = "core_uuid"
-MAX_GONE = 10_000  # ended sessions that are remembered while a snapshot is in progress
+CORE_POSITION = "core_uuid"
+MAX_ENDED_SESSIONS = 10_000  # ended sessions that are remembered while a snapshot is in progress
 
 
 class CoreUuid(NamedTuple):
@@ -41,15 +41,15 @@ class FreeswitchProcessor:
         position: Mapping[str, str],
     ) -> None:
         self._config = config
-        self._state = restored(rows, position)
-        mapping = PbxEventMapper(config, FREESWITCH, self._state, hangups=True)
-        self._kept = SpoolStepBuilder(mapping, self._state)
-        self._core = position.get(CORE, "")
-        self._gone: dict[str, None] = {}
+        self._state = restore_state(rows, position)
+        mapper = PbxEventMapper(config, FREESWITCH, self._state, reports_hangups=True)
+        self._steps = SpoolStepBuilder(mapper, self._state)
+        self._core = position.get(CORE_POSITION, "")
+        self._ended_sessions: dict[str, None] = {}
 
     @property
     def last_at(self) -> float:
-        """The time of the last sign, by FreeSWITCH's clock."""
+        """The time of the last PBX event, by FreeSWITCH's clock."""
         return self._state.last_at
 
     @property
@@ -57,33 +57,35 @@ class FreeswitchProcessor:
         """The session UUIDs of all known calls."""
         return list(self._state.calls)
 
-    def take(self, item: FreeswitchItem) -> None:
+    def apply(self, item: FreeswitchItem) -> None:
         """Apply a received item."""
         match item:
             case CoreUuid():
-                self._begin(item.uuid)
+                self._set_core(item.uuid)
             case FreeswitchSnapshot():
-                for sign in missed_signs(item, self._state, self._config, self._gone):
-                    self._kept.apply(sign)
-                self._gone.clear()
+                for pbx_event in missed_events(
+                    item, self._state, self._config, self._ended_sessions
+                ):
+                    self._steps.apply(pbx_event)
+                self._ended_sessions.clear()
             case _:
                 if isinstance(item, ChannelHungUp):
-                    self._gone[item.channel] = None
-                    if len(self._gone) > MAX_GONE:
-                        del self._gone[next(iter(self._gone))]
-                self._kept.apply(item)
+                    self._ended_sessions[item.channel] = None
+                    if len(self._ended_sessions) > MAX_ENDED_SESSIONS:
+                        del self._ended_sessions[next(iter(self._ended_sessions))]
+                self._steps.apply(item)
 
     def advance(self, now: float) -> None:
         """Apply the passage of time up to ``now``, by FreeSWITCH's clock."""
-        self._kept.advance(now)
+        self._steps.advance(now)
 
-    def step(self) -> SpoolStep:
+    def take_step(self) -> SpoolStep:
         """Return the changes since the last step."""
-        return self._kept.step()
+        return self._steps.take_step()
 
-    def _begin(self, core: str) -> None:
+    def _set_core(self, core: str) -> None:
         if self._core and core != self._core:
-            self._kept.apply(PbxRestarted(at=self._state.last_at))
+            self._steps.apply(PbxRestarted(at=self._state.last_at))
         if core != self._core:
             self._core = core
-            self._kept.move(CORE, core)
+            self._steps.set_position(CORE_POSITION, core)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from floorcast.connectors.freeswitch.frames import EslFrame
 from floorcast.connectors.recording_file import RecordingFile
 
-__all__ = ["COMMAND", "TIME", "FreeswitchRecording"]
+__all__ = ["COMMAND_HEADER", "TIME_HEADER", "FreeswitchRecording"]
 
-COMMAND, TIME = "Command", "Time"  # headers that only recordings have: the command and its time
+COMMAND_HEADER, TIME_HEADER = (
+    "Command",
+    "Time",
+)  # headers that only recordings have: the command and its time
 
 
 class FreeswitchRecording(RecordingFile):
@@ -16,17 +19,17 @@ class FreeswitchRecording(RecordingFile):
     Data sent to FreeSWITCH, such as the password, is not recorded.
     """
 
-    def frame(self, frame: EslFrame) -> None:
+    def write_frame(self, frame: EslFrame) -> None:
         """Write an event."""
         self.write(frame.encoded())
 
-    def reply(self, command: str, reply: str, at: float) -> None:
+    def write_reply(self, command: str, reply: str, at: float) -> None:
         """Write the reply to a command. ``at`` is the command's time, by FreeSWITCH's clock."""
         body = reply.encode("utf-8", "replace")
         headers = {
             "Content-Type": "api/response",
-            COMMAND: command,
-            TIME: f"{at:.6f}",
+            COMMAND_HEADER: command,
+            TIME_HEADER: f"{at:.6f}",
             "Content-Length": str(len(body)),
         }
-        self.frame(EslFrame(headers, body))
+        self.write_frame(EslFrame(headers, body))

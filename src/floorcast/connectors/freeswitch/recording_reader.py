@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import date
 
-from floorcast.connectors.freeswitch.dialect import on_day
-from floorcast.connectors.freeswitch.events import EslEventConverter, time_of
+from floorcast.connectors.freeswitch.dialect import dialect_for_replay
+from floorcast.connectors.freeswitch.events import EslEventConverter, event_time
 from floorcast.connectors.freeswitch.frames import EslFrame, EslFrameReader
-from floorcast.connectors.freeswitch.lists import Row, rows_of
+from floorcast.connectors.freeswitch.lists import Row, parse_list
 from floorcast.connectors.freeswitch.queries import AGENTS, TIERS
-from floorcast.connectors.freeswitch.recording import COMMAND, TIME
-from floorcast.connectors.freeswitch.snapshot import FreeswitchSnapshot, roster_of
+from floorcast.connectors.freeswitch.recording import COMMAND_HEADER, TIME_HEADER
+from floorcast.connectors.freeswitch.snapshot import FreeswitchSnapshot, member_list_of
 from floorcast.connectors.pbx.config import MappingConfig
-from floorcast.connectors.pbx.converted_recording import READ_BYTES, ConvertedRecording, events_of
+from floorcast.connectors.pbx.converted_recording import READ_BYTES, ConvertedRecording, map_events
 from floorcast.connectors.pbx.mapping import PbxEventMapper
 from floorcast.connectors.pbx.pbx_events import PbxEvent
 from floorcast.connectors.pbx.state import PbxState
@@ -35,8 +35,8 @@ def read_esl(
     config = MappingConfig(source=source)
     state = PbxState()
     recording = _Recording(config, state)
-    mapping = PbxEventMapper(config, on_day(day), state, hangups=True)
-    events = events_of(mapping, recording.signs(read))
+    mapper = PbxEventMapper(config, dialect_for_replay(day), state, reports_hangups=True)
+    events = map_events(mapper, recording.pbx_events(read))
     return ConvertedRecording(events=events, unreadable=recording.unreadable)
 
 
@@ -49,34 +49,34 @@ class _Recording:
         self._last = 0.0
         self.unreadable = 0
 
-    def signs(self, read: Callable[[int], bytes]) -> Iterator[PbxEvent]:
-        """Yield the signs of the frames, in order."""
+    def pbx_events(self, read: Callable[[int], bytes]) -> Iterator[PbxEvent]:
+        """Yield the PBX events of the frames, in order."""
         frames = EslFrameReader()
         for data in iter(lambda: read(READ_BYTES), b""):
             for frame in frames.feed(data):
                 try:
-                    sign = self._sign(frame)
+                    pbx_event = self._convert(frame)
                 except (Unreadable, Unavailable):
                     self.unreadable += 1
                     continue
-                if sign is not None and sign.at:  # 0 before the first known time
-                    yield sign
+                if pbx_event is not None and pbx_event.at:  # 0 before the first known time
+                    yield pbx_event
 
-    def _sign(self, frame: EslFrame | Unreadable) -> PbxEvent | None:
+    def _convert(self, frame: EslFrame | Unreadable) -> PbxEvent | None:
         if isinstance(frame, Unreadable):
             raise frame
         if frame.kind == "text/event-json":
             event = self._events.decode(frame.body)
-            self._last = time_of(event, self._last)
-            return self._events.sign(event, frame.body, self._last)
-        command = frame.headers.get(COMMAND, "")
+            self._last = event_time(event, self._last)
+            return self._events.convert(event, frame.body, self._last)
+        command = frame.headers.get(COMMAND_HEADER, "")
         with suppress(ValueError):
-            self._last = float(frame.headers.get(TIME, ""))
+            self._last = float(frame.headers.get(TIME_HEADER, ""))
         if command in {AGENTS, TIERS}:
-            self._lists[command] = rows_of(frame.body.decode("utf-8", "replace"), command)
-        return self._roster() if command == TIERS else None
+            self._lists[command] = parse_list(frame.body.decode("utf-8", "replace"), command)
+        return self._member_list() if command == TIERS else None
 
-    def _roster(self) -> PbxEvent:
+    def _member_list(self) -> PbxEvent:
         lists = self._lists
         snapshot = FreeswitchSnapshot(
             at=self._last,
@@ -84,4 +84,4 @@ class _Recording:
             agents=lists.get(AGENTS, []),
             tiers=lists.get(TIERS, []),
         )
-        return roster_of(snapshot, self._state, self._config)
+        return member_list_of(snapshot, self._state, self._config)

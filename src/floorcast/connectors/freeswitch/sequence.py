@@ -12,9 +12,9 @@ __all__ = ["EventSequence", "SequenceCheck"]
 class SequenceCheck(Enum):
     """How an event follows the previous event."""
 
-    ON = "on"
-    AFTER_A_GAP = "after a gap"
-    AFTER_A_RESTART = "after a restart"
+    IN_ORDER = "in order"
+    AFTER_GAP = "after a gap"
+    AFTER_RESTART = "after a restart"
 
 
 class EventSequence:
@@ -29,7 +29,7 @@ class EventSequence:
         self.core = core
         self._last = 0
 
-    def take(self, event: EslEvent) -> SequenceCheck:
+    def check(self, event: EslEvent) -> SequenceCheck:
         """Return how this event follows the previous one."""
         text = event.sequence
         number = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
@@ -37,6 +37,6 @@ class EventSequence:
         self.core = event.core or self.core
         before, self._last = self._last, number or self._last
         if restarted:
-            return SequenceCheck.AFTER_A_RESTART
+            return SequenceCheck.AFTER_RESTART
         gap = bool(before and number) and number > before + 1
-        return SequenceCheck.AFTER_A_GAP if gap else SequenceCheck.ON
+        return SequenceCheck.AFTER_GAP if gap else SequenceCheck.IN_ORDER

@@ -6,7 +6,7 @@ from collections.abc import Container, Iterator
 
 from msgspec import Struct
 
-from floorcast.connectors.freeswitch.events import IN_A_CALL, LOGGED_OUT, status_sign
+from floorcast.connectors.freeswitch.events import IN_A_CALL, LOGGED_OUT, agent_status
 from floorcast.connectors.freeswitch.lists import Row, number_in
 from floorcast.connectors.pbx.config import MappingConfig
 from floorcast.connectors.pbx.pbx_events import (
@@ -22,7 +22,7 @@ from floorcast.connectors.pbx.pbx_events import (
 )
 from floorcast.connectors.pbx.state import PbxAgent, PbxCall, PbxState, Phase
 
-__all__ = ["IN_QUEUE_STATES", "FreeswitchSnapshot", "missed_signs", "roster_of"]
+__all__ = ["IN_QUEUE_STATES", "FreeswitchSnapshot", "member_list_of", "missed_events"]
 
 FREE, UNREACHABLE, UNKNOWN = 1, 5, 0  # states of a device
 LEVEL_POSITIONS = 1_000  # per tier level; agents are in order of level, then of position
@@ -33,8 +33,8 @@ class FreeswitchSnapshot(Struct, kw_only=True):
     """mod_callcenter's lists, and the sessions that exist.
 
     ``at`` is the time just before the queries, by FreeSWITCH's clock. ``last_at`` is the time of
-    the last event before the queries. ``up`` has the sessions that exist, and ``gone`` those that
-    do not. Each of them was queried (``uuid_exists``), because the member rows may be stale for
+    the last event before the queries. ``existing`` has the sessions that exist, and ``ended`` the
+    others. Each session was queried (``uuid_exists``), because the member rows may be stale for
     hours. ``channels`` has the callstate of each channel.
     """
 
@@ -44,34 +44,39 @@ class FreeswitchSnapshot(Struct, kw_only=True):
     tiers: list[Row] = []
     queues: list[Row] = []
     members: list[Row] = []
-    up: set[str] = set()
-    gone: set[str] = set()
+    existing: set[str] = set()
+    ended: set[str] = set()
     channels: dict[str, str] = {}
 
 
-def missed_signs(
-    snapshot: FreeswitchSnapshot, state: PbxState, config: MappingConfig, gone_since: Container[str]
+def missed_events(
+    snapshot: FreeswitchSnapshot,
+    state: PbxState,
+    config: MappingConfig,
+    ended_since: Container[str],
 ) -> list[PbxEvent]:
-    """Return the signs that were missed, as far as they can be reconstructed.
+    """Return the missed PBX events, as far as they can be reconstructed.
 
-    Changes made after the snapshot are kept. ``gone_since`` has the sessions that have ended since
+    Changes made after the snapshot are kept. ``ended_since`` has the sessions that have ended since
     the snapshot.
     """
-    compared = _Comparison(snapshot, state, config, gone_since)
+    compared = _Comparison(snapshot, state, config, ended_since)
     return [
         *compared.hangups(),
         *compared.joins(),
-        *compared.talks(),
-        *compared.ends_of_talks(),
+        *compared.connects(),
+        *compared.completions(),
         *compared.leaves(),
         *compared.holds(),
-        compared.roster(),
+        compared.member_list(),
     ]
 
 
-def roster_of(snapshot: FreeswitchSnapshot, state: PbxState, config: MappingConfig) -> MemberList:
+def member_list_of(
+    snapshot: FreeswitchSnapshot, state: PbxState, config: MappingConfig
+) -> MemberList:
     """Return all agents in all of their queues, according to the lists."""
-    return _Comparison(snapshot, state, config, ()).roster()
+    return _Comparison(snapshot, state, config, ()).member_list()
 
 
 class _Comparison:
@@ -80,7 +85,7 @@ class _Comparison:
         snapshot: FreeswitchSnapshot,
         state: PbxState,
         config: MappingConfig,
-        gone_since: Container[str],
+        ended_since: Container[str],
     ) -> None:
         self._snapshot = snapshot
         self._state = state
@@ -91,17 +96,17 @@ class _Comparison:
             for row in snapshot.members
             if row.get("state") in IN_QUEUE_STATES
             and row.get("queue")
-            and row.get("session_uuid") in snapshot.up
-            and row["session_uuid"] not in gone_since
+            and row.get("session_uuid") in snapshot.existing
+            and row["session_uuid"] not in ended_since
         }
 
     def hangups(self) -> Iterator[PbxEvent]:
         """Yield a hangup, at the best known time, for each call whose session no longer exists."""
         for call in list(self._state.calls.values()):
-            if call.caller in self._snapshot.gone and self._is_settled(call):
+            if call.caller in self._snapshot.ended and self._is_settled(call):
                 at = max(self._snapshot.last_at, call.since)
                 if call.phase is Phase.TALKING:
-                    at = self._end_of_talk(call) or at
+                    at = self._conversation_end(call) or at
                 yield ChannelHungUp(at=at, channel=call.caller)
 
     def joins(self) -> Iterator[PbxEvent]:
@@ -118,7 +123,7 @@ class _Comparison:
                 number=row.get("cid_number", ""),
             )
 
-    def talks(self) -> Iterator[PbxEvent]:
+    def connects(self) -> Iterator[PbxEvent]:
         """Yield a connect for each caller who talks to an agent, if this is not known yet."""
         for session, row in self._members.items():
             agent, call = row.get("serving_agent", ""), self._state.calls.get(session)
@@ -137,12 +142,12 @@ class _Comparison:
                 leg=self._agents[agent].get("uuid", ""),
             )
 
-    def ends_of_talks(self) -> Iterator[PbxEvent]:
+    def completions(self) -> Iterator[PbxEvent]:
         """Yield a completion for each caller who is still connected, but not to the same agent."""
         for call in self._settled(Phase.TALKING):
             row = self._members.get(call.caller)
-            if row is None and call.caller in self._snapshot.up:
-                at = self._end_of_talk(call) or max(self._snapshot.last_at, call.since)
+            if row is None and call.caller in self._snapshot.existing:
+                at = self._conversation_end(call) or max(self._snapshot.last_at, call.since)
                 yield ConversationEnded(
                     at=at, caller=call.caller, queue=call.queue, agent=call.agent, by=""
                 )
@@ -150,7 +155,7 @@ class _Comparison:
     def leaves(self) -> Iterator[PbxEvent]:
         """Yield a leave for each caller who is still connected but has left the queue."""
         for call in self._settled(Phase.WAITING):
-            if call.caller in self._snapshot.up and call.caller not in self._members:
+            if call.caller in self._snapshot.existing and call.caller not in self._members:
                 at = max(self._snapshot.last_at, call.since)
                 yield QueueLeft(at=at, caller=call.caller, queue=call.queue)
 
@@ -162,16 +167,16 @@ class _Comparison:
             if agent.call and callstate and is_held != agent.held and not self._has_changed(agent):
                 yield HoldChanged(at=self._snapshot.at, channel=agent.leg, on=is_held)
 
-    def roster(self) -> MemberList:
+    def member_list(self) -> MemberList:
         """Return all agents in all of their queues, except agents changed since the snapshot."""
         changed = (one.name for one in self._state.agents.values() if self._has_changed(one))
         return MemberList(
             at=self._snapshot.at,
-            members=tuple(self._roster()),
-            left_alone=frozenset(changed),
+            members=tuple(self._member_states()),
+            excluded=frozenset(changed),
         )
 
-    def _roster(self) -> Iterator[MemberState]:
+    def _member_states(self) -> Iterator[MemberState]:
         at = self._snapshot.at
         serving = {row.get("serving_agent", "") for row in self._members.values()}
         for tier in self._snapshot.tiers:
@@ -179,7 +184,7 @@ class _Comparison:
             row = self._agents.get(name)
             if row is None or not queue:
                 continue
-            status = status_sign(name, row.get("status", LOGGED_OUT), at, self._config)
+            status = agent_status(name, row.get("status", LOGGED_OUT), at, self._config)
             changed = number_in(row, "last_status_change")
             free = FREE if name not in serving else UNKNOWN
             yield MemberState(
@@ -213,7 +218,7 @@ class _Comparison:
         agent = self._agents.get(row.get("serving_agent", ""), {})
         return row.get("state") == "Answered" and agent.get("state") == IN_A_CALL
 
-    def _end_of_talk(self, call: PbxCall) -> float:
+    def _conversation_end(self, call: PbxCall) -> float:
         """Return when the agent's last call ended, or 0 if that was before this call."""
         names = self._config.agents
         ends = (

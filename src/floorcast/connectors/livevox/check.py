@@ -31,7 +31,7 @@ async def check_server(
     """
     missing: list[Row] = []
 
-    async def asked(
+    async def request(
         method: Callable[[], Awaitable[Any]], rows: str, right: str, without: str
     ) -> Sequence[Any]:
         try:
@@ -45,26 +45,26 @@ async def check_server(
 
     async with AsyncClient(server.url, server.credentials, transport=transport) as client:
         await client.log_in()
-        await asked(client.agent_event_feed, "events", "agent feed", "no events are sent")
-        await asked(
+        await request(client.agent_event_feed, "events", "agent feed", "no events are sent")
+        await request(
             client.interaction_event_feed, "events", "interaction feed", "no events are sent"
         )
-        services = await asked(
+        services = await request(
             client.service_statistics, "stats", "service statistics", "only this list is empty"
         )
-        agents = await asked(
+        agents = await request(
             client.agent_status,
             "agent_details",
             "agent status",
             "after events are lost, an agent's state is unknown until the agent's next event",
         )
-        waiting = await asked(
+        waiting = await request(
             client.waiting_calls,
             "calls_details",
             "waiting calls",
             "a call's wait is known only after the call has ended",
         )
-        campaigns = await asked(
+        campaigns = await request(
             client.campaign_statistics,
             "stats",
             "campaign statistics",

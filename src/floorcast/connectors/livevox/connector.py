@@ -24,7 +24,7 @@ from floorcast.connectors.livevox.processor import (
     LivevoxProcessor,
 )
 from floorcast.connectors.livevox.recording import LivevoxRecording
-from floorcast.connectors.livevox.tokens import time_of, token_at
+from floorcast.connectors.livevox.tokens import token_for_time, token_time
 from floorcast.connectors.metrics import ConnectorMetrics
 from floorcast.connectors.pbx.source_clock import SourceClock
 from floorcast.connectors.pbx.spool_writer import SpoolWriter, SpoolWriterTuning
@@ -54,7 +54,7 @@ _ROWS: dict[ListName, str] = {
 
 MAX_SHOWN_CHARACTERS = 200  # of an error message
 CAMPAIGN_SECONDS = 60.0  # between two requests for campaign counts
-_WRONG_SETUP = (BadCredentials, RoleNotAllowed, FeedNotSwitchedOn, SettingError)
+_SETUP_ERRORS = (BadCredentials, RoleNotAllowed, FeedNotSwitchedOn, SettingError)
 
 _log = structlog.get_logger("floorcast.connect")
 
@@ -94,7 +94,7 @@ class LivevoxConnector:
         self,
         server: FollowedServer,
         spool: Spool,
-        health: ConnectorMetrics,
+        metrics: ConnectorMetrics,
         *,
         tuning: LivevoxTuning | None = None,
         clock: Callable[[], float] = time.time,
@@ -102,37 +102,37 @@ class LivevoxConnector:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._server = server
-        self._timing = structs.replace(timing or Timing(), waiting=self._waits)
+        self._timing = structs.replace(timing or Timing(), waiting=self._on_waiting)
         self._spool = spool
-        self._health = health
+        self._metrics = metrics
         self._tuning = tuning or LivevoxTuning()
         self._clock = SourceClock(clock)
         self._transport = transport
-        self._complaints = ConnectorWarnings(health)
-        self._position = spool.position()
-        self._reading = LivevoxProcessor(server.source, spool.rows(), self._complaints)
-        self._spooling = SpoolWriter(self._reading, spool, health, self._clock, self._tuning)
-        self._agents_at = 0.0  # the time that the agent feed has reached, in epoch seconds
-        self._agents_moved = asyncio.Event()
-        self._is_up: set[FeedName] = set()
-        self._tries: dict[FeedName, int] = {}  # attempts with other tokens since one was refused
-        self._asks_statuses = False
-        self._is_away = False
+        self._warnings = ConnectorWarnings(metrics)
+        self._position = spool.positions()
+        self._processor = LivevoxProcessor(server.source, spool.rows(), self._warnings)
+        self._writer = SpoolWriter(self._processor, spool, metrics, self._clock, self._tuning)
+        self._agent_feed_at = 0.0  # the time that the agent feed has reached, in epoch seconds
+        self._agent_feed_moved = asyncio.Event()
+        self._connected_feeds: set[FeedName] = set()
+        self._refusals: dict[FeedName, int] = {}  # attempts with other tokens since one was refused
+        self._needs_statuses = False
+        self._is_down = False
 
     def forwarder(self) -> Forwarder:
         """Return a forwarder that sends events from this connector's spool."""
-        return Forwarder(self._spool, self._health)
+        return Forwarder(self._spool, self._metrics)
 
     async def run(self, sender: AsyncSender, forwarder: Forwarder) -> None:
         """Read and send until cancelled. Raises errors that a retry cannot fix."""
         with LivevoxRecording(self._server.record) as recording:
             async with self._client() as client, asyncio.TaskGroup() as tasks:
                 tasks.create_task(forwarder.run(sender))
-                tasks.create_task(self._spooling.run(forwarder))
+                tasks.create_task(self._writer.run(forwarder))
                 tasks.create_task(self._follow("agent", client.agent_events, recording))
                 tasks.create_task(self._follow("interaction", client.interaction_events, recording))
-                tasks.create_task(self._look_at_queues(client, recording))
-                tasks.create_task(self._look_at_campaigns(client, recording))
+                tasks.create_task(self._poll_queues(client, recording))
+                tasks.create_task(self._poll_campaigns(client, recording))
 
     def _client(self) -> AsyncClient:
         return AsyncClient(
@@ -160,18 +160,20 @@ class LivevoxConnector:
             feed = open_feed(token or None)
             try:
                 await self._read(name, feed, token, backoff, recording)
-            except _WRONG_SETUP as error:
-                if name not in self._is_up:
+            except _SETUP_ERRORS as error:
+                if name not in self._connected_feeds:
                     raise
-                self._complaints.warn_once(f"the {name} feed was refused: {_why(error)}")
+                self._warnings.warn_once(f"the {name} feed was refused: {_short_message(error)}")
                 token = _token_of(feed) or token
             except InvalidParameter as refused:
-                token = self._lost(name, token, refused)
+                token = self._token_after_refusal(name, token, refused)
             except (Refusal, UnexpectedAnswer) as error:
-                self._complaints.unreadable(Unreadable(f"the {name} feed: {_why(error)}"))
+                self._warnings.count_unreadable(
+                    Unreadable(f"the {name} feed: {_short_message(error)}")
+                )
                 token = _token_of(feed) or token
             finally:
-                self._health.source_connected(name, connected=False)
+                self._metrics.set_source_connected(name, connected=False)
                 await feed.aclose()
             await asyncio.sleep(backoff.pause())
 
@@ -184,41 +186,41 @@ class LivevoxConnector:
         recording: LivevoxRecording,
     ) -> None:
         """Read until the feed raises an exception. While the feed is quiet, store its position."""
-        coming: asyncio.Future[E] | None = None
+        next_event: asyncio.Future[E] | None = None
         try:
             while True:
                 before = feed.json
-                coming = coming or asyncio.ensure_future(feed.__anext__())
-                await asyncio.wait({coming}, timeout=self._tuning.quiet_seconds)
-                if not coming.done():
+                next_event = next_event or asyncio.ensure_future(feed.__anext__())
+                await asyncio.wait({next_event}, timeout=self._tuning.quiet_seconds)
+                if not next_event.done():
                     token = await self._note_reached(name, feed, token)
                     continue
-                done, coming = coming, None
+                done, next_event = next_event, None
                 try:
                     event = done.result()
                 except UnexpectedAnswer as error:
                     if feed.json is before:
                         raise  # retry the whole page
-                    self._complaints.unreadable(Unreadable(_why(error)))
+                    self._warnings.count_unreadable(Unreadable(_short_message(error)))
                     continue
                 backoff.reset()
-                recording.event(name, feed.json, self._clock.ours())
-                await self._hand_over(name, feed, event)
+                recording.write_event(name, feed.json, self._clock.local_now())
+                await self._process_event(name, feed, event)
         finally:
-            if coming is not None:
-                coming.cancel()
+            if next_event is not None:
+                next_event.cancel()
                 with suppress(asyncio.CancelledError, FloorcastError):
-                    await coming
+                    await next_event
 
-    async def _hand_over(
+    async def _process_event(
         self, name: FeedName, feed: AsyncFeed[E], event: AgentEvent | Interaction
     ) -> None:
         token = _token_of(feed)
-        if isinstance(event, CallTermination) and not self._reading.answer_is_known(event):
-            await self._until_agents_reach(time_of(event.event_id or "") or time_of(token))
-        received = self._clock.ours()
-        await self._spooling.put(FeedItem(name, token, received, event, feed.json))
-        self._came(name, token)
+        if isinstance(event, CallTermination) and not self._processor.answer_is_known(event):
+            await self._wait_for_agent_feed(token_time(event.event_id or "") or token_time(token))
+        received = self._clock.local_now()
+        await self._writer.put(FeedItem(name, token, received, event, feed.json))
+        self._note_progress(name, token)
 
     async def _note_reached(self, name: FeedName, feed: AsyncFeed[E], before: str) -> str:
         """Store the feed's token as its position, unless an event is being processed.
@@ -228,51 +230,51 @@ class LivevoxConnector:
         token = "" if feed.json else _token_of(feed)
         if not token or token == before:
             return before
-        await self._spooling.put(FeedItem(name, token, self._clock.ours()))
-        self._came(name, token)
+        await self._writer.put(FeedItem(name, token, self._clock.local_now()))
+        self._note_progress(name, token)
         return token
 
-    def _came(self, name: FeedName, token: str) -> None:
-        self._is_up.add(name)
-        self._tries.pop(name, None)
-        self._health.source_connected(name, connected=True)
-        if self._is_away:
-            self._is_away = False
+    def _note_progress(self, name: FeedName, token: str) -> None:
+        self._connected_feeds.add(name)
+        self._refusals.pop(name, None)
+        self._metrics.set_source_connected(name, connected=True)
+        if self._is_down:
+            self._is_down = False
             _log.info("the followed server responds again")
         if name == "agent":
-            self._agents_at = max(self._agents_at, time_of(token) or 0.0)
-            self._agents_moved.set()
+            self._agent_feed_at = max(self._agent_feed_at, token_time(token) or 0.0)
+            self._agent_feed_moved.set()
 
-    async def _until_agents_reach(self, at: float | None) -> None:
+    async def _wait_for_agent_feed(self, at: float | None) -> None:
         """Wait until the agent feed has reached ``at``, as long as the feed advances.
 
         An IN_CALL in the agent feed has the exact time of an answer.
         """
         with suppress(TimeoutError):
-            while at is not None and self._agents_at < at:
-                self._agents_moved.clear()
+            while at is not None and self._agent_feed_at < at:
+                self._agent_feed_moved.clear()
                 async with asyncio.timeout(self._tuning.lag_seconds):
-                    await self._agents_moved.wait()
+                    await self._agent_feed_moved.wait()
 
     def _first_token(self) -> str:
         if self._server.since is not None:
-            return token_at(self._server.since)
+            return token_for_time(self._server.since)
         return self._oldest_token()
 
     def _oldest_token(self) -> str:
-        return token_at(self._clock.ours() - self._tuning.reach_seconds)
+        return token_for_time(self._clock.local_now() - self._tuning.reach_seconds)
 
-    def _lost(self, name: FeedName, token: str, refused: InvalidParameter) -> str:
+    def _token_after_refusal(self, name: FeedName, token: str, refused: InvalidParameter) -> str:
         """Return the token to continue from after a token was refused.
 
         The first attempt is the oldest token that the feed may accept. If that token is refused
         too, the result is empty, and the feed continues from the current time.
         """
-        tried = self._tries.get(name, 0)
-        self._tries[name] = tried + 1
+        attempts = self._refusals.get(name, 0)
+        self._refusals[name] = attempts + 1
         if name == "agent":
-            self._asks_statuses = True
-        if tried == 0 and (name in self._is_up or name in self._position):
+            self._needs_statuses = True
+        if attempts == 0 and (name in self._connected_feeds or name in self._position):
             _log.warning("events of a feed were lost", feed=name, why=refused.message)
             return self._oldest_token()
         if token:
@@ -281,43 +283,45 @@ class LivevoxConnector:
 
     # --- requested lists ------------------------------------------------------------------------
 
-    async def _look_at_queues(self, client: AsyncClient, recording: LivevoxRecording) -> None:
+    async def _poll_queues(self, client: AsyncClient, recording: LivevoxRecording) -> None:
         """Request the waiting calls every few seconds, and agent states after events were lost."""
         while True:
             await asyncio.sleep(self._server.poll_seconds or CAMPAIGN_SECONDS)
             if self._server.poll_seconds:
-                await self._ask("waiting", client.waiting_calls, recording)
-            if self._asks_statuses and "agent" in self._is_up:
-                self._asks_statuses = False
-                self._health.compared()
-                await self._ask("statuses", client.agent_status, recording)
+                await self._request_list("waiting", client.waiting_calls, recording)
+            if self._needs_statuses and "agent" in self._connected_feeds:
+                self._needs_statuses = False
+                self._metrics.count_resync()
+                await self._request_list("statuses", client.agent_status, recording)
 
-    async def _look_at_campaigns(self, client: AsyncClient, recording: LivevoxRecording) -> None:
+    async def _poll_campaigns(self, client: AsyncClient, recording: LivevoxRecording) -> None:
         """Request the campaigns' counts every minute."""
         while True:
-            await self._ask("campaigns", client.campaign_statistics, recording)
+            await self._request_list("campaigns", client.campaign_statistics, recording)
             await asyncio.sleep(CAMPAIGN_SECONDS)
 
-    async def _ask(
+    async def _request_list(
         self, what: ListName, method: Callable[[], Awaitable[object]], recording: LivevoxRecording
     ) -> None:
         try:
             answer = await method()
         except FloorcastError as error:
             # the wallboard shows less without this list; the next request may succeed
-            self._complaints.warn_once(f"no {what} list was received: {_why(error)}", kind=what)
+            self._warnings.warn_once(
+                f"no {what} list was received: {_short_message(error)}", kind=what
+            )
             return
         rows: Sequence[Any] = getattr(answer, _ROWS[what])
-        received = self._clock.ours()
-        recording.rows(what, rows, received)
-        await self._spooling.put(ListResponse(what, rows, received))
+        received = self._clock.local_now()
+        recording.write_rows(what, rows, received)
+        await self._writer.put(ListResponse(what, rows, received))
 
-    def _waits(self, _seconds: float, why: str) -> None:
+    def _on_waiting(self, _seconds: float, why: str) -> None:
         """Log that the followed server is unavailable, once per outage."""
-        if not self._is_away:
-            self._is_away = True
+        if not self._is_down:
+            self._is_down = True
             for name in ("agent", "interaction"):
-                self._health.source_connected(name, connected=False)
+                self._metrics.set_source_connected(name, connected=False)
             _log.warning("the followed server does not respond", why=why)
 
 
@@ -329,5 +333,5 @@ def _token_of(feed: AsyncFeed[E]) -> str:
         return ""
 
 
-def _why(error: Exception) -> str:
+def _short_message(error: Exception) -> str:
     return str(error)[:MAX_SHOWN_CHARACTERS]

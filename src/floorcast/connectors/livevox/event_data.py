@@ -23,9 +23,9 @@ __all__ = [
     "call_disposition",
     "call_end",
     "call_start",
-    "known",
+    "epoch_ms",
     "message",
-    "ms_of",
+    "without_none",
 ]
 
 DIRECTIONS = frozenset({"INBOUND", "OUTBOUND", "MANUAL"})
@@ -34,12 +34,12 @@ _NULL = "null"  # the API's value for an unknown areaCodeState or zipCode in a d
 Data = dict[str, object]
 
 
-def known(**members: object) -> Data:
+def without_none(**members: object) -> Data:
     """Return the members that are not None."""
     return {name: value for name, value in members.items() if value is not None}
 
 
-def ms_of(text: str | None) -> int | None:
+def epoch_ms(text: str | None) -> int | None:
     """Return a time from the interaction feed in ms.
 
     Returns None if the time is invalid, has no zone, or is before 1970.
@@ -60,7 +60,7 @@ def ms_of(text: str | None) -> int | None:
 
 def agent_state(event: AgentEvent, direction: str | None) -> Data:
     """Return the data of ``agent.state``. ``direction`` is the current call's, if known."""
-    call = known(
+    call = without_none(
         transactionId=event.transaction_id,
         sessionId=event.session_id,
         service=event.call_service_id,
@@ -70,10 +70,10 @@ def agent_state(event: AgentEvent, direction: str | None) -> Data:
     )
     if event.transaction_id is not None and direction is not None:
         call["direction"] = direction
-    supervisor = known(
+    supervisor = without_none(
         sessionId=event.supervisor_session_id, phoneNumber=event.supervisor_phone_number
     )
-    return known(
+    return without_none(
         agent=event.agent_id if event.agent_id is not None else event.agent_login_id,
         eventType=event.event_type,
         service=event.agent_service_id,
@@ -89,13 +89,13 @@ def agent_state(event: AgentEvent, direction: str | None) -> Data:
 
 def call_start(event: CallStart) -> Data:
     """Return the data of ``call.start``, or of ``call.update`` without a service or a direction."""
-    return known(**_call(event), direction=direction_of(event))
+    return without_none(**_call(event), direction=direction_of(event))
 
 
 def call_end(event: CallTermination) -> Data:
     """Return the data of ``call.end``, with all values that the other server derived."""
     skill = event.agent_skill_id
-    return known(
+    return without_none(
         **_call(event),
         callDirection=direction_of(event),
         lvResult=event.lv_result,
@@ -109,14 +109,14 @@ def call_end(event: CallTermination) -> Data:
         agentId=event.agent_id,
         agentLoginId=event.agent_login_id,
         agentSkillId=skill or None,
-        start=event.start if ms_of(event.start) is not None else None,
-        end=event.end if ms_of(event.end) is not None else None,
+        start=event.start if epoch_ms(event.start) is not None else None,
+        end=event.end if epoch_ms(event.end) is not None else None,
     )
 
 
 def call_disposition(event: CallDisposition) -> Data:
     """Return the data of ``call.disposition``."""
-    return known(
+    return without_none(
         transactionId=event.transaction_id,
         sessionId=event.session_id,
         termCode=event.term_code,
@@ -132,11 +132,11 @@ def call_disposition(event: CallDisposition) -> Data:
 def message(event: Email | Sms) -> Data:
     """Return the data of ``email.attempt`` or ``sms.attempt``."""
     own = (
-        known(fromEmail=event.from_email, toEmail=event.to_email)
+        without_none(fromEmail=event.from_email, toEmail=event.to_email)
         if isinstance(event, Email)
-        else known(phoneNumber=event.phone_number, smsCode=event.sms_code)
+        else without_none(phoneNumber=event.phone_number, smsCode=event.sms_code)
     )
-    return own | known(
+    return own | without_none(
         service=event.service_id,
         eventType=event.event_type,
         campaign=event.campaign_id,
@@ -153,12 +153,12 @@ def message(event: Email | Sms) -> Data:
 
 def direction_of(event: CallStart) -> str | None:
     """Return the call's direction, or None if floorcast does not know that direction."""
-    said = (event.call_direction or "").upper()
-    return said if said in DIRECTIONS else None
+    value = (event.call_direction or "").upper()
+    return value if value in DIRECTIONS else None
 
 
 def _call(event: CallStart) -> Data:
-    return known(
+    return without_none(
         transactionId=event.transaction_id,
         sessionId=event.session_id,
         service=event.service_id,
@@ -175,8 +175,8 @@ def _call(event: CallStart) -> Data:
     )
 
 
-def _text(said: str | None) -> str | None:
-    return None if said == _NULL else said
+def _text(value: str | None) -> str | None:
+    return None if value == _NULL else value
 
 
 VOICE: tuple[type[Interaction], ...] = (CallStart, CallDisposition)

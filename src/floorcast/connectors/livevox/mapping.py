@@ -24,15 +24,15 @@ from floorcast.client.events import (
     Sms,
 )
 from floorcast.connectors.livevox import event_data
-from floorcast.connectors.livevox.event_data import Data, known, ms_of
+from floorcast.connectors.livevox.event_data import Data, epoch_ms, without_none
 from floorcast.connectors.livevox.state import FeedAgent, FeedCall, FeedState, SentCampaign
 from floorcast.connectors.livevox.waits import (
     SECOND_MS,
     by_contact,
     duration_ms,
-    wait_begin,
-    waiting_call,
-    without_queue,
+    had_no_wait,
+    match_waiting_call,
+    wait_start,
 )
 from floorcast.connectors.pbx.unreadable import Unreadable
 from floorcast.model.states import CALL_STATES, EVENT_STATE
@@ -41,11 +41,11 @@ from floorcast.model.states import State as AgentStateName
 __all__ = ["FeedMapper"]
 
 # after this time, unchanged campaign counts are sent again; each day has its own campaigns
-AGAIN_MS = 3_600_000
-DIALS = frozenset({"MANUAL_DIAL", "DIALING", "PREVIEW_DIAL_OFFERED", "PREVIEW_DIAL_ACCEPTED"})
+RESEND_AFTER_MS = 3_600_000
+DIAL_EVENTS = frozenset({"MANUAL_DIAL", "DIALING", "PREVIEW_DIAL_OFFERED", "PREVIEW_DIAL_ACCEPTED"})
 MAX_NUMBER = 2**63 - 1
 MAX_TIME_MS = 253_402_300_799_999  # the end of the year 9999
-MAX_SESSION = 256  # characters
+MAX_SESSION_CHARACTERS = 256  # characters
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STATUS_EVENT = {
@@ -67,7 +67,7 @@ class FeedMapper:
 
     # --- the agent feed -------------------------------------------------------------------------
 
-    def agent(self, event: AgentEvent, raw: bytes) -> list[CloudEvent]:
+    def map_agent_event(self, event: AgentEvent, raw: bytes) -> list[CloudEvent]:
         """Map an event of the agent feed."""
         kind, at = event.event_type, event.timestamp
         if kind not in EVENT_STATE:
@@ -82,14 +82,14 @@ class FeedMapper:
         event_id = event.event_id or _digest(raw)
         moves = []
         if kind == "IN_CALL" and call is not None:
-            moves = self._answered(call, event, event_id, agent.kind in DIALS)
+            moves = self._map_answer(call, event, event_id, agent.kind in DIAL_EVENTS)
         agent.login = event.agent_login_id or agent.login
         if at >= agent.at:
-            self._hold(name, agent, kind, call, at)
+            self._assign_call(name, agent, kind, call, at)
         data = event_data.agent_state(event, None if call is None else call.direction)
         return [*moves, self._event(event_id, "agent.state", at, data)]
 
-    def _answered(
+    def _map_answer(
         self, call: FeedCall, event: AgentEvent, event_id: str, dialed: bool
     ) -> list[CloudEvent]:
         """Map an answer. If it is at another service, the call has moved there.
@@ -110,24 +110,26 @@ class FeedMapper:
             return []
         call.served = service
         if not known_turn:
-            return self._dialed_for(call, event_id)
+            return self._wait_of_dialed_call(call, event_id)
         call.turns += 1
-        data = known(transactionId=call.transaction, sessionId=call.session, service=service)
+        data = without_none(transactionId=call.transaction, sessionId=call.session, service=service)
         left = call.free_since or 0  # when the agent passed it on and it began to wait
         joined = left if call.answered <= left < at else at - 1
         call.waited_later += at - joined
         return [self._event(f"{event_id}/queue", "call.queue", joined, data)]
 
-    def _dialed_for(self, call: FeedCall, event_id: str) -> list[CloudEvent]:
+    def _wait_of_dialed_call(self, call: FeedCall, event_id: str) -> list[CloudEvent]:
         """Return the wait of a call dialed for an agent, once its start and answer are known."""
         if call.answered is None or call.dialed or call.direction != "OUTBOUND" or call.turns:
             return []
-        data = known(
+        data = without_none(
             transactionId=call.transaction, sessionId=call.session, service=call.answered_at
         )
         return [self._event(f"{event_id}/queue", "call.queue", call.answered - 1, data)]
 
-    def _hold(self, name: str, agent: FeedAgent, kind: str, call: FeedCall | None, at: int) -> None:
+    def _assign_call(
+        self, name: str, agent: FeedAgent, kind: str, call: FeedCall | None, at: int
+    ) -> None:
         """Note that the agent has this call, or has left the previous one."""
         agent.kind, agent.at = kind, at
         takes = "" if kind != "IN_CALL" or call is None else call.key
@@ -142,7 +144,7 @@ class FeedMapper:
         number, session = event.transaction_id, event.session_id
         if number is None or not session or event.event_type == "WRAP_UP":
             return None
-        if _too_large(number) or len(session) > MAX_SESSION:
+        if _too_large(number) or len(session) > MAX_SESSION_CHARACTERS:
             return None
         if self._state.has_ended(number, session):
             return None
@@ -150,12 +152,12 @@ class FeedMapper:
 
     # --- the interaction feed -------------------------------------------------------------------
 
-    def interaction(self, event: Interaction, raw: bytes, now: int) -> list[CloudEvent]:
+    def map_interaction(self, event: Interaction, raw: bytes, now: int) -> list[CloudEvent]:
         """Map an event of the interaction feed. ``now`` (ms) is used if the event has no time."""
         event_id = event.event_id or _digest(raw)
         if isinstance(event, Email | Sms):
             kind = "email.attempt" if isinstance(event, Email) else "sms.attempt"
-            at = ms_of(event.timestamp)
+            at = epoch_ms(event.timestamp)
             return [
                 self._event(event_id, kind, now if at is None else at, event_data.message(event))
             ]
@@ -163,21 +165,21 @@ class FeedMapper:
             raise Unreadable(f"an interaction of type {event.interaction_type!r}")
         if event.transaction_id is None or not event.session_id:
             raise Unreadable("a call without a transaction or a session")
-        if _too_large(event.transaction_id) or len(event.session_id) > MAX_SESSION:
+        if _too_large(event.transaction_id) or len(event.session_id) > MAX_SESSION_CHARACTERS:
             raise Unreadable("a call whose transaction or session is too long")
         begun = event.start if type(event) is CallStart else None
-        at = next((one for one in map(ms_of, (begun, event.timestamp)) if one is not None), now)
+        at = next((one for one in map(epoch_ms, (begun, event.timestamp)) if one is not None), now)
         if isinstance(event, CallDisposition):
             data = event_data.call_disposition(event)
             return [self._event(event_id, "call.disposition", at, data)]
         if isinstance(event, CallTermination):
-            ended = ms_of(event.end)
-            return self._ended(event, event_id, at if ended is None else ended)
-        return self._started(event, event_id, at)
+            ended = epoch_ms(event.end)
+            return self._map_end(event, event_id, at if ended is None else ended)
+        return self._map_start(event, event_id, at)
 
-    def _started(self, event: CallStart, event_id: str, at: int) -> list[CloudEvent]:
+    def _map_start(self, event: CallStart, event_id: str, at: int) -> list[CloudEvent]:
         data, follows = event_data.call_start(event), []
-        number, session = _named(event)
+        number, session = _call_ids(event)
         if not self._state.has_ended(number, session):
             call = self._state.call(number, session, at)
             call.started = at
@@ -185,47 +187,47 @@ class FeedMapper:
             call.direction = event_data.direction_of(event)
             call.phone = event.caller_id if call.direction == "INBOUND" else event.phone_dialed
             call.account = event.account
-            follows = self._dialed_for(call, event_id)
+            follows = self._wait_of_dialed_call(call, event_id)
         if "service" in data and "direction" in data:
             return [self._event(event_id, "call.start", at, data), *follows]
         data.pop("direction", None)
         return [self._event(event_id, "call.update", at, data), *follows]
 
-    def _ended(self, event: CallTermination, event_id: str, at: int) -> list[CloudEvent]:
-        number, session = _named(event)
+    def _map_end(self, event: CallTermination, event_id: str, at: int) -> list[CloudEvent]:
+        number, session = _call_ids(event)
         events = []
         if not self._state.has_ended(number, session):
             call = self._state.call(number, session, at)
-            events = self._derived(event, call, event_id, at)
+            events = self._derive_wait_and_answer(event, call, event_id, at)
             self._state.end(number, session)
         return [*events, self._event(event_id, "call.end", at, event_data.call_end(event))]
 
-    def _derived(
+    def _derive_wait_and_answer(
         self, event: CallTermination, call: FeedCall, event_id: str, end: int
     ) -> list[CloudEvent]:
         """Derive the wait and the answer of a call, unless other events have provided them."""
-        names = known(transactionId=event.transaction_id, sessionId=event.session_id)
+        names = without_none(transactionId=event.transaction_id, sessionId=event.session_id)
         hold = max(duration_ms(event.transfer_hold_duration) - call.waited_later, 0)
         events = []
         answered = call.answered
         if answered is None and event.operator_transfer_successful:
-            answered = max(end - duration_ms(event.duration), ms_of(event.start) or 0)
-            data = names | known(agent=event.agent_id)
+            answered = max(end - duration_ms(event.duration), epoch_ms(event.start) or 0)
+            data = names | without_none(agent=event.agent_id)
             events.append(self._event(f"{event_id}/answer", "call.answer", answered, data))
         was_offered = bool(event.operator_transfer or answered is not None or hold)
-        if call.waited_first or not was_offered or without_queue(event, call, answered, hold):
+        if call.waited_first or not was_offered or had_no_wait(event, call, answered, hold):
             return events
-        begun = ms_of(event.start) if event.start else call.started
+        begun = epoch_ms(event.start) if event.start else call.started
         if event_data.direction_of(event) != "INBOUND":
             begun = None  # such a call begins with dialing, not with a wait
-        joined = wait_begin(begun, end if answered is None else answered, hold)
+        joined = wait_start(begun, end if answered is None else answered, hold)
         service = event.service_id if call.answered_at is None else call.answered_at
-        data = names | known(service=service)
+        data = names | without_none(service=service)
         return [self._event(f"{event_id}/queue", "call.queue", joined, data), *events]
 
     # --- requested lists ------------------------------------------------------------------------
 
-    def waiting(self, rows: Sequence[WaitingCall]) -> list[CloudEvent]:
+    def map_waiting_calls(self, rows: Sequence[WaitingCall]) -> list[CloudEvent]:
         """Map the calls that are waiting now.
 
         Each row is a call of the feed that has no agent yet. A row has no id. It is therefore
@@ -239,7 +241,7 @@ class FeedMapper:
         events = []
         named = [row for row in rows if _is_time((row.time_stamp or 0) * SECOND_MS)]
         for row in sorted(named, key=lambda one: one.time_stamp or 0, reverse=True):
-            found = waiting_call(row, free, used)
+            found = match_waiting_call(row, free, used)
             if found is None or found.waits_at == row.service_id or _too_large(row.service_id):
                 continue
             call = self._state.call(found.transaction, found.session, found.first_seen)
@@ -247,7 +249,7 @@ class FeedMapper:
             call.turns += 1
             joined = max((row.time_stamp or 0) * SECOND_MS, call.free_since or 0)
             call.waited_first = call.waited_first or call.answered is None
-            data = known(
+            data = without_none(
                 transactionId=call.transaction,
                 sessionId=call.session,
                 service=row.service_id,
@@ -257,7 +259,7 @@ class FeedMapper:
             events.append(self._event(event_id, "call.queue", joined, data))
         return events
 
-    def campaigns(self, rows: Sequence[CampaignStatistics], now: int) -> list[CloudEvent]:
+    def map_campaigns(self, rows: Sequence[CampaignStatistics], now: int) -> list[CloudEvent]:
         """Map the changed counts of today's campaigns. ``now`` is in ms."""
         events = []
         for row in rows:
@@ -268,7 +270,7 @@ class FeedMapper:
                 for one in row.timezone_breakdown
                 if one.timezone and one.count is not None
             }
-            counts = known(
+            counts = without_none(
                 service=row.service_id,
                 uploaded=row.uploaded,
                 loaded=row.loaded,
@@ -280,14 +282,14 @@ class FeedMapper:
                 raise Unreadable("a campaign with a number that is too large")
             name = str(row.campaign_id)
             last = self._state.campaigns.get(name)
-            if last is not None and last.counts == counts and now - last.at < AGAIN_MS:
+            if last is not None and last.counts == counts and now - last.at < RESEND_AFTER_MS:
                 continue
-            self._state.keep_campaign(name, SentCampaign(counts=counts, at=now))
+            self._state.store_campaign(name, SentCampaign(counts=counts, at=now))
             data = {"campaign": row.campaign_id, **counts}
             events.append(self._event(f"campaign/{name}/{now}", "campaign.update", now, data))
         return events
 
-    def statuses(self, rows: Sequence[AgentDetails], now: int) -> list[CloudEvent]:
+    def map_statuses(self, rows: Sequence[AgentDetails], now: int) -> list[CloudEvent]:
         """Convert the states of logged-in agents to events after feed events have been lost.
 
         Returns an event for each state that began after the agent's last event, and a LOGOFF for
@@ -300,23 +302,23 @@ class FeedMapper:
             if row is not None:
                 events += self._status(name, agent, row)
             elif agent.login and agent.kind not in {"", "LOGOFF"}:
-                events.append(self._caught_up(name, "LOGOFF", now, {}))
+                events.append(self._status_event(name, "LOGOFF", now, {}))
         return events
 
     def _status(self, name: str, agent: FeedAgent, row: AgentDetails) -> list[CloudEvent]:
         kind, since = _kind_of(row.state_id), row.state_changed_after
         if kind is None or since is None or since <= agent.at or not _is_time(since):
             return []
-        call = known(
+        call = without_none(
             transactionId=row.transaction_id,
             sessionId=row.session_id,
             account=row.account,
             phoneNumber=row.phone,
         )
-        data = known(service=row.service_id, reason=row.reason_code, call=call or None)
-        return [self._caught_up(name, kind, since, data)]
+        data = without_none(service=row.service_id, reason=row.reason_code, call=call or None)
+        return [self._status_event(name, kind, since, data)]
 
-    def _caught_up(self, name: str, kind: str, at: int, data: Data) -> CloudEvent:
+    def _status_event(self, name: str, kind: str, at: int, data: Data) -> CloudEvent:
         agent = self._state.agent(name)
         agent.kind, agent.at = kind, at
         named: Data = {"agent": int(name) if name.isdigit() else name, "eventType": kind}
@@ -329,7 +331,7 @@ class FeedMapper:
         return CloudEvent(id=event_id, source=self._source, type=kind, time=time, data=data)
 
 
-def _named(event: CallStart) -> tuple[int, str]:
+def _call_ids(event: CallStart) -> tuple[int, str]:
     assert event.transaction_id is not None
     assert event.session_id is not None
     return event.transaction_id, event.session_id

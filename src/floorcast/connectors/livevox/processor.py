@@ -33,7 +33,7 @@ class FeedItem(NamedTuple):
 class ListResponse(NamedTuple):
     """The rows of a response and its arrival time (epoch seconds)."""
 
-    what: Literal["waiting", "campaigns", "statuses"]
+    name: Literal["waiting", "campaigns", "statuses"]
     rows: Sequence[Any]
     at: float
 
@@ -45,13 +45,13 @@ class LivevoxProcessor:
         self,
         source: str,
         rows: Iterable[tuple[str, str, bytes]],
-        complaints: ConnectorWarnings,
+        warnings: ConnectorWarnings,
     ) -> None:
         self._state = FeedState()
         for row in rows:
             self._state.restore(*row)
-        self._mapping = FeedMapper(source, self._state)
-        self._complaints = complaints
+        self._mapper = FeedMapper(source, self._state)
+        self._warnings = warnings
         self._events: list[CloudEvent] = []
         self._position: dict[str, str] = {}
         self.last_at = 0.0
@@ -68,15 +68,19 @@ class LivevoxProcessor:
         call = self._state.calls.get(key)
         return key in self._state.ended or (call is not None and call.answered is not None)
 
-    def take(self, item: FeedItem | ListResponse) -> None:
+    def apply(self, item: FeedItem | ListResponse) -> None:
         """Apply a received item.
 
         An item that cannot become an event is counted. Only the first item of each kind is logged.
         """
         try:
-            events = self._asked(item) if isinstance(item, ListResponse) else self._fed(item)
+            events = (
+                self._map_list(item)
+                if isinstance(item, ListResponse)
+                else self._map_feed_item(item)
+            )
         except Unreadable as error:
-            self._complaints.unreadable(error)
+            self._warnings.count_unreadable(error)
             events = []
         self._events += events
         if isinstance(item, FeedItem):
@@ -88,24 +92,24 @@ class LivevoxProcessor:
     def advance(self, now: float) -> None:
         """Do nothing, because the passage of time has no effect."""
 
-    def step(self) -> SpoolStep:
+    def take_step(self) -> SpoolStep:
         """Return the changes since the last step."""
         events, self._events = self._events, []
         position: Mapping[str, str] = self._position
         self._position = {}
-        return SpoolStep(events, self._state.changed(), position)
+        return SpoolStep(events, self._state.take_changes(), position)
 
-    def _fed(self, item: FeedItem) -> list[CloudEvent]:
+    def _map_feed_item(self, item: FeedItem) -> list[CloudEvent]:
         if item.event is None:
             return []
         if isinstance(item.event, AgentEvent):
-            return self._mapping.agent(item.event, item.raw)
-        return self._mapping.interaction(item.event, item.raw, round(item.at * 1000))
+            return self._mapper.map_agent_event(item.event, item.raw)
+        return self._mapper.map_interaction(item.event, item.raw, round(item.at * 1000))
 
-    def _asked(self, item: ListResponse) -> list[CloudEvent]:
+    def _map_list(self, item: ListResponse) -> list[CloudEvent]:
         now = round(item.at * 1000)
-        if item.what == "waiting":
-            return self._mapping.waiting(item.rows)
-        if item.what == "campaigns":
-            return self._mapping.campaigns(item.rows, now)
-        return self._mapping.statuses(item.rows, now)
+        if item.name == "waiting":
+            return self._mapper.map_waiting_calls(item.rows)
+        if item.name == "campaigns":
+            return self._mapper.map_campaigns(item.rows, now)
+        return self._mapper.map_statuses(item.rows, now)

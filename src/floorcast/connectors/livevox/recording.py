@@ -16,11 +16,11 @@ class LivevoxRecording(RecordingFile):
     The data does not contain the password.
     """
 
-    def event(self, feed: str, raw: bytes, received: float) -> None:
+    def write_event(self, feed: str, raw: bytes, received: float) -> None:
         """Write an event of a feed as received."""
         self._write({"read": feed, "received": received, "event": Raw(raw)})
 
-    def rows(self, what: str, rows: object, received: float) -> None:
+    def write_rows(self, what: str, rows: object, received: float) -> None:
         """Write the rows of a response."""
         self._write({"read": what, "received": received, "rows": rows})
 

@@ -50,7 +50,7 @@ class FeedCall(Struct, kw_only=True, omit_defaults=True):
     @property
     def key(self) -> str:
         """The name of the call in the spool."""
-        return name_of(self.transaction, self.session)
+        return call_key(self.transaction, self.session)
 
 
 class FeedAgent(Struct, kw_only=True, omit_defaults=True):
@@ -70,24 +70,24 @@ class SentCampaign(Struct, kw_only=True):
 
 
 class FeedState:
-    """All open calls and agents, and the changes since ``changed`` was last called."""
+    """All open calls and agents, and the changes since ``take_changes`` was last called."""
 
     def __init__(self) -> None:
         self.calls: dict[str, FeedCall] = {}
         self.ended: dict[str, bool] = {}
         self.agents: dict[str, FeedAgent] = {}
         self.campaigns: dict[str, SentCampaign] = {}
-        self._touched: set[tuple[str, str]] = set()
+        self._changed: set[tuple[str, str]] = set()
 
     def call(self, transaction: int, session: str, at: int) -> FeedCall:
         """Return a call, which is created if necessary, and mark it as changed."""
-        key = name_of(transaction, session)
+        key = call_key(transaction, session)
         found = self.calls.get(key)
         if found is None:
             found = FeedCall(transaction=transaction, session=session, first_seen=at)
             self.calls[key] = found
             self._forget_old(at)
-        self._touched.add(("call", key))
+        self._changed.add(("call", key))
         return found
 
     def release(self, key: str, agent: str, at: int) -> None:
@@ -95,35 +95,35 @@ class FeedState:
         call = self.calls.get(key)
         if call is not None and call.agent == agent:
             call.agent, call.free_since, call.waits_at = "", at, None
-            self._touched.add(("call", key))
+            self._changed.add(("call", key))
 
     def has_ended(self, transaction: int, session: str) -> bool:
         """Return whether the call has already ended."""
-        return name_of(transaction, session) in self.ended
+        return call_key(transaction, session) in self.ended
 
     def end(self, transaction: int, session: str) -> None:
         """Forget a call, but remember that it has ended."""
-        key = name_of(transaction, session)
+        key = call_key(transaction, session)
         if self.calls.pop(key, None) is not None:
-            self._touched.add(("call", key))
+            self._changed.add(("call", key))
         self.ended[key] = True
-        self._touched.add(("ended", key))
+        self._changed.add(("ended", key))
         while len(self.ended) > MAX_ENDED:
             oldest = next(iter(self.ended))
             del self.ended[oldest]
-            self._touched.add(("ended", oldest))
+            self._changed.add(("ended", oldest))
 
     def agent(self, number: str) -> FeedAgent:
         """Return an agent, which is created if necessary, and mark it as changed."""
-        self._touched.add(("agent", number))
+        self._changed.add(("agent", number))
         return self.agents.setdefault(number, FeedAgent())
 
-    def keep_campaign(self, number: str, campaign: SentCampaign) -> None:
+    def store_campaign(self, number: str, campaign: SentCampaign) -> None:
         """Store the counts last sent for a campaign."""
         self.campaigns[number] = campaign
-        self._touched.add(("campaign", number))
+        self._changed.add(("campaign", number))
 
-    def changed(self) -> dict[tuple[str, str], object]:
+    def take_changes(self) -> dict[tuple[str, str], object]:
         """Return the rows that changed since the last call of this method.
 
         A removed row is None.
@@ -134,12 +134,12 @@ class FeedState:
             "agent": self.agents.get,
             "campaign": self.campaigns.get,
         }
-        rows = {(kind, name): tables[kind](name) for kind, name in self._touched}
-        self._touched.clear()
+        rows = {(kind, name): tables[kind](name) for kind, name in self._changed}
+        self._changed.clear()
         return rows
 
     def restore(self, kind: str, name: str, row: bytes) -> None:
-        """Restore a row that ``changed`` returned earlier. The row is encoded as JSON."""
+        """Restore a row that ``take_changes`` returned earlier. The row is encoded as JSON."""
         match kind:
             case "call":
                 self.calls[name] = msgspec.json.decode(row, type=FeedCall)
@@ -157,9 +157,9 @@ class FeedState:
             if young and len(self.calls) <= MAX_CALLS:
                 return
             del self.calls[oldest]
-            self._touched.add(("call", oldest))
+            self._changed.add(("call", oldest))
 
 
-def name_of(transaction: int, session: str) -> str:
+def call_key(transaction: int, session: str) -> str:
     """Return a call's name in the spool."""
     return f"{transaction}/{session}"

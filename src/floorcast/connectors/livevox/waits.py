@@ -15,16 +15,16 @@ __all__ = [
     "SECOND_MS",
     "by_contact",
     "duration_ms",
-    "wait_begin",
-    "waiting_call",
-    "without_queue",
+    "had_no_wait",
+    "match_waiting_call",
+    "wait_start",
 ]
 
 SECOND_MS = 1000
 MAX_DURATION = 7 * 86_400  # seconds
 
 
-def without_queue(event: CallTermination, call: FeedCall, answered: int | None, hold: int) -> bool:
+def had_no_wait(event: CallTermination, call: FeedCall, answered: int | None, hold: int) -> bool:
     """Return whether an agent made the call, in which case the call was answered without a wait."""
     if answered is None or hold:
         return False
@@ -37,7 +37,7 @@ def duration_ms(seconds: int | None) -> int:
     return seconds * SECOND_MS if seconds and 0 < seconds <= MAX_DURATION else 0
 
 
-def wait_begin(begun: int | None, until: int, hold: int) -> int:
+def wait_start(begun: int | None, until: int, hold: int) -> int:
     """Return the start of a wait of ``hold`` ms that ended at ``until``.
 
     ``hold`` was rounded down to seconds. Most calls wait from their start, so the result is the
@@ -64,7 +64,7 @@ def by_contact(calls: Iterable[FeedCall]) -> dict[str, list[FeedCall]]:
     return found
 
 
-def waiting_call(
+def match_waiting_call(
     row: WaitingCall, free: dict[str, list[FeedCall]], used: set[str]
 ) -> FeedCall | None:
     """Return the call that matches a row, and remove the call from ``free``.

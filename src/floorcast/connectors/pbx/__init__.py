@@ -1,1 +1,1 @@
-"""Code shared by all PBX connectors: signs of calls and agents, and the events made from them."""
+"""Code shared by all PBX connectors: PBX events, and the mapping to CloudEvents."""

@@ -23,7 +23,7 @@ class AgentStateReporter:
         self._dialect = dialect
         self._emit = emit
 
-    def named_call(self, call: PbxCall) -> dict[str, object]:
+    def call_ids(self, call: PbxCall) -> dict[str, object]:
         """Return the two members that identify a call."""
         return {
             "transactionId": self._dialect.transaction_id(call.caller),
@@ -55,7 +55,7 @@ class AgentStateReporter:
         )
         return list(dict.fromkeys(self._config.service(queue) for queue in ordered))
 
-    def show(
+    def send_if_changed(
         self,
         agent: PbxAgent,
         at: float,
@@ -102,7 +102,7 @@ class AgentStateReporter:
         services = self._services(agent)
         if call is not None:
             data["service"] = self._config.service(call.queue)
-            about = {**self.named_call(call), "service": data["service"], "direction": "INBOUND"}
+            about = {**self.call_ids(call), "service": data["service"], "direction": "INBOUND"}
             data["call"] = about | ({"phoneNumber": call.number} if call.number else {})
         elif services:
             data["service"] = services[0]

@@ -1,4 +1,4 @@
-"""Applies signs to the agents of one PBX. No I/O."""
+"""Applies PBX events to the agents of one PBX. No I/O."""
 
 from __future__ import annotations
 
@@ -27,76 +27,78 @@ from floorcast.connectors.pbx.state import Membership, PbxAgent, PbxCall, PbxSta
 __all__ = ["Agents"]
 
 # Seconds that a device must be in use without a queue call before it counts as in a direct call.
-DIRECT_AFTER = 1.0
+DIRECT_CALL_AFTER_SECONDS = 1.0
 MAX_UNKNOWN = 1_000  # unknown interfaces that are logged
 BUSY = {2, 3, 7, 8}  # in use, busy, ringing and in use, on hold
 FREE, UNREACHABLE = 1, 5
 
 
 class Agents:
-    """Applies signs to agents, and reports each change of an agent once."""
+    """Applies PBX events to agents, and reports each change of an agent once."""
 
     def __init__(
         self, config: MappingConfig, dialect: Dialect, state: PbxState, emit: Emit
     ) -> None:
         self._config = config
         self._state = state
-        self._told = AgentStateReporter(config, dialect, emit)
-        self.named_call = self._told.named_call
-        self.unknown: set[str] = set()
+        self._states = AgentStateReporter(config, dialect, emit)
+        self.call_ids = self._states.call_ids
+        self.unknown_interfaces: set[str] = set()
         self._timed = set(state.agents)
         # by channel, so that a hangup or a hold takes one lookup instead of one per agent
         self._reserved = {one.reserved: one.name for one in state.agents.values() if one.reserved}
         self._legs = {one.leg: one.name for one in state.agents.values() if one.leg}
 
-    def named(self, member: str) -> PbxAgent:
+    def agent_of(self, member: str) -> PbxAgent:
         """Return the agent of a queue member."""
         name = self._state.interfaces.get(member, member)
         return self._state.agent(
             self._config.agents.get(member) or self._config.agents.get(name, name)
         )
 
-    def apply(self, sign: PbxEvent) -> None:
-        """Apply a sign that concerns only an agent."""
-        match sign:
+    def apply(self, event: PbxEvent) -> None:
+        """Apply a PBX event that concerns only an agent."""
+        match event:
             case MemberState():
-                self._member(sign)
+                self._apply_member(event)
             case MemberList():
-                self._roster(sign)
+                self._apply_member_list(event)
             case MemberRemoved():
-                self._gone(sign)
+                self._remove_member(event)
             case PauseChanged():
-                self._pause(sign)
+                self._pause(event)
             case AgentStatus():
-                self._status(sign)
+                self._status(event)
             case RingEnded():
-                self._ring_ended(sign)
+                self._ring_ended(event)
             case HoldChanged():
-                self._hold(sign)
+                self._hold(event)
 
-    def ring(self, sign: Ringing, call: PbxCall) -> None:
+    def offer(self, event: Ringing, call: PbxCall) -> None:
         """Offer a call to an agent."""
-        agent = self._in_queue(sign.agent, sign.queue)
-        agent.reserved = sign.leg or call.caller
+        agent = self._queue_member(event.agent, event.queue)
+        agent.reserved = event.leg or call.caller
         self._reserved[agent.reserved] = agent.name
         agent.wrap_until, agent.bridging = None, None
-        self._told.show(agent, sign.at, call)
+        self._states.send_if_changed(agent, event.at, call)
 
-    def missed(self, agent: PbxAgent, sign: CallMissed) -> None:
+    def note_missed(self, agent: PbxAgent, event: CallMissed) -> None:
         """Note that an agent did not answer a call. A pause may follow."""
-        self._in_queue(sign.agent, sign.queue)
+        self._queue_member(event.agent, event.queue)
         self._reserved.pop(agent.reserved, None)
         agent.reserved, agent.bridging = "", None
-        self._told.show(agent, sign.at)
+        self._states.send_if_changed(agent, event.at)
 
-    def connect(self, sign: AgentConnected, call: PbxCall) -> str:
+    def connect(self, event: AgentConnected, call: PbxCall) -> str:
         """Connect an agent to a call. Returns the agent's name."""
-        agent = self._in_queue(sign.agent, sign.queue)
-        self._begin_talk(agent, sign.leg, call)
-        self._told.show(agent, sign.at, call, number=f"{call.key}/{call.turn}/connect/{agent.name}")
+        agent = self._queue_member(event.agent, event.queue)
+        self._begin_call(agent, event.leg, call)
+        self._states.send_if_changed(
+            agent, event.at, call, number=f"{call.key}/{call.turn}/connect/{agent.name}"
+        )
         return agent.name
 
-    def _begin_talk(self, agent: PbxAgent, leg: str, call: PbxCall) -> None:
+    def _begin_call(self, agent: PbxAgent, leg: str, call: PbxCall) -> None:
         self._legs.pop(agent.leg, None)
         self._reserved.pop(agent.reserved, None)
         agent.call, agent.leg, agent.held, agent.reserved = call.caller, leg, False, ""
@@ -105,7 +107,7 @@ class Agents:
         if leg:
             self._legs[leg] = agent.name
 
-    def complete(self, name: str, call: PbxCall | None, at: float, result: str) -> None:
+    def end_call(self, name: str, call: PbxCall | None, at: float, result: str) -> None:
         """End an agent's call. Wrap-up follows if the queue has a wrap-up time."""
         agent = self._state.agent(name)
         if not agent.call or (call is not None and agent.call != call.caller):
@@ -114,59 +116,59 @@ class Agents:
         self._legs.pop(agent.leg, None)
         agent.call, agent.leg, agent.held, agent.busy_since = "", "", False, None
         agent.wrap_until = at + seconds
-        self._told.show(agent, at, call, result=result)
+        self._states.send_if_changed(agent, at, call, result=result)
         if not seconds:
             agent.wrap_until = None
-            self._told.show(agent, at)
+            self._states.send_if_changed(agent, at)
         self._timed.add(name)
 
-    def hung_up(self, sign: ChannelHungUp) -> None:
+    def note_hangup(self, event: ChannelHungUp) -> None:
         """End the ring of a channel that hung up, if it was ringing."""
-        self._ring_ended(RingEnded(at=sign.at, leg=sign.channel))
+        self._ring_ended(RingEnded(at=event.at, leg=event.channel))
 
-    def with_interface(self, interface: str) -> str:
+    def agent_with_interface(self, interface: str) -> str:
         """Return the name of the agent with this interface, or an empty string."""
         known = interface in self._state.interfaces or interface in self._config.agents
-        return self.named(interface).name if known else ""
+        return self.agent_of(interface).name if known else ""
 
-    def call_of_leg(self, channel: str) -> str:
+    def caller_on_channel(self, channel: str) -> str:
         """Return the caller that an agent talks to on this channel, or an empty string."""
         name = self._legs.get(channel)
         return self._state.agents[name].call if name else ""
 
-    def is_with(self, name: str, call: PbxCall) -> bool:
+    def is_in_call(self, name: str, call: PbxCall) -> bool:
         """Return whether an agent is in this call."""
         agent = self._state.agents.get(name)
         return agent is not None and agent.call == call.caller
 
-    def ring_directly(self, name: str, leg: str, call: PbxCall, at: float) -> None:
+    def ring_transferred(self, name: str, leg: str, call: PbxCall, at: float) -> None:
         """Note that this agent's telephone rings for a call that another agent passed on."""
         agent = self._state.agent(name)
         if not agent.call:
             agent.reserved, agent.wrap_until = leg, None
             self._reserved[leg] = name
-            self._told.show(agent, at, call)
+            self._states.send_if_changed(agent, at, call)
 
     def take_over(self, name: str, leg: str, call: PbxCall, at: float) -> None:
         """Note that an agent has taken over a call that another agent passed on."""
         agent = self._state.agent(name)
-        self._begin_talk(agent, leg, call)
+        self._begin_call(agent, leg, call)
         number = f"{call.key}/{call.turn}/passed/{name}/{int(at)}"
-        self._told.show(agent, at, call, number=number)
+        self._states.send_if_changed(agent, at, call, number=number)
 
-    def passed_on(self, name: str, call: PbxCall, other: str, at: float) -> None:
+    def note_transfer(self, name: str, call: PbxCall, other: str, at: float) -> None:
         """Note that an agent passed the current call on to another agent."""
-        if self.is_with(name, call) and name != other:
+        if self.is_in_call(name, call) and name != other:
             agent = self._state.agent(name)
-            self._told.send(agent, "AGENT_TRANSFER_COMPLETE_AGENT2", at, {"agent2": other}, call)
+            self._states.send(agent, "AGENT_TRANSFER_COMPLETE_AGENT2", at, {"agent2": other}, call)
 
-    def all_gone(self, at: float) -> None:
+    def log_off_all(self, at: float) -> None:
         """Log off all agents, because the queues no longer have members."""
         for name in list(self._state.agents):
             agent = self._state.agent(name)
             agent.queues, agent.reserved, agent.wrap_until = {}, "", None
             agent.busy_since, agent.direct = None, False
-            self._told.show(agent, at)
+            self._states.send_if_changed(agent, at)
 
     def advance(self, now: float) -> None:
         """End wrap-ups that are due, and report devices that have been in use long enough."""
@@ -177,20 +179,20 @@ class Agents:
                 continue
             if agent.wrap_until is not None and agent.wrap_until <= now:
                 ended, agent.wrap_until = agent.wrap_until, None
-                self._told.show(self._state.agent(name), ended)
-            if agent.busy_since is not None and agent.busy_since + DIRECT_AFTER <= now:
+                self._states.send_if_changed(self._state.agent(name), ended)
+            if agent.busy_since is not None and agent.busy_since + DIRECT_CALL_AFTER_SECONDS <= now:
                 began, agent.busy_since = agent.busy_since, None
                 agent.direct = not agent.call and not agent.reserved
-                self._told.show(self._state.agent(name), began)
+                self._states.send_if_changed(self._state.agent(name), began)
 
     # --- what changes an agent ------------------------------------------------------------------
 
-    def _in_queue(self, member: str, queue: str) -> PbxAgent:
+    def _queue_member(self, member: str, queue: str) -> PbxAgent:
         """Return a queue member's agent, and add the agent to the queue if necessary.
 
         An agent who is offered a queue's call must be a member of the queue.
         """
-        agent = self.named(member)
+        agent = self.agent_of(member)
         if queue not in agent.queues:
             agent.queues = {**agent.queues, queue: Membership()}
         return agent
@@ -202,25 +204,25 @@ class Agents:
         )
         if "/" not in member or member in known:
             return False
-        if len(self.unknown) < MAX_UNKNOWN:
-            self.unknown.add(member)
+        if len(self.unknown_interfaces) < MAX_UNKNOWN:
+            self.unknown_interfaces.add(member)
         return True
 
-    def _member(self, sign: MemberState) -> None:
-        if not sign.interface and self._is_unknown(sign.agent):
+    def _apply_member(self, event: MemberState) -> None:
+        if not event.interface and self._is_unknown(event.agent):
             return
-        agent = self._enroll(sign)
-        at = sign.at if sign.since is None else sign.since
-        self._told.show(agent, at, logged_in=sign.logged_in)
+        agent = self._enroll(event)
+        at = event.at if event.since is None else event.since
+        self._states.send_if_changed(agent, at, logged_in=event.logged_in)
 
-    def _roster(self, sign: MemberList) -> None:
-        alone = sign.left_alone
-        agents = {agent.name for agent in self._state.agents.values() if agent.queues} - alone
+    def _apply_member_list(self, event: MemberList) -> None:
+        excluded = event.excluded
+        agents = {agent.name for agent in self._state.agents.values() if agent.queues} - excluded
         for name in agents:
             self._state.agent(name).queues = {}
         shown: dict[str, tuple[float, float]] = {}
-        for one in sign.members:
-            if self.named(one.agent).name in alone:
+        for one in event.members:
+            if self.agent_of(one.agent).name in excluded:
                 continue
             agent = self._enroll(one)
             since, logged_in = shown.get(agent.name, (0.0, one.at))
@@ -230,38 +232,38 @@ class Agents:
             )
         for name in sorted(agents | shown.keys()):
             agent = self._state.agent(name)
-            since, logged_in = shown.get(name, (sign.at, sign.at))
+            since, logged_in = shown.get(name, (event.at, event.at))
             if since < agent.shown_at:  # an earlier state that was already shown
-                since = sign.at
+                since = event.at
             if logged_in < agent.shown_at:
                 logged_in = since
-            self._told.show(agent, since, logged_in=logged_in)
+            self._states.send_if_changed(agent, since, logged_in=logged_in)
 
-    def _enroll(self, sign: MemberState) -> PbxAgent:
-        self._state.keep_interface(sign.interface, sign.agent)
-        agent = self.named(sign.agent)
-        before = agent.queues.get(sign.queue)
-        status = sign.status
+    def _enroll(self, event: MemberState) -> PbxAgent:
+        self._state.set_interface(event.interface, event.agent)
+        agent = self.agent_of(event.agent)
+        before = agent.queues.get(event.queue)
+        status = event.status
         if before is not None and status is None:
             return agent  # the queue log only reports the membership
         agent.queues = {
             **agent.queues,
-            sign.queue: Membership(
-                dynamic=sign.dynamic,
+            event.queue: Membership(
+                dynamic=event.dynamic,
                 status=status if status is not None else before.status if before else 0,
-                paused=sign.paused,
+                paused=event.paused,
                 paused_at=before.paused_at if before else 0.0,
-                penalty=sign.penalty,
+                penalty=event.penalty,
             ),
         }
-        agent.wrap_up = sign.wrap_up
-        if sign.paused and sign.reason:
-            agent.reason = sign.reason
+        agent.wrap_up = event.wrap_up
+        if event.paused and event.reason:
+            agent.reason = event.reason
         if status is not None:
-            self._device(agent, status, sign.at)
+            self._apply_device_state(agent, status, event.at)
         return agent
 
-    def _device(self, agent: PbxAgent, status: int, at: float) -> None:
+    def _apply_device_state(self, agent: PbxAgent, status: int, at: float) -> None:
         if status == FREE:
             agent.reserved, agent.busy_since, agent.direct = "", None, False
         elif status in BUSY and not agent.call and not agent.direct:
@@ -270,52 +272,52 @@ class Agents:
         elif status in UNREACHABLE_STATES:
             agent.busy_since, agent.direct = None, False
 
-    def _gone(self, sign: MemberRemoved) -> None:
-        if self._is_unknown(sign.agent):
+    def _remove_member(self, event: MemberRemoved) -> None:
+        if self._is_unknown(event.agent):
             return
-        agent = self.named(sign.agent)
-        left = {sign.queue} if sign.queue else set(agent.queues)
+        agent = self.agent_of(event.agent)
+        left = {event.queue} if event.queue else set(agent.queues)
         agent.queues = {one: of for one, of in agent.queues.items() if one not in left}
-        self._told.show(agent, sign.at)
+        self._states.send_if_changed(agent, event.at)
 
-    def _pause(self, sign: PauseChanged) -> None:
-        agent = self._in_queue(sign.agent, sign.queue)
-        here = agent.queues[sign.queue]
-        if sign.at < floor(here.paused_at):
-            return  # a late sign from the other source
-        here.paused, here.paused_at = sign.paused, sign.at
-        if sign.paused:
-            agent.reason = sign.reason
+    def _pause(self, event: PauseChanged) -> None:
+        agent = self._queue_member(event.agent, event.queue)
+        here = agent.queues[event.queue]
+        if event.at < floor(here.paused_at):
+            return  # a late PBX event from the other source
+        here.paused, here.paused_at = event.paused, event.at
+        if event.paused:
+            agent.reason = event.reason
             agent.wrap_until = None
-        self._told.show(agent, sign.at)
+        self._states.send_if_changed(agent, event.at)
 
-    def _status(self, sign: AgentStatus) -> None:
-        agent = self.named(sign.agent)
-        now = FREE if sign.present else UNREACHABLE
+    def _status(self, event: AgentStatus) -> None:
+        agent = self.agent_of(event.agent)
+        now = FREE if event.present else UNREACHABLE
         agent.queues = {
-            queue: structs.replace(one, dynamic=False, status=now, paused=sign.paused)
+            queue: structs.replace(one, dynamic=False, status=now, paused=event.paused)
             for queue, one in agent.queues.items()
         }
-        if sign.paused:
-            agent.reason = sign.reason
-        if sign.paused or not sign.present:
+        if event.paused:
+            agent.reason = event.reason
+        if event.paused or not event.present:
             agent.wrap_until = None
-        self._told.show(agent, sign.at)
+        self._states.send_if_changed(agent, event.at)
 
-    def _ring_ended(self, sign: RingEnded) -> None:
-        name = self._reserved.pop(sign.leg, None)
+    def _ring_ended(self, event: RingEnded) -> None:
+        name = self._reserved.pop(event.leg, None)
         if name is None:
             return
         agent = self._state.agent(name)
-        if agent.reserved == sign.leg:
+        if agent.reserved == event.leg:
             agent.reserved = ""
-            self._told.show(agent, sign.at)
+            self._states.send_if_changed(agent, event.at)
 
-    def _hold(self, sign: HoldChanged) -> None:
-        name = self._legs.get(sign.channel)
+    def _hold(self, event: HoldChanged) -> None:
+        name = self._legs.get(event.channel)
         if name is None:
             return
         agent = self._state.agent(name)
-        if agent.call and agent.leg == sign.channel and agent.held != sign.on:
-            agent.held = sign.on
-            self._told.show(agent, sign.at, self._state.calls.get(agent.call))
+        if agent.call and agent.leg == event.channel and agent.held != event.on:
+            agent.held = event.on
+            self._states.send_if_changed(agent, event.at, self._state.calls.get(agent.call))

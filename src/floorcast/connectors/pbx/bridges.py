@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 __all__ = ["Bridges", "interface_of"]
 
-MAX_REACH = 64  # channels searched; a larger bridge is a conference and not a transfer
+MAX_REACHABLE = 64  # channels searched; a larger bridge is a conference and not a transfer
 
 
 class Bridges:
@@ -19,8 +19,8 @@ class Bridges:
     def __init__(self, channels: Iterable[tuple[str, str, str]] = ()) -> None:
         """``channels`` has the Uniqueid, name and bridge of each existing channel."""
         self._bridge: dict[str, str] = {}
-        self._inside: dict[str, set[str]] = {}
-        self._half: dict[str, str] = {}
+        self._channels: dict[str, set[str]] = {}
+        self._other_half: dict[str, str] = {}
         self._names: dict[str, str] = {}
         halves: dict[str, str] = {}
         for channel, name, bridge in channels:
@@ -36,7 +36,7 @@ class Bridges:
         self.leave(self._bridge.get(channel, ""), channel)
         self._names[channel] = name
         self._bridge[channel] = bridge
-        self._inside.setdefault(bridge, set()).add(channel)
+        self._channels.setdefault(bridge, set()).add(channel)
 
     def leave(self, bridge: str, channel: str) -> None:
         """Note that a channel left a bridge.
@@ -46,30 +46,30 @@ class Bridges:
         if self._bridge.get(channel) != bridge:
             return
         del self._bridge[channel]
-        inside = self._inside[bridge]
+        inside = self._channels[bridge]
         inside.discard(channel)
         if not inside:
-            del self._inside[bridge]
+            del self._channels[bridge]
 
     def pair(self, one: str, two: str) -> None:
         """Note that two channels are the halves of a Local channel."""
-        self._half[one], self._half[two] = two, one
+        self._other_half[one], self._other_half[two] = two, one
 
-    def gone(self, channel: str) -> None:
+    def remove(self, channel: str) -> None:
         """Forget a channel that hung up."""
         self.leave(self._bridge.get(channel, ""), channel)
         self._names.pop(channel, None)
-        other = self._half.pop(channel, None)
+        other = self._other_half.pop(channel, None)
         if other is not None:
-            self._half.pop(other, None)
+            self._other_half.pop(other, None)
 
-    def reach(self, channel: str) -> list[str]:
+    def reachable_from(self, channel: str) -> list[str]:
         """Return the channels that hear this channel, nearest first, beginning with itself."""
         found = [channel]
         for one in found:  # grows during the loop
-            near = sorted(self._inside.get(self._bridge.get(one, ""), ()))
-            near += filter(None, [self._half.get(one)])
-            found += [each for each in near if each not in found][: MAX_REACH - len(found)]
+            near = sorted(self._channels.get(self._bridge.get(one, ""), ()))
+            near += filter(None, [self._other_half.get(one)])
+            found += [each for each in near if each not in found][: MAX_REACHABLE - len(found)]
         return found
 
     def interface(self, channel: str) -> str:

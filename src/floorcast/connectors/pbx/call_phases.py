@@ -1,7 +1,7 @@
 """Moves a PBX's calls from phase to phase and makes the resulting events. No I/O.
 
-Signs or the passage of time change the phase. ``TRANSFERRING`` and other temporary phases end at a
-set time (``CallNow.due``).
+A PBX event or the passage of time changes the phase. ``TRANSFERRING`` and other temporary phases
+end at a set time (``PbxCall.due``).
 """
 
 from __future__ import annotations
@@ -13,18 +13,19 @@ from floorcast.connectors.pbx.agents import Agents
 from floorcast.connectors.pbx.config import Dialect, MappingConfig
 from floorcast.connectors.pbx.state import PbxCall, PbxState, Phase
 
-__all__ = ["PASSED_ON", "TRANSFER_GRACE", "CallPhases"]
+__all__ = ["TAKEOVER_PHASES", "TRANSFER_GRACE", "CallPhases"]
 
 TRANSFER_GRACE = 2.0  # seconds after a transfer during which a join continues the call
-LET_GO_GRACE = 0.5  # seconds after a blind transfer for another agent's telephone to ring
-PASSED_ON = {Phase.TRANSFERRING, Phase.LEFT}  # another agent may take over such a call
+RING_GRACE = 0.5  # seconds after a blind transfer for another agent's telephone to ring
+TAKEOVER_PHASES = {Phase.TRANSFERRING, Phase.LEFT}  # another agent may take over such a call
 
 
 class CallPhases:
     """Moves the calls of one PBX from phase to phase. Times are in seconds, by the PBX's clock.
 
-    ``passed_on`` has the callers whose calls another agent may take over. ``hangups`` is as in
-    ``Mapping``. ``more`` is the number of seconds that is added to every grace period.
+    ``takeover_candidates`` has the callers whose calls another agent may take over.
+    ``reports_hangups`` is as in ``PbxEventMapper``. ``extra_grace`` is the number of seconds that
+    is added to every grace period.
     """
 
     def __init__(
@@ -33,19 +34,21 @@ class CallPhases:
         dialect: Dialect,
         state: PbxState,
         *,
-        hangups: bool,
-        more: float,
+        reports_hangups: bool,
+        extra_grace: float,
     ) -> None:
         self._source = f"{dialect.kind}/{config.source}"
         self._state = state
-        self._hangups = hangups
-        self._more = more
+        self._reports_hangups = reports_hangups
+        self._extra_grace = extra_grace
         self._events: list[CloudEvent] = []
         self.agents = Agents(config, dialect, state, self.emit)
-        self.passed_on = {one.caller for one in state.calls.values() if one.phase in PASSED_ON}
+        self.takeover_candidates = {
+            one.caller for one in state.calls.values() if one.phase in TAKEOVER_PHASES
+        }
         self._pending = {one.caller for one in state.calls.values() if one.due}
 
-    def taken(self) -> list[CloudEvent]:
+    def take_events(self) -> list[CloudEvent]:
         """Return the events made since the last call of this method."""
         events, self._events = self._events, []
         self._state.forget_ended()
@@ -56,50 +59,50 @@ class CallPhases:
         due = [call for one in self._pending if (call := self._state.calls.get(one))]
         for call in sorted(due, key=lambda one: one.due):
             while call.due and call.due <= now:
-                self.time_over(call)
+                self.expire(call)
         if due:
             self._pending = {one.caller for one in due if one.due}
         self.agents.advance(now)
 
     def finish(self, call: PbxCall) -> None:
         """End the call with the result of its conversation."""
-        self.agents.complete(call.agent, call, call.since, call.result)
+        self.agents.end_call(call.agent, call, call.since, call.result)
         self.end(call, call.since, call.result)
 
-    def pass_on(self, call: PbxCall, at: float) -> None:
+    def begin_transfer(self, call: PbxCall, at: float) -> None:
         """Note that the agent passed the call on: to a queue, to another agent, or elsewhere."""
-        if self._hangups:
-            self.move(call, Phase.TRANSFERRING, at, LET_GO_GRACE)
+        if self._reports_hangups:
+            self.set_phase(call, Phase.TRANSFERRING, at, RING_GRACE)
         else:
-            self.move(call, Phase.TRANSFERRING, at, TRANSFER_GRACE + self._more)
-            self.let_go(call)
+            self.set_phase(call, Phase.TRANSFERRING, at, TRANSFER_GRACE + self._extra_grace)
+            self.free_agent(call)
 
-    def let_go(self, call: PbxCall) -> None:
+    def free_agent(self, call: PbxCall) -> None:
         """Free the agent who passed the call on."""
-        self.agents.complete(call.agent, call, call.since, "Transferred")
+        self.agents.end_call(call.agent, call, call.since, "Transferred")
 
-    def move(self, call: PbxCall, phase: Phase, at: float, seconds: float = 0.0) -> None:
+    def set_phase(self, call: PbxCall, phase: Phase, at: float, seconds: float = 0.0) -> None:
         """Move the call to a phase. If ``seconds`` is not 0, the phase ends after that time."""
         call.phase, call.since = phase, at
         call.due = at + seconds if seconds else 0.0
-        self._state.keep_call(call)
+        self._state.store_call(call)
         if seconds:
             self._pending.add(call.caller)
-        if phase in PASSED_ON:
-            self.passed_on.add(call.caller)
+        if phase in TAKEOVER_PHASES:
+            self.takeover_candidates.add(call.caller)
         else:
-            self.passed_on.discard(call.caller)
+            self.takeover_candidates.discard(call.caller)
 
-    def wait_until(self, call: PbxCall, due: float) -> None:
+    def set_due(self, call: PbxCall, due: float) -> None:
         """Set the time at which the call's phase ends."""
         call.due = due
-        self._state.keep_call(call)
+        self._state.store_call(call)
         self._pending.add(call.caller)
 
     def end(self, call: PbxCall, at: float, result: str) -> None:
         """End the call."""
-        self.move(call, Phase.ENDED, at)
-        data = self.agents.named_call(call) | ({"lvResult": result} if result else {})
+        self.set_phase(call, Phase.ENDED, at)
+        data = self.agents.call_ids(call) | ({"lvResult": result} if result else {})
         self.emit(f"{call.key}/end", "call.end", at, data)
 
     def emit_leave(self, call: PbxCall, reason: str, at: float | None = None) -> None:
@@ -109,7 +112,7 @@ class CallPhases:
             "call.leave",
             call.since if at is None else at,
             {
-                **self.agents.named_call(call),
+                **self.agents.call_ids(call),
                 "reason": reason,
                 **({"key": call.exit_key} if reason == "KEY" and call.exit_key else {}),
             },
@@ -127,7 +130,7 @@ class CallPhases:
             )
         )
 
-    def time_over(self, call: PbxCall) -> None:
+    def expire(self, call: PbxCall) -> None:
         """Handle the end of a phase in which nothing else happened."""
         since = call.since
         match call.phase:
@@ -136,13 +139,13 @@ class CallPhases:
                 self.finish(call)
             case Phase.COMPLETED:
                 self.finish(call)
-            case Phase.TRANSFERRING if self.agents.is_with(call.agent, call):
-                self.let_go(call)
-                call.due = since + TRANSFER_GRACE + self._more
-                self._state.keep_call(call)
+            case Phase.TRANSFERRING if self.agents.is_in_call(call.agent, call):
+                self.free_agent(call)
+                call.due = since + TRANSFER_GRACE + self._extra_grace
+                self._state.store_call(call)
             case _:
                 transferred = call.phase in {Phase.TRANSFERRING, Phase.PARTED}
                 self.emit_leave(call, "TRANSFER" if transferred else call.reason or "OTHER")
-                self.move(call, Phase.LEFT, since)
-                if not self._hangups:
+                self.set_phase(call, Phase.LEFT, since)
+                if not self._reports_hangups:
                     self.end(call, since, "Transferred" if transferred else "")

@@ -14,14 +14,15 @@ class Dialect(Struct, frozen=True, kw_only=True):
 
     ``kind`` is the first part of every event's source. ``transaction_id`` makes a number below
     2**53 from a caller's id. ``ids_are_global`` is true if caller ids are unique across PBXs, so
-    that the id alone identifies a session. ``asks_why`` is true if the connector asks why a caller
-    left a queue when no event gives the reason. The answer arrives as a ``LeaveReason``.
+    that the id alone identifies a session. ``asks_leave_reason`` is true if the connector queries
+    the PBX for the reason why a caller left a queue when no event gives it. The reply arrives as a
+    ``LeaveReason``.
     """
 
     kind: str
     transaction_id: Callable[[str], int]
     ids_are_global: bool = False
-    asks_why: bool = False
+    asks_leave_reason: bool = False
 
     def session_id(self, call: str, source: str) -> str:
         """Return the session id of a call at the PBX named ``source``."""
@@ -52,9 +53,9 @@ class MappingConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         """Return the service of a queue."""
         return self.services.get(queue, queue)
 
-    def wrap_up(self, queue: str, otherwise: float = 0.0) -> float:
+    def wrap_up(self, queue: str, default: float = 0.0) -> float:
         """Return the seconds of wrap-up after a queue's call.
 
-        If there is no setting for the queue, returns ``otherwise``, the value that the PBX reports.
+        If there is no setting for the queue, returns ``default``, the value that the PBX reports.
         """
-        return self.wrap_up_seconds.get(queue, self.wrap_up_seconds.get("*", otherwise))
+        return self.wrap_up_seconds.get(queue, self.wrap_up_seconds.get("*", default))

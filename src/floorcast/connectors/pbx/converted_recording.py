@@ -12,9 +12,9 @@ from floorcast.client import CloudEvent
 from floorcast.connectors.pbx.mapping import PbxEventMapper
 from floorcast.connectors.pbx.pbx_events import PbxEvent
 
-__all__ = ["READ_BYTES", "ConvertedRecording", "events_of", "moved_to"]
+__all__ = ["READ_BYTES", "ConvertedRecording", "map_events", "shift_events"]
 
-LAST_WAIT = 60.0  # seconds after the last sign, when all grace periods are over
+FINAL_WAIT_SECONDS = 60.0  # seconds after the last PBX event, when all grace periods are over
 READ_BYTES = 1 << 20  # read from a recording at a time
 
 
@@ -25,7 +25,7 @@ class ConvertedRecording(Struct, kw_only=True):
     unreadable: int
 
 
-def moved_to(
+def shift_events(
     events: list[CloudEvent], day: date | None, zone: ZoneInfo, now: datetime
 ) -> list[CloudEvent]:
     """Return the events with new times.
@@ -43,13 +43,13 @@ def moved_to(
     return [structs.replace(event, time=event.time + shift) for event in events]
 
 
-def events_of(mapping: PbxEventMapper, signs: Iterable[PbxEvent]) -> list[CloudEvent]:
-    """Return all events that result from signs, in order of time."""
+def map_events(mapper: PbxEventMapper, pbx_events: Iterable[PbxEvent]) -> list[CloudEvent]:
+    """Return all CloudEvents that result from PBX events, in order of time."""
     found: list[CloudEvent] = []
     last = 0.0
-    for sign in signs:
-        last = max(last, sign.at)
-        found += mapping.apply(sign)
-    found += mapping.advance(last + LAST_WAIT)
+    for event in pbx_events:
+        last = max(last, event.at)
+        found += mapper.apply(event)
+    found += mapper.advance(last + FINAL_WAIT_SECONDS)
     # a call.leave is known only a second after it happened
     return sorted(found, key=lambda event: event.time)

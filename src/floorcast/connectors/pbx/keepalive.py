@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-__all__ = ["CONNECT_SECONDS", "READ_BYTES", "read_some"]
+__all__ = ["CONNECT_SECONDS", "READ_BYTES", "read_with_keepalive"]
 
 CONNECT_SECONDS = 5.0
 PING_SECONDS = 10.0  # of silence before a ping, and then before the connection counts as dead
 READ_BYTES = 1 << 18
 
 
-async def read_some(reader: asyncio.StreamReader, ping: Callable[[], None]) -> bytes:
+async def read_with_keepalive(reader: asyncio.StreamReader, ping: Callable[[], None]) -> bytes:
     """Return the next bytes, or empty bytes if the connection is lost or dead.
 
     ``ping`` must request a response from the other side. Raises OSError.

@@ -1,8 +1,8 @@
-"""Signs: facts about calls and agents, in the same form for all PBXs.
+"""PBX events: changes of calls and agents, in the same form for all PBXs.
 
 ``at`` is in epoch seconds, by the PBX's clock. ``caller`` is a channel's id, and ``agent`` is a
-member's name. Both sources of a PBX give the same sign for the same occurrence, so the resulting
-event always has the same id.
+member's name. Both sources of a PBX report the same change as the same PBX event, so the resulting
+CloudEvent always has the same id.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class _MemberEvent(_CallerEvent, frozen=True, kw_only=True):
 
 
 class CallerFields(TypedDict):
-    """The members of every sign about a caller in a queue."""
+    """The fields of every PBX event about a caller in a queue."""
 
     at: float
     caller: str
@@ -72,7 +72,7 @@ class CallerFields(TypedDict):
 
 
 class MemberFields(CallerFields):
-    """The members of every sign about a caller and a queue member."""
+    """The fields of every PBX event about a caller and a queue member."""
 
     agent: str
 
@@ -180,12 +180,12 @@ class MemberState(_PbxEvent, frozen=True, kw_only=True):
 class MemberList(_PbxEvent, frozen=True, kw_only=True):
     """All members of all queues.
 
-    An agent who is not listed is not a member of any queue. The agents in ``left_alone`` have
+    An agent who is not listed is not a member of any queue. The agents in ``excluded`` have
     changed since the list was read and are not updated.
     """
 
     members: tuple[MemberState, ...]
-    left_alone: frozenset[str] = frozenset()
+    excluded: frozenset[str] = frozenset()
 
 
 class MemberRemoved(_PbxEvent, frozen=True, kw_only=True):
@@ -231,15 +231,15 @@ class DispositionSet(_PbxEvent, frozen=True, kw_only=True):
 class ChannelTransferred(_PbxEvent, frozen=True, kw_only=True):
     """An agent transferred a channel.
 
-    ``by`` is the agent's channel, and ``passed_on`` is the channel that was bridged with it. After
-    an attended transfer, ``second`` is the channel of the agent's other conversation, and
-    ``target`` is the channel at the other end of that conversation. After a blind transfer, both
-    are empty.
+    ``transferer`` is the agent's channel, and ``transferee`` is the channel that was bridged with
+    it. After an attended transfer, ``second_transferer`` is the channel of the agent's other
+    conversation, and ``target`` is the channel at the other end of that conversation. After a blind
+    transfer, both are empty.
     """
 
-    by: str
-    passed_on: str
-    second: str = ""
+    transferer: str
+    transferee: str
+    second_transferer: str = ""
     target: str = ""
 
 
@@ -308,20 +308,20 @@ PbxEvent = (
 )
 
 
-def dedup_key(sign: PbxEvent) -> tuple[object, ...] | None:
-    """Return a key that is equal for the same sign from the other source.
+def dedup_key(event: PbxEvent) -> tuple[object, ...] | None:
+    """Return a key that is the same for the same PBX event from the other source.
 
-    Returns None for a sign that only one source gives or that has no effect when repeated.
+    Returns None for a PBX event that only one source reports or that has no effect when repeated.
     """
-    match sign:
+    match event:
         case QueueJoined() | QueueLeft():
-            return type(sign), sign.caller, sign.queue
+            return type(event), event.caller, event.queue
         case AgentConnected() | CallMissed():
-            return type(sign), sign.caller, sign.queue, sign.agent
+            return type(event), event.caller, event.queue, event.agent
         case ConversationEnded():
-            return ConversationEnded, sign.queue, sign.agent
+            return ConversationEnded, event.queue, event.agent
         case PauseChanged():
-            return PauseChanged, sign.queue, sign.agent, sign.paused, sign.reason
+            return PauseChanged, event.queue, event.agent, event.paused, event.reason
         case DispositionSet():
-            return DispositionSet, sign.caller, sign.code
+            return DispositionSet, event.caller, event.code
     return None

@@ -16,7 +16,7 @@ class SourceClock:
         self._clock = clock
         self._offset = 0.0  # seconds by which the source's clock is ahead of ours
 
-    def ours(self) -> float:
+    def local_now(self) -> float:
         """Return the local time, in epoch seconds."""
         return self._clock()
 
@@ -24,7 +24,7 @@ class SourceClock:
         """Return the source's time, in epoch seconds."""
         return self._clock() + self._offset
 
-    def note(self, at: float, received: float) -> None:
+    def adjust(self, at: float, received: float) -> None:
         """Note that a message received at ``received`` (local time) has the source's time ``at``.
 
         An invalid time (NaN, or after the year 2242) is ignored, because it would distort later
@@ -33,7 +33,7 @@ class SourceClock:
         if 0 <= at < MAX_EPOCH:
             self._offset = at - received
 
-    def note_second(self, second: int, received: float) -> None:
-        """Note the source's time of a message as ``note`` does, but in whole seconds."""
+    def adjust_to_second(self, second: int, received: float) -> None:
+        """Note the source's time of a message as ``adjust`` does, but in whole seconds."""
         if not -1.0 <= received + self._offset - second <= 2.0:
             self._offset = second + 0.5 - received

@@ -10,12 +10,12 @@ from floorcast.connectors.pbx.pbx_events import PbxEvent
 from floorcast.connectors.pbx.spool_writer import SpoolStep
 from floorcast.connectors.pbx.state import PbxState
 
-__all__ = ["SpoolStepBuilder", "restored"]
+__all__ = ["SpoolStepBuilder", "restore_state"]
 
 LAST_AT = "last_at"
 
 
-def restored(rows: Iterable[tuple[str, str, bytes]], position: Mapping[str, str]) -> PbxState:
+def restore_state(rows: Iterable[tuple[str, str, bytes]], position: Mapping[str, str]) -> PbxState:
     """Return the state described by a spool's rows and position."""
     state = PbxState()
     for kind, name, row in rows:
@@ -27,28 +27,28 @@ def restored(rows: Iterable[tuple[str, str, bytes]], position: Mapping[str, str]
 class SpoolStepBuilder:
     """Collects the data to store: events, changed rows and changed positions."""
 
-    def __init__(self, mapping: PbxEventMapper, state: PbxState) -> None:
-        self._mapping = mapping
+    def __init__(self, mapper: PbxEventMapper, state: PbxState) -> None:
+        self._mapper = mapper
         self._state = state
         self._events: list[CloudEvent] = []
         self._position: dict[str, str] = {}
 
-    def apply(self, sign: PbxEvent) -> None:
-        """Apply a sign."""
-        self._events += self._mapping.apply(sign)
+    def apply(self, event: PbxEvent) -> None:
+        """Apply a PBX event."""
+        self._events += self._mapper.apply(event)
 
     def advance(self, now: float) -> None:
         """Apply the passage of time up to ``now``, by the PBX's clock."""
-        self._events += self._mapping.advance(now)
+        self._events += self._mapper.advance(now)
 
-    def move(self, name: str, position: str) -> None:
+    def set_position(self, name: str, position: str) -> None:
         """Record the position to continue reading from."""
         self._position[name] = position
 
-    def step(self) -> SpoolStep:
+    def take_step(self) -> SpoolStep:
         """Return the changes since the last step."""
         events, self._events = self._events, []
-        rows = self._state.changed()
+        rows = self._state.take_changes()
         if events or rows:
             self._position[LAST_AT] = repr(self._state.last_at)
         position, self._position = self._position, {}

@@ -44,15 +44,15 @@ class ItemProcessor(Protocol[Item_contra]):
 
     @property
     def last_at(self) -> float:
-        """The time of the last sign, by the source's clock."""
+        """The time of the last PBX event, by the source's clock."""
 
-    def take(self, item: Item_contra) -> None:
+    def apply(self, item: Item_contra) -> None:
         """Apply a received item."""
 
     def advance(self, now: float) -> None:
         """Apply the passage of time up to ``now``, by the source's clock."""
 
-    def step(self) -> SpoolStep:
+    def take_step(self) -> SpoolStep:
         """Return the changes since the last step."""
 
 
@@ -61,15 +61,15 @@ class SpoolWriter(Generic[Item]):
 
     def __init__(
         self,
-        reading: ItemProcessor[Item],
+        processor: ItemProcessor[Item],
         spool: Spool,
-        health: ConnectorMetrics,
+        metrics: ConnectorMetrics,
         clock: SourceClock,
         tuning: SpoolWriterTuning,
     ) -> None:
-        self._reading = reading
+        self._processor = processor
         self._spool = spool
-        self._health = health
+        self._metrics = metrics
         self._clock = clock
         self._tuning = tuning
         self._inbox: asyncio.Queue[Item] = asyncio.Queue(tuning.max_inbox)
@@ -83,23 +83,23 @@ class SpoolWriter(Generic[Item]):
         forwarder.wake()
         while True:
             await self._gather()
-            self._reading.advance(self._clock.now())
-            step = self._reading.step()
+            self._processor.advance(self._clock.now())
+            step = self._processor.take_step()
             if step.events or step.rows or step.position:
                 await asyncio.to_thread(self._spool.commit, *step)
-                self._health.read(self._reading.last_at)
-                self._health.spooled(self._spool.unsent)
+                self._metrics.set_last_event_time(self._processor.last_at)
+                self._metrics.set_unsent(self._spool.unsent)
             if step.events:
                 forwarder.wake()
             while self._spool.unsent >= self._tuning.max_spooled:
-                await forwarder.has_sent()
+                await forwarder.wait_until_sent()
 
     async def _gather(self) -> None:
         """Apply received items, or wait briefly for one."""
         with suppress(TimeoutError):
             async with asyncio.timeout(self._tuning.step_seconds):
-                self._reading.take(await self._inbox.get())
+                self._processor.apply(await self._inbox.get())
         for _ in range(self._tuning.max_step):
             if self._inbox.empty():
                 return
-            self._reading.take(self._inbox.get_nowait())
+            self._processor.apply(self._inbox.get_nowait())

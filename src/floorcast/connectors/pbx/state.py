@@ -27,7 +27,9 @@ class Phase(StrEnum):
     TRANSFERRING = "transferring"  # its agent transferred it; it may join a queue
     PARTED = "parted"  # its agent is gone; its caller may follow within two seconds
     COMPLETED = "completed"  # its agent has finished; it ends unless it was transferred
-    HANGING_UP = "hanging up"  # its caller is gone; the sign about its agent has not arrived yet
+    HANGING_UP = (
+        "hanging up"  # its caller is gone; the PBX event about its agent has not arrived yet
+    )
     LEFT = "left"  # still connected, but neither waiting nor with an agent
     ENDED = "ended"
 
@@ -108,7 +110,7 @@ class PbxAgent(Struct, kw_only=True):
 
 
 class PbxState:
-    """All open calls and agents, and the changes since ``changed`` was last called."""
+    """All open calls and agents, and the changes since ``take_changes`` was last called."""
 
     def __init__(self) -> None:
         self.calls: dict[str, PbxCall] = {}
@@ -118,49 +120,49 @@ class PbxState:
         self.last_at = 0.0
         self._ended: dict[str, None] = {}  # in the order in which the calls ended
         self._aliases_of: dict[str, set[str]] = {}
-        self._touched: set[tuple[str, str]] = set()
+        self._changed: set[tuple[str, str]] = set()
 
     def call(self, caller: str) -> PbxCall | None:
         """Return the call of a caller or of a caller's alias."""
         return self.calls.get(self.aliases.get(caller, caller))
 
-    def keep_call(self, call: PbxCall) -> PbxCall:
+    def store_call(self, call: PbxCall) -> PbxCall:
         """Store a new or changed call."""
         self._ended.pop(call.caller, None)
         if call.phase is Phase.ENDED:
             self._ended[call.caller] = None
         self.calls[call.caller] = call
-        self._touched.add(("call", call.caller))
+        self._changed.add(("call", call.caller))
         return call
 
     def forget_call(self, caller: str) -> None:
         """Forget a call that has no further events."""
         if self.calls.pop(caller, None):
-            self._touched.add(("call", caller))
+            self._changed.add(("call", caller))
         self._ended.pop(caller, None)
         for alias in self._aliases_of.pop(caller, ()):
             if self.aliases.get(alias) == caller:
                 del self.aliases[alias]
-                self._touched.add(("alias", alias))
+                self._changed.add(("alias", alias))
 
-    def keep_alias(self, channel: str, caller: str) -> None:
+    def add_alias(self, channel: str, caller: str) -> None:
         """Make ``channel`` an alias for the call of ``caller`` from now on."""
         self.aliases[channel] = caller
         self._aliases_of.setdefault(caller, set()).add(channel)
-        self._touched.add(("alias", channel))
+        self._changed.add(("alias", channel))
 
-    def keep_interface(self, interface: str, member: str) -> None:
+    def set_interface(self, interface: str, member: str) -> None:
         """Store the name of the member that has an interface.
 
         Some lines of ``queue_log`` have only the interface.
         """
         if interface and self.interfaces.get(interface) != member:
             self.interfaces[interface] = member
-            self._touched.add(("interface", interface))
+            self._changed.add(("interface", interface))
 
     def agent(self, name: str) -> PbxAgent:
         """Return an agent, which is created if necessary, and mark it as changed."""
-        self._touched.add(("agent", name))
+        self._changed.add(("agent", name))
         return self.agents.setdefault(name, PbxAgent(name=name))
 
     def forget_ended(self) -> None:
@@ -168,7 +170,7 @@ class PbxState:
         while len(self._ended) > MAX_ENDED:
             self.forget_call(next(iter(self._ended)))
 
-    def changed(self) -> dict[tuple[str, str], object]:
+    def take_changes(self) -> dict[tuple[str, str], object]:
         """Return the rows that changed since the last call of this method.
 
         A removed row is None.
@@ -179,12 +181,12 @@ class PbxState:
             "alias": self.aliases.get,
             "interface": self.interfaces.get,
         }
-        rows = {(kind, name): found[kind](name) for kind, name in self._touched}
-        self._touched.clear()
+        rows = {(kind, name): found[kind](name) for kind, name in self._changed}
+        self._changed.clear()
         return rows
 
     def restore(self, kind: str, name: str, row: bytes) -> None:
-        """Restore a row that ``changed`` returned earlier. The row is encoded as JSON."""
+        """Restore a row that ``take_changes`` returned earlier. The row is encoded as JSON."""
         match kind:
             case "call":
                 self.calls[name] = msgspec.json.decode(row, type=PbxCall)

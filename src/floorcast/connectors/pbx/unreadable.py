@@ -21,17 +21,17 @@ class Unreadable(ValueError):
 class ConnectorWarnings:
     """Counts unreadable messages and warns about each kind once."""
 
-    def __init__(self, health: ConnectorMetrics) -> None:
-        self._health = health
-        self._shown: set[str] = set()
+    def __init__(self, metrics: ConnectorMetrics) -> None:
+        self._metrics = metrics
+        self._logged_kinds: set[str] = set()
 
-    def unreadable(self, error: Unreadable) -> None:
+    def count_unreadable(self, error: Unreadable) -> None:
         """Count a line or frame that cannot be read, and log the first of each kind."""
-        self._health.unreadable()
+        self._metrics.count_unreadable()
         self.warn_once(f"cannot be read: {error}", kind=str(error)[:KIND_CHARACTERS])
 
     def warn_once(self, text: str, kind: str = "") -> None:
         """Log a warning unless one of the same kind was logged before."""
-        if (kind or text) not in self._shown and len(self._shown) < MAX_LOGGED_KINDS:
-            self._shown.add(kind or text)
+        if (kind or text) not in self._logged_kinds and len(self._logged_kinds) < MAX_LOGGED_KINDS:
+            self._logged_kinds.add(kind or text)
             _log.warning(text)
