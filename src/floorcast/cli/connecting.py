@@ -21,7 +21,7 @@ from floorcast.config.sources import given as given_everywhere
 from floorcast.connectors.connect_file import ConnectFile, Kind, read_connect_file, read_secret
 from floorcast.connectors.forwarder import Forwarder
 from floorcast.connectors.metrics import ConnectorMetrics
-from floorcast.connectors.pbx.check_tables import MISSING, Table
+from floorcast.connectors.pbx.check_tables import MISSING_RIGHTS, Table
 from floorcast.connectors.spool import Spool
 from floorcast.model.errors import FloorcastError, SettingError
 from floorcast.server.logging import set_up_log
@@ -88,7 +88,7 @@ def show_tables(tables: Sequence[Table], note: str = "") -> None:
             print(f"  {line}")
     if note:
         print(f"\n{note}")
-    if tables[-1][0] == MISSING:
+    if tables[-1][0] == MISSING_RIGHTS:
         raise typer.Exit(1)
 
 

@@ -29,7 +29,7 @@ __all__ = ["read"]
 
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2}):(\d{2})")
 _HALF_DAY = timedelta(hours=12)
-_MAX_RECORDS_PER_DATE = 99_999  # records; a transaction id has five digits for the record's number
+_MAX_RECORDS_PER_DATE = 99_999  # a transaction id has five digits for the record's number
 
 
 def read(lines: Iterable[str]) -> list[RecordedCall]:

@@ -139,8 +139,8 @@ def _steps(call: RecordedCall) -> Iterator[tuple[datetime, int, Step]]:
         yield call.queued, 2, "queue"
     if call.answered:
         yield call.answered, 3, "answer"
-    under_way = (call.answered or call.queued or call.started) < call.ended
-    yield call.ended, 0 if under_way else 4, "end"
+    in_progress = (call.answered or call.queued or call.started) < call.ended
+    yield call.ended, 0 if in_progress else 4, "end"
 
 
 def _events_of(call: RecordedCall, step: Step, agents: _Agents) -> Iterator[EventParts]:

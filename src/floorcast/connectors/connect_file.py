@@ -121,9 +121,9 @@ AnyStruct = TypeVar("AnyStruct", bound=Struct)
 
 
 def read_connect_file(
-    path: Path | None, given: Mapping[str, object], kind: Kind | None = None
+    path: Path | None, overrides: Mapping[str, object], kind: Kind | None = None
 ) -> ConnectFile:
-    """Return the file's values. A value in ``given`` replaces the file's value with the same name.
+    """Return the file's values. A value in ``overrides`` replaces the value with the same name.
 
     Only the table of ``kind`` is used. Without a ``kind``, the file must not have more than one
     table. Raises SettingError, which names the invalid key.
@@ -135,26 +135,28 @@ def read_connect_file(
         except (OSError, ValueError) as error:
             raise SettingError(f"{path} cannot be read as TOML: {error}") from None
     kind = kind or _only_kind(path, table)
-    table |= {name: given[name] for name in ConnectFile.__struct_fields__ if name in given}
-    own = {name: given[name] for name in TABLES[kind].__struct_fields__ if name in given}
+    table |= {name: overrides[name] for name in ConnectFile.__struct_fields__ if name in overrides}
+    table_overrides = {
+        name: overrides[name] for name in TABLES[kind].__struct_fields__ if name in overrides
+    }
     inner = table.get(kind, {})
-    if isinstance(inner, dict) and (own or kind in table):
-        table[kind] = {**inner, **own}
+    if isinstance(inner, dict) and (table_overrides or kind in table):
+        table[kind] = {**inner, **table_overrides}
     try:
         # strict=False, because a port from the environment is text
         found = msgspec.convert(table, ConnectFile, strict=False)
     except msgspec.ValidationError as error:
         raise SettingError(f"{path or 'the options of connect'}: {error}") from None
-    return _resolved(found, path.parent if path else Path(), given)
+    return _resolved(found, path.parent if path else Path(), overrides)
 
 
 def _only_kind(path: Path | None, table: Mapping[str, object]) -> Kind:
     kinds = [kind for kind in TABLES if kind in table]
     if len(kinds) > 1:
-        both = " and ".join(f"[{kind}]" for kind in kinds)
+        tables = " and ".join(f"[{kind}]" for kind in kinds)
         raise SettingError(
-            f"{path} has {both}: choose one with floorcast connect {kinds[0]} --config {path}; each"
-            " needs its own process and spool"
+            f"{path} has {tables}: choose one with floorcast connect {kinds[0]} --config {path};"
+            " each needs its own process and spool"
         )
     return kinds[0] if kinds else "asterisk"
 
@@ -170,9 +172,9 @@ def read_secret(file: str) -> str:
     return lines[0].strip()
 
 
-def _resolved(found: ConnectFile, folder: Path, given: Mapping[str, object]) -> ConnectFile:
+def _resolved(found: ConnectFile, folder: Path, overrides: Mapping[str, object]) -> ConnectFile:
     def resolve(struct: AnyStruct, names: tuple[str, ...]) -> AnyStruct:
-        paths = {name: getattr(struct, name) for name in names if name not in given}
+        paths = {name: getattr(struct, name) for name in names if name not in overrides}
         return structs.replace(
             struct, **{name: str(folder / path) for name, path in paths.items() if path}
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from floorcast.connectors.freeswitch.check import check_esl
-from floorcast.connectors.pbx.check_tables import MISSING, Table
+from floorcast.connectors.pbx.check_tables import MISSING_RIGHTS, Table
 from floorcast.connectors.pbx.config import MappingConfig
 from tests.connectors.freeswitch.dialogues import (
     ANNA,
@@ -56,7 +56,7 @@ def test_queues_agents_and_calls_are_listed() -> None:
 def test_missing_rights_are_named() -> None:
     """The last table names the missing rights and the data that stays unknown without each."""
     title, _, rows = check_tables("event", "show", "global_getvar", "strepoch")[-1]
-    assert title == MISSING
+    assert title == MISSING_RIGHTS
     assert [row[0] for row in rows] == [
         "events",
         "show channels as json",

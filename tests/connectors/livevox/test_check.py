@@ -9,7 +9,7 @@ import pytest
 
 from floorcast.connectors.livevox.check import check_server
 from floorcast.connectors.livevox.connector import FollowedServer
-from floorcast.connectors.pbx.check_tables import MISSING
+from floorcast.connectors.pbx.check_tables import MISSING_RIGHTS
 from floorcast.model.errors import BadCredentials
 from tests.connectors.livevox.other_server import CREDENTIALS, OtherServer
 
@@ -37,7 +37,7 @@ def test_a_missing_right_is_named() -> None:
     other.answers["/realtime/event/feed"] = iter([refused])
     other.answers["/realtime/campaign/stats"] = iter([httpx.Response(200, content=b"[]")])
     title, _, rows = asyncio.run(check_server(SERVER, other))[-1]
-    assert title == MISSING
+    assert title == MISSING_RIGHTS
     assert [row[0] for row in rows] == ["interaction feed", "campaign statistics"]
     assert rows[0][2] == "the role may not"
 

@@ -50,9 +50,9 @@ class AmiEventConverter:
         self, did_variable: str = "", disposition_event: str = "", *, replies: bool = False
     ) -> None:
         self._did = f"ChanVariable:{did_variable}" if did_variable else ""
-        self._disposition = disposition_event
+        self._disposition_event = disposition_event
         self._abandoned: dict[str, None] = {}
-        self._readers: dict[str, Callable[[AmiFrame, float], PbxEvent | None]] = {
+        self._converters: dict[str, Callable[[AmiFrame, float], PbxEvent | None]] = {
             "QueueCallerJoin": self._joined,
             "QueueCallerAbandon": self._note_abandon,
             "QueueCallerLeave": self._left,
@@ -68,8 +68,8 @@ class AmiEventConverter:
             "QueueMemberStatus": self._status,
             "QueueMemberPause": self._paused,
             "QueueMemberRemoved": self._removed,
-            "AttendedTransfer": self._attended,
-            "BlindTransfer": self._blind,
+            "AttendedTransfer": self._attended_transfer,
+            "BlindTransfer": self._blind_transfer,
             "DialBegin": self._dial_started,
             "BridgeEnter": self._entered,
             "BridgeLeave": self._left_bridge,
@@ -78,7 +78,7 @@ class AmiEventConverter:
             "Shutdown": self._shutdown,
         }
         if replies:
-            self._readers["QueueMember"] = self._status
+            self._converters["QueueMember"] = self._status
 
     def convert(self, frame: AmiFrame, received: float) -> PbxEvent | None:
         """Convert an event. Returns None if it does not concern calls or agents.
@@ -86,12 +86,12 @@ class AmiEventConverter:
         ``received`` is the time when the frame arrived. It is used if the server does not send
         timestamps (``timestampevents``). Raises Unreadable if a required field is missing.
         """
-        reader = self._readers.get(frame.get("Event", ""))
-        if reader is None:
+        converter = self._converters.get(frame.get("Event", ""))
+        if converter is None:
             return None
         at = _time(frame, received)
         try:
-            return reader(frame, at)
+            return converter(frame, at)
         except KeyError as missing:
             raise Unreadable(f"{frame['Event']} without {missing.args[0]}") from None
 
@@ -163,7 +163,7 @@ class AmiEventConverter:
     def _removed(self, frame: AmiFrame, at: float) -> PbxEvent:
         return MemberRemoved(at=at, queue=frame["Queue"], agent=_member(frame))
 
-    def _attended(self, frame: AmiFrame, at: float) -> PbxEvent | None:
+    def _attended_transfer(self, frame: AmiFrame, at: float) -> PbxEvent | None:
         transferee = frame.get("TransfereeUniqueid")
         if not transferee or frame.get("Result", "Success") != "Success":
             return None
@@ -175,7 +175,7 @@ class AmiEventConverter:
             target=frame.get("TransferTargetUniqueid", ""),
         )
 
-    def _blind(self, frame: AmiFrame, at: float) -> PbxEvent | None:
+    def _blind_transfer(self, frame: AmiFrame, at: float) -> PbxEvent | None:
         transferee = frame.get("TransfereeUniqueid")
         if not transferee or frame.get("Result", "Success") != "Success":
             return None
@@ -202,7 +202,7 @@ class AmiEventConverter:
         )
 
     def _user_event(self, frame: AmiFrame, at: float) -> PbxEvent | None:
-        if not self._disposition or frame.get("UserEvent") != self._disposition:
+        if not self._disposition_event or frame.get("UserEvent") != self._disposition_event:
             return None
         return DispositionSet(
             at=at,

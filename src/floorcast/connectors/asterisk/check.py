@@ -10,7 +10,7 @@ from floorcast.connectors.asterisk.ami_connection import AmiAddress, AmiConnecti
 from floorcast.connectors.asterisk.connector import take_snapshot
 from floorcast.connectors.asterisk.frames import AmiFrame
 from floorcast.connectors.asterisk.snapshot import AsteriskSnapshot
-from floorcast.connectors.pbx.check_tables import MISSING, Table
+from floorcast.connectors.pbx.check_tables import MISSING_RIGHTS, Table
 from floorcast.connectors.pbx.config import MappingConfig
 from floorcast.connectors.pbx.unreadable import Unreadable
 
@@ -52,7 +52,7 @@ async def check_ami(address: AmiAddress, config: MappingConfig, now: float) -> l
     finally:
         await connection.close(read_task)
     found = tables_of(snapshot, config)
-    return [*found, (MISSING, ("", "right", "without it"), missing)] if missing else found
+    return [*found, (MISSING_RIGHTS, ("", "right", "without it"), missing)] if missing else found
 
 
 def tables_of(snapshot: AsteriskSnapshot, config: MappingConfig) -> list[Table]:

@@ -100,7 +100,7 @@ class AsteriskConnector:
             config, spool.rows(), self._position, has_ami=source.ami is not None
         )
         self._writer = SpoolWriter(processor, spool, metrics, self._clock, self._tuning)
-        self._events = AmiEventConverter(config.did_variable, config.disposition_event)
+        self._converter = AmiEventConverter(config.did_variable, config.disposition_event)
         self._ami_is_live = False
         # Events that wait until a snapshot has been applied.
         self._held_events: list[PbxEvent] | None = None
@@ -140,7 +140,7 @@ class AsteriskConnector:
             for line in self._poll(file):
                 count += 1
                 recording.write_line(line.text)
-                event = self._event_of_line(line.text, file)
+                event = self._convert_line(line.text, file)
                 if event is not None and event.at < max(since, file.skips_before):
                     skipped += event.at < since
                     event = None
@@ -165,7 +165,7 @@ class AsteriskConnector:
         self._metrics.set_source_connected("queue_log", connected=file.is_open)
         return found
 
-    def _event_of_line(self, text: str, file: QueueLogFile) -> PbxEvent | None:
+    def _convert_line(self, text: str, file: QueueLogFile) -> PbxEvent | None:
         try:
             line = parse_line(text)
         except Unreadable as error:
@@ -256,7 +256,7 @@ class AsteriskConnector:
             return None
         recording.write_frame(frame, received)
         try:
-            event = self._events.convert(frame, self._clock.now())
+            event = self._converter.convert(frame, self._clock.now())
         except Unreadable as error:
             self._warnings.count_unreadable(error)
             return None

@@ -12,10 +12,8 @@ from floorcast.connectors.pbx.pbx_events import PbxEvent, dedup_key
 
 __all__ = ["PbxEventMerger", "PbxEventSource"]
 
-MAX_APART_SECONDS = (
-    2.0  # maximum seconds between the two sources' times; ``queue_log`` has whole seconds
-)
-REMEMBER_SECONDS = 60.0  # seconds to wait for the other source's event
+MAX_APART_SECONDS = 2.0  # between the two sources' times; ``queue_log`` has whole seconds
+REMEMBER_SECONDS = 60.0  # during which the other source's event is expected
 MAX_REMEMBERED_EVENTS = 100_000
 
 

@@ -34,7 +34,7 @@ class AsteriskItem(NamedTuple):
 class AsteriskProcessor:
     """Applies the items received from one Asterisk server.
 
-    Its complete state is in the rows that ``step`` returns.
+    Its complete state is in the rows that ``take_step`` returns.
     """
 
     def __init__(

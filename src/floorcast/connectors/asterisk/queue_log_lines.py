@@ -68,8 +68,8 @@ def parse_line(line: str) -> QueueLogLine:
 
 def to_pbx_event(line: QueueLogLine) -> PbxEvent | None:
     """Convert a line. Returns None if it does not concern calls or agents."""
-    reader = _READERS.get(line.event)
-    return reader(line) if reader else None
+    converter = _CONVERTERS.get(line.event)
+    return converter(line) if converter else None
 
 
 def _caller_fields(line: QueueLogLine) -> CallerFields:
@@ -89,17 +89,17 @@ def _connected(line: QueueLogLine) -> PbxEvent:
 
 
 def _completed(by: EndedBy) -> Callable[[QueueLogLine], PbxEvent]:
-    def read(line: QueueLogLine) -> PbxEvent:
+    def convert(line: QueueLogLine) -> PbxEvent:
         return ConversationEnded(**_member_fields(line), by=by)
 
-    return read
+    return convert
 
 
 def _left(reason: str) -> Callable[[QueueLogLine], PbxEvent]:
-    def read(line: QueueLogLine) -> PbxEvent:
+    def convert(line: QueueLogLine) -> PbxEvent:
         return QueueLeft(**_caller_fields(line), reason=reason)
 
-    return read
+    return convert
 
 
 def _missed(line: QueueLogLine) -> PbxEvent:
@@ -141,7 +141,7 @@ def _restarted(line: QueueLogLine) -> PbxEvent:
     return PbxRestarted(at=line.at)
 
 
-_READERS: dict[str, Callable[[QueueLogLine], PbxEvent]] = {
+_CONVERTERS: dict[str, Callable[[QueueLogLine], PbxEvent]] = {
     "ENTERQUEUE": _joined,
     "CONNECT": _connected,
     "COMPLETECALLER": _completed("caller"),

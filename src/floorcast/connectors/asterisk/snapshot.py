@@ -45,17 +45,17 @@ def missed_events(
 ) -> list[PbxEvent]:
     """Return the missed PBX events, as far as they can be reconstructed."""
     restarted = bool(started_before) and started_before != snapshot.started
-    roster = MemberList(at=snapshot.at, members=tuple(_members(snapshot)))
+    member_list = MemberList(at=snapshot.at, members=tuple(_members(snapshot)))
     if restarted:
         ended = PbxRestarted(at=state.last_at, empty=True)
-        return [ended, *_joins(snapshot, None), *_connects(snapshot, None), roster]
+        return [ended, *_joins(snapshot, None), *_connects(snapshot, None), member_list]
     return [
         *_hangups(snapshot, state),
         *_joins(snapshot, state),
         *_connects(snapshot, state),
         *_completions(snapshot, state, config),
         *_leaves(snapshot, state),
-        roster,
+        member_list,
     ]
 
 
@@ -97,7 +97,7 @@ def _joins(snapshot: AsteriskSnapshot, state: PbxState | None) -> Iterator[PbxEv
 
 
 def _connects(snapshot: AsteriskSnapshot, state: PbxState | None) -> Iterator[PbxEvent]:
-    """Yield a connect for each agent who is in a bridge with a queue's caller."""
+    """Yield an AgentConnected for each agent who is in a bridge with a queue's caller."""
     for leg, other, member in _bridged(snapshot):
         caller = other.get("Uniqueid", "")
         call = state.call(caller) if state else None
@@ -114,7 +114,7 @@ def _connects(snapshot: AsteriskSnapshot, state: PbxState | None) -> Iterator[Pb
 def _completions(
     snapshot: AsteriskSnapshot, state: PbxState, config: MappingConfig
 ) -> Iterator[PbxEvent]:
-    """Yield a completion for each caller who is still connected, but not to the same agent."""
+    """Yield a ConversationEnded for each caller still connected, but not to the same agent."""
     existing = {frame.get("Uniqueid", "") for frame in snapshot.channels}
     waiting = {frame.get("Uniqueid", "") for frame in snapshot.entries}
     together = {
@@ -132,7 +132,7 @@ def _completions(
 
 
 def _leaves(snapshot: AsteriskSnapshot, state: PbxState) -> Iterator[PbxEvent]:
-    """Yield a leave for each caller who is still connected but has left the queue."""
+    """Yield a QueueLeft for each caller who is still connected but has left the queue."""
     existing = {frame.get("Uniqueid", "") for frame in snapshot.channels}
     waiting = {frame.get("Uniqueid", "") for frame in snapshot.entries}
     bridged = {other.get("Uniqueid", "") for _, other, _ in _bridged(snapshot)}

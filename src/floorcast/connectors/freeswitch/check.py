@@ -15,7 +15,7 @@ from floorcast.connectors.freeswitch.queries import (
     take_snapshot,
 )
 from floorcast.connectors.freeswitch.snapshot import IN_QUEUE_STATES, FreeswitchSnapshot
-from floorcast.connectors.pbx.check_tables import MISSING, Table
+from floorcast.connectors.pbx.check_tables import MISSING_RIGHTS, Table
 from floorcast.connectors.pbx.config import MappingConfig
 from floorcast.connectors.pbx.unreadable import Unreadable
 from floorcast.model.errors import Unavailable
@@ -55,7 +55,7 @@ async def check_esl(address: EslAddress, config: MappingConfig, now: float) -> l
     finally:
         await connection.close(read_task)
     found = tables_of(snapshot, config)
-    return [*found, (MISSING, ("right", "without it"), missing)] if missing else found
+    return [*found, (MISSING_RIGHTS, ("right", "without it"), missing)] if missing else found
 
 
 def tables_of(snapshot: FreeswitchSnapshot, config: MappingConfig) -> list[Table]:

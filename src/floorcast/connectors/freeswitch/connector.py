@@ -72,7 +72,7 @@ class FreeswitchConnector:
         self._writer: SpoolWriter[FreeswitchItem] = SpoolWriter(
             self._processor, spool, metrics, self._clock, self._tuning
         )
-        self._events = EslEventConverter(config)
+        self._converter = EslEventConverter(config)
         self._warnings = ConnectorWarnings(metrics)
         self._sequence = EventSequence()
         self._may_have_missed = asyncio.Event()
@@ -106,20 +106,20 @@ class FreeswitchConnector:
         last_at = self._processor.last_at  # before this connection's first event
         self._sequence = EventSequence()
         read_task = await connection.open()
-        comparing = asyncio.create_task(
+        compare_task = asyncio.create_task(
             self._keep_comparing(connection, recording, last_at, backoff)
         )
         try:
-            await asyncio.wait({read_task, comparing}, return_when=asyncio.FIRST_COMPLETED)
-            for task in (comparing, read_task):
+            await asyncio.wait({read_task, compare_task}, return_when=asyncio.FIRST_COMPLETED)
+            for task in (compare_task, read_task):
                 if task.done():
                     task.result()  # raises the reason
         finally:
-            comparing.cancel()
-            await asyncio.gather(comparing, return_exceptions=True)
+            compare_task.cancel()
+            await asyncio.gather(compare_task, return_exceptions=True)
             await connection.close(read_task)
-        why = connection.notice or "it was closed, or FreeSWITCH did not respond"
-        _log.warning("the connection to FreeSWITCH was lost", esl=str(self._address), why=why)
+        reason = connection.notice or "it was closed, or FreeSWITCH did not respond"
+        _log.warning("the connection to FreeSWITCH was lost", esl=str(self._address), why=reason)
 
     async def _keep_comparing(
         self,
@@ -171,13 +171,13 @@ class FreeswitchConnector:
             if isinstance(frame, Unreadable):
                 raise frame
             recording.write_frame(frame)
-            event = self._events.decode(frame.body)
+            event = self._converter.decode(frame.body)
             received = self._clock.local_now()
             at = event_time(event, 0.0)
             if at:
                 self._clock.adjust(at, received)
             await self._check_sequence(event)
-            pbx_event = self._events.convert(event, frame.body, self._clock.now())
+            pbx_event = self._converter.convert(event, frame.body, self._clock.now())
         except Unreadable as error:
             self._warnings.count_unreadable(error)
             return

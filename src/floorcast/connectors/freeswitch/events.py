@@ -101,12 +101,12 @@ class EslEventConverter:
     def __init__(self, config: MappingConfig) -> None:
         self._config = config
         self._did = f"variable_{config.did_variable}" if config.did_variable else ""
-        self._actions: dict[str, Callable[[EslEvent, float], PbxEvent | None]] = {
+        self._converters: dict[str, Callable[[EslEvent, float], PbxEvent | None]] = {
             "member-queue-resume": _joined,
             "member-queue-start": _joined,
             "agent-offering": _ringing,
-            "bridge-agent-start": _bridging,
-            "agent-state-change": _state,
+            "bridge-agent-start": _bridge_announced,
+            "agent-state-change": _state_changed,
             "agent-status-change": self._status,
             "bridge-agent-end": _bridge_ended,
             "bridge-agent-fail": _missed,
@@ -130,14 +130,14 @@ class EslEventConverter:
         at = event_time(event, received)
         if event.name == "CUSTOM":
             if event.subclass == CALLCENTER:
-                reader = self._actions.get(event.action)
-                pbx_event = reader(event, at) if reader else None
+                converter = self._converters.get(event.action)
+                pbx_event = converter(event, at) if converter else None
                 return (
                     self._with_dialed(pbx_event, body)
                     if isinstance(pbx_event, QueueJoined)
                     else pbx_event
                 )
-            return self._disposed(event, at)
+            return self._disposition(event, at)
         if event.name == "CHANNEL_HANGUP_COMPLETE":
             event.require("channel")
             return ChannelHungUp(
@@ -158,7 +158,7 @@ class EslEventConverter:
         event.require("agent", "agent_status")
         return agent_status(event.agent, event.agent_status, at, self._config)
 
-    def _disposed(self, event: EslEvent, at: float) -> PbxEvent | None:
+    def _disposition(self, event: EslEvent, at: float) -> PbxEvent | None:
         if not self._config.disposition_event or event.subclass != self._config.disposition_event:
             return None
         event.require("channel")
@@ -203,12 +203,12 @@ def _ringing(event: EslEvent, at: float) -> PbxEvent:
     return Ringing(**_member_fields(event, at), leg=f"{event.agent}<{event.caller}")
 
 
-def _bridging(event: EslEvent, at: float) -> PbxEvent:
+def _bridge_announced(event: EslEvent, at: float) -> PbxEvent:
     connected = AgentConnected(**_member_fields(event, at), leg=event.agent_channel)
     return BridgeAnnounced(at=at, connected=connected)
 
 
-def _state(event: EslEvent, at: float) -> PbxEvent | None:
+def _state_changed(event: EslEvent, at: float) -> PbxEvent | None:
     event.require("agent", "agent_state")
     return BridgeConfirmed(at=at, agent=event.agent) if event.agent_state == IN_A_CALL else None
 

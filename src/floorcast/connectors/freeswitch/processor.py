@@ -31,7 +31,7 @@ FreeswitchItem = PbxEvent | FreeswitchSnapshot | CoreUuid
 class FreeswitchProcessor:
     """Applies the items received from one FreeSWITCH server.
 
-    Its complete state is in the rows that ``step`` returns.
+    Its complete state is in the rows that ``take_step`` returns.
     """
 
     def __init__(

@@ -94,8 +94,8 @@ async def take_snapshot(
     agents, tiers, queues = [await rows(command) for command in (AGENTS, TIERS, QUEUES)]
     members = [
         row
-        for some in _batches([row["name"] for row in queues if row.get("name")])
-        for found in await asyncio.gather(*(rows(_members_of(name)) for name in some))
+        for batch in _batches([row["name"] for row in queues if row.get("name")])
+        for found in await asyncio.gather(*(rows(_members_of(name)) for name in batch))
         for row in found
     ]
     sessions = {row.get("session_uuid", "") for row in members} | set(callers)
@@ -118,11 +118,11 @@ async def _query_sessions(
 ) -> tuple[set[str], set[str]]:
     """Return the sessions that exist and the sessions that do not."""
     exists: dict[str, bool] = {}
-    for some in _batches(sorted(one for one in sessions if SESSION_UUID.fullmatch(one))):
+    for batch in _batches(sorted(one for one in sessions if SESSION_UUID.fullmatch(one))):
         replies = await asyncio.gather(
-            *(connection.send_command(f"api uuid_exists {one}") for one in some)
+            *(connection.send_command(f"api uuid_exists {one}") for one in batch)
         )
-        for session, reply in zip(some, replies, strict=True):
+        for session, reply in zip(batch, replies, strict=True):
             if reply.strip() not in {"true", "false"}:
                 raise Unavailable(f"FreeSWITCH refuses 'uuid_exists': {reply.strip()[:200]}")
             exists[session] = reply.strip() == "true"

@@ -34,19 +34,19 @@ def read_esl(
     """
     config = MappingConfig(source=source)
     state = PbxState()
-    recording = _Recording(config, state)
+    reader = _RecordingReader(config, state)
     mapper = PbxEventMapper(config, dialect_for_replay(day), state, reports_hangups=True)
-    events = map_events(mapper, recording.pbx_events(read))
-    return ConvertedRecording(events=events, unreadable=recording.unreadable)
+    events = map_events(mapper, reader.pbx_events(read))
+    return ConvertedRecording(events=events, unreadable=reader.unreadable)
 
 
-class _Recording:
+class _RecordingReader:
     def __init__(self, config: MappingConfig, state: PbxState) -> None:
         self._config = config
         self._state = state
-        self._events = EslEventConverter(config)
+        self._converter = EslEventConverter(config)
         self._lists: dict[str, list[Row]] = {}
-        self._last = 0.0
+        self._last_at = 0.0
         self.unreadable = 0
 
     def pbx_events(self, read: Callable[[int], bytes]) -> Iterator[PbxEvent]:
@@ -66,12 +66,12 @@ class _Recording:
         if isinstance(frame, Unreadable):
             raise frame
         if frame.kind == "text/event-json":
-            event = self._events.decode(frame.body)
-            self._last = event_time(event, self._last)
-            return self._events.convert(event, frame.body, self._last)
+            event = self._converter.decode(frame.body)
+            self._last_at = event_time(event, self._last_at)
+            return self._converter.convert(event, frame.body, self._last_at)
         command = frame.headers.get(COMMAND_HEADER, "")
         with suppress(ValueError):
-            self._last = float(frame.headers.get(TIME_HEADER, ""))
+            self._last_at = float(frame.headers.get(TIME_HEADER, ""))
         if command in {AGENTS, TIERS}:
             self._lists[command] = parse_list(frame.body.decode("utf-8", "replace"), command)
         return self._member_list() if command == TIERS else None
@@ -79,8 +79,8 @@ class _Recording:
     def _member_list(self) -> PbxEvent:
         lists = self._lists
         snapshot = FreeswitchSnapshot(
-            at=self._last,
-            last_at=self._last,
+            at=self._last_at,
+            last_at=self._last_at,
             agents=lists.get(AGENTS, []),
             tiers=lists.get(TIERS, []),
         )

@@ -60,15 +60,15 @@ def missed_events(
     Changes made after the snapshot are kept. ``ended_since`` has the sessions that have ended since
     the snapshot.
     """
-    compared = _Comparison(snapshot, state, config, ended_since)
+    comparison = _Comparison(snapshot, state, config, ended_since)
     return [
-        *compared.hangups(),
-        *compared.joins(),
-        *compared.connects(),
-        *compared.completions(),
-        *compared.leaves(),
-        *compared.holds(),
-        compared.member_list(),
+        *comparison.hangups(),
+        *comparison.joins(),
+        *comparison.connects(),
+        *comparison.completions(),
+        *comparison.leaves(),
+        *comparison.holds(),
+        comparison.member_list(),
     ]
 
 
@@ -110,7 +110,7 @@ class _Comparison:
                 yield ChannelHungUp(at=at, channel=call.caller)
 
     def joins(self) -> Iterator[PbxEvent]:
-        """Yield a join for each caller who waits in a queue, if this is not known yet."""
+        """Yield a QueueJoined for each wait in a queue that is not known yet."""
         for session, row in self._members.items():
             call = self._state.calls.get(session)
             if call is not None and (not self._is_settled(call) or self._is_known(call, row)):
@@ -124,7 +124,7 @@ class _Comparison:
             )
 
     def connects(self) -> Iterator[PbxEvent]:
-        """Yield a connect for each caller who talks to an agent, if this is not known yet."""
+        """Yield an AgentConnected for each conversation that is not known yet."""
         for session, row in self._members.items():
             agent, call = row.get("serving_agent", ""), self._state.calls.get(session)
             is_known = call is not None and call.phase in {Phase.TALKING, Phase.HANGING_UP}
@@ -143,7 +143,7 @@ class _Comparison:
             )
 
     def completions(self) -> Iterator[PbxEvent]:
-        """Yield a completion for each caller who is still connected, but not to the same agent."""
+        """Yield a ConversationEnded for each caller still connected, but not to the same agent."""
         for call in self._settled(Phase.TALKING):
             row = self._members.get(call.caller)
             if row is None and call.caller in self._snapshot.existing:
@@ -153,7 +153,7 @@ class _Comparison:
                 )
 
     def leaves(self) -> Iterator[PbxEvent]:
-        """Yield a leave for each caller who is still connected but has left the queue."""
+        """Yield a QueueLeft for each caller who is still connected but has left the queue."""
         for call in self._settled(Phase.WAITING):
             if call.caller in self._snapshot.existing and call.caller not in self._members:
                 at = max(self._snapshot.last_at, call.since)

@@ -14,7 +14,7 @@ from floorcast.client import AsyncClient
 from floorcast.client.agent_answers import AgentDetails
 from floorcast.client.answers import CampaignStatistics, ServiceStatistics, WaitingCall
 from floorcast.connectors.livevox.connector import FollowedServer
-from floorcast.connectors.pbx.check_tables import MISSING, Table
+from floorcast.connectors.pbx.check_tables import MISSING_RIGHTS, Table
 from floorcast.model.errors import BadCredentials, Refusal, UnexpectedAnswer
 
 __all__ = ["check_server"]
@@ -31,7 +31,7 @@ async def check_server(
     """
     missing: list[Row] = []
 
-    async def request(
+    async def rows_of(
         method: Callable[[], Awaitable[Any]], rows: str, right: str, without: str
     ) -> Sequence[Any]:
         try:
@@ -45,26 +45,26 @@ async def check_server(
 
     async with AsyncClient(server.url, server.credentials, transport=transport) as client:
         await client.log_in()
-        await request(client.agent_event_feed, "events", "agent feed", "no events are sent")
-        await request(
+        await rows_of(client.agent_event_feed, "events", "agent feed", "no events are sent")
+        await rows_of(
             client.interaction_event_feed, "events", "interaction feed", "no events are sent"
         )
-        services = await request(
+        services = await rows_of(
             client.service_statistics, "stats", "service statistics", "only this list is empty"
         )
-        agents = await request(
+        agents = await rows_of(
             client.agent_status,
             "agent_details",
             "agent status",
             "after events are lost, an agent's state is unknown until the agent's next event",
         )
-        waiting = await request(
+        waiting = await rows_of(
             client.waiting_calls,
             "calls_details",
             "waiting calls",
             "a call's wait is known only after the call has ended",
         )
-        campaigns = await request(
+        campaigns = await rows_of(
             client.campaign_statistics,
             "stats",
             "campaign statistics",
@@ -93,7 +93,7 @@ async def check_server(
         ),
     ]
     return (
-        [*found, (MISSING, ("right", "without it", "the server says"), missing)]
+        [*found, (MISSING_RIGHTS, ("right", "without it", "the server says"), missing)]
         if missing
         else found
     )

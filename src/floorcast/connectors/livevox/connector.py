@@ -115,7 +115,7 @@ class LivevoxConnector:
         self._agent_feed_at = 0.0  # the time that the agent feed has reached, in epoch seconds
         self._agent_feed_moved = asyncio.Event()
         self._connected_feeds: set[FeedName] = set()
-        self._refusals: dict[FeedName, int] = {}  # attempts with other tokens since one was refused
+        self._refusals: dict[FeedName, int] = {}  # consecutive refused tokens
         self._needs_statuses = False
         self._is_down = False
 
@@ -270,11 +270,11 @@ class LivevoxConnector:
         The first attempt is the oldest token that the feed may accept. If that token is refused
         too, the result is empty, and the feed continues from the current time.
         """
-        attempts = self._refusals.get(name, 0)
-        self._refusals[name] = attempts + 1
+        refusals = self._refusals.get(name, 0)
+        self._refusals[name] = refusals + 1
         if name == "agent":
             self._needs_statuses = True
-        if attempts == 0 and (name in self._connected_feeds or name in self._position):
+        if refusals == 0 and (name in self._connected_feeds or name in self._position):
             _log.warning("events of a feed were lost", feed=name, why=refused.message)
             return self._oldest_token()
         if token:
@@ -301,20 +301,20 @@ class LivevoxConnector:
             await asyncio.sleep(CAMPAIGN_SECONDS)
 
     async def _request_list(
-        self, what: ListName, method: Callable[[], Awaitable[object]], recording: LivevoxRecording
+        self, name: ListName, method: Callable[[], Awaitable[object]], recording: LivevoxRecording
     ) -> None:
         try:
             answer = await method()
         except FloorcastError as error:
             # the wallboard shows less without this list; the next request may succeed
             self._warnings.warn_once(
-                f"no {what} list was received: {_short_message(error)}", kind=what
+                f"no {name} list was received: {_short_message(error)}", kind=name
             )
             return
-        rows: Sequence[Any] = getattr(answer, _ROWS[what])
+        rows: Sequence[Any] = getattr(answer, _ROWS[name])
         received = self._clock.local_now()
-        recording.write_rows(what, rows, received)
-        await self._writer.put(ListResponse(what, rows, received))
+        recording.write_rows(name, rows, received)
+        await self._writer.put(ListResponse(name, rows, received))
 
     def _on_waiting(self, _seconds: float, why: str) -> None:
         """Log that the followed server is unavailable, once per outage."""

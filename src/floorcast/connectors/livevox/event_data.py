@@ -131,12 +131,12 @@ def call_disposition(event: CallDisposition) -> Data:
 
 def message(event: Email | Sms) -> Data:
     """Return the data of ``email.attempt`` or ``sms.attempt``."""
-    own = (
+    specific = (
         without_none(fromEmail=event.from_email, toEmail=event.to_email)
         if isinstance(event, Email)
         else without_none(phoneNumber=event.phone_number, smsCode=event.sms_code)
     )
-    return own | without_none(
+    return specific | without_none(
         service=event.service_id,
         eventType=event.event_type,
         campaign=event.campaign_id,

@@ -45,7 +45,7 @@ RESEND_AFTER_MS = 3_600_000
 DIAL_EVENTS = frozenset({"MANUAL_DIAL", "DIALING", "PREVIEW_DIAL_OFFERED", "PREVIEW_DIAL_ACCEPTED"})
 MAX_NUMBER = 2**63 - 1
 MAX_TIME_MS = 253_402_300_799_999  # the end of the year 9999
-MAX_SESSION_CHARACTERS = 256  # characters
+MAX_SESSION_CHARACTERS = 256
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STATUS_EVENT = {
@@ -80,14 +80,14 @@ class FeedMapper:
         agent = self._state.agent(name)
         call = self._call_of(event, at)
         event_id = event.event_id or _digest(raw)
-        moves = []
+        derived = []
         if kind == "IN_CALL" and call is not None:
-            moves = self._map_answer(call, event, event_id, agent.kind in DIAL_EVENTS)
+            derived = self._map_answer(call, event, event_id, agent.kind in DIAL_EVENTS)
         agent.login = event.agent_login_id or agent.login
         if at >= agent.at:
             self._assign_call(name, agent, kind, call, at)
         data = event_data.agent_state(event, None if call is None else call.direction)
-        return [*moves, self._event(event_id, "agent.state", at, data)]
+        return [*derived, self._event(event_id, "agent.state", at, data)]
 
     def _map_answer(
         self, call: FeedCall, event: AgentEvent, event_id: str, dialed: bool
@@ -132,13 +132,13 @@ class FeedMapper:
     ) -> None:
         """Note that the agent has this call, or has left the previous one."""
         agent.kind, agent.at = kind, at
-        takes = "" if kind != "IN_CALL" or call is None else call.key
-        stays = EVENT_STATE[kind] in CALL_STATES and not takes
-        if agent.call and not stays and agent.call != takes:
+        taken_call = "" if kind != "IN_CALL" or call is None else call.key
+        keeps_call = EVENT_STATE[kind] in CALL_STATES and not taken_call
+        if agent.call and not keeps_call and agent.call != taken_call:
             self._state.release(agent.call, name, at)
             agent.call = ""
-        if call is not None and takes:
-            agent.call, call.agent = takes, name
+        if call is not None and taken_call:
+            agent.call, call.agent = taken_call, name
 
     def _call_of(self, event: AgentEvent, at: int) -> FeedCall | None:
         number, session = event.transaction_id, event.session_id
@@ -167,8 +167,8 @@ class FeedMapper:
             raise Unreadable("a call without a transaction or a session")
         if _too_large(event.transaction_id) or len(event.session_id) > MAX_SESSION_CHARACTERS:
             raise Unreadable("a call whose transaction or session is too long")
-        begun = event.start if type(event) is CallStart else None
-        at = next((one for one in map(epoch_ms, (begun, event.timestamp)) if one is not None), now)
+        began = event.start if type(event) is CallStart else None
+        at = next((one for one in map(epoch_ms, (began, event.timestamp)) if one is not None), now)
         if isinstance(event, CallDisposition):
             data = event_data.call_disposition(event)
             return [self._event(event_id, "call.disposition", at, data)]
@@ -178,7 +178,7 @@ class FeedMapper:
         return self._map_start(event, event_id, at)
 
     def _map_start(self, event: CallStart, event_id: str, at: int) -> list[CloudEvent]:
-        data, follows = event_data.call_start(event), []
+        data, derived = event_data.call_start(event), []
         number, session = _call_ids(event)
         if not self._state.has_ended(number, session):
             call = self._state.call(number, session, at)
@@ -187,11 +187,11 @@ class FeedMapper:
             call.direction = event_data.direction_of(event)
             call.phone = event.caller_id if call.direction == "INBOUND" else event.phone_dialed
             call.account = event.account
-            follows = self._wait_of_dialed_call(call, event_id)
+            derived = self._wait_of_dialed_call(call, event_id)
         if "service" in data and "direction" in data:
-            return [self._event(event_id, "call.start", at, data), *follows]
+            return [self._event(event_id, "call.start", at, data), *derived]
         data.pop("direction", None)
-        return [self._event(event_id, "call.update", at, data), *follows]
+        return [self._event(event_id, "call.update", at, data), *derived]
 
     def _map_end(self, event: CallTermination, event_id: str, at: int) -> list[CloudEvent]:
         number, session = _call_ids(event)
@@ -217,10 +217,10 @@ class FeedMapper:
         was_offered = bool(event.operator_transfer or answered is not None or hold)
         if call.waited_first or not was_offered or had_no_wait(event, call, answered, hold):
             return events
-        begun = epoch_ms(event.start) if event.start else call.started
+        began = epoch_ms(event.start) if event.start else call.started
         if event_data.direction_of(event) != "INBOUND":
-            begun = None  # such a call begins with dialing, not with a wait
-        joined = wait_start(begun, end if answered is None else answered, hold)
+            began = None  # such a call begins with dialing, not with a wait
+        joined = wait_start(began, end if answered is None else answered, hold)
         service = event.service_id if call.answered_at is None else call.answered_at
         data = names | without_none(service=service)
         return [self._event(f"{event_id}/queue", "call.queue", joined, data), *events]
@@ -300,12 +300,12 @@ class FeedMapper:
         for name, agent in list(self._state.agents.items()):
             row = by_login.get(agent.login) if agent.login else None
             if row is not None:
-                events += self._status(name, agent, row)
+                events += self._map_status(name, agent, row)
             elif agent.login and agent.kind not in {"", "LOGOFF"}:
                 events.append(self._status_event(name, "LOGOFF", now, {}))
         return events
 
-    def _status(self, name: str, agent: FeedAgent, row: AgentDetails) -> list[CloudEvent]:
+    def _map_status(self, name: str, agent: FeedAgent, row: AgentDetails) -> list[CloudEvent]:
         kind, since = _kind_of(row.state_id), row.state_changed_after
         if kind is None or since is None or since <= agent.at or not _is_time(since):
             return []

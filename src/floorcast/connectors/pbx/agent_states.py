@@ -9,7 +9,7 @@ from floorcast.connectors.pbx.state import PbxAgent, PbxCall
 
 __all__ = ["UNREACHABLE_STATES", "AgentStateReporter", "Emit"]
 
-MAX_NUMBERED = 32  # (state, second) pairs for which an agent's events are counted
+MAX_COUNTED = 32  # (state, second) pairs for which an agent's events are counted
 UNREACHABLE_STATES = {4, 5}  # device states: invalid, unavailable
 
 Emit = Callable[[str, str, float, dict[str, object]], None]
@@ -61,58 +61,58 @@ class AgentStateReporter:
         at: float,
         call: PbxCall | None = None,
         *,
-        number: str = "",
+        event_id: str = "",
         result: str = "",
         logged_in: float | None = None,
     ) -> None:
         """Send the agent's state if it differs from the state that was last sent."""
-        now, services = self._state_of(agent), self._services(agent)
-        moved = services != agent.shown_services and now.split(" ")[0] in {"READY", "NOT_READY"}
-        if now == agent.shown and not moved:
+        state, services = self._state_of(agent), self._services(agent)
+        event_type, _, detail = state.partition(" ")
+        services_changed = services != agent.shown_services
+        if state == agent.shown and not (services_changed and event_type in {"READY", "NOT_READY"}):
             return
         if agent.shown == "LOGOFF":
             began = at if logged_in is None else min(at, logged_in)
             self.send(agent, "LOGON", began, {"services": services} if services else {})
         held = agent.shown.startswith("AGENT_HOLD ")
-        kind, _, more = now.partition(" ")
         data: dict[str, object] = {}
         if services and services != agent.shown_services:
             data["services"] = services
-        if kind == "NOT_READY":
-            data["reason"] = more
-        if kind == "IN_CALL" and not more:
+        if event_type == "NOT_READY":
+            data["reason"] = detail
+        if event_type == "IN_CALL" and not detail:
             data["lineNumber"] = "DIRECT"
         if result:
             data["result"] = result
-        if kind == "IN_CALL" and more and held:
-            kind = "AGENT_RESUMED"
-        agent.shown, agent.shown_at, agent.shown_services = now, at, services
-        self.send(agent, kind, at, data, call, number)
+        if event_type == "IN_CALL" and detail and held:
+            event_type = "AGENT_RESUMED"
+        agent.shown, agent.shown_at, agent.shown_services = state, at, services
+        self.send(agent, event_type, at, data, call, event_id)
 
     def send(
         self,
         agent: PbxAgent,
-        kind: str,
+        event_type: str,
         at: float,
         data: dict[str, object],
         call: PbxCall | None = None,
-        number: str = "",
+        event_id: str = "",
     ) -> None:
         """Send an agent event with the agent's service and, if there is one, the call."""
         services = self._services(agent)
         if call is not None:
             data["service"] = self._config.service(call.queue)
-            about = {**self.call_ids(call), "service": data["service"], "direction": "INBOUND"}
-            data["call"] = about | ({"phoneNumber": call.number} if call.number else {})
+            call_data = {**self.call_ids(call), "service": data["service"], "direction": "INBOUND"}
+            data["call"] = call_data | ({"phoneNumber": call.number} if call.number else {})
         elif services:
             data["service"] = services[0]
-        named = {"agent": agent.name, "eventType": kind, **data}
-        self._emit(number or self._number(agent, kind, at), "agent.state", at, named)
+        data = {"agent": agent.name, "eventType": event_type, **data}
+        self._emit(event_id or self._next_event_id(agent, event_type, at), "agent.state", at, data)
 
-    def _number(self, agent: PbxAgent, kind: str, at: float) -> str:
-        which = f"{kind}/{int(at)}"
-        count = agent.numbered.get(which, 0) + 1
-        agent.numbered = {**agent.numbered, which: count}
-        if len(agent.numbered) > MAX_NUMBERED:
+    def _next_event_id(self, agent: PbxAgent, event_type: str, at: float) -> str:
+        occurrence = f"{event_type}/{int(at)}"
+        count = agent.numbered.get(occurrence, 0) + 1
+        agent.numbered = {**agent.numbered, occurrence: count}
+        if len(agent.numbered) > MAX_COUNTED:
             del agent.numbered[next(iter(agent.numbered))]
-        return f"{agent.name}/{which}/{count}"
+        return f"{agent.name}/{occurrence}/{count}"

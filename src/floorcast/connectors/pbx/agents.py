@@ -66,13 +66,13 @@ class Agents:
             case MemberRemoved():
                 self._remove_member(event)
             case PauseChanged():
-                self._pause(event)
+                self._apply_pause(event)
             case AgentStatus():
-                self._status(event)
+                self._apply_agent_status(event)
             case RingEnded():
                 self._ring_ended(event)
             case HoldChanged():
-                self._hold(event)
+                self._apply_hold(event)
 
     def offer(self, event: Ringing, call: PbxCall) -> None:
         """Offer a call to an agent."""
@@ -94,7 +94,7 @@ class Agents:
         agent = self._queue_member(event.agent, event.queue)
         self._begin_call(agent, event.leg, call)
         self._states.send_if_changed(
-            agent, event.at, call, number=f"{call.key}/{call.turn}/connect/{agent.name}"
+            agent, event.at, call, event_id=f"{call.key}/{call.turn}/connect/{agent.name}"
         )
         return agent.name
 
@@ -123,16 +123,16 @@ class Agents:
         self._timed.add(name)
 
     def note_hangup(self, event: ChannelHungUp) -> None:
-        """End the ring of a channel that hung up, if it was ringing."""
+        """Note that a channel hung up, which ends its ringing."""
         self._ring_ended(RingEnded(at=event.at, leg=event.channel))
 
     def agent_with_interface(self, interface: str) -> str:
-        """Return the name of the agent with this interface, or an empty string."""
+        """Return the name of the agent with this interface, or an empty string if there is none."""
         known = interface in self._state.interfaces or interface in self._config.agents
         return self.agent_of(interface).name if known else ""
 
     def caller_on_channel(self, channel: str) -> str:
-        """Return the caller that an agent talks to on this channel, or an empty string."""
+        """Return the caller to whom an agent talks on this channel, or an empty string."""
         name = self._legs.get(channel)
         return self._state.agents[name].call if name else ""
 
@@ -142,7 +142,7 @@ class Agents:
         return agent is not None and agent.call == call.caller
 
     def ring_transferred(self, name: str, leg: str, call: PbxCall, at: float) -> None:
-        """Note that this agent's telephone rings for a call that another agent passed on."""
+        """Note that this agent's telephone rings for a call that another agent transferred."""
         agent = self._state.agent(name)
         if not agent.call:
             agent.reserved, agent.wrap_until = leg, None
@@ -150,14 +150,14 @@ class Agents:
             self._states.send_if_changed(agent, at, call)
 
     def take_over(self, name: str, leg: str, call: PbxCall, at: float) -> None:
-        """Note that an agent has taken over a call that another agent passed on."""
+        """Note that an agent has taken over a call that another agent transferred."""
         agent = self._state.agent(name)
         self._begin_call(agent, leg, call)
-        number = f"{call.key}/{call.turn}/passed/{name}/{int(at)}"
-        self._states.send_if_changed(agent, at, call, number=number)
+        event_id = f"{call.key}/{call.turn}/passed/{name}/{int(at)}"
+        self._states.send_if_changed(agent, at, call, event_id=event_id)
 
     def note_transfer(self, name: str, call: PbxCall, other: str, at: float) -> None:
-        """Note that an agent passed the current call on to another agent."""
+        """Note that an agent transferred the current call to another agent."""
         if self.is_in_call(name, call) and name != other:
             agent = self._state.agent(name)
             self._states.send(agent, "AGENT_TRANSFER_COMPLETE_AGENT2", at, {"agent2": other}, call)
@@ -185,7 +185,7 @@ class Agents:
                 agent.direct = not agent.call and not agent.reserved
                 self._states.send_if_changed(self._state.agent(name), began)
 
-    # --- what changes an agent ------------------------------------------------------------------
+    # --- changes of agents ----------------------------------------------------------------------
 
     def _queue_member(self, member: str, queue: str) -> PbxAgent:
         """Return a queue member's agent, and add the agent to the queue if necessary.
@@ -220,20 +220,20 @@ class Agents:
         agents = {agent.name for agent in self._state.agents.values() if agent.queues} - excluded
         for name in agents:
             self._state.agent(name).queues = {}
-        shown: dict[str, tuple[float, float]] = {}
+        times: dict[str, tuple[float, float]] = {}
         for one in event.members:
             if self.agent_of(one.agent).name in excluded:
                 continue
             agent = self._enroll(one)
-            since, logged_in = shown.get(agent.name, (0.0, one.at))
-            shown[agent.name] = (
+            since, logged_in = times.get(agent.name, (0.0, one.at))
+            times[agent.name] = (
                 max(since, one.at if one.since is None else one.since),
                 min(logged_in, one.at if one.logged_in is None else one.logged_in),
             )
-        for name in sorted(agents | shown.keys()):
+        for name in sorted(agents | times.keys()):
             agent = self._state.agent(name)
-            since, logged_in = shown.get(name, (event.at, event.at))
-            if since < agent.shown_at:  # an earlier state that was already shown
+            since, logged_in = times.get(name, (event.at, event.at))
+            if since < agent.shown_at:  # an earlier state than the one that was sent
                 since = event.at
             if logged_in < agent.shown_at:
                 logged_in = since
@@ -276,22 +276,26 @@ class Agents:
         if self._is_unknown(event.agent):
             return
         agent = self.agent_of(event.agent)
-        left = {event.queue} if event.queue else set(agent.queues)
-        agent.queues = {one: of for one, of in agent.queues.items() if one not in left}
+        queues_left = {event.queue} if event.queue else set(agent.queues)
+        agent.queues = {
+            queue: membership
+            for queue, membership in agent.queues.items()
+            if queue not in queues_left
+        }
         self._states.send_if_changed(agent, event.at)
 
-    def _pause(self, event: PauseChanged) -> None:
+    def _apply_pause(self, event: PauseChanged) -> None:
         agent = self._queue_member(event.agent, event.queue)
-        here = agent.queues[event.queue]
-        if event.at < floor(here.paused_at):
+        membership = agent.queues[event.queue]
+        if event.at < floor(membership.paused_at):
             return  # a late PBX event from the other source
-        here.paused, here.paused_at = event.paused, event.at
+        membership.paused, membership.paused_at = event.paused, event.at
         if event.paused:
             agent.reason = event.reason
             agent.wrap_until = None
         self._states.send_if_changed(agent, event.at)
 
-    def _status(self, event: AgentStatus) -> None:
+    def _apply_agent_status(self, event: AgentStatus) -> None:
         agent = self.agent_of(event.agent)
         now = FREE if event.present else UNREACHABLE
         agent.queues = {
@@ -313,7 +317,7 @@ class Agents:
             agent.reserved = ""
             self._states.send_if_changed(agent, event.at)
 
-    def _hold(self, event: HoldChanged) -> None:
+    def _apply_hold(self, event: HoldChanged) -> None:
         name = self._legs.get(event.channel)
         if name is None:
             return

@@ -1,4 +1,4 @@
-"""Moves a PBX's calls from phase to phase and makes the resulting events. No I/O.
+"""Moves a PBX's calls from phase to phase and creates the resulting events. No I/O.
 
 A PBX event or the passage of time changes the phase. ``TRANSFERRING`` and other temporary phases
 end at a set time (``PbxCall.due``).
@@ -49,13 +49,13 @@ class CallPhases:
         self._pending = {one.caller for one in state.calls.values() if one.due}
 
     def take_events(self) -> list[CloudEvent]:
-        """Return the events made since the last call of this method."""
+        """Return the events created since the last call of this method."""
         events, self._events = self._events, []
         self._state.forget_ended()
         return events
 
     def advance(self, now: float) -> None:
-        """Advance the calls whose phase has ended by ``now``."""
+        """End the phases that are due at ``now``."""
         due = [call for one in self._pending if (call := self._state.calls.get(one))]
         for call in sorted(due, key=lambda one: one.due):
             while call.due and call.due <= now:
@@ -70,7 +70,7 @@ class CallPhases:
         self.end(call, call.since, call.result)
 
     def begin_transfer(self, call: PbxCall, at: float) -> None:
-        """Note that the agent passed the call on: to a queue, to another agent, or elsewhere."""
+        """Note that the agent transferred the call to a queue, to another agent, or elsewhere."""
         if self._reports_hangups:
             self.set_phase(call, Phase.TRANSFERRING, at, RING_GRACE)
         else:
@@ -78,7 +78,7 @@ class CallPhases:
             self.free_agent(call)
 
     def free_agent(self, call: PbxCall) -> None:
-        """Free the agent who passed the call on."""
+        """Free the agent who transferred the call."""
         self.agents.end_call(call.agent, call, call.since, "Transferred")
 
     def set_phase(self, call: PbxCall, phase: Phase, at: float, seconds: float = 0.0) -> None:
@@ -106,7 +106,7 @@ class CallPhases:
         self.emit(f"{call.key}/end", "call.end", at, data)
 
     def emit_leave(self, call: PbxCall, reason: str, at: float | None = None) -> None:
-        """Make the event for leaving the queue or agent, at ``at`` or at the start of the phase."""
+        """Create the ``call.leave`` event, at ``at`` or at the start of the phase."""
         self.emit(
             f"{call.key}/{call.turn}/leave",
             "call.leave",
@@ -118,11 +118,11 @@ class CallPhases:
             },
         )
 
-    def emit(self, number: str, kind: str, at: float, data: dict[str, object]) -> None:
-        """Make an event. ``number`` is its id, which is derived from the occurrence."""
+    def emit(self, event_id: str, kind: str, at: float, data: dict[str, object]) -> None:
+        """Create an event. ``event_id`` is derived from the PBX event."""
         self._events.append(
             CloudEvent(
-                id=number,
+                id=event_id,
                 source=self._source,
                 type=kind,
                 time=datetime.fromtimestamp(at, UTC),
@@ -131,7 +131,7 @@ class CallPhases:
         )
 
     def expire(self, call: PbxCall) -> None:
-        """Handle the end of a phase in which nothing else happened."""
+        """Handle the end of a phase that reached its time limit."""
         since = call.since
         match call.phase:
             case Phase.HANGING_UP:

@@ -1,13 +1,13 @@
-"""The form of the tables that ``--check`` prints."""
+"""The type of the tables that ``--check`` prints."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["MISSING", "Table"]
+__all__ = ["MISSING_RIGHTS", "Table"]
 
 Table = tuple[str, Sequence[str], Sequence[Sequence[str]]]
 """A title, the headings and the rows."""
 
-MISSING = "Missing rights"
+MISSING_RIGHTS = "Missing rights"
 """The title of the last table, which is printed only if the connector lacks rights."""

@@ -1,4 +1,4 @@
-"""Reads a connection that may be quiet for a long time, or dead."""
+"""Reads from a connection and detects when it is dead."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 __all__ = ["CONNECT_SECONDS", "READ_BYTES", "read_with_keepalive"]
 
 CONNECT_SECONDS = 5.0
-PING_SECONDS = 10.0  # of silence before a ping, and then before the connection counts as dead
+PING_SECONDS = 10.0  # without data before a ping, and then until the connection counts as dead
 READ_BYTES = 1 << 18
 
 

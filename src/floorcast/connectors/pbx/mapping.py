@@ -48,7 +48,7 @@ JOIN_GRACE = 1.0  # seconds after leaving a queue during which a join continues 
 COMPLETED_GRACE = 0.5  # seconds after AgentComplete during which a transfer may be reported
 REASON_GRACE = 5.0  # seconds to wait for the reason why a caller left a queue
 WHOLE_SECONDS = 1.0  # seconds added to grace periods if times are in whole seconds
-SAME_JOIN_SECONDS = 1.0  # seconds during which another join of the same queue is a repetition
+SAME_JOIN_SECONDS = 1.0  # seconds during which another join of the same queue is a duplicate
 SAME_WAIT_SECONDS = 2.0  # maximum seconds between the known join and the join according to HoldTime
 MAX_DIALED = 10_000  # dialed numbers whose caller has not joined yet
 MAX_EARLY_OFFERS = 10_000  # offers whose caller has not joined yet
@@ -87,19 +87,19 @@ class PbxEventMapper:
         self._handlers: dict[type[PbxEvent], Callable[[Any], None]] = {
             QueueJoined: self._join,
             AgentConnected: self._connect,
-            ConversationEnded: self._complete,
+            ConversationEnded: self._end_conversation,
             QueueLeft: self._leave,
             LeaveReason: self._apply_leave_reason,
             Ringing: self._ring,
-            BridgeAnnounced: self._bridging,
+            BridgeAnnounced: self._announce_bridge,
             BridgeConfirmed: lambda event: self._confirm(event.agent),
-            CallMissed: self._miss,
-            RingEnded: self._ring_over,
+            CallMissed: self._note_missed,
+            RingEnded: self._end_ring,
             ChannelHungUp: self._hang_up,
-            DialedNumber: self._dial,
-            DispositionSet: self._dispose,
+            DialedNumber: self._note_dialed,
+            DispositionSet: self._set_disposition,
             ChannelTransferred: self._transfers.transfer,
-            DialStarted: self._transfers.dialling,
+            DialStarted: self._transfers.dial_started,
             HoldChanged: self._transfers.hold,
             BridgeEntered: self._transfers.enter,
             BridgeLeft: lambda event: self._transfers.bridges.leave(event.bridge, event.channel),
@@ -120,7 +120,7 @@ class PbxEventMapper:
         return self._phases.take_events()
 
     def set_leave_reason(self, caller: str, reason: str) -> None:
-        """Set the reason why a caller left a queue, if it becomes known only afterwards."""
+        """Set the reason why a caller left a queue, if it becomes known afterwards."""
         call = self._state.call(caller)
         if call and call.phase is Phase.LEAVING:
             if reason not in {"", ABANDONED}:
@@ -139,7 +139,7 @@ class PbxEventMapper:
     def _apply_leave_reason(self, event: LeaveReason) -> None:
         self.set_leave_reason(event.caller, event.reason)
 
-    # --- from the queue to the end --------------------------------------------------------------
+    # --- calls, from the queue to the end -------------------------------------------------------
 
     def _join(self, event: QueueJoined) -> None:
         call = self._state.call(event.caller)
@@ -148,10 +148,10 @@ class PbxEventMapper:
         if call is not None and call.phase is Phase.COMPLETED:
             self._phases.finish(call)
         if call is None or call.phase is Phase.ENDED:
-            call = self._begin(event, call.session + 1 if call else 1)
+            call = self._start_call(event, call.session + 1 if call else 1)
         elif call.phase is Phase.LEAVING:
-            elsewhere = call.queue != event.queue
-            self._phases.emit_leave(call, "OVERFLOW" if elsewhere else call.reason or "OTHER")
+            is_other_queue = call.queue != event.queue
+            self._phases.emit_leave(call, "OVERFLOW" if is_other_queue else call.reason or "OTHER")
         elif call.phase is Phase.TALKING:
             self._agents.end_call(call.agent, call, event.at, "Transferred")
         elif call.phase is Phase.TRANSFERRING:
@@ -191,7 +191,7 @@ class PbxEventMapper:
             return event.at < call.joined + SAME_JOIN_SECONDS
         return event.at < floor(call.joined)
 
-    def _begin(self, event: QueueJoined, session: int) -> PbxCall:
+    def _start_call(self, event: QueueJoined, session: int) -> PbxCall:
         call = PbxCall(caller=event.caller, session=session, queue=event.queue, number=event.number)
         dialed = self._dialed.pop(event.caller, "") or event.dialed
         data: dict[str, object] = {
@@ -210,7 +210,7 @@ class PbxEventMapper:
         known = self._state.call(event.caller)
         if known and event.at < floor(known.connected) + (known.phase is Phase.ENDED):
             return  # a late PBX event from the other source
-        call = self._waiting_for(event)
+        call = self._connected_call(event)
         if call.phase is Phase.TALKING:
             if call.agent == self._config.agents.get(event.agent, event.agent):
                 return
@@ -222,7 +222,7 @@ class PbxEventMapper:
         self._phases.set_phase(call, Phase.TALKING, event.at)
         call.agent = self._agents.connect(event, call)
 
-    def _waiting_for(self, event: AgentConnected) -> PbxCall:
+    def _connected_call(self, event: AgentConnected) -> PbxCall:
         """Return the connected call.
 
         The caller may have joined under another id, or the join may not have been reported.
@@ -243,7 +243,7 @@ class PbxEventMapper:
         assert found is not None
         return found
 
-    def _complete(self, event: ConversationEnded) -> None:
+    def _end_conversation(self, event: ConversationEnded) -> None:
         agent = self._agents.agent_of(event.agent)
         if agent.bridging and agent.bridging.caller == event.caller:
             self._confirm(event.agent)
@@ -290,14 +290,14 @@ class PbxEventMapper:
             REASON_GRACE if reason_follows else JOIN_GRACE + self._extra_grace,
         )
 
-    def _bridging(self, event: BridgeAnnounced) -> None:
+    def _announce_bridge(self, event: BridgeAnnounced) -> None:
         self._agents.agent_of(event.connected.agent).bridging = event.connected
 
-    def _ring_over(self, event: RingEnded) -> None:
+    def _end_ring(self, event: RingEnded) -> None:
         self._transfers.ring_ended(event.leg, event.at)
         self._agents.apply(event)
 
-    def _miss(self, event: CallMissed) -> None:
+    def _note_missed(self, event: CallMissed) -> None:
         call = self._state.call(event.caller)
         agent = self._agents.agent_of(event.agent)
         if call and call.phase is not Phase.ENDED:
@@ -308,8 +308,8 @@ class PbxEventMapper:
                 "service": self._config.service(event.queue),
                 "ringSeconds": event.ring_seconds,
             }
-            number = f"{call.key}/{call.turn}/missed/{agent.name}/{int(event.at)}"
-            self._phases.emit(number, "agent.missed", event.at, data)
+            event_id = f"{call.key}/{call.turn}/missed/{agent.name}/{int(event.at)}"
+            self._phases.emit(event_id, "agent.missed", event.at, data)
         self._agents.note_missed(agent, event)
 
     def _hang_up(self, event: ChannelHungUp) -> None:
@@ -353,12 +353,12 @@ class PbxEventMapper:
             case Phase.HANGING_UP | Phase.ENDED:
                 return
 
-    def _dial(self, event: DialedNumber) -> None:
+    def _note_dialed(self, event: DialedNumber) -> None:
         self._dialed[event.caller] = event.number
         if len(self._dialed) > MAX_DIALED:
             del self._dialed[next(iter(self._dialed))]
 
-    def _dispose(self, event: DispositionSet) -> None:
+    def _set_disposition(self, event: DispositionSet) -> None:
         call = self._state.call(event.caller)
         if call is None or not event.code:
             return
@@ -371,7 +371,7 @@ class PbxEventMapper:
             f"{call.key}/disposition/{call.dispositions}", "call.disposition", event.at, data
         )
 
-    # --- a new start ----------------------------------------------------------------------------
+    # --- restarts -------------------------------------------------------------------------------
 
     def _restart(self, event: PbxRestarted) -> None:
         for call in list(self._state.calls.values()):

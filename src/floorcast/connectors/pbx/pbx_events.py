@@ -47,7 +47,7 @@ __all__ = [
 
 EndedBy = Literal["", "caller", "agent", "transfer"]  # empty if unknown
 MissedReason = Literal["NO_ANSWER", "REFUSED", "BUSY", "CANCELLED"]
-ABANDONED = "ABANDONED"  # a value of ``Left.reason``: the caller hung up
+ABANDONED = "ABANDONED"  # a value of ``QueueLeft.reason``: the caller hung up
 
 
 class _PbxEvent(Struct, frozen=True, kw_only=True):
@@ -117,7 +117,7 @@ class QueueLeft(_CallerEvent, frozen=True, kw_only=True):
 
 
 class LeaveReason(_PbxEvent, frozen=True, kw_only=True):
-    """The reason a caller left a queue, when it arrives after the departure itself."""
+    """The reason why a caller left a queue, if it arrives after the ``QueueLeft``."""
 
     caller: str
     reason: str
@@ -189,7 +189,7 @@ class MemberList(_PbxEvent, frozen=True, kw_only=True):
 
 
 class MemberRemoved(_PbxEvent, frozen=True, kw_only=True):
-    """A member left a queue, or all of their queues if ``queue`` is empty."""
+    """A member left a queue, or all queues if ``queue`` is empty."""
 
     queue: str
     agent: str
@@ -205,7 +205,7 @@ class PauseChanged(_PbxEvent, frozen=True, kw_only=True):
 
 
 class AgentStatus(_PbxEvent, frozen=True, kw_only=True):
-    """An agent logged in or out, or began or ended a break, in all of their queues."""
+    """An agent logged in or out, or began or ended a break, in all of the agent's queues."""
 
     agent: str
     present: bool

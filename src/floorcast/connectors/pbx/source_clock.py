@@ -10,11 +10,11 @@ MAX_EPOCH = 2**33  # seconds; the year 2242
 
 
 class SourceClock:
-    """A clock that follows the times of the source."""
+    """A clock that follows the source's clock."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._offset = 0.0  # seconds by which the source's clock is ahead of ours
+        self._offset = 0.0  # seconds by which the source's clock is ahead of the local clock
 
     def local_now(self) -> float:
         """Return the local time, in epoch seconds."""
@@ -25,15 +25,15 @@ class SourceClock:
         return self._clock() + self._offset
 
     def adjust(self, at: float, received: float) -> None:
-        """Note that a message received at ``received`` (local time) has the source's time ``at``.
+        """Set the offset from a message that was sent at ``at`` and received at ``received``.
 
-        An invalid time (NaN, or after the year 2242) is ignored, because it would distort later
-        times.
+        ``at`` is the source's time, and ``received`` is the local time. An invalid time (NaN, or
+        after the year 2242) is ignored, because it would distort later times.
         """
         if 0 <= at < MAX_EPOCH:
             self._offset = at - received
 
     def adjust_to_second(self, second: int, received: float) -> None:
-        """Note the source's time of a message as ``adjust`` does, but in whole seconds."""
+        """Set the offset as ``adjust`` does, from a time in whole seconds."""
         if not -1.0 <= received + self._offset - second <= 2.0:
             self._offset = second + 0.5 - received

@@ -1,6 +1,6 @@
 """Follows transfers at a PBX. No I/O.
 
-The agent to whom a call is passed on is found from channels and bridges.
+The agent to whom a call is transferred is found from channels and bridges.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ __all__ = ["Transfers"]
 
 
 class Transfers:
-    """Follows calls that agents pass on. A resynchronization replaces ``bridges``."""
+    """Follows calls that agents transfer. A resynchronization replaces ``bridges``."""
 
     def __init__(self, state: PbxState, phases: CallPhases) -> None:
         self._state = state
         self._phases = phases
         self._agents: Agents = phases.agents
         self.bridges = Bridges()
-        self._rings: dict[str, str] = {}  # telephones ringing for a call that was passed on
+        self._rings: dict[str, str] = {}  # the caller by the channel that rings after a transfer
 
     def transfer(self, event: ChannelTransferred) -> None:
         """Handle a blind or attended transfer by an agent."""
@@ -47,10 +47,10 @@ class Transfers:
                     call, event.at, excluding={event.transferer, event.second_transferer}
                 )
 
-    def dialling(self, event: DialStarted) -> None:
+    def dial_started(self, event: DialStarted) -> None:
         """Note that a telephone is being called.
 
-        If an agent passed the call on, the telephone's agent is the next agent of the call.
+        If an agent transferred the call, the telephone's agent is the call's next agent.
         """
         call = self._state.call(event.caller) if self._phases.takeover_candidates else None
         if call is None or call.phase is not Phase.TRANSFERRING:
@@ -67,8 +67,7 @@ class Transfers:
     def ring_ended(self, leg: str, at: float) -> None:
         """Note that a telephone stopped ringing.
 
-        If it rang for a call that was passed on, the call waits briefly for another telephone to
-        ring.
+        If it rang for a transferred call, the call waits briefly for another telephone to ring.
         """
         call = self._state.calls.get(self._rings.pop(leg, ""))
         if (
@@ -109,7 +108,7 @@ class Transfers:
         Returns None if there is no such call, or if a caller transferred an agent.
         """
         for one in self.bridges.reachable_from(event.transferee):
-            # the caller may enter the bridge after the agent has already passed them on
+            # the caller may enter the bridge only after the agent's transfer
             of_leg = self._state.calls.get(self._agents.caller_on_channel(one))
             call = self._state.call(one) or of_leg
             if call and call.phase in {Phase.TALKING, Phase.COMPLETED, Phase.TRANSFERRING}:
