@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from floorcast.cli.progress_bar import ITEMS_PER_LINE, NoProgress, shown
+from floorcast.cli.progress_bar import ITEMS_PER_LINE, NoProgress, show_progress
 
 
 def test_progress_is_printed_every_ten_percent_without_a_terminal(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Plain lines on standard error show each tenth of the progress and the reason for a wait."""
-    with shown(1_000) as progress:
+    with show_progress(1_000) as progress:
         for sent in (50, 100, 150, 420, 1_000):
-            progress.reached(sent)
-        progress.waits(2.5, "503: too busy [later]")
-        progress.waits(0.02, "503: too busy")
-        progress.back(2.52)
+            progress.update(sent)
+        progress.report_wait(2.5, "503: too busy [later]")
+        progress.report_wait(0.02, "503: too busy")
+        progress.report_recovery(2.52)
     found = capsys.readouterr()
     assert found.out == ""
     assert found.err.splitlines() == [
@@ -31,9 +31,9 @@ def test_progress_is_printed_every_ten_percent_without_a_terminal(
 
 def test_endless_progress_is_printed_at_intervals(capsys: pytest.CaptureFixture[str]) -> None:
     """A line with the number and kind of items appears at regular intervals."""
-    with shown(None, "minutes of the floor") as progress:
+    with show_progress(None, "minutes of the floor") as progress:
         for reached in (1, ITEMS_PER_LINE - 1, ITEMS_PER_LINE + 5, 3 * ITEMS_PER_LINE):
-            progress.reached(reached)
+            progress.update(reached)
     assert capsys.readouterr().err.splitlines() == [
         f"{ITEMS_PER_LINE + 5} minutes of the floor",
         f"{3 * ITEMS_PER_LINE} minutes of the floor",
@@ -48,9 +48,9 @@ def test_progress_is_a_bar_on_a_terminal(
     monkeypatch.setenv("TTY_INTERACTIVE", "1")
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.setenv("TERM", "xterm")
-    with shown(10) as progress:
-        progress.reached(4)
-        progress.waits(1.0, "503: too busy [later]")
+    with show_progress(10) as progress:
+        progress.update(4)
+        progress.report_wait(1.0, "503: too busy [later]")
     found = capsys.readouterr().err
     assert " 4/10" in found
     assert "503: too busy [later]; trying again in 1 s" in found
@@ -59,7 +59,7 @@ def test_progress_is_a_bar_on_a_terminal(
 def test_silent_progress_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     """This is the library's default."""
     silent = NoProgress()
-    silent.reached(1)
-    silent.waits(1.0, "busy")
-    silent.back(1.0)
+    silent.update(1)
+    silent.report_wait(1.0, "busy")
+    silent.report_recovery(1.0)
     assert capsys.readouterr() == ("", "")

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from floorcast.alerts.transitions import due
-from floorcast.cli.progress_bar import shown
+from floorcast.cli.progress_bar import show_progress
 from floorcast.cli.verify import limits_of, stored_entries
 from floorcast.config.settings import Settings
 from floorcast.feeds.cursors import local_time
@@ -105,7 +105,7 @@ def _transitions(
     last = min(span.end, to_ms(stream.head.recorded_at))
     if last < span.begin:
         raise _no_events(f"ends at {_when(stream.head.recorded_at, config)}")
-    with shown(max(1, (last - span.begin) // 60_000), "minutes") as bar:
+    with show_progress(max(1, (last - span.begin) // 60_000), "minutes") as bar:
         now, begun = span.begin, False
         for entry in stored_entries(log, stream):
             until = min(to_ms(entry.recorded_at), span.end)
@@ -115,7 +115,7 @@ def _transitions(
                 yield from _look(refold.floor, limits._replace(now=now))
                 now += 1000
                 if not (now - span.begin) % 60_000:
-                    bar.reached((now - span.begin) // 60_000)
+                    bar.update((now - span.begin) // 60_000)
             if now >= span.end:
                 break
             _fold(refold, entry, config)

@@ -12,7 +12,7 @@ import typer
 
 from floorcast.cli.admin import aligned
 from floorcast.cli.options import known
-from floorcast.cli.progress_bar import shown
+from floorcast.cli.progress_bar import show_progress
 from floorcast.config.sources import load
 from floorcast.model.errors import SettingError
 from floorcast.model.wording import one_of
@@ -91,7 +91,7 @@ def verify(
 
     findings: list[Sequence[str]] = []
     days = list(_days(found, client, since, until))
-    with shown(max(len(days), 1), "days") as progress:
+    with show_progress(max(len(days), 1), "days") as progress:
         checkers: dict[int, Checker] = {}
         hours = 0
         for count, (one, day) in enumerate(days, 1):
@@ -99,7 +99,7 @@ def verify(
             for manifest in found.hours(one, day):
                 hours += 1
                 findings += [(str(one), *finding) for finding in checker.check(manifest)]
-            progress.reached(count)
+            progress.update(count)
         for one, checker in checkers.items():
             findings += [(str(one), *finding) for finding in checker.finish()]
     rows = sum(checker.rows for checker in checkers.values())
@@ -138,8 +138,8 @@ def export(
         into.mkdir(mode=0o700)
     except FileExistsError:
         raise SettingError(f"{into} already exists: an export needs a new folder") from None
-    with shown(len(hours), "hours") as progress:
-        rows = copy(found, hours, into, form, progress.reached)  # type: ignore[arg-type]  # one of FORMATS
+    with show_progress(len(hours), "hours") as progress:
+        rows = copy(found, hours, into, form, progress.update)  # type: ignore[arg-type]  # one of FORMATS
     for name, count in rows.items():
         print(f"{into / name}: {count:,} rows")
 

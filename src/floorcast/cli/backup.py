@@ -11,7 +11,7 @@ import typer
 
 from floorcast.cli.admin import DataOption, by
 from floorcast.cli.options import known
-from floorcast.cli.progress_bar import shown
+from floorcast.cli.progress_bar import show_progress
 from floorcast.config.sources import load
 from floorcast.model.errors import SettingError, Unavailable
 
@@ -86,9 +86,9 @@ def _copy(folder: Path, part: Path) -> int:
     def more(size: int) -> None:
         nonlocal copied
         copied += size
-        progress.reached(min(copied, total) // MIB)
+        progress.update(min(copied, total) // MIB)
 
-    with shown(max(total // MIB, 1), "MiB") as progress:
+    with show_progress(max(total // MIB, 1), "MiB") as progress:
         for name in names:
             copy_file(folder / name, part / name, more)
             (part / name).chmod(0o600)

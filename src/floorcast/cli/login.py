@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from floorcast.cli.progress_bar import back_line, wait_line
+from floorcast.cli.progress_bar import recovery_line, wait_line
 
 if TYPE_CHECKING:
     from floorcast.client import Credentials, Filter
@@ -107,7 +107,7 @@ def tell_wait(seconds: float, why: str) -> None:
 
 def tell_back(seconds: float) -> None:
     """Report on standard error that the server responds again."""
-    print(f"floorcast: {back_line(seconds)}", file=sys.stderr, flush=True)
+    print(f"floorcast: {recovery_line(seconds)}", file=sys.stderr, flush=True)
 
 
 def _missing(option: str) -> typer.BadParameter:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, TaskID
 
-__all__ = ["NoProgress", "Shown", "back_line", "shown", "wait_line"]
+__all__ = ["NoProgress", "ProgressDisplay", "recovery_line", "show_progress", "wait_line"]
 
 ITEMS_PER_LINE = 10  # items between two lines if the total is unknown
 
@@ -21,58 +21,58 @@ def wait_line(seconds: float, why: str) -> str:
     return f"{why}; trying again in {math.ceil(seconds)} s"
 
 
-def back_line(seconds: float) -> str:
+def recovery_line(seconds: float) -> str:
     """Return a line that says that the server responds again."""
     return f"the server responds again after {math.ceil(seconds)} s"
 
 
-class Shown(Protocol):
+class ProgressDisplay(Protocol):
     """Shows a command's progress."""
 
-    def reached(self, sent: int) -> None:
+    def update(self, done: int) -> None:
         """Show that this many items are done."""
 
-    def waits(self, seconds: float, why: str) -> None:
+    def report_wait(self, seconds: float, why: str) -> None:
         """Show that the command waits for this many seconds, and why."""
 
-    def back(self, seconds: float) -> None:
+    def report_recovery(self, seconds: float) -> None:
         """Show that the server responds again, after this many seconds."""
 
 
 class NoProgress:
     """Shows nothing."""
 
-    def reached(self, sent: int) -> None:
+    def update(self, done: int) -> None:
         """Show nothing."""
 
-    def waits(self, seconds: float, why: str) -> None:
+    def report_wait(self, seconds: float, why: str) -> None:
         """Show nothing."""
 
-    def back(self, seconds: float) -> None:
+    def report_recovery(self, seconds: float) -> None:
         """Show nothing."""
 
 
-class Bar:
+class ProgressBar:
     """A progress bar on a terminal."""
 
     def __init__(self, progress: Progress, task: TaskID) -> None:
         self._progress = progress
         self._task = task
 
-    def reached(self, sent: int) -> None:
+    def update(self, done: int) -> None:
         """Move the bar."""
-        self._progress.update(self._task, completed=sent, note="")
+        self._progress.update(self._task, completed=done, note="")
 
-    def waits(self, seconds: float, why: str) -> None:
+    def report_wait(self, seconds: float, why: str) -> None:
         """Show the reason next to the bar."""
         self._progress.update(self._task, note=wait_line(seconds, why))
 
-    def back(self, seconds: float) -> None:
+    def report_recovery(self, seconds: float) -> None:
         """Show the message next to the bar."""
-        self._progress.update(self._task, note=back_line(seconds))
+        self._progress.update(self._task, note=recovery_line(seconds))
 
 
-class Lines:
+class ProgressLines:
     """Prints a line for each tenth of the total, and for each wait.
 
     If the total is unknown, prints a line for each ``ITEMS_PER_LINE`` items.
@@ -84,34 +84,34 @@ class Lines:
         self._what = what
         self._steps = 0
 
-    def reached(self, sent: int) -> None:
+    def update(self, done: int) -> None:
         """Print a line if another tenth is done."""
-        steps = sent // ITEMS_PER_LINE if self._total is None else sent * 10 // self._total
+        steps = done // ITEMS_PER_LINE if self._total is None else done * 10 // self._total
         if steps > self._steps:
             self._steps = steps
             whole = "" if self._total is None else f" of {self._total}"
-            self._print(f"{sent}{whole} {self._what}")
+            self._print(f"{done}{whole} {self._what}")
 
-    def waits(self, seconds: float, why: str) -> None:
+    def report_wait(self, seconds: float, why: str) -> None:
         """Print the reason."""
         self._print(wait_line(seconds, why))
 
-    def back(self, seconds: float) -> None:
+    def report_recovery(self, seconds: float) -> None:
         """Print that the server responds again."""
-        self._print(back_line(seconds))
+        self._print(recovery_line(seconds))
 
     def _print(self, line: str) -> None:
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager
-def shown(total: int | None, what: str = "events") -> Iterator[Shown]:
+def show_progress(total: int | None, what: str = "events") -> Iterator[ProgressDisplay]:
     """Show the progress toward ``total`` items (None: unknown) in a form that suits stderr."""
     from rich.console import Console
 
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield Lines(console, total, what)
+        yield ProgressLines(console, total, what)
         return
     from rich.progress import (
         BarColumn,
@@ -130,4 +130,4 @@ def shown(total: int | None, what: str = "events") -> Iterator[Shown]:
         note,
     )
     with Progress(*columns, console=console) as progress:
-        yield Bar(progress, progress.add_task(what, total=total, note=""))
+        yield ProgressBar(progress, progress.add_task(what, total=total, note=""))

@@ -18,7 +18,7 @@ import msgspec
 import typer
 
 from floorcast.cli.options import KEY_HELP
-from floorcast.cli.progress_bar import NoProgress, Shown, shown
+from floorcast.cli.progress_bar import NoProgress, ProgressDisplay, show_progress
 from floorcast.model.token import TICKS_PER_SECOND, Now, system_now
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def replay(
     clock: Now = system_now,
     sleep: Callable[[float], None] = time.sleep,
     chance: Callable[[], float] = random.random,
-    progress: Shown | None = None,
+    progress: ProgressDisplay | None = None,
 ) -> Totals:
     """Send events, ordered by time, to the server at ``url`` at ``speed`` times real time.
 
@@ -98,12 +98,15 @@ def replay(
     progress = progress or NoProgress()
     totals = Totals()
     timing = Timing(
-        patience=MAX_WAIT_SECONDS, waiting=progress.waits, back=progress.back, chance=chance
+        patience=MAX_WAIT_SECONDS,
+        waiting=progress.report_wait,
+        back=progress.report_recovery,
+        chance=chance,
     )
     with Sender(url, key, timing=timing, sleep=sleep) as sender:
         for batch in _due(events, speed, clock, sleep):
             totals.add(batch, sender.send(batch))
-            progress.reached(totals.sent)
+            progress.update(totals.sent)
     return totals
 
 
@@ -209,7 +212,7 @@ def _replay(
         events = _READERS[format](file, source, wanted, zone)
     except ValueError as error:
         raise typer.BadParameter(f"{file}: {error}", param_hint="FILE") from None
-    with shown(len(events)) as progress:
+    with show_progress(len(events)) as progress:
         totals = replay(events, url, key, speed=pace, progress=progress)
     say(totals)
     if totals.refused:

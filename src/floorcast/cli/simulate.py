@@ -17,7 +17,7 @@ import msgspec
 import typer
 
 from floorcast.cli.options import KEY_HELP
-from floorcast.cli.progress_bar import Shown, shown
+from floorcast.cli.progress_bar import ProgressDisplay, show_progress
 from floorcast.cli.replay import MAX_WAIT_SECONDS, a_speed, say
 from floorcast.model.errors import Unavailable
 from floorcast.simulator.floor_sizing import LARGEST, SMALLEST, USUAL_LOAD, floor_of
@@ -126,7 +126,7 @@ def _simulate(
     problem, minutes = None, None if hours == math.inf else math.ceil(hours * 60)
     with (
         _told_to_stop() as stopping,
-        shown(minutes, "minutes of the floor") as progress,
+        show_progress(minutes, "minutes of the floor") as progress,
         _sender(url, key, stopping, progress) as sender,
     ):
         work = SimulationRun(floor, wire, sender, stopping, progress=progress)
@@ -231,17 +231,17 @@ def _told_to_stop() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def _sender(url: str, key: str, stopping: threading.Event, progress: Shown) -> Sender:
+def _sender(url: str, key: str, stopping: threading.Event, progress: ProgressDisplay) -> Sender:
     """Return a sender that waits for the server until the command is stopped."""
     from floorcast.client import Sender, Timing
 
     def waits(seconds: float, why: str) -> None:
         if stopping.is_set():
             raise Unavailable(f"stopped while the server did not accept the events: {why}")
-        progress.waits(seconds, why)
+        progress.report_wait(seconds, why)
 
     def sleep(seconds: float) -> None:
         stopping.wait(seconds)
 
-    timing = Timing(patience=MAX_WAIT_SECONDS, waiting=waits, back=progress.back)
+    timing = Timing(patience=MAX_WAIT_SECONDS, waiting=waits, back=progress.report_recovery)
     return Sender(url, key, timing=timing, sleep=sleep)

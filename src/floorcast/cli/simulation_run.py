@@ -6,7 +6,7 @@ import math
 import threading
 from typing import NamedTuple
 
-from floorcast.cli.progress_bar import NoProgress, Shown
+from floorcast.cli.progress_bar import NoProgress, ProgressDisplay
 from floorcast.cli.replay import MAX_SPEED, Totals
 from floorcast.client import CloudEvent, Sender
 from floorcast.client.sending import MAX_BATCH_EVENTS
@@ -50,7 +50,7 @@ class SimulationRun:
         stopping: threading.Event,
         *,
         clock: Now = system_now,
-        progress: Shown | None = None,
+        progress: ProgressDisplay | None = None,
     ) -> None:
         self.totals = Totals()
         self._floor, self._wire, self._sender = simulation, wire, sender
@@ -86,4 +86,4 @@ class SimulationRun:
             batch = self._ready[:MAX_BATCH_EVENTS]
             self.totals.add(batch, self._sender.send(batch))
             del self._ready[:MAX_BATCH_EVENTS]
-        self._progress.reached(self._floor.now // MINUTE_MS)
+        self._progress.update(self._floor.now // MINUTE_MS)
