@@ -148,6 +148,6 @@ def test_log_is_read_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None
             read.append(entry.number)
             yield entry
 
-    monkeypatch.setattr("floorcast.cli.alert_trial.stored_entries", counted)
+    monkeypatch.setattr("floorcast.cli.alert_backtest.stored_entries", counted)
     run_alert_test(folder, "--client", "ACME", "--day", "2026-11-23")
     assert read == [1, 2, 3, 4]

@@ -35,11 +35,11 @@ def register(app: typer.Typer) -> None:
     alert = typer.Typer(
         help="Try alert rules on a stored day.", no_args_is_help=True, rich_markup_mode=None
     )
-    alert.command("test")(try_rules)
+    alert.command("test")(test_rules)
     app.add_typer(alert, name="alert")
 
 
-def try_rules(
+def test_rules(
     context: typer.Context,
     day: Annotated[
         str, typer.Option(metavar="YYYY-MM-DD", help="The day, in the client's time zone.")
@@ -62,8 +62,8 @@ def try_rules(
     log keeps events for 26 hours, so an earlier day is covered only in part. The server can be
     running or stopped.
     """
-    from floorcast.cli.alert_trial import tried
-    from floorcast.cli.verify import log_of
+    from floorcast.cli.alert_backtest import backtest
+    from floorcast.cli.verify import open_log
     from floorcast.site.changes import counted
     from floorcast.site.live_site import Site
 
@@ -72,13 +72,13 @@ def try_rules(
 
     store = {"data": data, "log": log}
     settings = load(store, known=known(context))
-    given = _day(day)
-    with closing(log_of(settings.data)) as reader:
+    tested_day = _day(day)
+    with closing(open_log(settings.data)) as reader:
         owner = with_kv(context, store, named)
-        trial = tried(reader, settings, owner, given, site)
-    for line in aligned([HEADING, *trial.rows]) if trial.rows else ():
+        result = backtest(reader, settings, owner, tested_day, site)
+    for line in aligned([HEADING, *result.rows]) if result.rows else ():
         print(line)
-    rules, times = counted(trial.rules, "rule"), counted(trial.fired, "time")
+    rules, times = counted(result.rules, "rule"), counted(result.firings, "time")
     print(f"{rules}; alerts would have fired {times} on {day}")
 
 

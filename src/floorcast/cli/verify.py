@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from floorcast.statistics.visibility import Moment
     from floorcast.verify.verification import Difference, StoredEntry
 
-__all__ = ["limits_of", "log_of", "register", "stored_entries"]
+__all__ = ["moment_limits", "open_log", "register", "stored_entries"]
 
 READ_ENTRIES = 64  # entries read at a time
 HOUR_MS = 3_600_000  # ms
@@ -53,10 +53,10 @@ def verify_stored(
     if disk:
         _verify_disk(settings.data)
         return
-    log = log_of(settings.data)
+    log = open_log(settings.data)
     try:
         differences = [
-            line for stream in log.streams() for line in _verified(log, stream, settings)
+            line for stream in log.streams() for line in _verify_client(log, stream, settings)
         ]
     finally:
         log.close()
@@ -77,7 +77,7 @@ def _verify_disk(folder: Path) -> None:
     entries = []
     try:
         for one in damaged_entries(folder):
-            found = (str(one.client), str(one.number), _moment(one.recorded_at), one.why)
+            found = (str(one.client), str(one.number), _time_text(one.recorded_at), one.why)
             entries.append(found)
     except Unavailable as error:
         lines.append(f"log.db: not all entries can be read: {error.message}")
@@ -90,7 +90,7 @@ def _verify_disk(folder: Path) -> None:
     print(f"{folder} is not damaged")
 
 
-def _moment(ticks: int | None) -> str:
+def _time_text(ticks: int | None) -> str:
     from datetime import UTC
 
     from floorcast.feeds.cursors import local_time
@@ -98,7 +98,7 @@ def _moment(ticks: int | None) -> str:
     return "unknown" if ticks is None else local_time(ticks, UTC)
 
 
-def log_of(folder: Path) -> LogReader:
+def open_log(folder: Path) -> LogReader:
     """Open the log of a data folder. Raises SettingError if there is none."""
     from floorcast.log.log_reader import LogReader
 
@@ -115,7 +115,7 @@ def _check_folder(folder: Path) -> None:
         raise SettingError(f"{folder} holds no log: name the data folder with --data")
 
 
-def limits_of(settings: Settings) -> Moment:
+def moment_limits(settings: Settings) -> Moment:
     """Return the limits that a server with these settings uses for its fold."""
     from floorcast.statistics.visibility import Moment
 
@@ -127,12 +127,12 @@ def limits_of(settings: Settings) -> Moment:
     )
 
 
-def _verified(log: LogReader, stream: StreamRow, settings: Settings) -> list[Sequence[str]]:
+def _verify_client(log: LogReader, stream: StreamRow, settings: Settings) -> list[Sequence[str]]:
     """Verify a client's log and print the result. Returns a table row for each difference."""
     from floorcast.verify.verification import verify
 
     try:
-        found = verify(stream.client, stored_entries(log, stream), limits_of(settings))
+        found = verify(stream.client, stored_entries(log, stream), moment_limits(settings))
     except DamagedEntry as error:
         print(f"client {stream.client}: {error.message}")
         return [(str(stream.client), "(none)", f"entry {error.number}", "", error.why, "")]
@@ -141,10 +141,10 @@ def _verified(log: LogReader, stream: StreamRow, settings: Settings) -> list[Seq
         f"client {stream.client}: {found.entries:,} entries, {found.rows:,} rows,"
         f" {found.figures:,} figures, {count} difference{'' if count == 1 else 's'}"
     )
-    return [_told(stream.client, one) for one in found.differences]
+    return [_difference_row(stream.client, one) for one in found.differences]
 
 
-def _told(client: int, difference: Difference) -> Sequence[str]:
+def _difference_row(client: int, difference: Difference) -> Sequence[str]:
     method, row, figure, shown, recomputed = difference
     return (str(client), method, row, figure or "(the row)", str(shown), str(recomputed))
 

@@ -12,7 +12,7 @@ import msgspec
 
 from floorcast.alerts.transitions import due
 from floorcast.cli.progress_bar import show_progress
-from floorcast.cli.verify import limits_of, stored_entries
+from floorcast.cli.verify import moment_limits, stored_entries
 from floorcast.config.settings import Settings
 from floorcast.feeds.cursors import local_time
 from floorcast.floor.days import Calendar
@@ -32,44 +32,44 @@ from floorcast.statistics.alert_evaluation import alerts_of, evaluate_alerts
 from floorcast.statistics.visibility import Moment
 from floorcast.verify.verification import StoredEntry
 
-__all__ = ["Trial", "tried"]
+__all__ = ["BacktestResult", "backtest"]
 
 
-class Trial(NamedTuple):
+class BacktestResult(NamedTuple):
     """The outcome: the transitions as table rows, and the numbers of rules and firings."""
 
     rows: list[Sequence[str]]
     rules: int
-    fired: int
+    firings: int
 
 
-def tried(
+def backtest(
     reader: LogReader, settings: Settings, owner: Client, day: date, site: Path | None
-) -> Trial:
+) -> BacktestResult:
     """Evaluate the client's current rules, or those of a site file, on one day.
 
     Raises SettingError if there are no rules, or no events of the client on that day.
     """
-    config = _config(owner, site)
+    config = _tested_config(owner, site)
     zone = ZoneInfo(config.time_zone)
-    span = _span(day, zone, config)
-    found = list(_transitions(reader, _stream(reader, owner), settings, config, span))
+    bounds = _day_bounds(day, zone, config)
+    found = list(_transitions(reader, _stream(reader, owner), settings, config, bounds))
     names = {service.id: service.name for service in config.services}
-    return Trial(
+    return BacktestResult(
         [_row(at, data, names, zone) for at, data in found],
         len(config.alerts),
         sum(one.status == "firing" for _, one in found),
     )
 
 
-class _Span(NamedTuple):
+class _DayBounds(NamedTuple):
     """The start and end of a day, in ms."""
 
     begin: int
     end: int
 
 
-def _config(owner: Client, site: Path | None) -> FloorConfig:
+def _tested_config(owner: Client, site: Path | None) -> FloorConfig:
     """Return the configuration with the rules to try: the current one, or the site file's."""
     config = owner.plan
     if site is not None:
@@ -90,33 +90,33 @@ def _stream(log: LogReader, owner: Client) -> StreamRow:
     raise SettingError(f"the log has no events of client {owner.name} ({owner.id})")
 
 
-def _span(day: date, zone: ZoneInfo, config: FloorConfig) -> _Span:
+def _day_bounds(day: date, zone: ZoneInfo, config: FloorConfig) -> _DayBounds:
     noon = datetime(day.year, day.month, day.day, 12, tzinfo=zone)
     calendar = Calendar(config.time_zone)
-    return _Span(*calendar.bounds(calendar.day_of(int(noon.timestamp() * 1000))))
+    return _DayBounds(*calendar.bounds(calendar.day_of(int(noon.timestamp() * 1000))))
 
 
 def _transitions(
-    log: LogReader, stream: StreamRow, settings: Settings, config: FloorConfig, span: _Span
+    log: LogReader, stream: StreamRow, settings: Settings, config: FloorConfig, bounds: _DayBounds
 ) -> Iterator[tuple[int, AlertTransitionData]]:
-    limits = limits_of(settings)
-    quiet = FoldLimits(limits.quiet_call, limits.quiet_agent, limits.late_state)
-    refold = Refold(FloorState(client=stream.client), quiet)
-    last = min(span.end, to_ms(stream.head.recorded_at))
-    if last < span.begin:
-        raise _no_events(f"ends at {_when(stream.head.recorded_at, config)}")
-    with show_progress(max(1, (last - span.begin) // 60_000), "minutes") as bar:
-        now, begun = span.begin, False
+    limits = moment_limits(settings)
+    fold_limits = FoldLimits(limits.quiet_call, limits.quiet_agent, limits.late_state)
+    refold = Refold(FloorState(client=stream.client), fold_limits)
+    last = min(bounds.end, to_ms(stream.head.recorded_at))
+    if last < bounds.begin:
+        raise _no_events(f"ends at {_local_time(stream.head.recorded_at, config)}")
+    with show_progress(max(1, (last - bounds.begin) // 60_000), "minutes") as bar:
+        now, begun = bounds.begin, False
         for entry in stored_entries(log, stream):
-            until = min(to_ms(entry.recorded_at), span.end)
-            if until == span.end and not begun:
-                raise _no_events(f"begins at {_when(entry.recorded_at, config)}")
+            until = min(to_ms(entry.recorded_at), bounds.end)
+            if until == bounds.end and not begun:
+                raise _no_events(f"begins at {_local_time(entry.recorded_at, config)}")
             while now < until:
-                yield from _look(refold.floor, limits._replace(now=now))
+                yield from _evaluate(refold.floor, limits._replace(now=now))
                 now += 1000
-                if not (now - span.begin) % 60_000:
-                    bar.update((now - span.begin) // 60_000)
-            if now >= span.end:
+                if not (now - bounds.begin) % 60_000:
+                    bar.update((now - bounds.begin) // 60_000)
+            if now >= bounds.end:
                 break
             _fold(refold, entry, config)
             begun = begun or entry.kind == "events"
@@ -126,7 +126,7 @@ def _no_events(bound: str) -> SettingError:
     return SettingError(f"--day: the log has no events of that day; it {bound}")
 
 
-def _when(recorded_at: int, config: FloorConfig) -> str:
+def _local_time(recorded_at: int, config: FloorConfig) -> str:
     return local_time(recorded_at, ZoneInfo(config.time_zone))
 
 
@@ -134,22 +134,22 @@ def _fold(refold: Refold, entry: StoredEntry, config: FloorConfig) -> None:
     """Fold an entry with the rules to try, but skip transitions that the server recorded."""
     payload = entry.payload
     if entry.kind == "site":
-        there = msgspec.json.decode(payload, type=FloorConfig)
-        payload = msgspec.json.encode(msgspec.structs.replace(there, alerts=config.alerts))
-    elif entry.kind == "events" and _is_of_alerts(payload):
+        stored = msgspec.json.decode(payload, type=FloorConfig)
+        payload = msgspec.json.encode(msgspec.structs.replace(stored, alerts=config.alerts))
+    elif entry.kind == "events" and _is_alert_entry(payload):
         return
     refold.fold_entry(entry.number, entry.recorded_at, entry.kind, payload)
 
 
-def _is_of_alerts(payload: bytes) -> bool:
+def _is_alert_entry(payload: bytes) -> bool:
     first, _, _ = payload.partition(b"\n")
     return isinstance(read_lines(first)[0], AlertTransition)
 
 
-def _look(floor: Floor, moment: Moment) -> Iterator[tuple[int, AlertTransitionData]]:
+def _evaluate(floor: Floor, moment: Moment) -> Iterator[tuple[int, AlertTransitionData]]:
     view = FloorView(floor)
-    for some in evaluate_alerts(view, alerts_of(view), moment):
-        for transition in due(view, some, moment.now):
+    for alerts in evaluate_alerts(view, alerts_of(view), moment):
+        for transition in due(view, alerts, moment.now):
             floor.fold(transition, moment.now * TICKS_PER_MS, "")
             yield moment.now, transition.data
 
