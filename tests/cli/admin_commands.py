@@ -26,7 +26,7 @@ class AdminCommands:
             monkeypatch.setattr(module, "hasher", lambda: CHEAP)
         (folder / "site.toml").write_text(SMALL)
         self._program = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
-        self._program.callback()(options.take)
+        self._program.callback()(options.load_option_values)
         for module in (site, user, key, audit, archive, erase, verify, webhook):
             module.register(self._program)
 

@@ -53,7 +53,7 @@ alert = [{name = "Queue", figure = "totalCallsInQueue", service = ["Sales"], abo
 def run_alert_test(folder: Path, *more: str) -> Result:
     """Run the command on a data folder."""
     program = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
-    program.callback()(options.take)
+    program.callback()(options.load_option_values)
     alert.register(program)
     given = ["alert", "test", "--data", str(folder), *more]
     return CliRunner().invoke(program, given, catch_exceptions=False)

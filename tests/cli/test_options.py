@@ -25,7 +25,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def program() -> typer.Typer:
     """A single command, a group with a command, and a command that reads its settings itself."""
     app, group = typer.Typer(), typer.Typer()
-    app.callback()(options.take)
+    app.callback()(options.load_option_values)
     app.add_typer(group, name="group")
 
     @app.command()
@@ -38,7 +38,7 @@ def program() -> typer.Typer:
 
     @app.command()
     def serve(context: typer.Context, config: str = "", port: int = 1) -> None:
-        typer.echo(" ".join([config, str(port), *sorted(options.known(context))]))
+        typer.echo(" ".join([config, str(port), *sorted(options.known_options(context))]))
 
     return app
 
@@ -91,7 +91,7 @@ def test_unknown_option_is_an_error() -> None:
 def sending_program() -> typer.Typer:
     """A command that sends a key to a URL."""
     app = typer.Typer(rich_markup_mode=None)
-    app.callback()(options.take)
+    app.callback()(options.load_option_values)
 
     @app.command()
     def send(
@@ -105,7 +105,7 @@ def sending_program() -> typer.Typer:
     def ask(url: str = "here", password: str = "", api_token: str = "") -> None:
         typer.echo(f"{password} {api_token} to {url}")
 
-    options.use_in(app)
+    options.use_command_class(app)
     return app
 
 

@@ -19,7 +19,7 @@ from tests.log.damaging import flip
 def run_skip_entry(folder: Path, *words: str) -> Result:
     """Run the command in this process."""
     program = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
-    program.callback()(options.take)
+    program.callback()(options.load_option_values)
     skip_entry.register(program)
     arguments = ["skip-entry", *words, "--data", str(folder)]
     return CliRunner().invoke(program, arguments, catch_exceptions=False)

@@ -28,7 +28,7 @@ NOON = at("2026-11-23T12:00:00-05:00")
 
 def run_verify(folder: Path | str, *more: str) -> Result:
     program = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
-    program.callback()(options.take)
+    program.callback()(options.load_option_values)
     verify.register(program)
     return CliRunner().invoke(
         program, ["verify", "--data", str(folder), *more], catch_exceptions=False

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
 
 import typer
 
-from floorcast.cli.options import known
+from floorcast.cli.options import known_options
 from floorcast.config.settings import SETTINGS
 from floorcast.config.sources import load
 
@@ -29,17 +29,17 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ClientOption",
+    "ClientStore",
     "DataOption",
     "LogOption",
-    "Opened",
-    "aligned",
     "audit",
+    "audit_author",
     "audited_folder",
-    "by",
-    "client_named",
+    "find_client",
     "hasher",
     "new_password",
-    "on_client",
+    "table_lines",
+    "with_client",
     "with_kv",
 ]
 
@@ -76,29 +76,29 @@ def with_kv(
     store: Mapping[str, object],
     work: Callable[[KeyValueStore], Coroutine[Any, Any, T]],
     *,
-    make: bool = False,
+    create: bool = False,
 ) -> T:
     """Open the key-value store that ``store`` names, run ``work`` on it, and close it.
 
     ``store`` has the options ``data`` and ``log``. Raises ``SettingError`` if the store holds no
-    site, unless ``make`` is true.
+    site, unless ``create`` is true.
     """
     import asyncio
 
     from floorcast.server.admin_store import visit
     from floorcast.server.logging import set_up_log
 
-    settings = load(store, known=known(context))
+    settings = load(store, known=known_options(context))
     set_up_log("error", settings.log_format)
 
     async def run() -> T:
         async with AsyncExitStack() as stack:
-            return await work(await visit(stack, settings, make=make))
+            return await work(await visit(stack, settings, make=create))
 
     return asyncio.run(run())
 
 
-class Opened(NamedTuple):
+class ClientStore(NamedTuple):
     """An open store, the site in it, and the client that ``--client`` names."""
 
     kv: KeyValueStore
@@ -106,11 +106,11 @@ class Opened(NamedTuple):
     owner: Client
 
 
-def on_client(
+def with_client(
     context: typer.Context,
     store: Mapping[str, object],
     client: str | None,
-    work: Callable[[Opened], Coroutine[Any, Any, T]],
+    work: Callable[[ClientStore], Coroutine[Any, Any, T]],
 ) -> tuple[Client, T]:
     """Run ``work`` for the client that ``--client`` names, and return the client and the result.
 
@@ -122,8 +122,8 @@ def on_client(
         from floorcast.site.live_site import Site
 
         site = Site(kv)
-        owner = client_named(site, client)
-        return owner, await work(Opened(kv, site, owner))
+        owner = find_client(site, client)
+        return owner, await work(ClientStore(kv, site, owner))
 
     return with_kv(context, store, run)
 
@@ -138,16 +138,16 @@ def audit(context: typer.Context, store: Mapping[str, object], event: str, **fie
 
     folder = audited_folder(context, store)
     if folder is not None:
-        AuditLog(folder).record(event, **by(context), **fields)
+        AuditLog(folder).record(event, **audit_author(context), **fields)
 
 
 def audited_folder(context: typer.Context, store: Mapping[str, object]) -> Path | None:
     """Return the data folder whose audit log a command writes to, or None if there is none."""
-    settings = load(store, known=known(context))
+    settings = load(store, known=known_options(context))
     return settings.data if settings.data.is_dir() else None
 
 
-def by(context: typer.Context) -> dict[str, Value]:
+def audit_author(context: typer.Context) -> dict[str, Value]:
     """Return the account that runs a command, and the command, for the audit log."""
     try:
         person = getpass.getuser()
@@ -156,7 +156,7 @@ def by(context: typer.Context) -> dict[str, Value]:
     return {"by": person, "command": " ".join(context.command_path.split()[1:])}
 
 
-def client_named(site: Site, named: str | None) -> Client:
+def find_client(site: Site, named: str | None) -> Client:
     """Return the client with that name or id, or the only client if ``named`` is None.
 
     Raises ``typer.BadParameter`` if there is no such client.
@@ -194,7 +194,7 @@ def new_password(user_name: str, old_hash: str = "") -> str:
     return given
 
 
-def aligned(rows: Sequence[Sequence[str]], indent: str = "") -> Iterator[str]:
+def table_lines(rows: Sequence[Sequence[str]], indent: str = "") -> Iterator[str]:
     """Yield the rows as lines with aligned columns."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:

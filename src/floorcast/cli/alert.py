@@ -13,11 +13,11 @@ from floorcast.cli.admin import (
     ClientOption,
     DataOption,
     LogOption,
-    aligned,
-    client_named,
+    find_client,
+    table_lines,
     with_kv,
 )
-from floorcast.cli.options import known
+from floorcast.cli.options import known_options
 from floorcast.config.sources import load
 from floorcast.model.errors import SettingError
 
@@ -35,11 +35,11 @@ def register(app: typer.Typer) -> None:
     alert = typer.Typer(
         help="Try alert rules on a stored day.", no_args_is_help=True, rich_markup_mode=None
     )
-    alert.command("test")(test_rules)
+    alert.command("test")(run_backtest)
     app.add_typer(alert, name="alert")
 
 
-def test_rules(
+def run_backtest(
     context: typer.Context,
     day: Annotated[
         str, typer.Option(metavar="YYYY-MM-DD", help="The day, in the client's time zone.")
@@ -68,15 +68,15 @@ def test_rules(
     from floorcast.site.live_site import Site
 
     async def named(kv: KeyValueStore) -> Client:
-        return client_named(Site(kv), client)
+        return find_client(Site(kv), client)
 
     store = {"data": data, "log": log}
-    settings = load(store, known=known(context))
+    settings = load(store, known=known_options(context))
     tested_day = _day(day)
     with closing(open_log(settings.data)) as reader:
         owner = with_kv(context, store, named)
         result = backtest(reader, settings, owner, tested_day, site)
-    for line in aligned([HEADING, *result.rows]) if result.rows else ():
+    for line in table_lines([HEADING, *result.rows]) if result.rows else ():
         print(line)
     rules, times = counted(result.rules, "rule"), counted(result.firings, "time")
     print(f"{rules}; alerts would have fired {times} on {day}")

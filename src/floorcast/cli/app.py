@@ -53,7 +53,7 @@ def program(
     ] = False,
 ) -> None:
     """Make the command read its options from the environment and the settings file."""
-    options.take(context)
+    options.load_option_values(context)
 
 
 def main() -> None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from floorcast.cli.admin import aligned
-from floorcast.cli.options import known
+from floorcast.cli.admin import table_lines
+from floorcast.cli.options import known_options
 from floorcast.cli.progress_bar import show_progress
 from floorcast.config.sources import load
 from floorcast.model.errors import SettingError
@@ -71,7 +71,7 @@ def show(
             print(msgspec.json.encode(dict(zip(LISTED, day, strict=True))).decode())
         return
     rows = [[str(cell) if not isinstance(cell, int) else f"{cell:,}" for cell in d] for d in days]
-    for line in aligned([LISTED, *([row[0].replace(",", ""), *row[1:]] for row in rows)]):
+    for line in table_lines([LISTED, *([row[0].replace(",", ""), *row[1:]] for row in rows)]):
         print(line)
 
 
@@ -105,7 +105,7 @@ def verify(
     rows = sum(checker.rows for checker in checkers.values())
     print(f"{hours:,} hours, {rows:,} rows, {len(findings) or 'no'} findings")
     if findings:
-        for line in aligned([FOUND, *findings]):
+        for line in table_lines([FOUND, *findings]):
             print(line)
         raise typer.Exit(1)
 
@@ -145,7 +145,7 @@ def export(
 
 
 def _opened(context: typer.Context, archive: str | None) -> Archive:
-    where = load({"archive": archive}, known=known(context)).archive
+    where = load({"archive": archive}, known=known_options(context)).archive
     if not where:
         raise SettingError("no archive is set: name one with --archive")
     from floorcast.archive.extra import require_extra

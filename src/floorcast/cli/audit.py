@@ -8,8 +8,8 @@ from typing import Annotated
 import msgspec
 import typer
 
-from floorcast.cli.admin import DataOption, aligned
-from floorcast.cli.options import known
+from floorcast.cli.admin import DataOption, table_lines
+from floorcast.cli.options import known_options
 from floorcast.config.sources import load
 from floorcast.model.errors import Unavailable
 
@@ -45,7 +45,7 @@ def audit(
     """
     from floorcast.auth import audit_log
 
-    folder = load({"data": data}, known=known(context)).data
+    folder = load({"data": data}, known=known_options(context)).data
     try:
         lines, damaged = audit_log.read(folder, last=last or None, events=frozenset(event or ()))
     except OSError as error:
@@ -54,7 +54,7 @@ def audit(
         for line in lines:
             print(msgspec.json.encode(line).decode())
     else:
-        print("\n".join(aligned([HEADING, *map(_row, lines)])))
+        print("\n".join(table_lines([HEADING, *map(_row, lines)])))
     if damaged:
         typer.echo(f"floorcast: {damaged} damaged lines were skipped", err=True)
 

@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from floorcast.cli.admin import DataOption, by
-from floorcast.cli.options import known
+from floorcast.cli.admin import DataOption, audit_author
+from floorcast.cli.options import known_options
 from floorcast.cli.progress_bar import show_progress
 from floorcast.config.sources import load
 from floorcast.model.errors import SettingError, Unavailable
@@ -40,7 +40,7 @@ def backup(
     from floorcast.auth.audit_log import AuditLog
     from floorcast.log.data_folder import flush_folder
 
-    folder = load({"data": data}, known=known(context)).data
+    folder = load({"data": data}, known=known_options(context)).data
     if not (folder / "log.db").exists():
         raise SettingError(f"{folder} holds no log: name the data folder with --data")
     if os.path.lexists(into):
@@ -49,13 +49,13 @@ def backup(
     try:
         _make(part)
         size = _copy(folder, part)
-        AuditLog(part).record("backup_made", **by(context), source=str(folder))
+        AuditLog(part).record("backup_made", **audit_author(context), source=str(folder))
         flush_folder(part)
         part.rename(into)
         flush_folder(into.parent)
     except (apsw.Error, OSError) as error:
         raise Unavailable(f"the backup failed: {_reason(error)}") from error
-    AuditLog(folder).record("backup", **by(context), into=str(into.absolute()))
+    AuditLog(folder).record("backup", **audit_author(context), into=str(into.absolute()))
     print(f"copied {folder} to {into} ({size / MIB:,.1f} MiB)")
 
 

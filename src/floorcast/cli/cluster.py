@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from floorcast.cli.admin import DataOption, LogOption, aligned
-from floorcast.cli.options import known
+from floorcast.cli.admin import DataOption, LogOption, table_lines
+from floorcast.cli.options import known_options
 from floorcast.config.settings import SETTINGS, Settings
 from floorcast.config.sources import load
 from floorcast.model.errors import SettingError
@@ -70,9 +70,9 @@ def status(context: typer.Context, log: LogOption = None) -> None:
         for one in found.streams
     ]
     if nodes:
-        print("\n".join(aligned([NODES, *nodes])))
+        print("\n".join(table_lines([NODES, *nodes])))
         print()
-    print("\n".join(aligned([STREAMS, *streams])))
+    print("\n".join(table_lines([STREAMS, *streams])))
     if found.problems:
         print()
         print("\n".join(f"problem: {problem}" for problem in found.problems))
@@ -175,7 +175,7 @@ def _settings(context: typer.Context, **given: object) -> Settings:
     from floorcast.server.logging import set_up_log
     from floorcast.server.stores import require_nats
 
-    settings = load(given, known=known(context))
+    settings = load(given, known=known_options(context))
     if settings.log == "embedded":
         raise SettingError("log: name the cluster with --log nats://HOST,HOST,…")
     require_nats()

@@ -61,7 +61,7 @@ class _OnDemand(MutableMapping[str, Any]):
         if name not in self._loaded and name in SUMMARIES:
             program = typer.Typer(rich_markup_mode=None)
             import_module(f"floorcast.cli.{name.replace('-', '_')}").register(program)
-            options.use_in(program)
+            options.use_command_class(program)
             self._loaded |= typer.main.get_group(program).commands
         return self._loaded[name]
 

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import typer
 
 from floorcast.cli import options
-from floorcast.cli.admin import aligned
+from floorcast.cli.admin import table_lines
 from floorcast.client import AsyncSender, Timing
 from floorcast.config.sources import given as given_everywhere
 from floorcast.connectors.connect_file import ConnectFile, Kind, read_connect_file, read_secret
@@ -52,7 +52,7 @@ def settings_of(
     """
     environ = dict(os.environ)
     named = environ.pop("FLOORCAST_CONFIG", None)
-    everywhere = given_everywhere(flags, environ=environ, known=options.known(context))
+    everywhere = given_everywhere(flags, environ=environ, known=options.known_options(context))
     values = {name: one.value for name, one in everywhere.items()}
     settings = read_connect_file(config or (Path(named) if named else None), values, kind)
     return settings, {name: str(values[name]) for name in SECRETS if name in values}
@@ -84,7 +84,7 @@ def show_tables(tables: Sequence[Table], note: str = "") -> None:
     """Print the findings of ``--check``, and exit with 1 if a required permission is missing."""
     for title, heading, rows in tables:
         print(f"\n{title}")
-        for line in aligned([heading, *rows]):
+        for line in table_lines([heading, *rows]):
             print(f"  {line}")
     if note:
         print(f"\n{note}")

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from floorcast.cli.admin import DataOption, by
+from floorcast.cli.admin import DataOption, audit_author
 from floorcast.cli.archive import ArchiveOption
-from floorcast.cli.options import known
+from floorcast.cli.options import known_options
 from floorcast.config.sources import load
 from floorcast.model.errors import SettingError
 from floorcast.model.person import Person, normal_phone
@@ -56,7 +56,7 @@ def erase(
     from floorcast.cli.erasing import Erasing
     from floorcast.log.data_folder import DataFolder
 
-    settings = load({"data": data, "archive": archive, "log": log}, known=known(context))
+    settings = load({"data": data, "archive": archive, "log": log}, known=known_options(context))
     person = _person(phone or [], account or [])
     folder = settings.data
     if not (folder / "log.db").exists():
@@ -65,7 +65,7 @@ def erase(
         found = Erasing(settings, client, person, dry_run=dry_run)
         counts = found.run()
         if not dry_run:
-            AuditLog(folder).record("erase", client=client, **by(context), **counts)
+            AuditLog(folder).record("erase", client=client, **audit_author(context), **counts)
     would = "would be changed" if dry_run else "changed"
     for name, count in counts.items():
         print(f"{name.replace('_', ' ')} {would}: {count:,}")

@@ -9,12 +9,12 @@ import typer
 
 from floorcast.cli.admin import (
     ClientOption,
+    ClientStore,
     DataOption,
     LogOption,
-    Opened,
-    aligned,
     audit,
-    on_client,
+    table_lines,
+    with_client,
 )
 
 if TYPE_CHECKING:
@@ -99,10 +99,10 @@ def new(
         kind = "api_tokens" if api_token else "metrics_keys"
     key = new_key()
 
-    async def make(opened: Opened) -> None:
-        await add_key(opened.kv, opened.owner.id, kind, digest(key))
+    async def make(client_store: ClientStore) -> None:
+        await add_key(client_store.kv, client_store.owner.id, kind, digest(key))
 
-    owner, _ = on_client(context, store, client, make)
+    owner, _ = with_client(context, store, client, make)
     shown = fingerprint(digest(key))
     audit(context, store, "key_made", client=owner.id, kind=KIND_NAMES[kind], key=shown)
     typer.echo(f"{KIND_NAMES[kind]} {shown} of client {owner.name}, shown only once", err=True)
@@ -126,8 +126,8 @@ def _new_screen(
 
     key = new_key()
 
-    async def make(opened: Opened) -> ScreenKey:
-        site, owner = opened.site, opened.owner
+    async def make(client_store: ClientStore) -> ScreenKey:
+        site, owner = client_store.site, client_store.owner
         plans = [site.clients[one].plan for one in site.family(owner.id)]
         centers = [one for plan in plans for one in plan.call_centers]
         services = [one for plan in plans for one in plan.services]
@@ -136,10 +136,10 @@ def _new_screen(
             call_centers=_ids(centers, shown.call_centers, "--call-center", owner),
             services=_ids(services, shown.services, "--service", owner),
         )
-        await add_screen_key(opened.kv, owner.id, screen)
+        await add_screen_key(client_store.kv, owner.id, screen)
         return screen
 
-    owner, screen = on_client(context, store, client, make)
+    owner, screen = with_client(context, store, client, make)
     named = fingerprint(screen.digest)
     audit(context, store, "key_made", client=owner.id, kind=SCREEN_KEY, key=named)
     typer.echo(
@@ -188,9 +188,9 @@ def show(
     from floorcast.site.digests import fingerprint
     from floorcast.site.store import BY_HAND, read_by_hand
 
-    async def look(opened: Opened) -> list[tuple[str, str, str]]:
-        owner = opened.owner
-        by_hand = read_by_hand(opened.kv.get(BY_HAND, str(owner.id)))
+    async def look(client_store: ClientStore) -> list[tuple[str, str, str]]:
+        owner = client_store.owner
+        by_hand = read_by_hand(client_store.kv.get(BY_HAND, str(owner.id)))
         made = {*by_hand.api_tokens, *by_hand.ingest_keys, *by_hand.metrics_keys}
         keys = [
             (fingerprint(key), name, "command" if key in made else "site file")
@@ -203,8 +203,8 @@ def show(
         ]
         return [*keys, *screens]
 
-    _, rows = on_client(context, {"data": data, "log": log}, client, look)
-    print("\n".join(aligned([("fingerprint", "kind", "made by"), *rows])))
+    _, rows = with_client(context, {"data": data, "log": log}, client, look)
+    print("\n".join(table_lines([("fingerprint", "kind", "made by"), *rows])))
 
 
 @app.command("revoke")
@@ -221,10 +221,10 @@ def revoke(
     from floorcast.site.digests import fingerprint
     from floorcast.site.edits import revoke_key
 
-    async def take(opened: Opened) -> str:
-        return fingerprint(await revoke_key(opened.kv, opened.owner.id, key))
+    async def take(client_store: ClientStore) -> str:
+        return fingerprint(await revoke_key(client_store.kv, client_store.owner.id, key))
 
     store = {"data": data, "log": log}
-    owner, ended = on_client(context, store, client, take)
+    owner, ended = with_client(context, store, client, take)
     audit(context, store, "key_revoked", client=owner.id, key=ended)
     print(f"{ended} of client {owner.name} is no longer accepted")

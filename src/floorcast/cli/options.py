@@ -22,14 +22,17 @@ from floorcast.config.settings import SETTINGS
 from floorcast.config.sources import SECRETS, Given, Source, exposed, given
 from floorcast.model.errors import SettingError
 
-__all__ = ["KEY_HELP", "Command", "known", "take", "use_in"]
+__all__ = ["KEY_HELP", "Command", "known_options", "load_option_values", "use_command_class"]
 
 KEY_HELP = (
     "An ingest key, which determines the client. Other users can see command lines, so prefer "
     "FLOORCAST_KEY."
 )
 
-COMMAND_LINE, FROM_ELSEWHERE = "COMMANDLINE", "DEFAULT_MAP"  # click's names for value sources
+FROM_COMMAND_LINE, FROM_DEFAULT_MAP = (
+    "COMMANDLINE",
+    "DEFAULT_MAP",
+)  # click's names for value sources
 
 
 class OptionNames(Collection[str]):
@@ -53,14 +56,14 @@ class OptionNames(Collection[str]):
 
     @cached_property
     def _own(self) -> frozenset[str]:
-        return frozenset(_names(_invoked(self._context)))
+        return frozenset(_all_option_names(_invoked(self._context)))
 
     @cached_property
     def _all(self) -> frozenset[str]:
-        return frozenset(_names(self._context.find_root().command))
+        return frozenset(_all_option_names(self._context.find_root().command))
 
 
-def known(context: typer.Context) -> Collection[str]:
+def known_options(context: typer.Context) -> Collection[str]:
     """Return the names of all commands' options. Those of the running command are tried first."""
     return OptionNames(context)
 
@@ -70,27 +73,27 @@ class Command(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 — click's, in Typer
         """Read the options. An error names the variable or file that the value is from."""
-        with _telling_source(ctx):
+        with _naming_source(ctx):
             return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> object:  # noqa: ANN401 — click's, in Typer
         """Run the command. Raises SettingError if it would send a secret to the wrong place."""
         _check_secrets(ctx)
-        with _telling_source(ctx):
+        with _naming_source(ctx):
             result: object = super().invoke(ctx)
             return result
 
 
-def use_in(app: typer.Typer) -> None:
+def use_command_class(app: typer.Typer) -> None:
     """Make every command of a program and its groups a ``Command``."""
     for command in app.registered_commands:
         command.cls = Command
     for group in app.registered_groups:
         if group.typer_instance is not None:
-            use_in(group.typer_instance)
+            use_command_class(group.typer_instance)
 
 
-def take(context: typer.Context) -> None:
+def load_option_values(context: typer.Context) -> None:
     """Set the command's options from the environment and the settings file.
 
     Warns on standard error if the file has secrets and others can read it. Commands with their own
@@ -100,8 +103,8 @@ def take(context: typer.Context) -> None:
     group = context.command
     if isinstance(group, TyperGroup) and context.invoked_subcommand:
         invoked = group.commands[context.invoked_subcommand]
-        if "config" not in _names(invoked):
-            found = given(known=known(context))
+        if "config" not in _all_option_names(invoked):
+            found = given(known=known_options(context))
             for warning in exposed(found):
                 typer.echo(f"floorcast: warning: {warning}", err=True)
             context.obj = found
@@ -109,24 +112,24 @@ def take(context: typer.Context) -> None:
 
 
 @contextmanager
-def _telling_source(context: typer.Context) -> Iterator[None]:
+def _naming_source(context: typer.Context) -> Iterator[None]:
     try:
         yield
     except typer.BadParameter as error:
         hint = error.param.name if error.param is not None else error.param_hint
         name = str(hint or "").strip("'").removeprefix("--").replace("-", "_")
-        if _source(context, name) == FROM_ELSEWHERE:
-            error.param_hint = _found(context)[name].where
+        if _parameter_source(context, name) == FROM_DEFAULT_MAP:
+            error.param_hint = _loaded_values(context)[name].where
         raise
 
 
 def _check_secrets(context: typer.Context) -> None:
     """Refuse to send a secret to a URL from a less explicit source."""
-    url = _given(context, "url")
+    url = _given_value(context, "url")
     if url is None:  # the program's own default, or a command that sends nothing
         return
     for name in sorted(SECRETS):
-        secret = _given(context, name)
+        secret = _given_value(context, name)
         if secret is not None and secret.source > url.source:
             raise SettingError(
                 f"{secret.where} is not sent to the {url.where}, which may be somebody else's"
@@ -142,31 +145,31 @@ def _invoked(context: typer.Context) -> object:
     return command if isinstance(command, TyperCommand) else None
 
 
-def _given(context: typer.Context, name: str) -> Given | None:
-    source = _source(context, name)
-    if source == COMMAND_LINE:
+def _given_value(context: typer.Context, name: str) -> Given | None:
+    source = _parameter_source(context, name)
+    if source == FROM_COMMAND_LINE:
         return Given(context.params[name], f"--{name.replace('_', '-')}", Source.CHOSEN)
-    return _found(context).get(name) if source == FROM_ELSEWHERE else None
+    return _loaded_values(context).get(name) if source == FROM_DEFAULT_MAP else None
 
 
-def _source(context: typer.Context, name: str) -> str:
+def _parameter_source(context: typer.Context, name: str) -> str:
     source = context.get_parameter_source(name)
     return "" if source is None else source.name
 
 
-def _found(context: typer.Context) -> Mapping[str, Given]:
+def _loaded_values(context: typer.Context) -> Mapping[str, Given]:
     return context.obj or {}
 
 
-def _names(command: object) -> Iterator[str]:
+def _all_option_names(command: object) -> Iterator[str]:
     if isinstance(command, TyperGroup):
         for part in command.commands.values():
-            yield from _names(part)
+            yield from _all_option_names(part)
     elif isinstance(command, TyperCommand):
-        yield from _own(command)
+        yield from _option_names(command)
 
 
-def _own(command: TyperCommand) -> Iterator[str]:
+def _option_names(command: TyperCommand) -> Iterator[str]:
     for option in command.params:
         if isinstance(option, TyperOption) and option.name:
             yield option.name
@@ -177,7 +180,7 @@ def _defaults(command: object, found: Mapping[str, Given]) -> dict[str, object]:
         return {name: _defaults(part, found) for name, part in command.commands.items()}
     if not isinstance(command, TyperCommand):
         return {}
-    own = [name for name in _own(command) if name in found and name not in SETTINGS]
+    own = [name for name in _option_names(command) if name in found and name not in SETTINGS]
     return {name: _text(found[name].value) for name in own}
 
 

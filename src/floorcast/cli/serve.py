@@ -55,7 +55,7 @@ def with_settings(
 
         def read(**usual: object) -> Settings:
             flags = {name: value for name, value in given.items() if value is not None}
-            return load({**usual, **flags}, known=options.known(context))
+            return load({**usual, **flags}, known=options.known_options(context))
 
         command(read, **own)
 

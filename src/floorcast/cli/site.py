@@ -13,11 +13,11 @@ from floorcast.cli.admin import (
     ClientOption,
     DataOption,
     LogOption,
-    aligned,
+    audit_author,
     audited_folder,
-    by,
-    client_named,
+    find_client,
     hasher,
+    table_lines,
     with_kv,
 )
 from floorcast.model.errors import SettingError
@@ -72,12 +72,14 @@ def apply_file(
 
     site_file = _read(file)
     store = {"data": data, "log": log}
-    changes = with_kv(context, store, lambda kv: apply(kv, site_file, hasher(), approve), make=True)
+    changes = with_kv(
+        context, store, lambda kv: apply(kv, site_file, hasher(), approve), create=True
+    )
     if not dry_run:
         folder = audited_folder(context, store)
-        AuditLog(folder).record_changes(changes, **by(context), file=str(file))
+        AuditLog(folder).record_changes(changes, **audit_author(context), file=str(file))
     if changes:
-        print("\n".join(aligned(changes)))
+        print("\n".join(table_lines(changes)))
     made = sum(change.action != "kept" for change in changes)
     told = counted(made, "change") if made else "nothing to change"
     print(f"{told}; nothing was changed (--dry-run)" if dry_run and made else told)
@@ -99,7 +101,7 @@ def check_file(file: FileArgument) -> None:
         )
         for client in clients
     ]
-    print("\n".join([*aligned(rows), f"{file} is valid"]))
+    print("\n".join([*table_lines(rows), f"{file} is valid"]))
 
 
 @app.command("show")
@@ -114,7 +116,7 @@ def show_site(
 
     async def look(kv: KeyValueStore) -> list[Client]:
         site = Site(kv)
-        return [client_named(site, client)] if client else list(site.clients.values())
+        return [find_client(site, client)] if client else list(site.clients.values())
 
     clients = with_kv(context, {"data": data, "log": log}, look)
     print("\n\n".join("\n".join(_shown(one)) for one in clients) or "the site has no client")
@@ -167,6 +169,6 @@ def _shown(client: Client) -> Iterator[str]:
         ("webhooks", " ".join(one.name for one in client.webhooks) or "none"),
         ("term codes", " ".join(code.code for code in plan.term_codes) or "the default ones"),
     ]
-    yield from aligned(facts, "  ")
+    yield from table_lines(facts, "  ")
     for name, parts in (("call center", plan.call_centers), ("service", plan.services)):
-        yield from aligned([(name, str(part.id), part.name) for part in parts], "  ")
+        yield from table_lines([(name, str(part.id), part.name) for part in parts], "  ")

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from floorcast.cli.admin import DataOption
-from floorcast.cli.options import known
+from floorcast.cli.options import known_options
 from floorcast.config.sources import load
 from floorcast.model.errors import SettingError
 
@@ -33,7 +33,7 @@ def skip(
     from floorcast.log.damage import skip_entry
     from floorcast.log.data_folder import DataFolder
 
-    folder = load({"data": data}, known=known(context)).data
+    folder = load({"data": data}, known=known_options(context)).data
     if not (folder / "log.db").exists():
         raise SettingError(f"{folder} holds no log: name the data folder with --data")
     with DataFolder(folder):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from floorcast.cli.admin import aligned
+from floorcast.cli.admin import table_lines
 
 __all__ = ["tables"]
 
@@ -56,7 +56,7 @@ def tables(truth: Mapping[str, Any]) -> Iterator[str]:
         "messages": _listed(truth["messages"]),
         "faults": _listed(truth["faults"]),
     }
-    yield from aligned([(name, said) for name, said in others.items() if said])
+    yield from table_lines([(name, said) for name, said in others.items() if said])
 
 
 def _done(services: Sequence[Mapping[str, object]]) -> Sequence[Mapping[str, object]]:
@@ -69,7 +69,7 @@ def _table(columns: Mapping[str, str], rows: Sequence[Mapping[str, object]]) -> 
     cells = [list(columns), *([str(row[name]) for name in columns.values()] for row in rows)]
     width = [max(map(len, column)) for column in zip(*cells, strict=True)]
     numbers = [name not in {"service", "agent"} for name in columns]
-    return aligned(
+    return table_lines(
         [
             [
                 cell.rjust(w) if right else cell

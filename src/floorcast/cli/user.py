@@ -8,14 +8,14 @@ import typer
 
 from floorcast.cli.admin import (
     ClientOption,
+    ClientStore,
     DataOption,
     LogOption,
-    Opened,
-    aligned,
     audit,
     hasher,
     new_password,
-    on_client,
+    table_lines,
+    with_client,
 )
 from floorcast.site.configuration import CenterOf, Role, User, in_order
 
@@ -73,9 +73,9 @@ def add(
 
     known_role = _role(role)
 
-    async def make(opened: Opened) -> User:
-        owner = opened.owner
-        centers = _centers(opened.site, owner, call_center or [])
+    async def make(client_store: ClientStore) -> User:
+        owner = client_store.owner
+        centers = _centers(client_store.site, owner, call_center or [])
         used_ids = [user.id for user in owner.users if not user.agent]
         user = User(
             id=max(used_ids, default=0) + 1 if user_id is None else user_id,
@@ -84,11 +84,11 @@ def add(
             role=known_role,
             call_centers=centers or None,
         )
-        await add_user(opened.kv, owner.id, user)
+        await add_user(client_store.kv, owner.id, user)
         return user
 
     store = {"data": data, "log": log}
-    owner, user = on_client(context, store, client, make)
+    owner, user = with_client(context, store, client, make)
     audit(
         context,
         store,
@@ -112,9 +112,9 @@ def show(
     """Print the users and agents who can log in to a client."""
     from floorcast.site.store import BY_HAND, read_by_hand
 
-    async def look(opened: Opened) -> list[tuple[str, ...]]:
-        owner = opened.owner
-        by_hand = read_by_hand(opened.kv.get(BY_HAND, str(owner.id)))
+    async def look(client_store: ClientStore) -> list[tuple[str, ...]]:
+        owner = client_store.owner
+        by_hand = read_by_hand(client_store.kv.get(BY_HAND, str(owner.id)))
         made = {(user.agent, user.name) for user in by_hand.users}
         return [
             (
@@ -127,8 +127,8 @@ def show(
             for user in owner.users
         ]
 
-    _, rows = on_client(context, {"data": data, "log": log}, client, look)
-    print("\n".join(aligned([("id", "name", "role", "call centers", "made by"), *rows])))
+    _, rows = with_client(context, {"data": data, "log": log}, client, look)
+    print("\n".join(table_lines([("id", "name", "role", "call centers", "made by"), *rows])))
 
 
 @app.command("remove")
@@ -143,11 +143,11 @@ def remove(
     """Remove a login and end its sessions."""
     from floorcast.site.edits import remove_user
 
-    async def take(opened: Opened) -> None:
-        await remove_user(opened.kv, opened.owner.id, name, agent=agent)
+    async def take(client_store: ClientStore) -> None:
+        await remove_user(client_store.kv, client_store.owner.id, name, agent=agent)
 
     store = {"data": data, "log": log}
-    owner, _ = on_client(context, store, client, take)
+    owner, _ = with_client(context, store, client, take)
     audit(context, store, "user_removed", client=owner.id, name=name, agent=agent or None)
     print(f"{name} of client {owner.name} can no longer log in")
 
@@ -167,14 +167,14 @@ def password(
     """
     from floorcast.site.edits import set_password
 
-    async def change(opened: Opened) -> None:
-        owner = opened.owner
+    async def change(client_store: ClientStore) -> None:
+        owner = client_store.owner
         login = {(user.agent, user.name): user.password_hash for user in owner.users}
         given = new_password(name, login.get((agent, name), ""))
-        await set_password(opened.kv, owner.id, name, hasher().hash(given), agent=agent)
+        await set_password(client_store.kv, owner.id, name, hasher().hash(given), agent=agent)
 
     store = {"data": data, "log": log}
-    owner, _ = on_client(context, store, client, change)
+    owner, _ = with_client(context, store, client, change)
     audit(context, store, "user_password_set", client=owner.id, name=name, agent=agent or None)
     print(f"{name} of client {owner.name} has a new password")
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from floorcast.cli.admin import DataOption, aligned
-from floorcast.cli.options import known
+from floorcast.cli.admin import DataOption, table_lines
+from floorcast.cli.options import known_options
 from floorcast.config.sources import load
 from floorcast.model.errors import DamagedEntry, SettingError, Unavailable
 
@@ -49,7 +49,7 @@ def verify_stored(
     With --disk, reads every page, row and entry of the databases in the data folder, verifies their
     checksums, and prints the damage.
     """
-    settings = load({"data": data}, known=known(context))
+    settings = load({"data": data}, known=known_options(context))
     if disk:
         _verify_disk(settings.data)
         return
@@ -62,7 +62,7 @@ def verify_stored(
         log.close()
     if differences:
         print()
-        for line in aligned([HEADING, *differences]):
+        for line in table_lines([HEADING, *differences]):
             print(line)
         raise typer.Exit(1)
 
@@ -83,7 +83,7 @@ def _verify_disk(folder: Path) -> None:
         lines.append(f"log.db: not all entries can be read: {error.message}")
     for line in lines:
         print(line)
-    for line in aligned([DAMAGE_HEADING, *entries]) if entries else ():
+    for line in table_lines([DAMAGE_HEADING, *entries]) if entries else ():
         print(line)
     if lines or entries:
         raise typer.Exit(1)

@@ -11,12 +11,12 @@ import typer
 
 from floorcast.cli.admin import (
     ClientOption,
+    ClientStore,
     DataOption,
     LogOption,
-    Opened,
-    aligned,
     audit,
-    on_client,
+    table_lines,
+    with_client,
 )
 from floorcast.model.errors import SettingError
 
@@ -54,8 +54,8 @@ def show(
     """
     from floorcast.cli.webhook_progress import rows_of
 
-    _, rows = on_client(context, {"data": data, "log": log}, client, rows_of)
-    print("\n".join(aligned([COLUMNS, *rows])) if rows else "the client declares no webhook")
+    _, rows = with_client(context, {"data": data, "log": log}, client, rows_of)
+    print("\n".join(table_lines([COLUMNS, *rows])) if rows else "the client declares no webhook")
 
 
 @app.command("secret")
@@ -82,11 +82,11 @@ def send_test(
     from floorcast.cli.webhook_example import send_example
     from floorcast.cli.webhook_progress import declared
 
-    async def post(opened: Opened) -> Reply:
-        return await send_example(declared(opened.owner, name))
+    async def post(client_store: ClientStore) -> Reply:
+        return await send_example(declared(client_store.owner, name))
 
     begun = time.monotonic()
-    _, reply = on_client(context, {"data": data, "log": log}, client, post)
+    _, reply = with_client(context, {"data": data, "log": log}, client, post)
     took = (time.monotonic() - begun) * 1000
     print(f"the receiver answered {reply.status} in {took:.0f} ms")
     if not 200 <= reply.status < 300:
@@ -116,7 +116,9 @@ def resume(
             "it is empty; to start now: floorcast webhook skip", param_hint="--from"
         )
     store = {"data": data, "log": log}
-    owner, after = on_client(context, store, client, lambda opened: edit(opened, name, start))
+    owner, after = with_client(
+        context, store, client, lambda client_store: edit(client_store, name, start)
+    )
     audit(context, store, "webhook_resumed", client=owner.id, webhook=name)
     place = f" from {start}" if start else ""
     print(f"webhook {name} of client {owner.name} is {after.state} again{place}")
@@ -134,6 +136,8 @@ def skip(
     from floorcast.cli.webhook_progress import edit
 
     store = {"data": data, "log": log}
-    owner, _ = on_client(context, store, client, lambda opened: edit(opened, name, ""))
+    owner, _ = with_client(
+        context, store, client, lambda client_store: edit(client_store, name, "")
+    )
     audit(context, store, "webhook_skipped", client=owner.id, webhook=name)
     print(f"webhook {name} of client {owner.name} sends only events from now on")

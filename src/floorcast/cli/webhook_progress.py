@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import typer
 
-from floorcast.cli.admin import Opened
+from floorcast.cli.admin import ClientStore
 from floorcast.kv.port import Conflict, Item, KeyValueStore
 from floorcast.kv.token_secret import token_secret
 from floorcast.model.errors import InvalidParameter, Unavailable
@@ -31,11 +31,11 @@ TRIES = 5  # attempts to write while the server writes at the same time
 REACH_SECONDS = 24 * 3_600  # how far back feeds reach
 
 
-async def rows_of(opened: Opened) -> list[tuple[str, ...]]:
+async def rows_of(client_store: ClientStore) -> list[tuple[str, ...]]:
     """Return a client's webhooks as rows of the table that ``webhook list`` prints."""
-    secret = await token_secret(opened.kv)
-    owner = opened.owner
-    return [_row(opened.kv, owner.id, one, secret) for one in owner.webhooks]
+    secret = await token_secret(client_store.kv)
+    owner = client_store.owner
+    return [_row(client_store.kv, owner.id, one, secret) for one in owner.webhooks]
 
 
 def _row(kv: KeyValueStore, client: int, webhook: Webhook, secret: bytes) -> tuple[str, ...]:
@@ -73,7 +73,7 @@ def declared(owner: Client, name: str) -> Webhook:
     )
 
 
-async def edit(opened: Opened, name: str, token: str | None) -> Progress:
+async def edit(client_store: ClientStore, name: str, token: str | None) -> Progress:
     """Resume a webhook and return its progress.
 
     ``token`` is the position to resume from: None stands for the webhook's own position, and an
@@ -81,7 +81,7 @@ async def edit(opened: Opened, name: str, token: str | None) -> Progress:
     InvalidParameter if the token is damaged or too old, and Unavailable if the server keeps writing
     the progress.
     """
-    kv, owner = opened.kv, opened.owner
+    kv, owner = client_store.kv, client_store.owner
     declared(owner, name)
     if token:
         _check(owner.id, token, await token_secret(kv))
