@@ -51,13 +51,13 @@ class RecordedProgress:
         self.why: list[str] = []
         self.back_after: list[float] = []
 
-    def reached(self, sent: int) -> None:
+    def update(self, sent: int) -> None:
         self.sent.append(sent)
 
-    def waits(self, seconds: float, why: str) -> None:
+    def report_wait(self, seconds: float, why: str) -> None:
         self.why.append(why)
 
-    def back(self, seconds: float) -> None:
+    def report_recovery(self, seconds: float) -> None:
         self.back_after.append(seconds)
 
 

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from floorcast.cli.app import app
-from floorcast.cli.simulate import faults_in
+from floorcast.cli.simulate import parse_faults
 from floorcast.simulator.faults import FAULTS, Faults
 from tests.client.intake import Intake
 from tests.client.intake import running as intake_running
@@ -116,7 +116,7 @@ def test_invalid_options_are_refused_before_sending(options: tuple[str, ...], sa
 )
 def test_faults_can_have_a_rate(text: str, faults: Faults) -> None:
     """A fault without a rate has its default rate."""
-    assert faults_in(text) == faults
+    assert parse_faults(text) == faults
 
 
 def figures(rows: list[dict[str, Any]], names: tuple[str, ...]) -> dict[str, list[Any]]:

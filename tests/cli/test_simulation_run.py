@@ -67,7 +67,7 @@ def test_full_speed_sends_full_batches_without_pauses() -> None:
     """An hour is sent in order in requests of about a thousand events, without pauses."""
     clock = FakeClock()
     with running() as intake, simulated_floor(intake, clock) as (work, _):
-        work.go_on(FloorPace(MAX_SPEED, behind=2 * HOUR), 2 * HOUR)
+        work.run_until(FloorPace(MAX_SPEED, behind=2 * HOUR), 2 * HOUR)
         work.close()
     sizes = [len(one.body.splitlines()) for one in intake.requests]
     assert max(sizes) == MAX_BATCH_EVENTS
@@ -82,7 +82,7 @@ def test_events_are_sent_at_the_pace_of_the_clock(speed: float) -> None:
     """The floor's time follows the clock, and no event is sent before its time."""
     clock = FakeClock()
     with running() as intake, simulated_floor(intake, clock) as (work, floor):
-        work.go_on(FloorPace(speed, behind=HOUR), 60_000 * speed)
+        work.run_until(FloorPace(speed, behind=HOUR), 60_000 * speed)
     assert clock.seconds == pytest.approx(60, abs=0.2)
     assert floor.now == 60_000 * speed
     assert work.totals.sent > 10
@@ -93,7 +93,7 @@ def test_floor_continues_in_real_time_after_catching_up(speed: float) -> None:
     """No event is sent before its time, at any speed."""
     clock = FakeClock()
     with running() as intake, simulated_floor(intake, clock) as (work, _):
-        work.go_on(FloorPace(speed, behind=40_000), 70_000)
+        work.run_until(FloorPace(speed, behind=40_000), 70_000)
     assert clock.seconds == pytest.approx(30, abs=0.2)
 
 
@@ -101,7 +101,7 @@ def test_floor_with_a_future_start_waits_for_it() -> None:
     """A floor that begins in a minute does nothing until then."""
     clock = FakeClock()
     with running() as intake, simulated_floor(intake, clock) as (work, floor):
-        work.go_on(FloorPace(1.0, behind=-60_000), 30_000)
+        work.run_until(FloorPace(1.0, behind=-60_000), 30_000)
     assert clock.seconds == pytest.approx(90, abs=0.2)
     assert floor.now == 30_000
 
@@ -110,7 +110,7 @@ def test_stopped_floor_closes_and_sends_all_held_events() -> None:
     """A floor that is stopped midway ends its calls, logs agents off and sends all held events."""
     clock = FakeClock(stops_at=20)
     with running() as intake, simulated_floor(intake, clock, FAULTS) as (work, _):
-        work.go_on(FloorPace(60.0, behind=HOUR))
+        work.run_until(FloorPace(60.0, behind=HOUR))
         work.close()
     assert clock.seconds == pytest.approx(20, abs=0.2)
     ids = {int(one) for one in received(intake)}
@@ -127,7 +127,7 @@ def test_events_arrive_once_despite_busy_or_failing_server() -> None:
         running(BUSY, TAKE, DROP, BUSY, TAKE) as intake,
         simulated_floor(intake, FakeClock()) as (work, _),
     ):
-        work.go_on(FloorPace(MAX_SPEED, behind=HOUR), HOUR)
+        work.run_until(FloorPace(MAX_SPEED, behind=HOUR), HOUR)
         work.close()
     totals = work.totals
     assert len(intake.received) == totals.accepted + totals.duplicates == totals.sent

@@ -27,15 +27,15 @@ from floorcast.simulator.simulation import Simulation
 __all__ = ["AGENTS", "API_TOKEN", "INGEST_KEY", "SEED", "SIGN_IN", "DemoFloor"]
 
 AGENTS, SEED = 120, 1999
-SO_FAR = timedelta(hours=2)  # how far in the past the floor starts
-TOO_OLD = timedelta(hours=12)  # a run that was killed longer ago is not closed
+HEAD_START = timedelta(hours=2)  # how far in the past the floor starts
+MAX_RUN_AGE = timedelta(hours=12)  # a run that was killed longer ago is not closed
 # The floor's own time of day at the start, in seconds, so that it is busy whenever it runs.
-BEGAN = 9.5 * 3600
+START_OF_DAY_SECONDS = 9.5 * 3600
 FILE_NAME = "demo-floor.json"
 MS = timedelta(milliseconds=1)
-NOTED_EVERY = 10_000  # ms on the floor's clock between two writes of the progress
+SAVE_INTERVAL_MS = 10_000  # ms on the floor's clock between two writes of the progress
 
-SOON = 1.0  # seconds; shorter waits are not reported
+SHORT_WAIT_SECONDS = 1.0  # seconds; shorter waits are not reported
 CLOSING_SECONDS = 15  # the time limit for sending the last events
 TOKEN_AGE_SECONDS = 60  # the age of the printed token at the start
 API_TOKEN = "example-api-token-change-me"  # noqa: S105 — from the example site, which is public
@@ -67,10 +67,10 @@ class DemoFloor:
     def open(self, address: str) -> None:
         """Print how to log in, and run the floor in a separate thread."""
         since = encode(0, system_now() - TOKEN_AGE_SECONDS * TICKS_PER_SECOND, 0)
-        said = {"address": address, "token": API_TOKEN, "key": INGEST_KEY, "since": since}
-        print(_GREETING.format(**said), flush=True)
+        values = {"address": address, "token": API_TOKEN, "key": INGEST_KEY, "since": since}
+        print(_GREETING.format(**values), flush=True)
         self._thread = threading.Thread(
-            target=self._work, args=(address,), name="demo-floor", daemon=True
+            target=self._run, args=(address,), name="demo-floor", daemon=True
         )
         self._thread.start()
 
@@ -80,37 +80,37 @@ class DemoFloor:
         if self._thread is not None:
             self._thread.join(CLOSING_SECONDS)
 
-    def _work(self, address: str) -> None:
-        timing = Timing(patience=MAX_WAIT_SECONDS, waiting=_say)
+    def _run(self, address: str) -> None:
+        timing = Timing(patience=MAX_WAIT_SECONDS, waiting=_print_wait)
         try:
             with Sender(address, INGEST_KEY, timing=timing) as sender:
-                self._day(sender)
+                self._simulate(sender)
         except FloorcastError as error:
             print(f"the demo's floor stopped: {error}", flush=True)
 
-    def _day(self, sender: Sender) -> None:
+    def _simulate(self, sender: Sender) -> None:
         now = datetime.now(UTC)
         before = self._last_run()
-        start = now - SO_FAR
+        start = now - HEAD_START
         if before is not None:
             ended = before.start + before.reached * MS
-            if not before.closed and now - ended < TOO_OLD:
+            if not before.closed and now - ended < MAX_RUN_AGE:
                 self._close_killed(before, sender)
             start = min(max(start, ended), now)
         floor = _floor(start)
         work = SimulationRun(floor, FaultInjector(Faults(), SEED, start), sender, self._stopping)
         run = DemoRun(start)
-        so_far = (now - start) // MS
-        work.go_on(FloorPace(MAX_SPEED, behind=so_far), so_far)
-        self._note(run, floor)
+        head_start = (now - start) // MS
+        work.run_until(FloorPace(MAX_SPEED, behind=head_start), head_start)
+        self._save_progress(run, floor)
         print(f"simulated up to now: {work.totals}; the floor continues in real time", flush=True)
         while not self._stopping.is_set():
             behind = (datetime.now(UTC) - start) / MS
-            work.go_on(FloorPace(MAX_SPEED, behind), floor.now + NOTED_EVERY)
-            self._note(run, floor)
+            work.run_until(FloorPace(MAX_SPEED, behind), floor.now + SAVE_INTERVAL_MS)
+            self._save_progress(run, floor)
         work.close()
         run.closed = True
-        self._note(run, floor)
+        self._save_progress(run, floor)
 
     def _close_killed(self, run: DemoRun, sender: Sender) -> None:
         """Send the events that a killed run would have sent when it closed.
@@ -121,7 +121,7 @@ class DemoFloor:
         work = SimulationRun(
             floor, FaultInjector(Faults(), SEED, run.start), sender, threading.Event()
         )
-        work.go_on(FloorPace(MAX_SPEED, behind=run.reached), run.reached)
+        work.run_until(FloorPace(MAX_SPEED, behind=run.reached), run.reached)
         work.close()
 
     def _last_run(self) -> DemoRun | None:
@@ -133,7 +133,7 @@ class DemoFloor:
             print(f"{self._file} cannot be read and is replaced: {error}", flush=True)
             return None
 
-    def _note(self, run: DemoRun, floor: Simulation) -> None:
+    def _save_progress(self, run: DemoRun, floor: Simulation) -> None:
         run.reached = floor.now
         if self._file is not None:
             part = self._file.with_suffix(".part")
@@ -142,11 +142,13 @@ class DemoFloor:
 
 
 def _floor(start: datetime) -> Simulation:
-    return Simulation(floor_of(AGENTS, seed=SEED), seed=SEED, start=start, begins_at=BEGAN)
+    return Simulation(
+        floor_of(AGENTS, seed=SEED), seed=SEED, start=start, begins_at=START_OF_DAY_SECONDS
+    )
 
 
-def _say(seconds: float, why: str) -> None:
-    if seconds > SOON:  # otherwise the demo may be ending
+def _print_wait(seconds: float, why: str) -> None:
+    if seconds > SHORT_WAIT_SECONDS:  # otherwise the demo may be ending
         print(f"the demo's floor is waiting: {wait_line(seconds, why)}", flush=True)
 
 

@@ -29,10 +29,8 @@ KEY_HELP = (
     "FLOORCAST_KEY."
 )
 
-FROM_COMMAND_LINE, FROM_DEFAULT_MAP = (
-    "COMMANDLINE",
-    "DEFAULT_MAP",
-)  # click's names for value sources
+# click's names for the sources of values
+FROM_COMMAND_LINE, FROM_DEFAULT_MAP = "COMMANDLINE", "DEFAULT_MAP"
 
 
 class OptionNames(Collection[str]):

@@ -28,21 +28,21 @@ if TYPE_CHECKING:
 __all__ = [
     "MAX_SPEED",
     "MAX_WAIT_SECONDS",
-    "Reason",
+    "RefusalReason",
     "Totals",
-    "a_speed",
+    "parse_speed",
+    "print_totals",
     "register",
     "replay",
-    "say",
 ]
 
 MAX_SPEED = math.inf  # as fast as the server accepts the events
 MAX_WAIT_SECONDS = 3600.0  # the longest wait for the server before a batch fails
-SHORTEST_SLEEP = 0.02  # seconds; at high speeds, this gathers events into batches
-MOST_REASONS = 20  # the most reasons that are printed at the end
+MIN_SLEEP_SECONDS = 0.02  # seconds; at high speeds, this gathers events into batches
+MAX_REASONS = 20  # the most reasons that are printed at the end
 
 
-class Reason(msgspec.Struct):
+class RefusalReason(msgspec.Struct):
     """The number of events that were refused for one reason, and the id of the first."""
 
     count: int
@@ -56,7 +56,7 @@ class Totals(msgspec.Struct):
     accepted: int = 0
     duplicates: int = 0
     refused: int = 0
-    reasons: dict[str, Reason] = {}
+    reasons: dict[str, RefusalReason] = {}
 
     def add(self, events: Sequence[CloudEvent], verdicts: Verdicts) -> None:
         """Count one batch."""
@@ -67,7 +67,7 @@ class Totals(msgspec.Struct):
         for rejected in verdicts.rejected:
             why = f"{rejected.code} {rejected.message}"
             first = rejected.id or f"number {rejected.index} of its batch"
-            self.reasons.setdefault(why, Reason(0, first)).count += 1
+            self.reasons.setdefault(why, RefusalReason(0, first)).count += 1
 
     def __str__(self) -> str:
         return (
@@ -104,13 +104,13 @@ def replay(
         chance=chance,
     )
     with Sender(url, key, timing=timing, sleep=sleep) as sender:
-        for batch in _due(events, speed, clock, sleep):
+        for batch in _due_batches(events, speed, clock, sleep):
             totals.add(batch, sender.send(batch))
             progress.update(totals.sent)
     return totals
 
 
-def _due(
+def _due_batches(
     events: Sequence[CloudEvent], speed: float, clock: Now, sleep: Callable[[float], None]
 ) -> Iterator[Sequence[CloudEvent]]:
     from floorcast.client.sending import MAX_BATCH_EVENTS
@@ -126,7 +126,7 @@ def _due(
             reached = (clock() - began) / TICKS_PER_SECOND * speed
             upto = bisect_right(events, reached, at, upto, key=since_first)
             if upto == at:
-                sleep(max((since_first(events[at]) - reached) / speed, SHORTEST_SLEEP))
+                sleep(max((since_first(events[at]) - reached) / speed, MIN_SLEEP_SECONDS))
                 continue
         yield events[at:upto]
         at = upto
@@ -141,7 +141,7 @@ class Format(StrEnum):
     FREESWITCH_ESL = "freeswitch-esl"
 
 
-def a_speed(text: str) -> float:
+def parse_speed(text: str) -> float:
     """Return the value of ``--speed``. Raises BadParameter."""
     try:
         speed = MAX_SPEED if text == "max" else float(text)
@@ -205,7 +205,7 @@ def _replay(
     1 if any were refused. Sending the same file again with the same options changes nothing: the
     server recognizes events by their ids, which depend on the file and --day, not on the clock.
     """
-    pace, zone = a_speed(speed), _zone(time_zone)
+    pace, zone = parse_speed(speed), _zone(time_zone)
     source = format if client is None else f"{format}/{client}"
     wanted = day.date() if day else None
     try:
@@ -214,7 +214,7 @@ def _replay(
         raise typer.BadParameter(f"{file}: {error}", param_hint="FILE") from None
     with show_progress(len(events)) as progress:
         totals = replay(events, url, key, speed=pace, progress=progress)
-    say(totals)
+    print_totals(totals)
     if totals.refused:
         raise typer.Exit(1)
 
@@ -235,29 +235,31 @@ def _queue_log(file: Path, source: str, day: date | None, zone: ZoneInfo) -> lis
     from floorcast.connectors.asterisk.recording_reader import read_queue_log
 
     with file.open(encoding="utf-8", errors="replace") as lines:
-        return _moved(read_queue_log(lines, _on_day(source, day)), day, zone)
+        return _shift_to_day(read_queue_log(lines, _day_source(source, day)), day, zone)
 
 
 def _ami(file: Path, source: str, day: date | None, zone: ZoneInfo) -> list[CloudEvent]:
     from floorcast.connectors.asterisk.recording_reader import read_ami
 
     with file.open("rb") as data:
-        return _moved(read_ami(data.read, _on_day(source, day)), day, zone)
+        return _shift_to_day(read_ami(data.read, _day_source(source, day)), day, zone)
 
 
 def _esl(file: Path, source: str, day: date | None, zone: ZoneInfo) -> list[CloudEvent]:
     from floorcast.connectors.freeswitch.recording_reader import read_esl
 
     with file.open("rb") as data:
-        return _moved(read_esl(data.read, _on_day(source, day), day), day, zone)
+        return _shift_to_day(read_esl(data.read, _day_source(source, day), day), day, zone)
 
 
-def _on_day(source: str, day: date | None) -> str:
+def _day_source(source: str, day: date | None) -> str:
     """Return the source for a day, so that the events and calls of each day have their own ids."""
     return f"{source}/{day}" if day else source
 
 
-def _moved(recorded: ConvertedRecording, day: date | None, zone: ZoneInfo) -> list[CloudEvent]:
+def _shift_to_day(
+    recorded: ConvertedRecording, day: date | None, zone: ZoneInfo
+) -> list[CloudEvent]:
     from floorcast.connectors.pbx.converted_recording import shift_events
 
     if recorded.unreadable:
@@ -276,11 +278,11 @@ _READERS = {
 }
 
 
-def say(totals: Totals) -> None:
+def print_totals(totals: Totals) -> None:
     """Print the results of sending events, and the reasons for refusals."""
-    most = sorted(totals.reasons.items(), key=lambda item: -item[1].count)
-    for why, reason in most[:MOST_REASONS]:
+    ranked = sorted(totals.reasons.items(), key=lambda item: -item[1].count)
+    for why, reason in ranked[:MAX_REASONS]:
         print(f"refused {reason.count}: {why} (first: {reason.first})")
-    if len(most) > MOST_REASONS:
-        print(f"refused for {len(most) - MOST_REASONS} more reasons")
+    if len(ranked) > MAX_REASONS:
+        print(f"refused for {len(ranked) - MAX_REASONS} more reasons")
     print(totals)

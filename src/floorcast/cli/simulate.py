@@ -18,7 +18,7 @@ import typer
 
 from floorcast.cli.options import KEY_HELP
 from floorcast.cli.progress_bar import ProgressDisplay, show_progress
-from floorcast.cli.replay import MAX_WAIT_SECONDS, a_speed, say
+from floorcast.cli.replay import MAX_WAIT_SECONDS, parse_speed, print_totals
 from floorcast.model.errors import Unavailable
 from floorcast.simulator.floor_sizing import LARGEST, SMALLEST, USUAL_LOAD, floor_of
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from floorcast.client import Sender
     from floorcast.simulator.faults import Faults
 
-__all__ = ["faults_in", "register"]
+__all__ = ["parse_faults", "register"]
 
 HOUR_MS = 3_600_000  # ms
-USUAL_HOURS, LONGEST = 8.0, 8_760.0
-HEAVIEST = 10.0  # with more load, the queues alone would fill the machine's memory
+DEFAULT_HOURS, MAX_HOURS = 8.0, 8_760.0
+MAX_LOAD = 10.0  # with more load, the queues alone would fill the machine's memory
 
 
 def register(app: typer.Typer) -> None:
@@ -57,7 +57,7 @@ def _simulate(
         typer.Option(
             metavar="HOURS",
             min=0.01,
-            max=LONGEST,
+            max=MAX_HOURS,
             help="The number of hours that the floor works. [8; no limit at --speed 1]",
         ),
     ] = None,
@@ -79,7 +79,7 @@ def _simulate(
         typer.Option(
             metavar="SHARE",
             min=0.01,
-            max=HEAVIEST,
+            max=MAX_LOAD,
             help="The share of the agents' time that calls take up. Above 1, the queues grow.",
         ),
     ] = USUAL_LOAD,
@@ -96,7 +96,7 @@ def _simulate(
         typer.Option(
             metavar="FILE",
             dir_okay=False,
-            callback=_writable,
+            callback=_check_writable,
             help="Write the truth to this file as JSON.",
         ),
     ] = None,
@@ -113,51 +113,51 @@ def _simulate(
     from floorcast.simulator.report import report
     from floorcast.simulator.simulation import Simulation
 
-    pace = a_speed(speed)
+    pace = parse_speed(speed)
     if hours is None:
-        hours = math.inf if pace == 1 else USUAL_HOURS
+        hours = math.inf if pace == 1 else DEFAULT_HOURS
     now = datetime.now(UTC)
     began = start.replace(tzinfo=UTC) if start else now - _head_start(hours, pace)
     behind = (now - began) / timedelta(milliseconds=1)
-    wanted, begins_at = faults_in(faults), _time_of_day(clock)
+    fault_rates, begins_at = parse_faults(faults), _time_of_day(clock)
     plan = floor_of(agents, load=load, seed=seed)
-    floor = Simulation(plan, seed=seed, start=began, begins_at=begins_at, deaths=wanted.deaths)
-    wire = FaultInjector(wanted, seed, began)
+    floor = Simulation(plan, seed=seed, start=began, begins_at=begins_at, deaths=fault_rates.deaths)
+    injector = FaultInjector(fault_rates, seed, began)
     problem, minutes = None, None if hours == math.inf else math.ceil(hours * 60)
     with (
-        _told_to_stop() as stopping,
+        _stop_on_signal() as stopping,
         show_progress(minutes, "minutes of the floor") as progress,
         _sender(url, key, stopping, progress) as sender,
     ):
-        work = SimulationRun(floor, wire, sender, stopping, progress=progress)
+        run = SimulationRun(floor, injector, sender, stopping, progress=progress)
         try:
-            work.go_on(FloorPace(pace, behind), hours * HOUR_MS)
-            work.close()
+            run.run_until(FloorPace(pace, behind), hours * HOUR_MS)
+            run.close()
         except Unavailable as error:
             problem = error
-    if problem is not None and not work.totals.sent:
+    if problem is not None and not run.totals.sent:
         raise problem  # the server has nothing to compare with the truth
-    known = {
+    simulated = {
         "seed": seed,
         "size": agents,
         "from": began,
         "until": began + timedelta(milliseconds=floor.now),
-        "faults": wire.happened | {"deaths": floor.truth.deaths},
+        "faults": injector.happened | {"deaths": floor.truth.deaths},
         **report(floor.truth, floor.now),
     }
-    for line in tables(known):
+    for line in tables(simulated):
         print(line)
     print()
-    say(work.totals)
+    print_totals(run.totals)
     if truth is not None:
-        _write(truth, known)
+        _write(truth, simulated)
     if problem is not None:
         raise problem
-    if work.totals.refused:
+    if run.totals.refused:
         raise typer.Exit(1)
 
 
-def _writable(path: Path | None) -> Path | None:
+def _check_writable(path: Path | None) -> Path | None:
     # checked before the run, which may take hours
     if path is not None:
         try:
@@ -167,9 +167,9 @@ def _writable(path: Path | None) -> Path | None:
     return path
 
 
-def _write(path: Path, known: dict[str, object]) -> None:
+def _write(path: Path, truth: dict[str, object]) -> None:
     try:
-        path.write_bytes(msgspec.json.format(msgspec.json.encode(known)) + b"\n")
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(truth)) + b"\n")
     except OSError as error:
         # The error of a full disk does not name the file.
         error.filename = error.filename or str(path)
@@ -191,7 +191,7 @@ def _time_of_day(text: str) -> float:
     return at.hour * 3600.0 + at.minute * 60 + at.second
 
 
-def faults_in(text: str) -> Faults:
+def parse_faults(text: str) -> Faults:
     """Return the value of ``--faults``. Raises BadParameter."""
     from floorcast.simulator.faults import FAULTS, Faults
 
@@ -214,7 +214,7 @@ def faults_in(text: str) -> Faults:
 
 
 @contextmanager
-def _told_to_stop() -> Iterator[threading.Event]:
+def _stop_on_signal() -> Iterator[threading.Event]:
     """Yield an event that the first SIGINT or SIGTERM sets. A second signal exits at once."""
     stopping = threading.Event()
 

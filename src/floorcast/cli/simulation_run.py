@@ -30,10 +30,10 @@ class FloorPace(NamedTuple):
     speed: float
     behind: float = 0.0
 
-    def reached(self, seconds: float) -> float:
+    def due_ms(self, seconds: float) -> float:
         """Return the simulated ms that are due after this many real seconds."""
-        own = math.inf if self.speed == MAX_SPEED else seconds * 1000 * self.speed
-        return min(own, self.behind + seconds * 1000)
+        paced = math.inf if self.speed == MAX_SPEED else seconds * 1000 * self.speed
+        return min(paced, self.behind + seconds * 1000)
 
 
 class SimulationRun:
@@ -45,7 +45,7 @@ class SimulationRun:
     def __init__(
         self,
         simulation: Simulation,
-        wire: FaultInjector,
+        injector: FaultInjector,
         sender: Sender,
         stopping: threading.Event,
         *,
@@ -53,32 +53,32 @@ class SimulationRun:
         progress: ProgressDisplay | None = None,
     ) -> None:
         self.totals = Totals()
-        self._floor, self._wire, self._sender = simulation, wire, sender
+        self._floor, self._injector, self._sender = simulation, injector, sender
         self._stopping = stopping
         self._clock = clock
         self._progress = progress or NoProgress()
         self._ready: list[CloudEvent] = []
 
-    def go_on(self, pace: FloorPace, until: float = math.inf) -> None:
+    def run_until(self, pace: FloorPace, until: float = math.inf) -> None:
         """Run until the floor's clock reaches ``until`` (whole ms) or the run is stopped.
 
         Raises the errors of ``Sender.send``, such as Refusal and Unavailable.
         """
         floor, began = self._floor, self._clock()
         while floor.now + 1 <= until and not self._stopping.is_set():
-            due = min(pace.reached((self._clock() - began) / TICKS_PER_SECOND), until)
-            upto = int(min(due, floor.now + MAX_ADVANCE_MS))
-            if upto > floor.now:
-                self._ready += self._wire.carry(floor.advance(upto), upto)
-            if len(self._ready) >= MAX_BATCH_EVENTS or upto + 1 > due:
+            due = min(pace.due_ms((self._clock() - began) / TICKS_PER_SECOND), until)
+            until_ms = int(min(due, floor.now + MAX_ADVANCE_MS))
+            if until_ms > floor.now:
+                self._ready += self._injector.carry(floor.advance(until_ms), until_ms)
+            if len(self._ready) >= MAX_BATCH_EVENTS or until_ms + 1 > due:
                 self._send()
-            if upto + 1 > due and due < until:
+            if until_ms + 1 > due and due < until:
                 self._stopping.wait(CHECK_SECONDS)
 
     def close(self) -> None:
         """Close the floor and send all remaining events."""
-        self._ready += self._wire.carry(self._floor.close(), self._floor.now)
-        self._ready += self._wire.flush()
+        self._ready += self._injector.carry(self._floor.close(), self._floor.now)
+        self._ready += self._injector.flush()
         self._send()
 
     def _send(self) -> None:

@@ -116,9 +116,7 @@ def resume(
             "it is empty; to start now: floorcast webhook skip", param_hint="--from"
         )
     store = {"data": data, "log": log}
-    owner, after = with_client(
-        context, store, client, lambda client_store: edit(client_store, name, start)
-    )
+    owner, after = with_client(context, store, client, lambda opened: edit(opened, name, start))
     audit(context, store, "webhook_resumed", client=owner.id, webhook=name)
     place = f" from {start}" if start else ""
     print(f"webhook {name} of client {owner.name} is {after.state} again{place}")
@@ -136,8 +134,6 @@ def skip(
     from floorcast.cli.webhook_progress import edit
 
     store = {"data": data, "log": log}
-    owner, _ = with_client(
-        context, store, client, lambda client_store: edit(client_store, name, "")
-    )
+    owner, _ = with_client(context, store, client, lambda opened: edit(opened, name, ""))
     audit(context, store, "webhook_skipped", client=owner.id, webhook=name)
     print(f"webhook {name} of client {owner.name} sends only events from now on")
