@@ -6,7 +6,7 @@ import os
 
 import typer
 
-from floorcast.cli import connect_options as option
+from floorcast.cli import connect_options as options
 from floorcast.cli.connect_asterisk import connect_asterisk, run_asterisk
 from floorcast.cli.connect_freeswitch import connect_freeswitch, run_freeswitch
 from floorcast.cli.connect_livevox import connect_livevox, run_livevox
@@ -27,7 +27,7 @@ def register(program: typer.Typer) -> None:
 
 
 @app.callback()
-def _from_file(context: typer.Context, config: option.Config = None) -> None:
+def _connect_from_file(context: typer.Context, config: options.Config = None) -> None:
     """Connect the source that a connect.toml describes, unless a subcommand is given."""
     if context.invoked_subcommand:
         context.obj = config
@@ -35,9 +35,9 @@ def _from_file(context: typer.Context, config: option.Config = None) -> None:
     if config is None and "FLOORCAST_CONFIG" not in os.environ:
         print(context.get_help())
         raise typer.Exit(2)
-    from floorcast.cli.connecting import settings_of
+    from floorcast.cli.connector_setup import read_settings
 
-    settings, secrets = settings_of(context, config, {}, None)
+    settings, secrets = read_settings(context, config, {}, None)
     if settings.freeswitch is not None:
         run_freeswitch(settings, secrets)
     elif settings.livevox is not None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from floorcast.cli import connect_options as option
+from floorcast.cli import connect_options as options
 from floorcast.model.errors import SettingError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def connect_asterisk(
         ),
     ] = None,
     ami_secret: Annotated[
-        str | None, typer.Option(hidden=True, callback=option.not_on_a_command_line)
+        str | None, typer.Option(hidden=True, callback=options.reject_on_command_line)
     ] = None,
     ami_tls: Annotated[
         bool | None,
@@ -59,10 +59,10 @@ def connect_asterisk(
             metavar="NAME", help="The name of this Asterisk in event ids; never change it."
         ),
     ] = None,
-    key: option.Key = None,
-    key_file: option.KeyFile = None,
-    url: option.Url = None,
-    spool: option.SpoolFile = None,
+    key: options.Key = None,
+    key_file: options.KeyFile = None,
+    url: options.Url = None,
+    spool: options.SpoolFile = None,
     since: Annotated[
         datetime | None,
         typer.Option(
@@ -72,18 +72,18 @@ def connect_asterisk(
             help="Read the queue log from this time on. Default: 26 hours ago.",
         ),
     ] = None,
-    record: option.Record = None,
-    metrics_port: option.MetricsPort = None,
-    metrics_host: option.MetricsHost = None,
-    check: option.Check = False,
-    config: option.Config = None,
+    record: options.Record = None,
+    metrics_port: options.MetricsPort = None,
+    metrics_host: options.MetricsHost = None,
+    check: options.Check = False,
+    config: options.Config = None,
 ) -> None:
     """Send the events of Asterisk's queues and agents to a server as they happen.
 
     Reads AMI (--ami), the queue log (--queue-log), or both. Runs until Ctrl-C or SIGTERM. No event
     is lost or counted twice, even if this command, Asterisk or the server is killed.
     """
-    from floorcast.cli.connecting import settings_of
+    from floorcast.cli.connector_setup import read_settings
 
     flags: dict[str, object] = {
         "ami": ami,
@@ -101,8 +101,8 @@ def connect_asterisk(
         "metrics_port": metrics_port,
         "metrics_host": metrics_host,
     }
-    _ = ami_secret  # read from the environment: see settings_of
-    settings, secrets = settings_of(context, config or context.obj, flags, "asterisk")
+    _ = ami_secret  # read from the environment: see read_settings
+    settings, secrets = read_settings(context, config or context.obj, flags, "asterisk")
     run_asterisk(settings, secrets, check=check, since=since)
 
 
@@ -114,7 +114,7 @@ def run_asterisk(
     since: datetime | None = None,
 ) -> None:
     """Check or run the connector that the settings describe. Raises SettingError."""
-    from floorcast.cli.connecting import run_connector
+    from floorcast.cli.connector_setup import run_connector
     from floorcast.connectors.asterisk.connector import AsteriskConnector, AsteriskSource
 
     table = settings.asterisk
@@ -137,7 +137,7 @@ def run_asterisk(
 
 
 def _address(table: AsteriskTable, secret: str | None) -> AmiAddress | None:
-    from floorcast.cli.connecting import address_of, secret_of
+    from floorcast.cli.connector_setup import parse_address, resolve_secret
     from floorcast.connectors.asterisk import ami_connection
 
     if not table.ami:
@@ -145,12 +145,12 @@ def _address(table: AsteriskTable, secret: str | None) -> AmiAddress | None:
     if table.ami_ca_file and not table.ami_tls:
         raise SettingError("--ami-ca-file is used only with TLS: also give --ami-tls")
     tls = ami_connection.tls_context(table.ami_ca_file) if table.ami_tls else None
-    usual_port = ami_connection.DEFAULT_TLS_PORT if tls else ami_connection.DEFAULT_PORT
-    host, port = address_of("--ami", table.ami, usual_port)
+    default_port = ami_connection.DEFAULT_TLS_PORT if tls else ami_connection.DEFAULT_PORT
+    host, port = parse_address("--ami", table.ami, default_port)
     if not table.ami_user:
         raise SettingError("--ami-user must be given with --ami")
     what = "the AMI user's secret"
-    secret = secret_of(secret, table.ami_secret_file, what, "FLOORCAST_AMI_SECRET")
+    secret = resolve_secret(secret, table.ami_secret_file, what, "FLOORCAST_AMI_SECRET")
     return ami_connection.AmiAddress(host, port, table.ami_user, secret, tls)
 
 
@@ -158,7 +158,7 @@ def _check(table: AsteriskTable, address: AmiAddress | None) -> None:
     import asyncio
     import time
 
-    from floorcast.cli.connecting import show_tables
+    from floorcast.cli.connector_setup import print_tables
     from floorcast.connectors.asterisk.check import check_ami
 
     if table.queue_log:
@@ -168,7 +168,7 @@ def _check(table: AsteriskTable, address: AmiAddress | None) -> None:
         if not readable:
             raise typer.Exit(1)
     if address is not None:
-        show_tables(
+        print_tables(
             asyncio.run(check_ami(address, table.mapping(), time.time())),
             "Whether the read rights call, agent and user are granted cannot be checked: see"
             " docs/connect-asterisk.md.",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from floorcast.cli import connect_options as option
+from floorcast.cli import connect_options as options
 from floorcast.model.errors import SettingError
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def connect_freeswitch(
         ),
     ] = None,
     esl_password: Annotated[
-        str | None, typer.Option(hidden=True, callback=option.not_on_a_command_line)
+        str | None, typer.Option(hidden=True, callback=options.reject_on_command_line)
     ] = None,
     source: Annotated[
         str | None,
@@ -46,22 +46,22 @@ def connect_freeswitch(
             metavar="NAME", help="The name of this FreeSWITCH in event ids; never change it."
         ),
     ] = None,
-    key: option.Key = None,
-    key_file: option.KeyFile = None,
-    url: option.Url = None,
-    spool: option.SpoolFile = None,
-    record: option.Record = None,
-    metrics_port: option.MetricsPort = None,
-    metrics_host: option.MetricsHost = None,
-    check: option.Check = False,
-    config: option.Config = None,
+    key: options.Key = None,
+    key_file: options.KeyFile = None,
+    url: options.Url = None,
+    spool: options.SpoolFile = None,
+    record: options.Record = None,
+    metrics_port: options.MetricsPort = None,
+    metrics_host: options.MetricsHost = None,
+    check: options.Check = False,
+    config: options.Config = None,
 ) -> None:
     """Send the events of FreeSWITCH's queues and agents to a server as they happen.
 
     Reads mod_callcenter's events from the event socket (--esl). Runs until Ctrl-C or SIGTERM.
     No event is lost or counted twice, even if this command, FreeSWITCH or the server is killed.
     """
-    from floorcast.cli.connecting import settings_of
+    from floorcast.cli.connector_setup import read_settings
 
     flags: dict[str, object] = {
         "esl": esl,
@@ -76,8 +76,8 @@ def connect_freeswitch(
         "metrics_port": metrics_port,
         "metrics_host": metrics_host,
     }
-    _ = esl_password  # read from the environment: see settings_of
-    settings, secrets = settings_of(context, config or context.obj, flags, "freeswitch")
+    _ = esl_password  # read from the environment: see read_settings
+    settings, secrets = read_settings(context, config or context.obj, flags, "freeswitch")
     run_freeswitch(settings, secrets, check=check)
 
 
@@ -86,7 +86,7 @@ def run_freeswitch(settings: ConnectFile, secrets: dict[str, str], *, check: boo
     import asyncio
     import time
 
-    from floorcast.cli.connecting import run_connector, show_tables
+    from floorcast.cli.connector_setup import print_tables, run_connector
     from floorcast.connectors.freeswitch.check import check_esl
     from floorcast.connectors.freeswitch.connector import FreeswitchConnector
 
@@ -95,7 +95,7 @@ def run_freeswitch(settings: ConnectFile, secrets: dict[str, str], *, check: boo
         raise SettingError("nothing to read: set --esl, or give a connect.toml")
     address = _address(table, secrets.get("esl_password"))
     if check:
-        show_tables(asyncio.run(check_esl(address, table.mapping(), time.time())))
+        print_tables(asyncio.run(check_esl(address, table.mapping(), time.time())))
         return
     record = Path(settings.record) if settings.record else None
     run_connector(
@@ -107,10 +107,10 @@ def run_freeswitch(settings: ConnectFile, secrets: dict[str, str], *, check: boo
 
 
 def _address(table: FreeswitchTable, secret: str | None) -> EslAddress:
-    from floorcast.cli.connecting import address_of, secret_of
+    from floorcast.cli.connector_setup import parse_address, resolve_secret
     from floorcast.connectors.freeswitch.esl_connection import DEFAULT_PORT, EslAddress
 
-    host, port = address_of("--esl", table.esl, DEFAULT_PORT)
+    host, port = parse_address("--esl", table.esl, DEFAULT_PORT)
     what = "the ESL password"
-    secret = secret_of(secret, table.esl_password_file, what, "FLOORCAST_ESL_PASSWORD")
+    secret = resolve_secret(secret, table.esl_password_file, what, "FLOORCAST_ESL_PASSWORD")
     return EslAddress(host, port, secret, table.esl_user)

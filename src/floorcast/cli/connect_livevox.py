@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from floorcast.cli import connect_options as option
+from floorcast.cli import connect_options as options
 from floorcast.model.errors import SettingError
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def connect_livevox(
         ),
     ] = None,
     password: Annotated[
-        str | None, typer.Option(hidden=True, callback=option.not_on_a_command_line)
+        str | None, typer.Option(hidden=True, callback=options.reject_on_command_line)
     ] = None,
     api_token_file: Annotated[
         str | None,
@@ -49,7 +49,7 @@ def connect_livevox(
         ),
     ] = None,
     api_token: Annotated[
-        str | None, typer.Option(hidden=True, callback=option.not_on_a_command_line)
+        str | None, typer.Option(hidden=True, callback=options.reject_on_command_line)
     ] = None,
     poll_seconds: Annotated[
         float | None,
@@ -73,15 +73,15 @@ def connect_livevox(
         str | None,
         typer.Option(metavar="NAME", help="The name of this server in ids; never change it."),
     ] = None,
-    key: option.Key = None,
-    key_file: option.KeyFile = None,
-    url: option.Url = None,
-    spool: option.SpoolFile = None,
-    record: option.Record = None,
-    metrics_port: option.MetricsPort = None,
-    metrics_host: option.MetricsHost = None,
-    check: option.Check = False,
-    config: option.Config = None,
+    key: options.Key = None,
+    key_file: options.KeyFile = None,
+    url: options.Url = None,
+    spool: options.SpoolFile = None,
+    record: options.Record = None,
+    metrics_port: options.MetricsPort = None,
+    metrics_host: options.MetricsHost = None,
+    check: options.Check = False,
+    config: options.Config = None,
 ) -> None:
     """Send the events of another server with this API (LiveVox or floorcast) to a server.
 
@@ -89,7 +89,7 @@ def connect_livevox(
     Ctrl-C or SIGTERM. No event is lost or counted twice, even if this command or a server is
     killed.
     """
-    from floorcast.cli.connecting import settings_of
+    from floorcast.cli.connector_setup import read_settings
 
     flags: dict[str, object] = {
         "from_url": from_url,
@@ -107,8 +107,8 @@ def connect_livevox(
         "metrics_port": metrics_port,
         "metrics_host": metrics_host,
     }
-    _ = password, api_token  # read from the environment: see settings_of
-    settings, secrets = settings_of(context, config or context.obj, flags, "livevox")
+    _ = password, api_token  # read from the environment: see read_settings
+    settings, secrets = read_settings(context, config or context.obj, flags, "livevox")
     begin = since.replace(tzinfo=UTC).timestamp() if since else None
     run_livevox(settings, secrets, check=check, since=begin)
 
@@ -123,7 +123,7 @@ def run_livevox(
     """Check or run the connector that the settings describe. Raises SettingError."""
     import asyncio
 
-    from floorcast.cli.connecting import run_connector, show_tables
+    from floorcast.cli.connector_setup import print_tables, run_connector
     from floorcast.connectors.livevox.check import check_server
     from floorcast.connectors.livevox.connector import FollowedServer, LivevoxConnector
 
@@ -139,13 +139,13 @@ def run_livevox(
         record=Path(settings.record) if settings.record else None,
     )
     if check:
-        show_tables(asyncio.run(check_server(server)))
+        print_tables(asyncio.run(check_server(server)))
         return
     run_connector(settings, lambda spool, metrics: LivevoxConnector(server, spool, metrics))
 
 
 def _credentials(table: LivevoxTable, secrets: dict[str, str]) -> Credentials:
-    from floorcast.cli.connecting import secret_of
+    from floorcast.cli.connector_setup import resolve_secret
     from floorcast.client import Credentials
 
     for option_name, value in (("--client", table.client), ("--user", table.user)):
@@ -154,10 +154,10 @@ def _credentials(table: LivevoxTable, secrets: dict[str, str]) -> Credentials:
     return Credentials(
         client=table.client,
         user=table.user,
-        password=secret_of(
+        password=resolve_secret(
             secrets.get("password"), table.password_file, "the password", "FLOORCAST_PASSWORD"
         ),
-        api_token=secret_of(
+        api_token=resolve_secret(
             secrets.get("api_token"), table.api_token_file, "the API token", "FLOORCAST_API_TOKEN"
         ),
     )

@@ -18,11 +18,11 @@ __all__ = [
     "Record",
     "SpoolFile",
     "Url",
-    "not_on_a_command_line",
+    "reject_on_command_line",
 ]
 
 
-def not_on_a_command_line(
+def reject_on_command_line(
     context: typer.Context, option: TyperOption, value: str | None
 ) -> str | None:
     """Return a secret, or raise BadParameter if it was given on the command line.

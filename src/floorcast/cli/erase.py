@@ -53,7 +53,7 @@ def erase(
     On a node of a cluster whose archive has hashes, --log (or the setting) must name the cluster.
     """
     from floorcast.auth.audit_log import AuditLog
-    from floorcast.cli.erasing import Erasing
+    from floorcast.cli.eraser import Eraser
     from floorcast.log.data_folder import DataFolder
 
     settings = load({"data": data, "archive": archive, "log": log}, known=known_options(context))
@@ -62,16 +62,16 @@ def erase(
     if not (folder / "log.db").exists():
         raise SettingError(f"{folder} holds no log: name the data folder with --data")
     with DataFolder(folder):
-        found = Erasing(settings, client, person, dry_run=dry_run)
-        counts = found.run()
+        eraser = Eraser(settings, client, person, dry_run=dry_run)
+        counts = eraser.run()
         if not dry_run:
             AuditLog(folder).record("erase", client=client, **audit_author(context), **counts)
     would = "would be changed" if dry_run else "changed"
     for name, count in counts.items():
         print(f"{name.replace('_', ' ')} {would}: {count:,}")
-    if found.named:
-        print(f"{found.named:,} events have the number or account in an id, which is kept")
-    if found.follows and not dry_run:
+    if eraser.kept_in_ids:
+        print(f"{eraser.kept_in_ids:,} events have the number or account in an id, which is kept")
+    if eraser.in_cluster and not dry_run:
         print(
             "This folder belongs to a node of a cluster. Run the command on every node, each time"
             " with the archive. The cluster's streams keep their copies of the events for up to 28"

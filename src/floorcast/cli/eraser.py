@@ -25,18 +25,18 @@ from floorcast.server.admin_store import visit
 from floorcast.sqlite.files import compact
 from floorcast.store.erasing import Changes, RewriteCounts, rewrite_store, stored_bodies
 
-__all__ = ["Erasing"]
+__all__ = ["Eraser"]
 
 EMBEDDED = "embedded"  # the ``log`` setting of a server without a cluster
 
 _parts = msgspec.msgpack.Decoder(list[bytes])
 
 
-class Erasing:
+class Eraser:
     """One run of the command: first finds the person's calls everywhere, then rewrites the data.
 
-    Afterwards, ``follows`` tells whether the folder belongs to a node of a cluster, and ``named``
-    is the number of events that have the phone number or account in an id.
+    Afterwards, ``in_cluster`` tells whether the folder belongs to a node of a cluster, and
+    ``kept_in_ids`` is the number of events that have the phone number or account in an id.
     """
 
     def __init__(self, settings: Settings, client: int, person: Person, *, dry_run: bool) -> None:
@@ -47,8 +47,8 @@ class Erasing:
         self._person = person
         self._dry_run = dry_run
         self._calls: set[CallKey] = set()
-        self.follows = False
-        self.named = 0
+        self.in_cluster = False
+        self.kept_in_ids = 0
 
     def run(self) -> dict[str, int]:
         """Erase the person's data, and return the number of changed items by kind.
@@ -61,10 +61,10 @@ class Erasing:
         if has_store:
             self._find_in_store(mirror)
         rows = self._erase_archive()
-        events = rewrite_entries(log, ordinal, self._event, dry_run=self._dry_run)
+        events = rewrite_entries(log, ordinal, self._erase_log_event, dry_run=self._dry_run)
         stored = RewriteCounts(0, 0, 0)
         if has_store:
-            changes = Changes(self._call, self._published, self._snapshot)
+            changes = Changes(self._erase_call, self._erase_published_event, self._erase_snapshot)
             stored = rewrite_store(mirror, self._client, changes, dry_run=self._dry_run)
         if not self._dry_run:
             for path in (log, mirror) if has_store else (log,):
@@ -83,13 +83,13 @@ class Erasing:
         except apsw.Error as error:
             raise Unavailable(f"{path} cannot be read: {error}") from error
         try:
-            stream = _stream(reader, self._client)
-            self.follows = bool(reader.following())
+            stream = _find_stream(reader, self._client)
+            self.in_cluster = bool(reader.following())
             for line in stored_lines(reader, stream):
-                event = _decoded(line)
+                event = _decode(line)
                 if event is None or not self._person.appears_in(event):
                     continue
-                self.named += names_in_ids(event, self._person)
+                self.kept_in_ids += names_in_ids(event, self._person)
                 key = call_of(event)
                 if key is not None:
                     self._calls.add(key)
@@ -125,7 +125,7 @@ class Erasing:
     async def _secret(self) -> bytes:
         """Return the secret of the data folder, or of the cluster that the folder follows."""
         settings = self._settings
-        if not self.follows:
+        if not self.in_cluster:
             settings = msgspec.structs.replace(settings, log=EMBEDDED)
         elif settings.log == EMBEDDED:
             raise SettingError(
@@ -135,16 +135,16 @@ class Erasing:
         async with AsyncExitStack() as stack:
             return await token_secret(await visit(stack, settings, make=False))
 
-    def _event(self, line: bytes) -> bytes | None:
+    def _erase_log_event(self, line: bytes) -> bytes | None:
         """Return the event without the person's data, or None if nothing changes."""
-        event = _decoded(line)
-        if event is None or not self._is_theirs(event):
+        event = _decode(line)
+        if event is None or not self._concerns_person(event):
             return None
         return _if_changed(line, {**event, **erased(event, self._person)})
 
-    def _published(self, feed: str, line: bytes) -> bytes | None:
-        event = _decoded(line)
-        if event is None or not self._is_theirs(event):
+    def _erase_published_event(self, feed: str, line: bytes) -> bytes | None:
+        event = _decode(line)
+        if event is None or not self._concerns_person(event):
             return None
         new = erased(event, self._person)
         if feed == "agent":
@@ -153,14 +153,14 @@ class Erasing:
             del new["callerId"]
         return _if_changed(line, new)
 
-    def _is_theirs(self, event: dict[str, object]) -> bool:
+    def _concerns_person(self, event: dict[str, object]) -> bool:
         return call_of(event) in self._calls or self._person.appears_in(event)
 
-    def _call(self, body: bytes) -> bytes | None:
+    def _erase_call(self, body: bytes) -> bytes | None:
         call = decode_call(body)
         return encode_call(call) if call.key in self._calls and erase_call(call) else None
 
-    def _snapshot(self, blob: bytes) -> bytes | None:
+    def _erase_snapshot(self, blob: bytes) -> bytes | None:
         state = from_snapshot(_parts.decode(blob))
         changed = [erase_call(call) for call in state.calls if call.key in self._calls]
         changed += [
@@ -171,14 +171,14 @@ class Erasing:
         return msgspec.msgpack.encode(list(snapshot_parts(state)))
 
 
-def _stream(reader: LogReader, client: int) -> StreamRow:
+def _find_stream(reader: LogReader, client: int) -> StreamRow:
     for row in reader.streams():
         if row.client == client:
             return row
     raise SettingError(f"the log has no client {client}")
 
 
-def _decoded(line: bytes) -> dict[str, object] | None:
+def _decode(line: bytes) -> dict[str, object] | None:
     try:
         event = msgspec.json.decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError):

@@ -1,4 +1,4 @@
-"""Sets up, checks and runs connectors of every kind."""
+"""Reads the settings of connectors of every kind, prints their checks, and runs them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import typer
 from floorcast.cli import options
 from floorcast.cli.admin import table_lines
 from floorcast.client import AsyncSender, Timing
-from floorcast.config.sources import given as given_everywhere
+from floorcast.config.sources import given as read_all_sources
 from floorcast.connectors.connect_file import ConnectFile, Kind, read_connect_file, read_secret
 from floorcast.connectors.forwarder import Forwarder
 from floorcast.connectors.metrics import ConnectorMetrics
@@ -26,7 +26,14 @@ from floorcast.connectors.spool import Spool
 from floorcast.model.errors import FloorcastError, SettingError
 from floorcast.server.logging import set_up_log
 
-__all__ = ["Connector", "address_of", "run_connector", "secret_of", "settings_of", "show_tables"]
+__all__ = [
+    "Connector",
+    "parse_address",
+    "print_tables",
+    "read_settings",
+    "resolve_secret",
+    "run_connector",
+]
 
 
 SECRETS = frozenset({"ami_secret", "esl_password", "password", "api_token"})
@@ -42,7 +49,7 @@ class Connector(Protocol):
         """Read events and send them until cancelled."""
 
 
-def settings_of(
+def read_settings(
     context: typer.Context, config: Path | None, flags: dict[str, object], kind: Kind | None
 ) -> tuple[ConnectFile, dict[str, str]]:
     """Read the settings from the file, the environment and the flags.
@@ -52,13 +59,13 @@ def settings_of(
     """
     environ = dict(os.environ)
     named = environ.pop("FLOORCAST_CONFIG", None)
-    everywhere = given_everywhere(flags, environ=environ, known=options.known_options(context))
-    values = {name: one.value for name, one in everywhere.items()}
+    sourced = read_all_sources(flags, environ=environ, known=options.known_options(context))
+    values = {name: one.value for name, one in sourced.items()}
     settings = read_connect_file(config or (Path(named) if named else None), values, kind)
     return settings, {name: str(values[name]) for name in SECRETS if name in values}
 
 
-def address_of(option: str, text: str, default_port: int) -> tuple[str, int]:
+def parse_address(option: str, text: str, default_port: int) -> tuple[str, int]:
     """Return the host and the port in ``HOST[:PORT]``. Raises SettingError."""
     host, colon, port = text.rpartition(":")
     if not colon:
@@ -68,7 +75,7 @@ def address_of(option: str, text: str, default_port: int) -> tuple[str, int]:
     return host, int(port)
 
 
-def secret_of(given: str | None, file: str, what: str, variable: str) -> str:
+def resolve_secret(given: str | None, file: str, what: str, variable: str) -> str:
     """Return a secret from the environment, a file or a prompt. Raises SettingError."""
     secret = given
     if secret is None and file:
@@ -80,7 +87,7 @@ def secret_of(given: str | None, file: str, what: str, variable: str) -> str:
     return secret
 
 
-def show_tables(tables: Sequence[Table], note: str = "") -> None:
+def print_tables(tables: Sequence[Table], note: str = "") -> None:
     """Print the findings of ``--check``, and exit with 1 if a required permission is missing."""
     for title, heading, rows in tables:
         print(f"\n{title}")
@@ -93,7 +100,7 @@ def show_tables(tables: Sequence[Table], note: str = "") -> None:
 
 
 def run_connector(
-    settings: ConnectFile, made: Callable[[Spool, ConnectorMetrics], Connector]
+    settings: ConnectFile, create: Callable[[Spool, ConnectorMetrics], Connector]
 ) -> None:
     """Run a connector until SIGTERM or SIGINT, or until it raises an error."""
     set_up_log("info", "auto")
@@ -101,26 +108,26 @@ def run_connector(
     metrics = ConnectorMetrics()
     if settings.metrics_port:
         metrics.serve(settings.metrics_port, settings.metrics_host)
-    _until_told_to_stop(_work(settings, made, metrics))
+    _run_until_signal(_run(settings, create, metrics))
 
 
-async def _work(
+async def _run(
     settings: ConnectFile,
-    made: Callable[[Spool, ConnectorMetrics], Connector],
+    create: Callable[[Spool, ConnectorMetrics], Connector],
     metrics: ConnectorMetrics,
 ) -> None:
     key = settings.key or (read_secret(settings.key_file) if settings.key_file else "")
     if not key:
         raise SettingError("an ingest key is required: set FLOORCAST_KEY, --key-file or --key")
     with Spool(Path(settings.spool)) as spool:
-        connector = made(spool, metrics)
+        connector = create(spool, metrics)
         forwarder = connector.forwarder()
         timing = Timing(patience=inf, waiting=forwarder.on_waiting)
         async with AsyncSender(settings.url, key, timing=timing) as sender:
             await connector.run(sender, forwarder)
 
 
-def _until_told_to_stop(work: Coroutine[Any, Any, None]) -> None:
+def _run_until_signal(work: Coroutine[Any, Any, None]) -> None:
     """Run ``work`` until SIGTERM or SIGINT, or until it raises an error.
 
     If it raises several FloorcastErrors at once, the first one is raised.
