@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from floorcast.cli.event_lines import (
-    AGENT_HEAD,
-    INTERACTION_HEAD,
+    AGENT_HEADING,
+    INTERACTION_HEADING,
     agent_line,
     interaction_line,
     printable,
@@ -51,8 +51,8 @@ def test_agent_event_is_a_line_below_its_heading() -> None:
     assert cells(line) == [
         "02:00:00.123", "VKUMARK", "NOT_READY", "LUNCH", "ACD", "47416", "-", "-", "-",
     ]  # fmt: skip
-    assert line.index("NOT_READY") == AGENT_HEAD.index("event")
-    assert line.index("47416") == AGENT_HEAD.index("service")
+    assert line.index("NOT_READY") == AGENT_HEADING.index("event")
+    assert line.index("47416") == AGENT_HEADING.index("service")
 
 
 CALL: dict[str, Any] = {"interaction_type": "VOICE", "session_id": "S1", "service_id": 1}
@@ -95,7 +95,7 @@ def test_interaction_line_has_the_columns_of_its_kind(event: Interaction, shown:
     """The customer is the caller of an inbound call, and the called party otherwise."""
     line = interaction_line(event)
     assert cells(line) == shown
-    assert line[INTERACTION_HEAD.index("session") :].startswith(shown[5])
+    assert line[INTERACTION_HEADING.index("session") :].startswith(shown[5])
 
 
 @given(st.text("a\n\r\t\x1b\x9b[2Jé\u202e ", max_size=30), st.integers())

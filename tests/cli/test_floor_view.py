@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from floorcast.cli.floor_view import LastResponse, clock, draw
+from floorcast.cli.floor_view import FloorResponses, draw, format_duration
 from floorcast.client.agent_answers import AgentDetails, AgentStatusAnswer
 from floorcast.client.answers import (
     ServiceAnswer,
@@ -22,7 +22,7 @@ from tests.search import tries
 NOW = 1_700_000_000_000  # ms
 
 
-def shown(seen: LastResponse, lines: int | None = None, width: int = 120) -> list[str]:
+def shown(seen: FloorResponses, lines: int | None = None, width: int = 120) -> list[str]:
     """Return the drawn lines without trailing spaces."""
     console = Console(file=io.StringIO(), width=width, color_system=None)
     with console.capture() as capture:
@@ -31,10 +31,10 @@ def shown(seen: LastResponse, lines: int | None = None, width: int = 120) -> lis
 
 
 def floor(
-    services: int = 0, calls: int = 0, agents: int = 0, age: float = 0, trouble: str = ""
-) -> LastResponse:
+    services: int = 0, calls: int = 0, agents: int = 0, age: float = 0, problem: str = ""
+) -> FloorResponses:
     """Return a floor with this many services, calls and agents."""
-    return LastResponse(
+    return FloorResponses(
         services=ServiceAnswer(
             stats=[ServiceStatistics(service_name=f"service {n}") for n in range(services)]
         ),
@@ -47,13 +47,13 @@ def floor(
             time_stamp=NOW,
         ),
         age=age,
-        trouble=trouble,
+        problem=problem,
     )
 
 
 def test_floor_shows_services_calls_and_agents_with_durations() -> None:
     """Durations advance between responses and are measured by the server's clock."""
-    seen = LastResponse(
+    seen = FloorResponses(
         services=ServiceAnswer(
             stats=[
                 ServiceStatistics(
@@ -121,7 +121,7 @@ def test_empty_floor_is_shown() -> None:
 
 def test_reason_for_stale_figures_is_shown_with_their_age() -> None:
     """The figures stay on the screen, with their age."""
-    found = shown(floor(1, age=125.0, trouble="connection refused"))
+    found = shown(floor(1, age=125.0, problem="connection refused"))
     assert found[0] == "ACME   2:05 old   connection refused"
     assert any(line.startswith("service 0") for line in found)
 
@@ -142,4 +142,4 @@ def test_control_characters_in_names_are_replaced() -> None:
 )
 def test_durations_are_formatted_as_clock_times(seconds: float, text: str) -> None:
     """If the local clock is ahead of the server's, no duration is negative."""
-    assert clock(seconds) == text
+    assert format_duration(seconds) == text

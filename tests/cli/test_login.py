@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 import typer
 
-from floorcast.cli.login import credentials, read_filter
+from floorcast.cli.login import read_credentials, read_filter
 from floorcast.client import Credentials, Filter
 
 
 def test_given_options_are_used_for_the_login() -> None:
     """Each option is used as given."""
-    found = credentials("ACME", "reports", "secret", "token", "http://here")
+    found = read_credentials("ACME", "reports", "secret", "token", "http://here")
     wanted = Credentials(client="ACME", user="reports", password="secret", api_token="token")
     assert found == wanted
 
@@ -21,7 +21,7 @@ def test_missing_option_is_named_with_its_variable(missing: str) -> None:
     """Nobody can be prompted, because pytest's standard input is not a terminal."""
     given = {"client": "ACME", "user": "reports", "password": "secret", "api_token": "token"}
     with pytest.raises(typer.BadParameter) as caught:
-        credentials(**{**given, missing: ""}, url="http://here")
+        read_credentials(**{**given, missing: ""}, url="http://here")
     assert caught.value.param_hint == f"--{missing.replace('_', '-')}"
     assert caught.value.message == f"is required; FLOORCAST_{missing.upper()} can set it"
 
@@ -55,6 +55,6 @@ def test_password_prompt_names_the_server(
 
     monkeypatch.setattr("sys.stdin.isatty", lambda: True)
     monkeypatch.setattr(typer, "prompt", prompt)
-    assert credentials("ACME", "reports", "", "token", "http://there").password == "a secret"
+    assert read_credentials("ACME", "reports", "", "token", "http://there").password == "a secret"
     text = "Password of reports at http://there"
     assert asked == {"text": text, "hide_input": True, "err": True}

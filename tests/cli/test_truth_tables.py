@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from floorcast.cli.truth_tables import MOST_AGENTS, tables
+from floorcast.cli.truth_tables import MAX_AGENT_ROWS, truth_tables
 from floorcast.simulator.floor_sizing import floor_of
 from floorcast.simulator.report import report
 from floorcast.simulator.simulation import Simulation
@@ -16,7 +16,7 @@ def lines(agents: int) -> list[str]:
     simulation = Simulation(floor_of(agents), seed=1, start=START)
     simulation.advance(1_200_000)
     known = report(simulation.truth, simulation.now)
-    return list(tables({**known, "faults": {"duplicates": 3, "late": 0}}))
+    return list(truth_tables({**known, "faults": {"duplicates": 3, "late": 0}}))
 
 
 def test_columns_are_aligned() -> None:
@@ -36,4 +36,4 @@ def test_large_floor_is_truncated_with_a_note() -> None:
     """The table has as many agents as fit on a page, and tells how many more rows there are."""
     found = lines(100)
     (cut,) = [line for line in found if line.endswith("--truth FILE writes all rows")]
-    assert found.index(cut) < MOST_AGENTS + 20
+    assert found.index(cut) < MAX_AGENT_ROWS + 20

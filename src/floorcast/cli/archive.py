@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-LISTED = ("client", "day", "hours", "complete", "rows", "bytes", "corrected", "erased")
-FOUND = ("client", "hour", "file", "finding")
+LIST_COLUMNS = ("client", "day", "hours", "complete", "rows", "bytes", "corrected", "erased")
+FINDING_COLUMNS = ("client", "hour", "file", "finding")
 FORMATS = ("csv", "parquet")
 
 ArchiveOption = Annotated[
@@ -64,14 +64,14 @@ def show(
 
     A day is complete when it is over and no hour is missing.
     """
-    found = _opened(context, archive)
+    found = _open(context, archive)
     days = [_day(found, one, day) for one, day in _days(found, client, None, None)]
     if as_json:
         for day in days:
-            print(msgspec.json.encode(dict(zip(LISTED, day, strict=True))).decode())
+            print(msgspec.json.encode(dict(zip(LIST_COLUMNS, day, strict=True))).decode())
         return
     rows = [[str(cell) if not isinstance(cell, int) else f"{cell:,}" for cell in d] for d in days]
-    for line in table_lines([LISTED, *([row[0].replace(",", ""), *row[1:]] for row in rows)]):
+    for line in table_lines([LIST_COLUMNS, *([row[0].replace(",", ""), *row[1:]] for row in rows)]):
         print(line)
 
 
@@ -86,7 +86,7 @@ def verify(
 
     Prints a table of the differences, and exits with 1 if there are any.
     """
-    found = _opened(context, archive)
+    found = _open(context, archive)
     from floorcast.archive.checking import Checker
 
     findings: list[Sequence[str]] = []
@@ -105,7 +105,7 @@ def verify(
     rows = sum(checker.rows for checker in checkers.values())
     print(f"{hours:,} hours, {rows:,} rows, {len(findings) or 'no'} findings")
     if findings:
-        for line in table_lines([FOUND, *findings]):
+        for line in table_lines([FINDING_COLUMNS, *findings]):
             print(line)
         raise typer.Exit(1)
 
@@ -127,7 +127,7 @@ def export(
     """
     if form not in FORMATS:
         raise SettingError(f"--format: must be {one_of(FORMATS)}")
-    found = _opened(context, archive)
+    found = _open(context, archive)
     from floorcast.archive.exporting import export as copy
 
     days = list(_days(found, client, since, until))
@@ -144,7 +144,7 @@ def export(
         print(f"{into / name}: {count:,} rows")
 
 
-def _opened(context: typer.Context, archive: str | None) -> Archive:
+def _open(context: typer.Context, archive: str | None) -> Archive:
     where = load({"archive": archive}, known=known_options(context)).archive
     if not where:
         raise SettingError("no archive is set: name one with --archive")

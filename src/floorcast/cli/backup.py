@@ -47,7 +47,7 @@ def backup(
         raise SettingError(f"{into} already exists: a backup needs a new folder")
     part = into.with_name(f"{into.name}.part")
     try:
-        _make(part)
+        _make_private_folder(part)
         size = _copy(folder, part)
         AuditLog(part).record("backup_made", **audit_author(context), source=str(folder))
         flush_folder(part)
@@ -59,7 +59,7 @@ def backup(
     print(f"copied {folder} to {into} ({size / MIB:,.1f} MiB)")
 
 
-def _make(part: Path) -> None:
+def _make_private_folder(part: Path) -> None:
     """Create a folder that only its owner can read.
 
     An existing folder is refused, because others may be able to read it.

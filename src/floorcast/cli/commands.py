@@ -43,7 +43,7 @@ class Commands(TyperGroup):
 
     def __init__(self, **attributes: Any) -> None:  # noqa: ANN401 — Typer gives them
         super().__init__(**attributes)
-        self.commands = _OnDemand()
+        self.commands = _LazyCommands()
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401, ARG002 — as above
         """Write the list of commands at the end of ``--help``."""
@@ -51,7 +51,7 @@ class Commands(TyperGroup):
             formatter.write_dl(list(SUMMARIES.items()))
 
 
-class _OnDemand(MutableMapping[str, Any]):
+class _LazyCommands(MutableMapping[str, Any]):
     """The commands by name."""
 
     def __init__(self) -> None:

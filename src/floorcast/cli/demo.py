@@ -7,12 +7,12 @@ from importlib.resources import as_file, files
 
 import typer
 
-from floorcast.cli.serve import Read, with_settings
+from floorcast.cli.serve import SettingsReader, with_settings
 from floorcast.model.errors import SettingError
 
 __all__ = ["register"]
 
-TEXTS = {
+HELP_TEXTS = {
     "data": "The folder for the demo's data. Default: a temporary folder, removed at the end.",
     "site": "The site file to run. Default: the example site.",
     "log_level": "The lowest level that the server logs. Default: warning.",
@@ -21,10 +21,10 @@ TEXTS = {
 
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
-    app.command("demo")(with_settings(_demo, texts=TEXTS))
+    app.command("demo")(with_settings(_demo, help_texts=HELP_TEXTS))
 
 
-def _demo(read: Read) -> None:
+def _demo(read: SettingsReader) -> None:
     """Run an example site with a simulated floor, until Ctrl-C.
 
     Accepts the options of serve. The data folder is temporary and removed at the end. If --data

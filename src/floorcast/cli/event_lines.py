@@ -14,7 +14,7 @@ from floorcast.client.events import (
     Sms,
 )
 
-__all__ = ["AGENT_HEAD", "INTERACTION_HEAD", "agent_line", "interaction_line", "printable"]
+__all__ = ["AGENT_HEADING", "INTERACTION_HEADING", "agent_line", "interaction_line", "printable"]
 
 _AGENT = (12, 14, 22, 10, 6, 11, 24, 14, 0)  # characters
 _INTERACTION = (12, 5, 16, 11, 11, 26, 24, 14, 0)  # characters
@@ -31,7 +31,7 @@ def agent_line(event: AgentEvent) -> str:
     """Return the line for an agent's state change."""
     return _line(
         _AGENT,
-        _clock(event.timestamp),
+        _local_time(event.timestamp),
         event.agent_login_id or event.agent_id,
         event.event_type,
         event.not_ready_reason_code,
@@ -45,10 +45,10 @@ def agent_line(event: AgentEvent) -> str:
 
 def interaction_line(event: Interaction) -> str:
     """Return the line for a call, an email or an SMS. An unknown type gets the common members."""
-    what, customer, agent, result = _particulars(event)
+    what, customer, agent, result = _details(event)
     return _line(
         _INTERACTION,
-        _clock(event.timestamp),
+        _local_time(event.timestamp),
         (event.interaction_type or "").upper(),
         what,
         event.service_id,
@@ -60,21 +60,21 @@ def interaction_line(event: Interaction) -> str:
     )
 
 
-def _particulars(event: Interaction) -> tuple[Cell, Cell, Cell, str]:
+def _details(event: Interaction) -> tuple[Cell, Cell, Cell, str]:
     """Return the event type, the customer, the agent and the result."""
     match event:
         case CallTermination():
             took = "" if event.duration is None else f"{event.duration} s"
-            return (*_call(event), _words(took, event.lv_result))
+            return (*_call(event), _joined(took, event.lv_result))
         case CallStart():
-            return (*_call(event), _words(event.call_direction))
+            return (*_call(event), _joined(event.call_direction))
         case CallDisposition():
-            result = _words(event.term_code, event.agent_action_type)
+            result = _joined(event.term_code, event.agent_action_type)
             return event.call_event_type, event.phone_dialed, event.agent_id, result
         case Email():
-            return event.event_type, event.to_email, None, _words(event.carrier)
+            return event.event_type, event.to_email, None, _joined(event.carrier)
         case Sms():
-            return event.event_type, event.phone_number, None, _words(event.carrier)
+            return event.event_type, event.phone_number, None, _joined(event.carrier)
         case _:
             return None, None, None, ""
 
@@ -89,7 +89,7 @@ def _call(event: CallStart) -> tuple[Cell, Cell, Cell]:
     )
 
 
-def _words(*words: str | None) -> str:
+def _joined(*words: str | None) -> str:
     return ", ".join(word for word in words if word)
 
 
@@ -98,7 +98,7 @@ def _line(widths: tuple[int, ...], *cells: Cell) -> str:
     return "  ".join(text.ljust(width) for text, width in zip(texts, widths, strict=True)).rstrip()
 
 
-def _clock(moment: int | str | None) -> str | None:
+def _local_time(moment: int | str | None) -> str | None:
     """Return the local time of day. Text that is not a time is returned unchanged."""
     try:
         if isinstance(moment, int):
@@ -110,10 +110,10 @@ def _clock(moment: int | str | None) -> str | None:
     return at.astimezone().strftime("%H:%M:%S.%f")[:-3]
 
 
-AGENT_HEAD = _line(
+AGENT_HEADING = _line(
     _AGENT, "time", "agent", "event", "reason", "line", "service", "session", "phone", "result"
 )
-INTERACTION_HEAD = _line(
+INTERACTION_HEADING = _line(
     _INTERACTION,
     "time", "type", "event", "service", "campaign", "session", "customer", "agent", "result",
 )  # fmt: skip

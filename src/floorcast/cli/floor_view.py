@@ -18,70 +18,72 @@ from floorcast.client.answers import (
     WaitingCallsAnswer,
 )
 
-__all__ = ["LastResponse", "clock", "draw"]
+__all__ = ["FloorResponses", "draw", "format_duration"]
 
-STALE = 10.0  # seconds after which the shown data counts as stale
+STALE_SECONDS = 10.0  # seconds after which the shown data counts as stale
 _LOW, _HIGH = 60.0, 80.0  # service level in percent: red below the first, green from the second on
 # Lines other than rows: the heading, two blank lines, and three tables' titles, heads and footers.
-_AROUND = 12
+_OTHER_LINES = 12
 
 
-class LastResponse(Struct, kw_only=True):
+class FloorResponses(Struct, kw_only=True):
     """The floor as of the last response, ``age`` seconds ago.
 
-    ``trouble`` is the reason why there is no newer response, or empty.
+    ``problem`` is the reason why there is no newer response, or empty.
     """
 
     services: ServiceAnswer
     agents: AgentStatusAnswer
     calls: WaitingCallsAnswer
     age: float = 0.0
-    trouble: str = ""
+    problem: str = ""
 
 
-def draw(seen: LastResponse, title: str, lines: int | None = None) -> RenderableType:
+def draw(responses: FloorResponses, title: str, lines: int | None = None) -> RenderableType:
     """Render services, waiting calls and agents, in at most ``lines`` lines (None: no limit)."""
-    services = sorted(seen.services.stats, key=_by_name)
-    at_services, at_calls, at_agents = _shares(lines, len(services), len(seen.calls.calls_details))
+    services = sorted(responses.services.stats, key=_by_name)
+    service_rows, call_rows, agent_rows = _row_limits(
+        lines, len(services), len(responses.calls.calls_details)
+    )
     return Group(
-        _heading(title, seen),
-        _services(services, at_services, seen.age),
+        _heading(title, responses),
+        _services(services, service_rows, responses.age),
         "",
-        _calls(seen, at_calls),
+        _calls(responses, call_rows),
         "",
-        _agents(seen, at_agents),
+        _agents(responses, agent_rows),
     )
 
 
-def clock(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Format a duration: ``0:07``, ``12:30``, ``1:02:03``."""
     minutes, rest = divmod(max(0, int(seconds)), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def _shares(lines: int | None, services: int, calls: int) -> tuple[int, int, int]:
+def _row_limits(lines: int | None, services: int, calls: int) -> tuple[int, int, int]:
     """Return the rows per table: up to a third each for services and calls, the rest for agents."""
     if lines is None:
         return sys.maxsize, sys.maxsize, sys.maxsize
-    rows = max(3, lines - _AROUND)
-    of_services, of_calls = min(services, rows // 3), min(calls, rows // 3)
-    return of_services, of_calls, rows - of_services - of_calls
+    rows = max(3, lines - _OTHER_LINES)
+    service_rows, call_rows = min(services, rows // 3), min(calls, rows // 3)
+    return service_rows, call_rows, rows - service_rows - call_rows
 
 
-def _heading(title: str, seen: LastResponse) -> Text:
-    old = seen.age >= STALE
+def _heading(title: str, responses: FloorResponses) -> Text:
+    old = responses.age >= STALE_SECONDS
     text = Text(printable(title), "bold")
-    text.append(f"   {clock(seen.age)} old", "bold red" if old else "dim")
-    if seen.trouble:
-        text.append(f"   {printable(seen.trouble)}", "red")
+    text.append(f"   {format_duration(responses.age)} old", "bold red" if old else "dim")
+    if responses.problem:
+        text.append(f"   {printable(responses.problem)}", "red")
     return text
 
 
-def _services(services: list[ServiceStatistics], most: int, age: float) -> Table:
+def _services(services: list[ServiceStatistics], limit: int, age: float) -> Table:
     table = _table("Services", "service", "SL", "queue", "longest", "talking", "agents", "offered",
                    "handled", "abandoned", "ASA")  # fmt: skip
-    for one in services[:most]:
+    for one in services[:limit]:
         level = one.service_level or 0.0
         queue = one.total_calls_in_queue or 0
         longest = (one.longest_call_in_queue or 0) + age if queue else 0.0
@@ -89,15 +91,15 @@ def _services(services: list[ServiceStatistics], most: int, age: float) -> Table
             _text(one.service_name),
             Text(f"{level:.1f} %", _level_style(level)) if _has_rates(one) else "-",
             Text(str(queue), "bold" if queue else ""),
-            clock(longest) if queue else "-",
+            format_duration(longest) if queue else "-",
             _number(one.calls_with_agent),
             _number(one.total_agents),
             _number(one.total_offered),
             _number(one.total_handled),
             f"{one.abandon_rate or 0:.1f} %" if _has_rates(one) else "-",
-            clock(one.average_speed_of_answer or 0),
+            format_duration(one.average_speed_of_answer or 0),
         )
-    return _with_rest(table, len(services), most)
+    return _add_rest(table, len(services), limit)
 
 
 def _has_rates(one: ServiceStatistics) -> bool:
@@ -109,42 +111,42 @@ def _has_rates(one: ServiceStatistics) -> bool:
     return bool(within or asa or one.total_abandoned)
 
 
-def _calls(seen: LastResponse, most: int) -> Table:
-    calls = seen.calls.calls_details
+def _calls(responses: FloorResponses, limit: int) -> Table:
+    calls = responses.calls.calls_details
     table = _table(f"Waiting calls: {len(calls)}", "service", "waits", "customer", "name",
                    "priority")  # fmt: skip
-    now = (seen.calls.time_stamp or 0) / 1000 + seen.age
-    for one in calls[:most]:
+    now = (responses.calls.time_stamp or 0) / 1000 + responses.age
+    for one in calls[:limit]:
         table.add_row(
             _text(one.service_name),
-            "-" if one.time_stamp is None else clock(now - one.time_stamp),
+            "-" if one.time_stamp is None else format_duration(now - one.time_stamp),
             _text(one.phone),
             _text(one.name),
             _number(one.priority),
         )
-    return _with_rest(table, len(calls), most)
+    return _add_rest(table, len(calls), limit)
 
 
-def _agents(seen: LastResponse, most: int) -> Table:
-    agents = sorted(seen.agents.agent_details, key=_by_state)
+def _agents(responses: FloorResponses, limit: int) -> Table:
+    agents = sorted(responses.agents.agent_details, key=_by_state)
     states = Counter(one.state or "-" for one in agents)
     title = "   ".join(f"{printable(state)} {count}" for state, count in states.most_common())
     table = _table(f"Agents: {title or 'none'}", "agent", "state", "for", "reason", "service",
                    "in", "out", "customer")  # fmt: skip
-    now = (seen.agents.time_stamp or 0) / 1000 + seen.age
-    for one in agents[:most]:
+    now = (responses.agents.time_stamp or 0) / 1000 + responses.age
+    for one in agents[:limit]:
         since = one.state_changed_after
         table.add_row(
             _text(one.agent_name or one.agent_login_id),
             _text(one.state),
-            "-" if since is None else clock(now - since / 1000),
+            "-" if since is None else format_duration(now - since / 1000),
             _text(one.reason_code),
             _text(one.service_name),
             _number(one.inbound_calls),
             _number(one.outbound_calls),
             _text(one.phone),
         )
-    return _with_rest(table, len(agents), most)
+    return _add_rest(table, len(agents), limit)
 
 
 def _by_name(service: ServiceStatistics) -> tuple[str, int]:
@@ -169,9 +171,9 @@ def _table(title: str, *columns: str) -> Table:
     return table
 
 
-def _with_rest(table: Table, count: int, most: int) -> Table:
-    if count > most:
-        table.add_row(Text(f"and {count - most} more", "dim"))
+def _add_rest(table: Table, count: int, limit: int) -> Table:
+    if count > limit:
+        table.add_row(Text(f"and {count - limit} more", "dim"))
     return table
 
 

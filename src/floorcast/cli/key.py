@@ -29,7 +29,7 @@ app = typer.Typer(
 )
 
 SCREEN_KEY = "screen key"
-SOME = 10  # call centers or services listed in an error
+MAX_LISTED = 10  # call centers or services listed in an error
 KIND_NAMES: dict[KeyKind, str] = {
     "api_tokens": "API token",
     "ingest_keys": "ingest key",
@@ -89,7 +89,7 @@ def new(
             "--api-token, --metrics and --screen are different kinds of key: give only one"
         )
     if screen:
-        _new_screen(context, store, client, _Shown(call_center or [], service or [], url))
+        _new_screen(context, store, client, _ScreenOptions(call_center or [], service or [], url))
         return
     for option, given in (("--call-center", call_center), ("--service", service), ("--url", url)):
         if given:
@@ -109,7 +109,7 @@ def new(
     print(key)
 
 
-class _Shown(NamedTuple):
+class _ScreenOptions(NamedTuple):
     """The options of a screen key, as given: call centers, services and the server's address."""
 
     call_centers: list[str]
@@ -118,7 +118,7 @@ class _Shown(NamedTuple):
 
 
 def _new_screen(
-    context: typer.Context, store: Mapping[str, object], client: str | None, shown: _Shown
+    context: typer.Context, store: Mapping[str, object], client: str | None, shown: _ScreenOptions
 ) -> None:
     from floorcast.site.configuration import ScreenKey
     from floorcast.site.digests import digest, fingerprint, new_key
@@ -133,8 +133,8 @@ def _new_screen(
         services = [one for plan in plans for one in plan.services]
         screen = ScreenKey(
             digest=digest(key),
-            call_centers=_ids(centers, shown.call_centers, "--call-center", owner),
-            services=_ids(services, shown.services, "--service", owner),
+            call_centers=_resolve_ids(centers, shown.call_centers, "--call-center", owner),
+            services=_resolve_ids(services, shown.services, "--service", owner),
         )
         await add_screen_key(client_store.kv, owner.id, screen)
         return screen
@@ -150,23 +150,23 @@ def _new_screen(
     print(f"{shown.url.rstrip('/')}/wallboard#key={key}")
 
 
-def _ids(
+def _resolve_ids(
     known: Sequence[CallCenter | Service], named: list[str], option: str, owner: Client
 ) -> tuple[int, ...]:
     """Return the ids of call centers or services that are given by id or name.
 
     Raises ``typer.BadParameter`` if there is no such call center or service.
     """
-    there = {str(one.id): one.id for one in known} | {one.name: one.id for one in known}
+    ids = {str(one.id): one.id for one in known} | {one.name: one.id for one in known}
     for name in named:
-        if name not in there:
-            some = ", ".join(f"{one.name} ({one.id})" for one in known[:SOME]) or "none"
+        if name not in ids:
+            some = ", ".join(f"{one.name} ({one.id})" for one in known[:MAX_LISTED]) or "none"
             raise typer.BadParameter(
                 f"client {owner.name} declares no {option[2:].replace('-', ' ')} {name}; it"
-                f" declares {some}{', …' if len(known) > SOME else ''}",
+                f" declares {some}{', …' if len(known) > MAX_LISTED else ''}",
                 param_hint=option,
             )
-    return tuple(sorted({there[name] for name in named}))
+    return tuple(sorted({ids[name] for name in named}))
 
 
 def _scope(screen: ScreenKey) -> str:

@@ -20,10 +20,10 @@ __all__ = [
     "PasswordOption",
     "UrlOption",
     "UserOption",
-    "credentials",
+    "read_credentials",
     "read_filter",
-    "tell_back",
-    "tell_wait",
+    "report_recovery",
+    "report_wait",
 ]
 
 UrlOption = Annotated[str, typer.Option(metavar="URL", help="The server.")]
@@ -59,7 +59,9 @@ _KINDS = {
 }
 
 
-def credentials(client: str, user: str, password: str, api_token: str, url: str) -> Credentials:
+def read_credentials(
+    client: str, user: str, password: str, api_token: str, url: str
+) -> Credentials:
     """Return the credentials for ``url``. Prompts for a missing password on a terminal.
 
     Raises ``typer.BadParameter``, which says how to set it, if another option is missing.
@@ -98,14 +100,14 @@ def read_filter(given: Sequence[str], *kinds: str) -> Filter:
     return Filter(**found)
 
 
-def tell_wait(seconds: float, why: str) -> None:
+def report_wait(seconds: float, why: str) -> None:
     """Report the reason for a wait and its duration on standard error."""
     from floorcast.cli.event_lines import printable
 
     print(f"floorcast: {wait_line(seconds, printable(why))}", file=sys.stderr, flush=True)
 
 
-def tell_back(seconds: float) -> None:
+def report_recovery(seconds: float) -> None:
     """Report on standard error that the server responds again."""
     print(f"floorcast: {recovery_line(seconds)}", file=sys.stderr, flush=True)
 

@@ -13,7 +13,7 @@ from floorcast.cli import options
 from floorcast.config.settings import SETTINGS, Settings
 from floorcast.config.sources import load
 
-__all__ = ["Read", "register", "with_settings"]
+__all__ = ["SettingsReader", "register", "with_settings"]
 
 
 ACCEPT_LOSS = inspect.Parameter(
@@ -26,10 +26,10 @@ ACCEPT_LOSS = inspect.Parameter(
 )
 
 
-class Read(Protocol):
-    """Reads the settings from all sources. ``usual`` has a command's own defaults."""
+class SettingsReader(Protocol):
+    """Reads the settings from all sources. ``defaults`` has a command's own defaults."""
 
-    def __call__(self, **usual: object) -> Settings:
+    def __call__(self, **defaults: object) -> Settings:
         """Return the settings. Raises SettingError."""
 
 
@@ -40,22 +40,22 @@ def register(app: typer.Typer) -> None:
 
 def with_settings(
     command: Callable[..., None],
-    *more: inspect.Parameter,
-    texts: Mapping[str, str] = MappingProxyType({}),
+    *extra_options: inspect.Parameter,
+    help_texts: Mapping[str, str] = MappingProxyType({}),
 ) -> Callable[..., None]:
     """Give a command an option for every setting, and a function that reads all settings.
 
-    Option values are text, because ``config`` reads all sources of a setting the same way. ``more``
-    has options that exist only on the command line and are passed to the command unchanged.
-    ``texts`` has help texts for settings whose default differs in this command.
+    Option values are text, because ``config`` reads all sources of a setting the same way.
+    ``extra_options`` exist only on the command line and are passed to the command unchanged.
+    ``help_texts`` has the help for settings whose default differs in this command.
     """
 
     def run(context: typer.Context, **given: Any) -> None:  # noqa: ANN401 -- Typer gives them
-        own = {one.name: given.pop(one.name) for one in more}
+        own = {one.name: given.pop(one.name) for one in extra_options}
 
-        def read(**usual: object) -> Settings:
+        def read(**defaults: object) -> Settings:
             flags = {name: value for name, value in given.items() if value is not None}
-            return load({**usual, **flags}, known=options.known_options(context))
+            return load({**defaults, **flags}, known=options.known_options(context))
 
         command(read, **own)
 
@@ -64,7 +64,7 @@ def with_settings(
     )
     parameters = [context]
     parameters += [
-        _option(name, setting.flag, setting.kind.metavar, texts.get(name, setting.help))
+        _option(name, setting.flag, setting.kind.metavar, help_texts.get(name, setting.help))
         for name, setting in SETTINGS.items()
     ]
     parameters.append(
@@ -72,7 +72,7 @@ def with_settings(
             "config", "--config", "FILE", "The settings file to read instead of ./floorcast.toml."
         )
     )
-    parameters += more
+    parameters += extra_options
     run.__doc__ = command.__doc__
     signature: Any = inspect.Signature(parameters)
     run.__signature__ = signature  # type: ignore[attr-defined]  # Typer reads it
@@ -88,7 +88,7 @@ def _option(name: str, flag: str, metavar: str, text: str) -> inspect.Parameter:
     )
 
 
-def _serve(read: Read, *, accept_loss: bool) -> None:
+def _serve(read: SettingsReader, *, accept_loss: bool) -> None:
     """Run the server until SIGTERM or Ctrl-C.
 
     Every option can also be set in the environment (FLOORCAST_PORT=…) or in floorcast.toml in the

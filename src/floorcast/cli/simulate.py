@@ -108,7 +108,7 @@ def _simulate(
     offered, answered and lost, by service and agent) for comparison with the server's figures.
     """
     from floorcast.cli.simulation_run import FloorPace, SimulationRun
-    from floorcast.cli.truth_tables import tables
+    from floorcast.cli.truth_tables import truth_tables
     from floorcast.simulator.faults import FaultInjector
     from floorcast.simulator.report import report
     from floorcast.simulator.simulation import Simulation
@@ -145,7 +145,7 @@ def _simulate(
         "faults": injector.happened | {"deaths": floor.truth.deaths},
         **report(floor.truth, floor.now),
     }
-    for line in tables(simulated):
+    for line in truth_tables(simulated):
         print(line)
     print()
     print_totals(run.totals)

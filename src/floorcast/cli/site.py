@@ -67,7 +67,7 @@ def apply_file(
 
     def approve(proposal: Proposal) -> bool:
         if proposal.removed and not yes and not dry_run:
-            _ask(file, proposal.removed)
+            _confirm_removal(file, proposal.removed)
         return not dry_run
 
     site_file = _read(file)
@@ -81,8 +81,8 @@ def apply_file(
     if changes:
         print("\n".join(table_lines(changes)))
     made = sum(change.action != "kept" for change in changes)
-    told = counted(made, "change") if made else "nothing to change"
-    print(f"{told}; nothing was changed (--dry-run)" if dry_run and made else told)
+    summary = counted(made, "change") if made else "nothing to change"
+    print(f"{summary}; nothing was changed (--dry-run)" if dry_run and made else summary)
 
 
 @app.command("check")
@@ -119,7 +119,7 @@ def show_site(
         return [find_client(site, client)] if client else list(site.clients.values())
 
     clients = with_kv(context, {"data": data, "log": log}, look)
-    print("\n\n".join("\n".join(_shown(one)) for one in clients) or "the site has no client")
+    print("\n\n".join("\n".join(_describe(one)) for one in clients) or "the site has no client")
 
 
 def is_terminal() -> bool:
@@ -127,7 +127,7 @@ def is_terminal() -> bool:
     return sys.stdin.isatty()
 
 
-def _ask(file: Path, removed: Sequence[str]) -> None:
+def _confirm_removal(file: Path, removed: Sequence[str]) -> None:
     """Ask whether to remove everything that the file no longer declares.
 
     Raises SettingError if the answer is no or there is no terminal.
@@ -154,7 +154,7 @@ def _read(file: Path) -> SiteFile:
     return site_file
 
 
-def _shown(client: Client) -> Iterator[str]:
+def _describe(client: Client) -> Iterator[str]:
     plan = client.plan
     yield f"client {client.id} {client.name}"
     agents = sum(user.agent for user in client.users)

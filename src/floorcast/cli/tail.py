@@ -18,10 +18,10 @@ from floorcast.cli.login import (
     PasswordOption,
     UrlOption,
     UserOption,
-    credentials,
+    read_credentials,
     read_filter,
-    tell_back,
-    tell_wait,
+    report_recovery,
+    report_wait,
 )
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ __all__ = ["register"]
 
 E = TypeVar("E")
 
-INTERRUPTED = 130  # a shell's exit code for Ctrl-C
+INTERRUPTED_EXIT_CODE = 130  # a shell's exit code for Ctrl-C
 
 
 def register(app: typer.Typer) -> None:
@@ -80,19 +80,23 @@ def _tail(
         raise typer.BadParameter("the agent feed has no filter", param_hint="--filter")
     if store is not None and not store.absolute().parent.is_dir():
         raise typer.BadParameter(f"there is no folder {store.parent}", param_hint="--store")
-    who = credentials(client, user, password, api_token, url)
-    what = read_filter(wanted or (), "service", "callCenter", "interactionType")
+    credentials = read_credentials(client, user, password, api_token, url)
+    event_filter = read_filter(wanted or (), "service", "callCenter", "interactionType")
     tokens = None if store is None else TokenFile(store)
-    with Client(url, who, timing=Timing(waiting=tell_wait, back=tell_back)) as reader:
+    with Client(
+        url, credentials, timing=Timing(waiting=report_wait, back=report_recovery)
+    ) as reader:
         if agents:
             changes = reader.agent_events(since, store=tokens)
-            _follow(changes, event_lines.agent_line, event_lines.AGENT_HEAD, json=json)
+            _print_events(changes, event_lines.agent_line, event_lines.AGENT_HEADING, json=json)
         else:
-            events = reader.interaction_events(since, filter=what, store=tokens)
-            _follow(events, event_lines.interaction_line, event_lines.INTERACTION_HEAD, json=json)
+            events = reader.interaction_events(since, filter=event_filter, store=tokens)
+            _print_events(
+                events, event_lines.interaction_line, event_lines.INTERACTION_HEADING, json=json
+            )
 
 
-def _follow(feed: Feed[E], line: Callable[[E], str], head: str, *, json: bool) -> None:
+def _print_events(feed: Feed[E], line: Callable[[E], str], head: str, *, json: bool) -> None:
     printed = b""
     try:
         if not json and sys.stdout.isatty():
@@ -102,7 +106,7 @@ def _follow(feed: Feed[E], line: Callable[[E], str], head: str, *, json: bool) -
             print(shown, flush=True)
             printed = feed.json
     except KeyboardInterrupt:
-        raise typer.Exit(INTERRUPTED) from None
+        raise typer.Exit(INTERRUPTED_EXIT_CODE) from None
     except BrokenPipeError:
         # A reader that is gone is not an error. Without this, Python would flush again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -13,13 +13,13 @@ from floorcast.cli.login import (
     PasswordOption,
     UrlOption,
     UserOption,
-    credentials,
+    read_credentials,
     read_filter,
 )
 
 __all__ = ["register"]
 
-WIDE = 200  # characters per line if there is no terminal
+WIDTH_WITHOUT_TERMINAL = 200  # characters per line if there is no terminal
 
 
 def register(app: typer.Typer) -> None:
@@ -49,16 +49,16 @@ def _top(
 
     from rich.console import Console
 
-    from floorcast.cli.floor_screen import FloorScreen, look
+    from floorcast.cli.floor_screen import FloorScreen, fetch_floor
     from floorcast.cli.floor_view import draw
 
-    who = credentials(client, user, password, api_token, url)
-    what = read_filter(wanted or (), "service", "callCenter")
+    credentials = read_credentials(client, user, password, api_token, url)
+    floor_filter = read_filter(wanted or (), "service", "callCenter")
     console = Console(highlight=False)
     if once or not console.is_terminal:
         if not console.is_terminal:
-            console.width = WIDE
-        seen = asyncio.run(look(url, who, what))
-        console.print(draw(seen, f"{who.client} at {url}"))
+            console.width = WIDTH_WITHOUT_TERMINAL
+        responses = asyncio.run(fetch_floor(url, credentials, floor_filter))
+        console.print(draw(responses, f"{credentials.client} at {url}"))
     else:
-        asyncio.run(FloorScreen(url, who, what, interval).run(console))
+        asyncio.run(FloorScreen(url, credentials, floor_filter, interval).run(console))

@@ -7,9 +7,9 @@ from typing import Any
 
 from floorcast.cli.admin import table_lines
 
-__all__ = ["tables"]
+__all__ = ["truth_tables"]
 
-MOST_AGENTS = 40  # the most rows that are printed; the file has all rows
+MAX_AGENT_ROWS = 40  # the most rows that are printed; the file has all rows
 
 SERVICES = {
     "service": "serviceName",
@@ -38,28 +38,28 @@ AGENTS = {
 }
 
 
-def tables(truth: Mapping[str, Any]) -> Iterator[str]:
+def truth_tables(truth: Mapping[str, Any]) -> Iterator[str]:
     """Yield the lines of three tables: services, agents, and all other figures."""
     yield from _table(SERVICES, truth["services"])
     agents = [
         {**work, "agentLoginId": agent["agentLoginId"]}
         for agent in truth["agents"]
-        for work in _done(agent["services"])
+        for work in _active_services(agent["services"])
     ]
     yield ""
-    yield from _table(AGENTS, agents[:MOST_AGENTS])
-    if len(agents) > MOST_AGENTS:
-        yield f"… and {len(agents) - MOST_AGENTS} more rows: --truth FILE writes all rows"
+    yield from _table(AGENTS, agents[:MAX_AGENT_ROWS])
+    if len(agents) > MAX_AGENT_ROWS:
+        yield f"… and {len(agents) - MAX_AGENT_ROWS} more rows: --truth FILE writes all rows"
     yield ""
     others = {
-        **{f"campaign {one['campaignName']}": _counts(one) for one in truth["campaigns"]},
-        "messages": _listed(truth["messages"]),
-        "faults": _listed(truth["faults"]),
+        **{f"campaign {one['campaignName']}": _campaign_text(one) for one in truth["campaigns"]},
+        "messages": _counts_text(truth["messages"]),
+        "faults": _counts_text(truth["faults"]),
     }
-    yield from table_lines([(name, said) for name, said in others.items() if said])
+    yield from table_lines([(name, text) for name, text in others.items() if text])
 
 
-def _done(services: Sequence[Mapping[str, object]]) -> Sequence[Mapping[str, object]]:
+def _active_services(services: Sequence[Mapping[str, object]]) -> Sequence[Mapping[str, object]]:
     """Return the services at which an agent did anything, or else the first one."""
     found = [one for one in services if any(one[name] for name in one if name != "serviceName")]
     return found or services[:1]
@@ -80,9 +80,9 @@ def _table(columns: Mapping[str, str], rows: Sequence[Mapping[str, object]]) -> 
     )
 
 
-def _counts(campaign: Mapping[str, object]) -> str:
+def _campaign_text(campaign: Mapping[str, object]) -> str:
     return "{state}, {completed} of {loaded} done, {dialable} to be called now".format(**campaign)
 
 
-def _listed(counts: Mapping[str, int]) -> str:
+def _counts_text(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {count}" for name, count in counts.items() if count)

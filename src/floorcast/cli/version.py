@@ -6,7 +6,7 @@ import platform
 
 import typer
 
-__all__ = ["line", "register"]
+__all__ = ["register", "version_line"]
 
 
 def register(app: typer.Typer) -> None:
@@ -14,7 +14,7 @@ def register(app: typer.Typer) -> None:
     app.command("version")(show_version)
 
 
-def line() -> str:
+def version_line() -> str:
     """Return the versions of floorcast and its Python, as needed in bug reports."""
     from floorcast.server.release import release
 
@@ -23,4 +23,4 @@ def line() -> str:
 
 def show_version() -> None:
     """Print the versions of floorcast and its Python."""
-    print(line())
+    print(version_line())

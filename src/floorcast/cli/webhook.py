@@ -52,9 +52,9 @@ def show(
     If the server is running, the progress is at most 5 seconds old. In /metrics, webhooks have the
     ids that this command prints.
     """
-    from floorcast.cli.webhook_progress import rows_of
+    from floorcast.cli.webhook_progress import progress_rows
 
-    _, rows = with_client(context, {"data": data, "log": log}, client, rows_of)
+    _, rows = with_client(context, {"data": data, "log": log}, client, progress_rows)
     print("\n".join(table_lines([COLUMNS, *rows])) if rows else "the client declares no webhook")
 
 
@@ -80,10 +80,10 @@ def send_test(
     template's output for an example event. The webhook's progress does not change.
     """
     from floorcast.cli.webhook_example import send_example
-    from floorcast.cli.webhook_progress import declared
+    from floorcast.cli.webhook_progress import find_webhook
 
     async def post(client_store: ClientStore) -> Reply:
-        return await send_example(declared(client_store.owner, name))
+        return await send_example(find_webhook(client_store.owner, name))
 
     begun = time.monotonic()
     _, reply = with_client(context, {"data": data, "log": log}, client, post)
@@ -109,14 +109,16 @@ def resume(
     log: LogOption = None,
 ) -> None:  # fmt: skip
     """Resume a suspended webhook from its position, or any webhook from a token."""
-    from floorcast.cli.webhook_progress import edit
+    from floorcast.cli.webhook_progress import resume_webhook
 
     if start is not None and not start:
         raise typer.BadParameter(
             "it is empty; to start now: floorcast webhook skip", param_hint="--from"
         )
     store = {"data": data, "log": log}
-    owner, after = with_client(context, store, client, lambda opened: edit(opened, name, start))
+    owner, after = with_client(
+        context, store, client, lambda opened: resume_webhook(opened, name, start)
+    )
     audit(context, store, "webhook_resumed", client=owner.id, webhook=name)
     place = f" from {start}" if start else ""
     print(f"webhook {name} of client {owner.name} is {after.state} again{place}")
@@ -131,9 +133,9 @@ def skip(
     log: LogOption = None,
 ) -> None:
     """Skip all events up to now, and send only later events."""
-    from floorcast.cli.webhook_progress import edit
+    from floorcast.cli.webhook_progress import resume_webhook
 
     store = {"data": data, "log": log}
-    owner, _ = with_client(context, store, client, lambda opened: edit(opened, name, ""))
+    owner, _ = with_client(context, store, client, lambda opened: resume_webhook(opened, name, ""))
     audit(context, store, "webhook_skipped", client=owner.id, webhook=name)
     print(f"webhook {name} of client {owner.name} sends only events from now on")

@@ -25,13 +25,13 @@ from floorcast.webhooks.progress import (
     webhook_id,
 )
 
-__all__ = ["declared", "edit", "rows_of"]
+__all__ = ["find_webhook", "progress_rows", "resume_webhook"]
 
-TRIES = 5  # attempts to write while the server writes at the same time
-REACH_SECONDS = 24 * 3_600  # how far back feeds reach
+MAX_ATTEMPTS = 5  # attempts to write while the server writes at the same time
+FEED_SECONDS = 24 * 3_600  # how far back feeds reach
 
 
-async def rows_of(client_store: ClientStore) -> list[tuple[str, ...]]:
+async def progress_rows(client_store: ClientStore) -> list[tuple[str, ...]]:
     """Return a client's webhooks as rows of the table that ``webhook list`` prints."""
     secret = await token_secret(client_store.kv)
     owner = client_store.owner
@@ -62,7 +62,7 @@ def _time(ticks: int) -> str:
     return datetime.fromtimestamp(ticks // TICKS_PER_SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def declared(owner: Client, name: str) -> Webhook:
+def find_webhook(owner: Client, name: str) -> Webhook:
     """Return the client's webhook of that name. Raises ``typer.BadParameter`` if there is none."""
     for webhook in owner.webhooks:
         if webhook.name == name:
@@ -73,7 +73,7 @@ def declared(owner: Client, name: str) -> Webhook:
     )
 
 
-async def edit(client_store: ClientStore, name: str, token: str | None) -> Progress:
+async def resume_webhook(client_store: ClientStore, name: str, token: str | None) -> Progress:
     """Resume a webhook and return its progress.
 
     ``token`` is the position to resume from: None stands for the webhook's own position, and an
@@ -82,11 +82,11 @@ async def edit(client_store: ClientStore, name: str, token: str | None) -> Progr
     the progress.
     """
     kv, owner = client_store.kv, client_store.owner
-    declared(owner, name)
+    find_webhook(owner, name)
     if token:
-        _check(owner.id, token, await token_secret(kv))
+        _check_token(owner.id, token, await token_secret(kv))
     key = key_of(owner.id, name)
-    for _ in range(TRIES):
+    for _ in range(MAX_ATTEMPTS):
         seen = Item(BUCKET, key, kv.get(BUCKET, key))
         after = resumed(read_progress(seen.value), token)
         try:
@@ -98,12 +98,12 @@ async def edit(client_store: ClientStore, name: str, token: str | None) -> Progr
     raise Unavailable("the webhook's progress is being written by the server; try again")
 
 
-def _check(client: int, token: str, secret: bytes) -> None:
+def _check_token(client: int, token: str, secret: bytes) -> None:
     try:
         ticks = decode(client, token, secret).ticks
     except ValueError as error:
         raise InvalidParameter("--from: expected a token or an eventId of a feed") from error
-    if system_now() - ticks > REACH_SECONDS * TICKS_PER_SECOND:
+    if system_now() - ticks > FEED_SECONDS * TICKS_PER_SECOND:
         raise InvalidParameter(
             "--from: the token is more than 24 hours old, and feeds reach back only 24 hours"
         )
