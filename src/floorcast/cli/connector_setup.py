@@ -21,7 +21,7 @@ from floorcast.config.sources import given as read_all_sources
 from floorcast.connectors.connect_file import ConnectFile, Kind, read_connect_file, read_secret
 from floorcast.connectors.forwarder import Forwarder
 from floorcast.connectors.metrics import ConnectorMetrics
-from floorcast.connectors.pbx.check_tables import MISSING_RIGHTS, Table
+from floorcast.connectors.pbx.check_tables import MISSING_RIGHTS, CheckTable
 from floorcast.connectors.spool import Spool
 from floorcast.model.errors import FloorcastError, SettingError
 from floorcast.server.logging import set_up_log
@@ -87,7 +87,7 @@ def resolve_secret(given: str | None, file: str, what: str, variable: str) -> st
     return secret
 
 
-def print_tables(tables: Sequence[Table], note: str = "") -> None:
+def print_tables(tables: Sequence[CheckTable], note: str = "") -> None:
     """Print the findings of ``--check``, and exit with 1 if a required permission is missing."""
     for title, heading, rows in tables:
         print(f"\n{title}")

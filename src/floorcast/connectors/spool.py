@@ -70,12 +70,12 @@ class Spool:
     ) -> None:
         """Store events, rows and positions in one transaction. A row that is None is deleted."""
         lines = [(_encode(event),) for event in events]
-        gone = [key for key, row in rows.items() if row is None]
-        kept = [(*key, _encode(row)) for key, row in rows.items() if row is not None]
+        deleted = [key for key, row in rows.items() if row is None]
+        stored = [(*key, _encode(row)) for key, row in rows.items() if row is not None]
         with self._lock, self._connection:
             self._connection.executemany("INSERT INTO event (line) VALUES (?)", lines)
-            self._connection.executemany("DELETE FROM open WHERE kind = ? AND name = ?", gone)
-            self._connection.executemany("INSERT OR REPLACE INTO open VALUES (?, ?, ?)", kept)
+            self._connection.executemany("DELETE FROM open WHERE kind = ? AND name = ?", deleted)
+            self._connection.executemany("INSERT OR REPLACE INTO open VALUES (?, ?, ?)", stored)
             self._connection.executemany(
                 "INSERT OR REPLACE INTO position VALUES (?, ?)", list(position.items())
             )

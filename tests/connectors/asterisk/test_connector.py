@@ -27,7 +27,7 @@ from tests.client.intake import Answer, Intake, running
 from tests.connectors.asterisk.fake_ami import FakeAmi, serving
 from tests.real.asterisk import wait_until
 
-TUNING = AsteriskTuning(poll_seconds=0.01, hold_seconds=0.1, step_seconds=0.02)
+TUNING = AsteriskTuning(poll_seconds=0.01, duplicate_wait_seconds=0.1, step_seconds=0.02)
 LEAVES = ("QueueCallerJoin", "QueueCallerAbandon", "QueueCallerLeave")
 HASTY = Timing(patience=1e9, chance=lambda: 0.05)
 
@@ -162,17 +162,17 @@ def test_unreadable_input_does_not_end_the_connector(tmp_path: Path) -> None:
         log, metrics, now = tmp_path / "queue_log", ConnectorMetrics(), time.time()
         log.write_text("nonsense\nnonsense\n|||||\n")
         source = AsteriskSource(ami=ami.address(), queue_log=log)
-        with capture_logs() as message:
+        with capture_logs() as logs:
             async with running_connector(intake, source, tmp_path, metrics):
                 await wait_for(lambda: "CoreShowChannels" in ami.actions, intake)
-                for time_of_it in ("nan", "1e300", "-1", ""):
-                    await ami.send([{**hangup_frame("0.1", now), "Timestamp": time_of_it}])
+                for timestamp in ("nan", "1e300", "-1", ""):
+                    await ami.send([{**hangup_frame("0.1", now), "Timestamp": timestamp}])
                 await ami.send([{"Event": "QueueCallerJoin", "Queue": "sales"}] * 3)
                 await ami.send_bytes(b"\xff\x00: what is this\r\n\r\n")
                 await ami.send([join_frame("1.0", now)])
                 await wait_for(lambda: "call.queue" in event_names(intake), intake)
         assert metrics.value("floorcast_connector_unreadable_total") == 7
-        shown = [str(one["event"]) for one in message if "cannot be read" in str(one["event"])]
+        shown = [str(one["event"]) for one in logs if "cannot be read" in str(one["event"])]
         assert len(shown) == len({one[:40] for one in shown}) == 4
 
     run(main)

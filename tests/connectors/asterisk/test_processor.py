@@ -113,15 +113,15 @@ def test_queue_log_times_are_within_a_second_of_ami_times(version: str) -> None:
 def test_a_kill_after_any_item_does_not_change_the_events(sources: str) -> None:
     """A connector killed after any item continues from its rows, which have the whole state."""
     found = items("22.10.1", sources)
-    want = read(found, sources)
+    expected = read(found, sources)
     for index in range(1, len(found), 1 if sources == "log" else 7):
         again = read(found, sources, killed_after=index)
         # PBX events pending from the other source are not stored. Their ids make them duplicates.
         if sources == "both":
             again = list({one.id: one for one in again}.values())
-            assert {one.id for one in want} <= {one.id for one in again}, index
+            assert {one.id for one in expected} <= {one.id for one in again}, index
         else:
-            assert again == want, index
+            assert again == expected, index
 
 
 @pytest.mark.parametrize("sources", SOURCES)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from floorcast.connectors.freeswitch.check import check_esl
-from floorcast.connectors.pbx.check_tables import MISSING_RIGHTS, Table
+from floorcast.connectors.pbx.check_tables import MISSING_RIGHTS, CheckTable
 from floorcast.connectors.pbx.config import MappingConfig
 from tests.connectors.freeswitch.dialogues import (
     ANNA,
@@ -21,10 +21,10 @@ from tests.connectors.freeswitch.fake_esl import serving
 CONFIG = MappingConfig(services={SALES: "Sales"}, agents={ANNA: "anna.b"})
 
 
-def check_tables(*denied: str) -> list[Table]:
+def check_tables(*denied: str) -> list[CheckTable]:
     """Return the tables for two queues, two agents, and two callers, one of whom is gone."""
 
-    async def main() -> list[Table]:
+    async def main() -> list[CheckTable]:
         async with serving() as esl:
             here, ended = Caller("u"), Caller("v")
             esl.denied = set(denied)

@@ -39,7 +39,7 @@ TUNING = FreeswitchTuning(
 )
 HASTY = Timing(patience=1e9, chance=lambda: 0.05)
 CALLER = Caller("aaaaaaaa-0000-4000-8000-000000000001")
-BEGUN = ["LOGON", "READY"]
+STARTED = ["LOGON", "READY"]
 JOINED = ["call.start", "call.queue"]
 
 
@@ -106,7 +106,7 @@ def test_events_are_sent_and_removed_from_the_spool(tmp_path: Path) -> None:
         metrics = ConnectorMetrics()
         esl.chunk = 11
         async with running_connector(intake, esl.address(), tmp_path, metrics):
-            await wait_for(lambda: event_names(intake) == BEGUN, intake)
+            await wait_for(lambda: event_names(intake) == STARTED, intake)
             now = time.time()
             await esl.send(
                 [*CALLER.joins(now), *CALLER.leaves(now + 0.2), *CALLER.hangs_up(now + 0.3)]
@@ -129,7 +129,7 @@ def test_changes_during_an_outage_are_sent(tmp_path: Path) -> None:
     async def main(esl: FakeEsl, intake: Intake) -> None:
         other = Caller("aaaaaaaa-0000-4000-8000-000000000002")
         async with running_connector(intake, esl.address(), tmp_path):
-            await wait_for(lambda: event_names(intake) == BEGUN, intake)
+            await wait_for(lambda: event_names(intake) == STARTED, intake)
             await esl.send(CALLER.joins(time.time()))
             await wait_for(lambda: "call.queue" in event_names(intake), intake)
             await esl.stop(NOTICE)
@@ -152,7 +152,7 @@ def test_a_restart_ends_open_sessions(tmp_path: Path) -> None:
 
     async def main(esl: FakeEsl, intake: Intake) -> None:
         async with running_connector(intake, esl.address(), tmp_path):
-            await wait_for(lambda: event_names(intake) == BEGUN, intake)
+            await wait_for(lambda: event_names(intake) == STARTED, intake)
             at = time.time()
             await esl.send([*CALLER.joins(at), *CALLER.is_answered(at + 0.01)])
             await wait_for(lambda: "IN_CALL" in event_names(intake), intake)
@@ -175,7 +175,7 @@ def test_a_gap_triggers_a_comparison(tmp_path: Path) -> None:
     async def main(esl: FakeEsl, intake: Intake) -> None:
         metrics = ConnectorMetrics()
         async with running_connector(intake, esl.address(), tmp_path, metrics):
-            await wait_for(lambda: event_names(intake) == BEGUN, intake)
+            await wait_for(lambda: event_names(intake) == STARTED, intake)
             at = time.time()
             events = [*CALLER.joins(at), plain("HEARTBEAT", at + 0.1)]
             await esl.send(numbered(events, first=7))
@@ -197,7 +197,7 @@ def test_tiers_are_compared_periodically(tmp_path: Path) -> None:
             step_seconds=0.02, settle_seconds=0.01, gap_seconds=0.01, compare_seconds=0.05
         )
         async with running_connector(intake, esl.address(), tmp_path, tuning=tuning):
-            await wait_for(lambda: event_names(intake) == BEGUN, intake)
+            await wait_for(lambda: event_names(intake) == STARTED, intake)
             esl.tiers = [tier_row(ANNA), tier_row(ANNA, SUPPORT, level="2")]
             await wait_for(lambda: len(event_names(intake)) == 3, intake)
             data = list(intake.received.values())[-1]["data"]
@@ -216,7 +216,7 @@ def test_a_killed_connector_resumes(tmp_path: Path) -> None:
         esl.sessions = {CALLER.session}
         at = time.time()
         async with running_connector(intake, esl.address(), tmp_path):
-            await wait_for(lambda: event_names(intake) == BEGUN, intake)
+            await wait_for(lambda: event_names(intake) == STARTED, intake)
             requests = len(intake.requests)
             intake.answers.extend([busy] * 1000)
             await esl.send(CALLER.joins(at))
@@ -237,7 +237,7 @@ def test_unreadable_events_are_counted_and_logged_once(tmp_path: Path) -> None:
     async def main(esl: FakeEsl, intake: Intake) -> None:
         metrics = ConnectorMetrics()
         async with running_connector(intake, esl.address(), tmp_path, metrics):
-            await wait_for(lambda: event_names(intake) == BEGUN, intake)
+            await wait_for(lambda: event_names(intake) == STARTED, intake)
             with capture_logs() as logs:
                 bad = b"Content-Length: 3\nContent-Type: text/event-json\n\n{no"
                 await esl.send_bytes(b"nonsense\n\n" + bad + b"nonsense\n\n" + bad)
@@ -254,7 +254,7 @@ def test_all_input_is_recorded(tmp_path: Path) -> None:
 
     async def main(esl: FakeEsl, intake: Intake) -> None:
         async with running_connector(intake, esl.address(), tmp_path):
-            await wait_for(lambda: event_names(intake) == BEGUN, intake)
+            await wait_for(lambda: event_names(intake) == STARTED, intake)
             await esl.send(CALLER.joins(time.time()))
             await wait_for(lambda: "call.queue" in event_names(intake), intake)
         text = (tmp_path / "record").read_text()
@@ -290,12 +290,12 @@ def test_a_missing_right_or_module_is_named_and_retried(tmp_path: Path, missing:
         with capture_logs() as logs:
             async with running_connector(intake, esl.address(), tmp_path):
                 await wait_for(lambda: any("respond" in one["event"] for one in logs), intake)
-                said = next(one["why"] for one in logs if "respond" in one["event"])
-                assert ("mod_callcenter" if missing == "module" else missing) in said
+                message = next(one["why"] for one in logs if "respond" in one["event"])
+                assert ("mod_callcenter" if missing == "module" else missing) in message
                 esl.denied.clear()
                 esl.has_callcenter = True
                 await wait_for(
-                    lambda: sorted(event_names(intake)) == sorted([*JOINED, *BEGUN]), intake
+                    lambda: sorted(event_names(intake)) == sorted([*JOINED, *STARTED]), intake
                 )
 
     run(main)
@@ -307,7 +307,7 @@ def test_the_connector_works_without_optional_rights(tmp_path: Path) -> None:
     async def main(esl: FakeEsl, intake: Intake) -> None:
         esl.denied = {"show", "global_getvar"}
         async with running_connector(intake, esl.address(), tmp_path):
-            await wait_for(lambda: event_names(intake) == BEGUN, intake)
+            await wait_for(lambda: event_names(intake) == STARTED, intake)
             await esl.send(CALLER.joins(time.time()))
             await wait_for(lambda: "call.queue" in event_names(intake), intake)
 
@@ -319,7 +319,7 @@ def test_a_server_that_was_down_receives_each_event_once(tmp_path: Path) -> None
 
     async def main(esl: FakeEsl, intake: Intake) -> None:
         async with running_connector(intake, esl.address(), tmp_path):
-            await wait_for(lambda: event_names(intake) == BEGUN, intake)
+            await wait_for(lambda: event_names(intake) == STARTED, intake)
             await asyncio.to_thread(intake.stop)
             at = time.time()
             await esl.send(

@@ -120,7 +120,7 @@ def summarize(events: list[CloudEvent]) -> list[tuple[str, float, str]]:
     return found
 
 
-BEGUN = [
+STARTED = [
     ("LOGON", 0.0, SALES),
     ("READY", 0.0, SALES),
     ("LOGON", 0.0, SUPPORT),
@@ -306,7 +306,7 @@ def test_a_dialogue_produces_the_expected_events(name: str, chunk: int) -> None:
     """
     events, expected = DIALOGUES[name]
     found = events_of(events, chunk)
-    assert summarize(found) == BEGUN + expected
+    assert summarize(found) == STARTED + expected
     assert len({one.id for one in found}) == len(found)
 
 
@@ -314,7 +314,7 @@ def test_a_dialogue_produces_the_expected_events(name: str, chunk: int) -> None:
 def test_a_kill_after_any_event_does_not_change_the_events(name: str) -> None:
     """A connector killed after any event continues from its rows, which have the whole state."""
     found: list[FreeswitchItem] = [CoreUuid("core-1"), FLOOR, *items(DIALOGUES[name][0])]
-    want = events_of(DIALOGUES[name][0])
+    expected = events_of(DIALOGUES[name][0])
     for killed_after in range(1, len(found)):
         restartable = RestartableProcessor()
         restartable.apply(*found[:killed_after])
@@ -323,7 +323,7 @@ def test_a_kill_after_any_event_does_not_change_the_events(name: str) -> None:
         restartable.end()
         # An offer to a caller who has not joined is not stored. No event may depend on it.
         if name != "an offer comes before the caller has joined":
-            assert restartable.events == want, killed_after
+            assert restartable.events == expected, killed_after
 
 
 def test_a_call_has_the_callers_and_the_dialed_number() -> None:

@@ -11,14 +11,14 @@ from floorcast.connectors.livevox.check import check_server
 from floorcast.connectors.livevox.connector import FollowedServer
 from floorcast.connectors.pbx.check_tables import MISSING_RIGHTS
 from floorcast.model.errors import BadCredentials
-from tests.connectors.livevox.other_server import CREDENTIALS, OtherServer
+from tests.connectors.livevox.fake_server import CREDENTIALS, FakeServer
 
 SERVER = FollowedServer(url="http://other", credentials=CREDENTIALS)
 
 
 def test_services_agents_calls_and_campaigns_are_listed() -> None:
     """Services, agents, waiting calls and campaigns are listed if no right is missing."""
-    other = OtherServer()
+    other = FakeServer()
     other.rows["/realtime/service/stats"] = [
         {"serviceId": 5, "serviceName": "Sup\x1bport", "totalAgents": 2, "totalOffered": 9}
     ]
@@ -32,7 +32,7 @@ def test_services_agents_calls_and_campaigns_are_listed() -> None:
 
 def test_a_missing_right_is_named() -> None:
     """The last table has the missing right, its effect and the server's message."""
-    other = OtherServer()
+    other = FakeServer()
     refused = httpx.Response(403, json={"code": 302, "message": "the role may not"})
     other.answers["/realtime/event/feed"] = iter([refused])
     other.answers["/realtime/campaign/stats"] = iter([httpx.Response(200, content=b"[]")])
@@ -44,7 +44,7 @@ def test_a_missing_right_is_named() -> None:
 
 def test_a_wrong_password_is_reported() -> None:
     """Nothing is shown if the password is wrong."""
-    other = OtherServer()
+    other = FakeServer()
     refused = httpx.Response(401, json={"code": 300, "message": "no"})
     other.answers["/session/login"] = iter([refused])
     with pytest.raises(BadCredentials):

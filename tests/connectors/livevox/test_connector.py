@@ -19,7 +19,7 @@ from floorcast.connectors.livevox.tokens import token_time
 from floorcast.connectors.metrics import ConnectorMetrics
 from floorcast.connectors.spool import Spool
 from floorcast.model.errors import BadCredentials, RoleNotAllowed
-from tests.connectors.livevox.other_server import CREDENTIALS, NOW, Intake, OtherServer
+from tests.connectors.livevox.fake_server import CREDENTIALS, NOW, FakeIngest, FakeServer
 
 AGENTS, CALLS = "/realtime/agentEvent/feed", "/realtime/event/feed"
 TIME_LIMIT = 30.0  # seconds, so that no test hangs
@@ -58,14 +58,14 @@ def call_start_event(number: int) -> dict[str, Any]:
     }
 
 
-class Connection:
-    """A connector that uses the spool in a folder."""
+class ConnectorRun:
+    """A run of the connector with the spool in a folder."""
 
     def __init__(
         self,
         folder: Path,
-        other: OtherServer,
-        intake: Intake,
+        other: FakeServer,
+        intake: FakeIngest,
         *,
         poll_seconds: float = 0.0,
         since: float | None = None,
@@ -101,15 +101,15 @@ class Connection:
 @asynccontextmanager
 async def running_connector(
     folder: Path,
-    other: OtherServer,
-    intake: Intake,
+    other: FakeServer,
+    intake: FakeIngest,
     *,
     poll_seconds: float = 0.0,
     since: float | None = None,
     record: Path | None = None,
-) -> AsyncIterator[Connection]:
+) -> AsyncIterator[ConnectorRun]:
     """Keep a connector running during the block."""
-    connection = Connection(
+    connection = ConnectorRun(
         folder, other, intake, poll_seconds=poll_seconds, since=since, record=record
     )
     work = asyncio.ensure_future(connection.run())
@@ -131,7 +131,7 @@ def test_the_connector_resumes_where_the_last_run_ended(tmp_path: Path) -> None:
     """The first run reads as far back as the feeds reach. The next run starts at its end."""
 
     async def work() -> None:
-        other, intake = OtherServer(), Intake()
+        other, intake = FakeServer(), FakeIngest()
         await other.add(AGENTS, ready_event(1), ready_event(2))
         await other.add(CALLS, call_start_event(1))
         async with running_connector(tmp_path, other, intake):
@@ -155,7 +155,7 @@ def test_the_first_start_uses_the_start_time(tmp_path: Path) -> None:
     """The option for the start time applies to the first start."""
 
     async def work() -> None:
-        other, intake = OtherServer(), Intake()
+        other, intake = FakeServer(), FakeIngest()
         await other.add(AGENTS, ready_event(1))
         async with running_connector(tmp_path, other, intake, since=NOW - 60):
             await intake.until("ready1")
@@ -168,7 +168,7 @@ def test_a_repeated_page_is_sent_with_the_same_ids(tmp_path: Path) -> None:
     """After a crash, the server recognizes the events of a repeated page as duplicates."""
 
     async def work() -> None:
-        other, intake = OtherServer(), Intake()
+        other, intake = FakeServer(), FakeIngest()
         await other.add(AGENTS, ready_event(1), ready_event(2))
         async with running_connector(tmp_path, other, intake):
             await intake.until("ready2")
@@ -188,7 +188,7 @@ def test_a_feed_resumes_after_its_token_is_rejected(tmp_path: Path) -> None:
     """
 
     async def work() -> None:
-        other, intake = OtherServer(), Intake()
+        other, intake = FakeServer(), FakeIngest()
         await other.add(AGENTS, ready_event(1))
         async with running_connector(tmp_path, other, intake):
             await intake.until("ready1")
@@ -220,10 +220,10 @@ def test_a_wrong_password_or_role_ends_the_connector(
     """A wrong password or role ends the connector at the start, while an operator is watching."""
 
     async def work() -> None:
-        other = OtherServer()
+        other = FakeServer()
         refusal = httpx.Response(status, json={"code": code, "message": "no"})
         other.answers[path] = iter([refusal] * 100)
-        connection = Connection(tmp_path, other, Intake())
+        connection = ConnectorRun(tmp_path, other, FakeIngest())
         try:
             await connection.run()
         finally:
@@ -234,7 +234,7 @@ def test_a_wrong_password_or_role_ends_the_connector(
     assert raised.group_contains(error)
 
 
-ODD = [
+INVALID_BODIES = [
     b"", b"<html>", b"[]", b"{}", b'{"token": 5, "events": 7}', b'{"token": "x"', b"\xff", b"null",
     b'{"token": "", "events": [], "agentEvent": {}}',
 ]  # fmt: skip
@@ -245,8 +245,8 @@ def test_invalid_responses_do_not_end_the_connector(tmp_path: Path, path: str) -
     """After invalid pages, statuses or events, the connector repeats the request and continues."""
 
     async def work() -> None:
-        other, intake = OtherServer(), Intake()
-        bodies = [httpx.Response(200, content=body) for body in ODD]
+        other, intake = FakeServer(), FakeIngest()
+        bodies = [httpx.Response(200, content=body) for body in INVALID_BODIES]
         statuses = [
             httpx.Response(status, content=b"{}") for status in (204, 301, 404, 409, 418, 500, 503)
         ]
@@ -267,7 +267,7 @@ def test_waiting_calls_and_campaigns_are_requested(tmp_path: Path) -> None:
     """A refusal of waiting calls or campaigns is logged once, and the feeds continue."""
 
     async def work() -> None:
-        other, intake = OtherServer(), Intake()
+        other, intake = FakeServer(), FakeIngest()
         waiting = "/realtime/service/calls/status"
         refused = httpx.Response(403, json={"code": 302, "message": "no"})
         other.answers[waiting] = iter([refused, refused])
@@ -285,7 +285,7 @@ def test_the_end_of_a_call_waits_for_the_agent_feed(tmp_path: Path) -> None:
     """The agent's IN_CALL reports the answer, so no ``call.answer`` is needed."""
 
     async def work() -> None:
-        other, intake = OtherServer(), Intake()
+        other, intake = FakeServer(), FakeIngest()
         ended = {
             **call_start_event(1),
             "callEventType": "CALL_TERMINATION",
@@ -309,7 +309,7 @@ def test_all_input_is_recorded(tmp_path: Path) -> None:
     """The recording has one JSON object per line and no password."""
 
     async def work() -> None:
-        other, intake = OtherServer(), Intake()
+        other, intake = FakeServer(), FakeIngest()
         await other.add(AGENTS, ready_event(1))
         other.rows["/realtime/campaign/stats"] = [{"campaignId": 3}]
         async with running_connector(tmp_path, other, intake, record=tmp_path / "record"):

@@ -61,7 +61,7 @@ def call_events(
 JOIN = QueueJoined(at=10, caller="1.0", queue="sales", number="512")
 CONNECT = AgentConnected(at=15, caller="1.0", queue="sales", agent="Anna", leg="1.9", waited=5)
 LEAVE = QueueLeft(at=20, caller="1.0", queue="sales", reason="TIMEOUT")
-BEGUN = [("1.0/start", 10.0, None), ("1.0/1/queue", 10.0, None)]
+STARTED = [("1.0/start", 10.0, None), ("1.0/1/queue", 10.0, None)]
 
 
 def completed(by: str, at: float = 30.0, caller: str = "1.0") -> ConversationEnded:
@@ -71,7 +71,7 @@ def completed(by: str, at: float = 30.0, caller: str = "1.0") -> ConversationEnd
 def test_an_abandoned_call_ends_when_the_caller_leaves_the_queue() -> None:
     """An abandoned call ends when the caller leaves the queue, not when the channel is closed."""
     assert call_events(JOIN, LEAVE, ChannelHungUp(at=20.9, channel="1.0")) == [
-        *BEGUN,
+        *STARTED,
         ("1.0/end", 20.0, "Abandoned"),
     ]
 
@@ -108,19 +108,17 @@ def test_leaving_the_queue_ends_the_call_if_hangups_are_not_reported() -> None:
 
 def test_a_transferred_call_continues_if_the_caller_joins_a_queue() -> None:
     """A transferred call continues if the caller joins a queue. Otherwise, it leaves."""
-    back = QueueJoined(at=31.5, caller="1.0", queue="support")
-    assert call_events(JOIN, CONNECT, completed("transfer"), back)[2:] == [
+    rejoin = QueueJoined(at=31.5, caller="1.0", queue="support")
+    assert call_events(JOIN, CONNECT, completed("transfer"), rejoin)[2:] == [
         ("1.0/2/queue", 31.5, None)
     ]
-    assert call_events(JOIN, CONNECT, completed("transfer"), ChannelHungUp(at=50, channel="1.0"))[
-        2:
-    ] == [
+    late_hangup = ChannelHungUp(at=50, channel="1.0")
+    assert call_events(JOIN, CONNECT, completed("transfer"), late_hangup)[2:] == [
         ("1.0/1/leave", 30.0, "TRANSFER"),
         ("1.0/end", 50.0, None),
     ]
-    assert call_events(JOIN, CONNECT, completed("transfer"), ChannelHungUp(at=31, channel="1.0"))[
-        2:
-    ] == [
+    early_hangup = ChannelHungUp(at=31, channel="1.0")
+    assert call_events(JOIN, CONNECT, completed("transfer"), early_hangup)[2:] == [
         ("1.0/1/leave", 30.0, "TRANSFER"),
         ("1.0/end", 31.0, "Transferred"),
     ]
@@ -138,7 +136,7 @@ def test_a_completion_after_the_hangup_is_matched_by_its_agent() -> None:
 def test_a_connect_without_a_join_implies_the_join() -> None:
     """The time of the missing join is derived from the wait in the connect."""
     assert call_events(CONNECT, completed("agent")) == [
-        *BEGUN,
+        *STARTED,
         ("1.0/end", 30.0, "Completed by agent"),
     ]
 
@@ -146,11 +144,13 @@ def test_a_connect_without_a_join_implies_the_join() -> None:
 def test_an_attended_transfer_swaps_ids() -> None:
     """The consulting agent waits in the queue, and the caller then takes the agent's place."""
     consult = QueueJoined(at=20, caller="1.5", queue="support")
-    swap = ChannelTransferred(at=25, transferer="1.9", transferee="1.0", second_transferer="1.5")
-    taken = AgentConnected(at=26, caller="1.0", queue="support", agent="Bob", waited=6)
+    transfer = ChannelTransferred(
+        at=25, transferer="1.9", transferee="1.0", second_transferer="1.5"
+    )
+    answered = AgentConnected(at=26, caller="1.0", queue="support", agent="Bob", waited=6)
     done = ConversationEnded(at=40, caller="1.0", queue="support", agent="Bob", by="caller")
     found = call_events(
-        JOIN, CONNECT, consult, swap, taken, done, ChannelHungUp(at=40.1, channel="1.0")
+        JOIN, CONNECT, consult, transfer, answered, done, ChannelHungUp(at=40.1, channel="1.0")
     )
     assert [one[0] for one in found] == [
         "1.0/start",
@@ -162,7 +162,7 @@ def test_an_attended_transfer_swaps_ids() -> None:
         "1.5/end",
     ]
     # The queue log does not report the swap. The wait identifies the call.
-    late = call_events(JOIN, CONNECT, consult, taken, done, reports_hangups=False)
+    late = call_events(JOIN, CONNECT, consult, answered, done, reports_hangups=False)
     assert {one[0] for one in late} >= {"1.0/end", "1.5/end"}
     assert len([one for one in late if one[0].endswith("/start")]) == 2
 
@@ -170,15 +170,16 @@ def test_an_attended_transfer_swaps_ids() -> None:
 def test_a_completion_without_a_known_party_waits_for_the_hangup() -> None:
     """A call has ended if the hangup follows within two seconds. Otherwise, it has left."""
     ended = completed("")
-    assert call_events(JOIN, CONNECT, ended, ChannelHungUp(at=31, channel="1.0", by="agent"))[
-        2:
-    ] == [("1.0/end", 31.0, "Completed by agent")]
+    hangup = ChannelHungUp(at=31, channel="1.0", by="agent")
+    assert call_events(JOIN, CONNECT, ended, hangup)[2:] == [
+        ("1.0/end", 31.0, "Completed by agent")
+    ]
     assert call_events(JOIN, CONNECT, ended, ChannelHungUp(at=50, channel="1.0"))[2:] == [
         ("1.0/1/leave", 30.0, "TRANSFER"),
         ("1.0/end", 50.0, None),
     ]
-    back = QueueJoined(at=31.5, caller="1.0", queue="support")
-    assert call_events(JOIN, CONNECT, ended, back)[2:] == [("1.0/2/queue", 31.5, None)]
+    rejoin = QueueJoined(at=31.5, caller="1.0", queue="support")
+    assert call_events(JOIN, CONNECT, ended, rejoin)[2:] == [("1.0/2/queue", 31.5, None)]
     first = ChannelHungUp(at=29.5, channel="1.0", by="caller")
     assert call_events(JOIN, CONNECT, first, ended)[2:] == [
         ("1.0/end", 29.5, "Completed by caller")
@@ -378,9 +379,9 @@ TALK: tuple[PbxEvent, ...] = (
     BridgeEntered(at=15, bridge="one", channel="1.0", name="PJSIP/trunk-1"),
     CONNECT,
 )
-BOBS_PHONE = BridgeEntered(at=35, bridge="two", channel="1.5", name="PJSIP/bob-1")
-BLIND = ChannelTransferred(at=30, transferer="1.9", transferee="1.0")
-RINGS = DialStarted(at=30.1, caller="1.0", leg="1.5", interface="PJSIP/bob")
+BOB_ENTERED = BridgeEntered(at=35, bridge="two", channel="1.5", name="PJSIP/bob-1")
+BLIND_TRANSFER = ChannelTransferred(at=30, transferer="1.9", transferee="1.0")
+BOB_RINGS = DialStarted(at=30.1, caller="1.0", leg="1.5", interface="PJSIP/bob")
 
 
 def states(*pbx_events: PbxEvent) -> list[str]:
@@ -406,11 +407,11 @@ def test_a_call_transferred_to_an_agent_remains_one_call() -> None:
     complete_now = completed("transfer", at=30.0)
     assert states(
         *TALK,
-        BLIND,
+        BLIND_TRANSFER,
         complete_now,
         *gone,
-        RINGS,
-        BOBS_PHONE,
+        BOB_RINGS,
+        BOB_ENTERED,
         moved,
         ChannelHungUp(at=50, channel="1.0"),
     ) == [
@@ -429,8 +430,8 @@ def test_a_call_transferred_to_an_agent_remains_one_call() -> None:
 
 def test_an_agent_who_does_not_answer_a_transfer_becomes_ready() -> None:
     """If the second agent does not answer, the call goes on to the dialplan's destination."""
-    ended = RingEnded(at=40, leg="1.5")
-    assert states(*TALK, BLIND, RINGS, ended, ChannelHungUp(at=90, channel="1.0"))[5:] == [
+    ended, hangup = RingEnded(at=40, leg="1.5"), ChannelHungUp(at=90, channel="1.0")
+    assert states(*TALK, BLIND_TRANSFER, BOB_RINGS, ended, hangup)[5:] == [
         "Bob RESERVED 30.1",
         "Bob READY 40",
         "call.leave 30",
@@ -440,7 +441,7 @@ def test_an_agent_who_does_not_answer_a_transfer_becomes_ready() -> None:
 
 def test_a_completion_followed_by_a_transfer_is_a_transfer() -> None:
     """An AgentComplete by the agent may precede an AttendedTransfer, as Asterisk reports it."""
-    talk_of_two: list[PbxEvent] = [
+    consultation: list[PbxEvent] = [
         BridgeEntered(at=20, bridge="two", channel="1.6", name="Local/81@agents-1;1"),
         LocalChannelPaired(at=20, one="1.6", two="1.7"),
         BridgeEntered(at=20, bridge="three", channel="1.7", name="Local/81@agents-1;2"),
@@ -454,7 +455,7 @@ def test_a_completion_followed_by_a_transfer_is_a_transfer() -> None:
             at=30.02, transferer="1.9", transferee="1.0", second_transferer="1.9", target="1.6"
         ),
     ]
-    assert states(*TALK, *talk_of_two, *put_through, ChannelHungUp(at=50, channel="1.0"))[2:] == [
+    assert states(*TALK, *consultation, *put_through, ChannelHungUp(at=50, channel="1.0"))[2:] == [
         "Anna AGENT_TRANSFER_COMPLETE_AGENT2 30",
         "Anna WRAP_UP 30",
         "Anna READY 30",
@@ -468,20 +469,20 @@ def test_a_completion_followed_by_a_transfer_is_a_transfer() -> None:
 def test_a_transferred_call_ends_when_the_second_agent_hangs_up() -> None:
     """The call ends when the second agent hangs up, or leaves if the caller stays."""
     moved = BridgeEntered(at=35, bridge="two", channel="1.0", name="PJSIP/trunk-1")
-    taken: list[PbxEvent] = [
+    pbx_events: list[PbxEvent] = [
         *TALK,
-        BLIND,
-        RINGS,
-        BOBS_PHONE,
+        BLIND_TRANSFER,
+        BOB_RINGS,
+        BOB_ENTERED,
         moved,
         ChannelHungUp(at=60, channel="1.5"),
     ]
-    assert states(*taken, ChannelHungUp(at=60.1, channel="1.0"))[7:] == [
+    assert states(*pbx_events, ChannelHungUp(at=60.1, channel="1.0"))[7:] == [
         "Bob WRAP_UP 60",
         "Bob READY 60",
         "call.end 60",
     ]
-    assert states(*taken, ChannelHungUp(at=70, channel="1.0"))[-2:] == [
+    assert states(*pbx_events, ChannelHungUp(at=70, channel="1.0"))[-2:] == [
         "call.leave 60",
         "call.end 70",
     ]
@@ -489,7 +490,7 @@ def test_a_transferred_call_ends_when_the_second_agent_hangs_up() -> None:
 
 def test_a_transfer_behind_a_local_channel_continues_in_another_queue() -> None:
     """The far half joins the other queue. The first queue's call ends with the caller's."""
-    behind: list[PbxEvent] = [
+    local_channel: list[PbxEvent] = [
         JOIN,
         LocalChannelPaired(at=14, one="1.9", two="1.8"),
         BridgeEntered(at=14, bridge="far", channel="1.7", name="PJSIP/desk-1"),
@@ -498,7 +499,7 @@ def test_a_transfer_behind_a_local_channel_continues_in_another_queue() -> None:
         BridgeEntered(at=15, bridge="one", channel="1.0", name="PJSIP/trunk-1"),
         CONNECT,
     ]
-    elsewhere: list[PbxEvent] = [
+    second_queue: list[PbxEvent] = [
         ChannelTransferred(at=30, transferer="1.7", transferee="1.8"),
         QueueJoined(at=30.1, caller="1.8", queue="support"),
         AgentConnected(at=40, caller="1.8", queue="support", agent="Bob", leg="1.5"),
@@ -509,7 +510,7 @@ def test_a_transfer_behind_a_local_channel_continues_in_another_queue() -> None:
         ChannelHungUp(at=50, channel="1.8"),
         ChannelHungUp(at=50, channel="1.0"),
     ]
-    assert [one[:2] for one in call_events(*behind, *elsewhere, *ends)] == [
+    assert [one[:2] for one in call_events(*local_channel, *second_queue, *ends)] == [
         ("1.0/start", 10.0),
         ("1.0/1/queue", 10.0),
         ("1.0/2/queue", 30.1),
@@ -519,14 +520,18 @@ def test_a_transfer_behind_a_local_channel_continues_in_another_queue() -> None:
 
 def test_a_transfer_before_the_callers_bridge_is_recognized() -> None:
     """The near half of the Local channel belongs to the agent and identifies the call."""
-    behind: list[PbxEvent] = [
+    local_channel: list[PbxEvent] = [
         JOIN,
         LocalChannelPaired(at=14, one="1.9", two="1.8"),
         CONNECT,
         ChannelTransferred(at=15.01, transferer="1.7", transferee="1.8"),
         QueueJoined(at=15.02, caller="1.8", queue="support"),
     ]
-    assert [one[0] for one in call_events(*behind)] == ["1.0/start", "1.0/1/queue", "1.0/2/queue"]
+    assert [one[0] for one in call_events(*local_channel)] == [
+        "1.0/start",
+        "1.0/1/queue",
+        "1.0/2/queue",
+    ]
 
 
 def test_a_transfer_by_the_caller_does_not_change_the_agents_state() -> None:
@@ -536,13 +541,13 @@ def test_a_transfer_by_the_caller_does_not_change_the_agents_state() -> None:
 
 def test_a_hold_behind_a_local_channel_is_attributed_to_the_agent() -> None:
     """A hold is found even if the telephone's channel is not the channel in the queue."""
-    behind: list[PbxEvent] = [
+    local_channel: list[PbxEvent] = [
         LocalChannelPaired(at=14, one="1.9", two="1.8"),
         BridgeEntered(at=16, bridge="far", channel="1.7", name="PJSIP/desk-1"),
         BridgeEntered(at=16, bridge="far", channel="1.8", name="Local/9@agents-1;2"),
     ]
     held = HoldChanged(at=20, channel="1.7", on=True)
-    assert states(*TALK, *behind, held)[2:] == ["Anna AGENT_HOLD 20"]
+    assert states(*TALK, *local_channel, held)[2:] == ["Anna AGENT_HOLD 20"]
 
 
 def test_rereading_the_lines_of_an_ended_call_adds_no_events() -> None:

@@ -27,7 +27,7 @@ class NumberProcessor:
 
     def __init__(self) -> None:
         self._events: list[CloudEvent] = []
-        self.most = 0
+        self.largest_step = 0
 
     def apply(self, item: int) -> None:
         at = datetime.fromtimestamp(item, UTC)
@@ -39,7 +39,7 @@ class NumberProcessor:
 
     def take_step(self) -> SpoolStep:
         events, self._events = self._events, []
-        self.most = max(self.most, len(events))
+        self.largest_step = max(self.largest_step, len(events))
         return SpoolStep(events, {}, {"last": events[-1].id} if events else {})
 
 
@@ -51,32 +51,32 @@ def test_reading_waits_while_the_spool_is_full(tmp_path: Path) -> None:
         with Spool(tmp_path / "spool.db") as spool:
             writer = SpoolWriter(processor, spool, metrics, SourceClock(lambda: 7.0), TUNING)
             forwarder = Forwarder(spool, metrics)
-            keeping = asyncio.create_task(writer.run(forwarder))
+            write_task = asyncio.create_task(writer.run(forwarder))
 
             async def put_all() -> None:
                 for number in range(50):
                     await writer.put(number)
 
-            putting = asyncio.create_task(put_all())
+            put_task = asyncio.create_task(put_all())
             full = TUNING.max_spooled
             await asyncio.to_thread(wait_until, lambda: spool.unsent >= full, lambda: spool.unsent)
             with pytest.raises(TimeoutError):
-                await asyncio.wait_for(asyncio.shield(putting), 0.1)
+                await asyncio.wait_for(asyncio.shield(put_task), 0.1)
             assert spool.unsent <= full + TUNING.max_step
             async with AsyncSender(url, "k") as sender:
-                sending = asyncio.create_task(forwarder.run(sender))
-                await asyncio.wait_for(putting, 100)
+                send_task = asyncio.create_task(forwarder.run(sender))
+                await asyncio.wait_for(put_task, 100)
                 sent = "floorcast_connector_sent_total"
                 await asyncio.to_thread(
                     wait_until,
                     lambda: metrics.value(sent, verdict="accepted") == 50,
                     lambda: spool.unsent,
                 )
-                sending.cancel()
-                keeping.cancel()
-                await asyncio.gather(sending, keeping, return_exceptions=True)
+                send_task.cancel()
+                write_task.cancel()
+                await asyncio.gather(send_task, write_task, return_exceptions=True)
             assert spool.positions() == {"last": "49"}
-        assert processor.most <= TUNING.max_step + 1
+        assert processor.largest_step <= TUNING.max_step + 1
 
     with running() as intake:
         asyncio.run(main(intake.url))

@@ -10,7 +10,7 @@ from floorcast.connectors.asterisk.ami_connection import AmiAddress, AmiConnecti
 from floorcast.connectors.asterisk.connector import take_snapshot
 from floorcast.connectors.asterisk.frames import AmiFrame
 from floorcast.connectors.asterisk.snapshot import AsteriskSnapshot
-from floorcast.connectors.pbx.check_tables import MISSING_RIGHTS, Table
+from floorcast.connectors.pbx.check_tables import MISSING_RIGHTS, CheckTable
 from floorcast.connectors.pbx.config import MappingConfig
 from floorcast.connectors.pbx.unreadable import Unreadable
 
@@ -30,7 +30,7 @@ DEVICE_STATES = {
 }
 
 
-async def check_ami(address: AmiAddress, config: MappingConfig, now: float) -> list[Table]:
+async def check_ami(address: AmiAddress, config: MappingConfig, now: float) -> list[CheckTable]:
     """Query Asterisk and return the tables to print.
 
     If the user lacks rights, the last table lists them. Raises Unavailable or BadCredentials.
@@ -55,7 +55,7 @@ async def check_ami(address: AmiAddress, config: MappingConfig, now: float) -> l
     return [*found, (MISSING_RIGHTS, ("", "right", "without it"), missing)] if missing else found
 
 
-def tables_of(snapshot: AsteriskSnapshot, config: MappingConfig) -> list[Table]:
+def tables_of(snapshot: AsteriskSnapshot, config: MappingConfig) -> list[CheckTable]:
     """Return the contents of a snapshot as tables: queues, members and waiting calls."""
     members: Counter[str] = Counter(one.get("Queue", "") for one in snapshot.members)
     waiting: Counter[str] = Counter(one.get("Queue", "") for one in snapshot.entries)

@@ -55,7 +55,7 @@ class AsteriskTuning(SpoolWriterTuning, frozen=True, kw_only=True):
 
     poll_seconds: float = 0.1  # between two reads of the queue log
     # How long a line waits for the same event from AMI, whose times are more precise.
-    hold_seconds: float = 0.5
+    duplicate_wait_seconds: float = 0.5
     # Pauses before each query for the reason why a caller left a queue.
     reason_query_pauses: tuple[float, ...] = (0.1, 0.2, 0.4)
     max_line_age: float = 26 * 3600.0  # seconds; the server does not recognize older duplicates
@@ -103,7 +103,7 @@ class AsteriskConnector:
         self._converter = AmiEventConverter(config.did_variable, config.disposition_event)
         self._ami_is_live = False
         # Events that wait until a snapshot has been applied.
-        self._held_events: list[PbxEvent] | None = None
+        self._deferred_events: list[PbxEvent] | None = None
         self._has_read_log = asyncio.Event()
         self._warnings = ConnectorWarnings(metrics)
 
@@ -144,7 +144,7 @@ class AsteriskConnector:
                 if event is not None and event.at < max(since, file.skips_before):
                     skipped += event.at < since
                     event = None
-                await self._hold_back(event)
+                await self._wait_for_ami(event)
                 await self._writer.put(AsteriskItem(PbxEventSource.QUEUE_LOG, event, line.position))
             if count == 0:
                 if skipped:
@@ -174,13 +174,13 @@ class AsteriskConnector:
         file.note_time(line.at)
         return to_pbx_event(line)
 
-    async def _hold_back(self, event: PbxEvent | None) -> None:
+    async def _wait_for_ami(self, event: PbxEvent | None) -> None:
         """Wait for the same event from AMI, whose times include microseconds."""
         if event is not None and self._ami_is_live:
             age = self._clock.now() - event.at
-            wait = self._tuning.hold_seconds + 1.0 - age  # a line's time is rounded down
+            wait = self._tuning.duplicate_wait_seconds + 1.0 - age  # a line's time is rounded down
             if wait > 0:
-                await asyncio.sleep(min(wait, self._tuning.hold_seconds + 1.0))
+                await asyncio.sleep(min(wait, self._tuning.duplicate_wait_seconds + 1.0))
 
     # --- AMI ------------------------------------------------------------------------------------
 
@@ -209,7 +209,7 @@ class AsteriskConnector:
                 task.add_done_callback(reason_queries.discard)
 
         connection = AmiConnection(address, on_frame)
-        self._held_events = []  # this connection's events are newer than the start of the snapshot
+        self._deferred_events = []  # this connection's events are newer than the snapshot's start
         read_task = await connection.open()
         try:
             snapshot = await take_snapshot(connection, self._clock.now())
@@ -218,7 +218,7 @@ class AsteriskConnector:
             self._metrics.count_resync()
             _log.info("connected to Asterisk", ami=str(address), calls=len(snapshot.entries))
             await self._writer.put(AsteriskItem(PbxEventSource.AMI, snapshot))
-            await self._release_held_events()
+            await self._release_deferred_events()
             backoff.reset()
             await read_task
         finally:
@@ -268,20 +268,20 @@ class AsteriskConnector:
         return event
 
     async def _put(self, event: PbxEvent) -> None:
-        if self._held_events is None:
+        if self._deferred_events is None:
             await self._writer.put(AsteriskItem(PbxEventSource.AMI, event))
-        elif len(self._held_events) < self._tuning.max_inbox:
-            self._held_events.append(event)
+        elif len(self._deferred_events) < self._tuning.max_inbox:
+            self._deferred_events.append(event)
         else:
             raise Unavailable("AMI sent too many events before its state could be compared")
 
-    async def _release_held_events(self) -> None:
+    async def _release_deferred_events(self) -> None:
         """Release the events that arrived during the snapshot, in order of arrival."""
-        while self._held_events:
-            held, self._held_events = self._held_events, []
-            for event in held:
+        while self._deferred_events:
+            deferred, self._deferred_events = self._deferred_events, []
+            for event in deferred:
                 await self._writer.put(AsteriskItem(PbxEventSource.AMI, event))
-        self._held_events = None
+        self._deferred_events = None
 
 
 async def take_snapshot(connection: AmiConnection, at: float) -> AsteriskSnapshot:

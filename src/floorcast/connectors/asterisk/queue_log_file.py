@@ -56,7 +56,7 @@ class QueueLogFile:
         self._file: BinaryIO | None = None
         self._rest = b""
         self._offset = 0
-        self._first_line = ""
+        self._first_line_hash = ""
         self._polls_since_renamed = 0
         self._finished: tuple[int, int, int] | None = None  # device, inode, time of the last write
         self.last_second = 0.0
@@ -100,7 +100,7 @@ class QueueLogFile:
         assert self._file is not None
         status = os.fstat(self._file.fileno())
         found = LogPosition(
-            status.st_dev, status.st_ino, self._offset, self._first_line, self.last_second
+            status.st_dev, status.st_ino, self._offset, self._first_line_hash, self.last_second
         )
         return msgspec.json.encode(found).decode()
 
@@ -115,7 +115,7 @@ class QueueLogFile:
                 continue
             if status.st_size < position.offset or not self._open(path):
                 return False
-            if self._first_line != position.first_line:
+            if self._first_line_hash != position.first_line:
                 self.close()  # another file that reuses the old inode
                 return False
             assert self._file is not None
@@ -151,7 +151,9 @@ class QueueLogFile:
         except FileNotFoundError:
             return False
         first = self._file.readline(MAX_LINE_BYTES)
-        self._first_line = hashlib.sha256(first).hexdigest()[:16] if first.endswith(b"\n") else ""
+        self._first_line_hash = (
+            hashlib.sha256(first).hexdigest()[:16] if first.endswith(b"\n") else ""
+        )
         self._file.seek(0)
         self._offset, self._rest, self._polls_since_renamed = 0, b"", 0
         return True
@@ -164,25 +166,25 @@ class QueueLogFile:
             self._rest = b""
         for line in whole:
             self._offset += len(line) + 1
-            if not self._first_line:
-                self._first_line = hashlib.sha256(line + b"\n").hexdigest()[:16]
+            if not self._first_line_hash:
+                self._first_line_hash = hashlib.sha256(line + b"\n").hexdigest()[:16]
             yield RawLine(line.decode("utf-8", "replace"), self.position())
 
     def _follow_rotation(self) -> None:
         """Continue with the new file after a rotation, or start again if the file was truncated."""
         assert self._file is not None
-        here = os.fstat(self._file.fileno())
-        if here.st_size < self._offset:
+        open_status = os.fstat(self._file.fileno())
+        if open_status.st_size < self._offset:
             self._file.seek(0)
-            self._offset, self._rest, self._first_line = 0, b"", ""
+            self._offset, self._rest, self._first_line_hash = 0, b"", ""
             return
         try:
-            there = self._path.stat()
+            path_status = self._path.stat()
         except OSError:
             return
-        if (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino):
+        if (path_status.st_dev, path_status.st_ino) == (open_status.st_dev, open_status.st_ino):
             return
         self._polls_since_renamed += 1
         if self._polls_since_renamed >= SWITCH_AFTER_POLLS:
-            self._finished = (here.st_dev, here.st_ino, here.st_mtime_ns)
+            self._finished = (open_status.st_dev, open_status.st_ino, open_status.st_mtime_ns)
             self.close()

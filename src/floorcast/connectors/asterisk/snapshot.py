@@ -117,14 +117,14 @@ def _completions(
     """Yield a ConversationEnded for each caller still connected, but not to the same agent."""
     existing = {frame.get("Uniqueid", "") for frame in snapshot.channels}
     waiting = {frame.get("Uniqueid", "") for frame in snapshot.entries}
-    together = {
+    bridged_pairs = {
         (other.get("Uniqueid", ""), config.agents.get(member, member))
         for _, other, member in _bridged(snapshot)
     }
     for call in _open(state, Phase.TALKING):
         names = {call.caller} | {one for one, to in state.aliases.items() if to == call.caller}
-        apart = not any((name, call.agent) in together for name in names)
-        if names & existing and not names & waiting and apart:
+        is_separated = not any((name, call.agent) in bridged_pairs for name in names)
+        if names & existing and not names & waiting and is_separated:
             at = max(state.last_at, call.since)
             yield ConversationEnded(
                 at=at, caller=call.caller, queue=call.queue, agent=call.agent, by="transfer"

@@ -15,7 +15,7 @@ from floorcast.connectors.freeswitch.queries import (
     take_snapshot,
 )
 from floorcast.connectors.freeswitch.snapshot import IN_QUEUE_STATES, FreeswitchSnapshot
-from floorcast.connectors.pbx.check_tables import MISSING_RIGHTS, Table
+from floorcast.connectors.pbx.check_tables import MISSING_RIGHTS, CheckTable
 from floorcast.connectors.pbx.config import MappingConfig
 from floorcast.connectors.pbx.unreadable import Unreadable
 from floorcast.model.errors import Unavailable
@@ -30,7 +30,7 @@ OPTIONAL = {
 """The connector's optional queries, and the effect if a query is not allowed."""
 
 
-async def check_esl(address: EslAddress, config: MappingConfig, now: float) -> list[Table]:
+async def check_esl(address: EslAddress, config: MappingConfig, now: float) -> list[CheckTable]:
     """Query FreeSWITCH and return the tables to print.
 
     If rights are missing, the last table lists them. Raises Unavailable or BadCredentials.
@@ -58,7 +58,7 @@ async def check_esl(address: EslAddress, config: MappingConfig, now: float) -> l
     return [*found, (MISSING_RIGHTS, ("right", "without it"), missing)] if missing else found
 
 
-def tables_of(snapshot: FreeswitchSnapshot, config: MappingConfig) -> list[Table]:
+def tables_of(snapshot: FreeswitchSnapshot, config: MappingConfig) -> list[CheckTable]:
     """Return the contents of a snapshot as tables: queues, agents and calls in queues."""
     here = [row for row in snapshot.members if row.get("state") in IN_QUEUE_STATES]
     calls = [row for row in here if row.get("session_uuid") in snapshot.existing]
@@ -104,7 +104,7 @@ def tables_of(snapshot: FreeswitchSnapshot, config: MappingConfig) -> list[Table
     ]  # fmt: skip
 
 
-def _stale(count: int) -> list[Table]:
+def _stale(count: int) -> list[CheckTable]:
     """Return a table with the number of callers who are gone but still have rows.
 
     mod_callcenter may keep such rows for hours.

@@ -9,12 +9,8 @@ from floorcast.model.errors import Unavailable
 __all__ = ["Row", "number_in", "parse_list"]
 
 Row = dict[str, str]
-FREE_TEXT_COLUMNS = (
-    "contact",
-    "cid_name",
-    "moh_sound",
-    "record_template",
-)  # columns that may contain a |
+# Columns that may contain a |.
+FREE_TEXT_COLUMNS = ("contact", "cid_name", "moh_sound", "record_template")
 
 
 def parse_list(reply: str, command: str) -> list[Row]:
@@ -40,12 +36,12 @@ def number_in(row: Row, name: str) -> float:
 
 
 def _row(names: Sequence[str], values: list[str]) -> Row | None:
-    surplus = len(values) - len(names)
-    if surplus > 0:
+    extra = len(values) - len(names)
+    if extra > 0:
         at = next((names.index(name) for name in FREE_TEXT_COLUMNS if name in names), None)
         if at is None:
             return None
-        values[at : at + surplus + 1] = ["|".join(values[at : at + surplus + 1])]
+        values[at : at + extra + 1] = ["|".join(values[at : at + extra + 1])]
     return dict(zip(names, values, strict=True)) if len(values) == len(names) else None
 
 

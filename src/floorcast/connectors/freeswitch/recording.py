@@ -7,10 +7,8 @@ from floorcast.connectors.recording_file import RecordingFile
 
 __all__ = ["COMMAND_HEADER", "TIME_HEADER", "FreeswitchRecording"]
 
-COMMAND_HEADER, TIME_HEADER = (
-    "Command",
-    "Time",
-)  # headers that only recordings have: the command and its time
+# Headers that only recordings have.
+COMMAND_HEADER, TIME_HEADER = "Command", "Time"
 
 
 class FreeswitchRecording(RecordingFile):

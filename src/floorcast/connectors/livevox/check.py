@@ -14,7 +14,7 @@ from floorcast.client import AsyncClient
 from floorcast.client.agent_answers import AgentDetails
 from floorcast.client.answers import CampaignStatistics, ServiceStatistics, WaitingCall
 from floorcast.connectors.livevox.connector import FollowedServer
-from floorcast.connectors.pbx.check_tables import MISSING_RIGHTS, Table
+from floorcast.connectors.pbx.check_tables import MISSING_RIGHTS, CheckTable
 from floorcast.model.errors import BadCredentials, Refusal, UnexpectedAnswer
 
 __all__ = ["check_server"]
@@ -24,7 +24,7 @@ Row = Sequence[str]
 
 async def check_server(
     server: FollowedServer, transport: httpx.AsyncBaseTransport | None = None
-) -> list[Table]:
+) -> list[CheckTable]:
     """Query the server and return the tables to print.
 
     If rights are missing, the last table lists them. Raises BadCredentials or Unavailable.
@@ -70,7 +70,7 @@ async def check_server(
             "campaign statistics",
             "campaigns have no counts",
         )
-    found: list[Table] = [
+    found: list[CheckTable] = [
         (
             "Services",
             ("id", "service", "call center", "agents", "in queue", "offered today"),

@@ -62,7 +62,7 @@ _log = structlog.get_logger("floorcast.connect")
 class LivevoxTuning(SpoolWriterTuning, frozen=True, kw_only=True):
     """Times in seconds that users do not need to set."""
 
-    reach_seconds: float = 24 * 3600.0 - 300.0  # how far back feeds are read; they reach back 24 h
+    history_seconds: float = 24 * 3600.0 - 300.0  # how far back to read; feeds reach back 24 h
     quiet_seconds: float = 1.0  # without events before the feed's position is stored
     lag_seconds: float = 12.0  # how long a call's end waits for the agent feed to advance
 
@@ -262,7 +262,7 @@ class LivevoxConnector:
         return self._oldest_token()
 
     def _oldest_token(self) -> str:
-        return token_for_time(self._clock.local_now() - self._tuning.reach_seconds)
+        return token_for_time(self._clock.local_now() - self._tuning.history_seconds)
 
     def _token_after_refusal(self, name: FeedName, token: str, refused: InvalidParameter) -> str:
         """Return the token to continue from after a token was refused.

@@ -20,9 +20,9 @@ class LivevoxRecording(RecordingFile):
         """Write an event of a feed as received."""
         self._write({"read": feed, "received": received, "event": Raw(raw)})
 
-    def write_rows(self, what: str, rows: object, received: float) -> None:
+    def write_rows(self, name: str, rows: object, received: float) -> None:
         """Write the rows of a response."""
-        self._write({"read": what, "received": received, "rows": rows})
+        self._write({"read": name, "received": received, "rows": rows})
 
     def _write(self, line: dict[str, object]) -> None:
         self.write(msgspec.json.encode(line).replace(b"\n", b" ") + b"\n")

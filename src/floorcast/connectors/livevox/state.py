@@ -153,8 +153,8 @@ class FeedState:
     def _forget_old(self, now: int) -> None:
         while True:
             oldest = next(iter(self.calls))
-            young = self.calls[oldest].first_seen >= now - MAX_AGE_MS
-            if young and len(self.calls) <= MAX_CALLS:
+            is_recent = self.calls[oldest].first_seen >= now - MAX_AGE_MS
+            if is_recent and len(self.calls) <= MAX_CALLS:
                 return
             del self.calls[oldest]
             self._changed.add(("call", oldest))

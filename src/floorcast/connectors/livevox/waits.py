@@ -37,7 +37,7 @@ def duration_ms(seconds: int | None) -> int:
     return seconds * SECOND_MS if seconds and 0 < seconds <= MAX_DURATION else 0
 
 
-def wait_start(begun: int | None, until: int, hold: int) -> int:
+def wait_start(started: int | None, until: int, hold: int) -> int:
     """Return the start of a wait of ``hold`` ms that ended at ``until``.
 
     ``hold`` was rounded down to seconds. Most calls wait from their start, so the result is the
@@ -45,8 +45,8 @@ def wait_start(begun: int | None, until: int, hold: int) -> int:
     half a second is added to the wait, which is the average that rounding removes. The result is
     always before ``until``, because at equal times the order of arrival would decide.
     """
-    if begun is not None and 0 <= until - begun - hold < SECOND_MS:
-        return min(begun, until - 1)
+    if started is not None and 0 <= until - started - hold < SECOND_MS:
+        return min(started, until - 1)
     if until % SECOND_MS and hold:
         hold += SECOND_MS // 2
     return max(until - max(hold, 1), 0)

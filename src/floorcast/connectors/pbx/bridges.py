@@ -27,8 +27,8 @@ class Bridges:
             self._names[channel] = name
             if bridge:
                 self.enter(bridge, channel, name)
-            stem, _, half = name.rpartition(";")
-            if half in {"1", "2"} and (other := halves.setdefault(stem, channel)) != channel:
+            prefix, _, half = name.rpartition(";")
+            if half in {"1", "2"} and (other := halves.setdefault(prefix, channel)) != channel:
                 self.pair(channel, other)
 
     def enter(self, bridge: str, channel: str, name: str) -> None:
@@ -46,9 +46,9 @@ class Bridges:
         if self._bridge.get(channel) != bridge:
             return
         del self._bridge[channel]
-        inside = self._channels[bridge]
-        inside.discard(channel)
-        if not inside:
+        channels = self._channels[bridge]
+        channels.discard(channel)
+        if not channels:
             del self._channels[bridge]
 
     def pair(self, one: str, two: str) -> None:
@@ -67,9 +67,11 @@ class Bridges:
         """Return the channels that hear this channel, nearest first, beginning with itself."""
         found = [channel]
         for one in found:  # grows during the loop
-            near = sorted(self._channels.get(self._bridge.get(one, ""), ()))
-            near += filter(None, [self._other_half.get(one)])
-            found += [each for each in near if each not in found][: MAX_REACHABLE - len(found)]
+            neighbors = sorted(self._channels.get(self._bridge.get(one, ""), ()))
+            neighbors += filter(None, [self._other_half.get(one)])
+            found += [neighbor for neighbor in neighbors if neighbor not in found][
+                : MAX_REACHABLE - len(found)
+            ]
         return found
 
     def interface(self, channel: str) -> str:

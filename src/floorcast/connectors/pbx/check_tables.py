@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["MISSING_RIGHTS", "Table"]
+__all__ = ["MISSING_RIGHTS", "CheckTable"]
 
-Table = tuple[str, Sequence[str], Sequence[Sequence[str]]]
+CheckTable = tuple[str, Sequence[str], Sequence[Sequence[str]]]
 """A title, the headings and the rows."""
 
 MISSING_RIGHTS = "Missing rights"

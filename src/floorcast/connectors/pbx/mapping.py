@@ -318,11 +318,11 @@ class PbxEventMapper:
             if call is not None and event.channel == (call.channel or call.caller):
                 call.hung_up_by = event.by
                 self._hang_up_call(call, event.at)
-        talk = self._state.calls.get(self._agents.caller_on_channel(event.channel))
-        if talk is not None and talk.is_direct and talk.phase is Phase.TALKING:
-            talk.result, talk.reason = "Transferred", "OTHER"
-            self._agents.end_call(talk.agent, talk, event.at, talk.result)
-            self._phases.set_phase(talk, Phase.LEAVING, event.at, JOIN_GRACE)
+        agent_call = self._state.calls.get(self._agents.caller_on_channel(event.channel))
+        if agent_call is not None and agent_call.is_direct and agent_call.phase is Phase.TALKING:
+            agent_call.result, agent_call.reason = "Transferred", "OTHER"
+            self._agents.end_call(agent_call.agent, agent_call, event.at, agent_call.result)
+            self._phases.set_phase(agent_call, Phase.LEAVING, event.at, JOIN_GRACE)
         self._transfers.ring_ended(event.channel, event.at)
         self._early_offers.pop(event.channel, None)
         self._agents.note_hangup(event)

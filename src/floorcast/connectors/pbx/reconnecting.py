@@ -24,16 +24,16 @@ async def keep_connected(source: str, connection: Callable[[Backoff], Awaitable[
     is refused. Later refusals are retried, because the other side may be in the middle of a change.
     """
     backoff = Backoff(Timing().chance)
-    was_up = is_lost = False
+    was_up = is_down = False
     while True:
         try:
             await connection(backoff)
-            was_up, is_lost = True, False
+            was_up, is_down = True, False
         except BadCredentials:
             if not was_up:
                 raise
         except Unavailable as error:
-            if not is_lost:
+            if not is_down:
                 _log.warning(f"{source} does not respond", why=error.message)
-            is_lost = True
+            is_down = True
         await asyncio.sleep(backoff.pause())

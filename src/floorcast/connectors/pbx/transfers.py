@@ -109,8 +109,8 @@ class Transfers:
         """
         for one in self.bridges.reachable_from(event.transferee):
             # the caller may enter the bridge only after the agent's transfer
-            of_leg = self._state.calls.get(self._agents.caller_on_channel(one))
-            call = self._state.call(one) or of_leg
+            agent_call = self._state.calls.get(self._agents.caller_on_channel(one))
+            call = self._state.call(one) or agent_call
             if call and call.phase in {Phase.TALKING, Phase.COMPLETED, Phase.TRANSFERRING}:
                 return None if event.transferer in {call.caller, call.channel} else call
         return None

@@ -13,7 +13,7 @@ from floorcast.client import Credentials
 from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.model.token import encode as encode_token
 
-__all__ = ["CREDENTIALS", "NOW", "Intake", "OtherServer"]
+__all__ = ["CREDENTIALS", "NOW", "FakeIngest", "FakeServer"]
 
 NOW = 1_795_428_000.0
 CREDENTIALS = Credentials(client="ACME", user="me", password="secret", api_token="token")
@@ -26,7 +26,7 @@ ROWS = {
 }
 
 
-class OtherServer(httpx.AsyncBaseTransport):
+class FakeServer(httpx.AsyncBaseTransport):
     """Serves the events in ``feeds`` and the rows in ``rows``, without streams.
 
     A long poll waits for more events. ``answers`` has the responses to send first for each path, in
@@ -92,7 +92,7 @@ class OtherServer(httpx.AsyncBaseTransport):
         return token
 
 
-class Intake(httpx.AsyncBaseTransport):
+class FakeIngest(httpx.AsyncBaseTransport):
     """Accepts each event once. ``events`` has the accepted events."""
 
     def __init__(self) -> None:
