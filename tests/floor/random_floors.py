@@ -95,6 +95,13 @@ def agent_events(draw: st.DrawFn) -> InboundEvent:
     return agent(kind, draw(st.integers(0, 200)), who, **data)
 
 
+@st.composite
+def offers_missed(draw: st.DrawFn) -> InboundEvent:
+    """Draw an event of an agent that misses a call."""
+    number = draw(st.integers(1, 4))
+    return call("agent.missed", draw(st.integers(0, 200)), number, agent="ANN", reason="NO_ANSWER")
+
+
 def new_floor(plan: FloorConfig = PLAN) -> Floor:
     """Return an empty floor with the configuration ``plan``."""
     floor = Floor(FloorState(client=1))

@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 from floorcast.floor.call_table import CallTable
 from floorcast.floor.calls import Call
 from floorcast.model.inbound import InboundEvent
-from tests.floor.random_floors import agent, call, call_events, fold_all, new_floor, ticks
+from tests.floor.random_floors import (
+    agent,
+    agent_events,
+    call,
+    call_events,
+    fold_all,
+    new_floor,
+    offers_missed,
+    ticks,
+)
 
 HOUR = 3600
 
@@ -119,6 +128,19 @@ def test_the_set_of_ended_calls_is_exact(events: list[InboundEvent]) -> None:
         calls = floor.call_table.calls.values()
         ended = {call.key for call in calls if call.ended is not None}
         assert floor.call_table.ended == ended
+
+
+@given(st.lists(call_events() | agent_events() | offers_missed(), max_size=40))
+def test_a_restart_keeps_the_calls_in_progress(events: list[InboundEvent]) -> None:
+    """The table finds the same calls in progress, waiting and ended in the calls that it stores."""
+    floor = new_floor()
+    fold_all(floor, events)
+    live = floor.call_table
+    restored = CallTable(live.calls.values(), quiet_ms=HOUR * 1000)
+    assert restored.ended == live.ended
+    progress = {service: set(calls) for service, calls in live.in_progress.items() if calls}
+    assert {service: set(calls) for service, calls in restored.in_progress.items()} == progress
+    assert restored._waiting_at == live._waiting_at  # noqa: SLF001 - the queues, which none reads
 
 
 def test_an_ended_call_is_queued_for_eviction_once_per_entry() -> None:

@@ -21,7 +21,15 @@ from floorcast.floor.intervals import (
 from floorcast.floor.state import from_snapshot, snapshot_parts
 from floorcast.model.inbound import InboundEvent
 from floorcast.model.states import State
-from tests.floor.random_floors import agent, agent_events, call, call_events, fold_all, new_floor
+from tests.floor.random_floors import (
+    agent,
+    agent_events,
+    call,
+    call_events,
+    fold_all,
+    new_floor,
+    offers_missed,
+)
 
 SECONDS = st.integers(0, 200)
 DAY = new_floor().calendar.day_of(1_795_453_200_000)
@@ -32,13 +40,6 @@ def leaves(draw: st.DrawFn) -> InboundEvent:
     """Draw an event of a call that leaves its queue or its agent."""
     reason = draw(st.sampled_from(MOVED_ON[:REQUEUED]))
     return call("call.leave", draw(SECONDS), draw(st.integers(1, 4)), reason=reason)
-
-
-@st.composite
-def offers_missed(draw: st.DrawFn) -> InboundEvent:
-    """Draw an event of an agent that misses a call."""
-    number = draw(st.integers(1, 4))
-    return call("agent.missed", draw(SECONDS), number, agent="ANN", reason="NO_ANSWER")
 
 
 STORIES = st.lists(call_events() | agent_events() | leaves() | offers_missed(), max_size=40)
@@ -252,3 +253,14 @@ def test_an_hour_without_counts_takes_no_memory(slot: int) -> None:
     intervals = ServiceIntervals()
     intervals.add(slot * SLOT_MS, Column.OFFERED, 1)
     assert list(intervals.hours) == [slot // 12]
+
+
+def test_a_missed_offer_counts_for_the_service_that_had_the_call() -> None:
+    """The offer counts again when a later event shows which service had the call at that time."""
+    missed = call("agent.missed", 7, agent="ANN", reason="NO_ANSWER")
+    floor = new_floor()
+    fold_all(floor, [missed, call("call.queue", 20, service=20)])
+    assert total(of_day(floor, 20), Column.MISSED) == 1
+    fold_all(floor, [call("call.queue", 5, service=10)], begin=4)
+    assert total(of_day(floor, 20), Column.MISSED) == 0
+    assert total(of_day(floor, 10), Column.MISSED) == 1

@@ -23,7 +23,6 @@ UNFOLDED = {kind for kind in KINDS if not {f"call.{kind}", f"agent.{kind}"} & TA
 OF_EVERY_INTERVAL = {"name", "serviceId", "start", "end", "complete"}
 AS_KNOWN_THEN = {  # data of the current or offered call, as known when its event was recorded
     "service/agents/status": {"account", "phone", "callType"},
-    "service/stats/intervals": {"missed"},
 }
 
 

@@ -131,12 +131,12 @@ class CallCounts:
             slots.add(after, Column.MOVED_ON + reason, sign)
             self._ledger.totals_of(service).add(Total.MOVED_ON + reason, sign)
 
-    def missed(self, service: int, at: int) -> None:
+    def missed(self, service: int, at: int, sign: int) -> None:
         """Count an offer that an agent missed at ``at`` (ms)."""
         day = self._day_of(at)
         if self._ledger.service(day, service) is not None:
             slots, after = self._slots(day, service, at)
-            slots.add(after, Column.MISSED, 1)
+            slots.add(after, Column.MISSED, sign)
 
     def credit(self, call: Call, day: int, service: int, agent: int, sign: int) -> None:
         """Count the call as inbound or outbound for an agent on the service."""

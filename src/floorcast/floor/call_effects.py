@@ -15,6 +15,8 @@ from floorcast.floor.tally import Tally
 
 __all__ = ["CallEffects"]
 
+MAX_MISSED = 50  # missed offers per call whose service can still change
+
 
 class CallEffects(NamedTuple):
     """The calls in memory, with the counts and dispositions that change with them."""
@@ -31,6 +33,8 @@ class CallEffects(NamedTuple):
         self.table.apply_step(call, step, self.tally)
         if call.disposition is not None:
             self.dispositions.recount(call)
+        if call.missed:
+            self._recount_missed(call)
         if call.campaign is not None:
             last = max(step.at, call.last_step)
             self.campaigns.record_call(call.campaign, call.service, last, self.calendar)
@@ -66,6 +70,32 @@ class CallEffects(NamedTuple):
             self.tally.amend(call, step)
             self.table.update_indexes(call)
             self.dispositions.recount(call)
+            self._recount_missed(call)
+
+    def miss(self, call: Call, at: int) -> None:
+        """Count an offer that an agent missed, for the service that has the call at ``at``.
+
+        The count moves if a later event shows that another service had the call. This holds for the
+        first ``MAX_MISSED`` of a call's offers.
+        """
+        service = call.service_at(at)
+        self.tally.counts.missed(service, at, 1)
+        if len(call.missed) < MAX_MISSED:
+            call.missed = (*call.missed, (at, service))
+
+    def _recount_missed(self, call: Call) -> None:
+        counts = self.tally.counts
+        compacted_until = None if call.compacted is None else call.compacted.until
+        missed = []
+        for at, counted in call.missed:
+            service = counted
+            if compacted_until is None or at >= compacted_until:
+                service = call.service_at(at)
+            if service != counted:
+                counts.missed(counted, at, -1)
+                counts.missed(service, at, 1)
+            missed.append((at, service))
+        call.missed = tuple(missed)
 
     def _changing(self, key: Key) -> Call | None:
         call = self.table.calls.get(key)

@@ -6,7 +6,6 @@ from floorcast.floor import voice_events
 from floorcast.floor.agent_fold import AgentFold
 from floorcast.floor.call_details import CallDetails
 from floorcast.floor.call_effects import CallEffects
-from floorcast.floor.directory import NO_SERVICE
 from floorcast.floor.intervals import leave_reason
 from floorcast.floor.queue_segments import ANSWER, END, LEAVE, QUEUE, START, UPDATE, Step
 from floorcast.floor.state import FloorState
@@ -120,17 +119,15 @@ class CallFold:
         """Fold an offer that an agent missed. No state changes, but the call stays in memory.
 
         The offer counts for the service that the event names, or else for the one that has the call
-        now.
+        at the event's time.
         """
         data, directory = event.data, self._state.directory
         directory.agent(data.agent)
-        service = NO_SERVICE if data.service is None else directory.service(data.service)
-        key = (int(data.transaction_id), data.session_id)
-        if key in self._table.calls:
-            call = self._table.touch(key, at, now)
-            if data.service is None:
-                service = call.current_service
-        self._calls.tally.counts.missed(service, at)
+        call = self._table.touch((int(data.transaction_id), data.session_id), at, now)
+        if data.service is None:
+            self._calls.miss(call, at)
+        else:
+            self._calls.tally.counts.missed(directory.service(data.service), at, 1)
 
     def disposition(
         self, event: CallDisposition, at: int, now: int, event_id: str

@@ -1,5 +1,7 @@
 """The calls in memory by key, and the calls in progress by service.
 
+A call that only a term code, a missed offer or a wrap-up names is in memory but not in progress.
+
 A call leaves memory some minutes after it ended, or some hours after its last event. Memory use
 therefore depends on the size of the floor and does not grow over the day. A call that leaves is
 added to ``evicted``, from which the caller takes it. It comes back (``reload``) when an event names
@@ -154,12 +156,13 @@ class CallTable:
     def update_indexes(self, call: Call) -> None:
         """Update the indexes with the service that has the call now."""
         key = (call.transaction, call.session)
-        where = None if call.ended is not None else call.current_service
+        ended = call.ended is not None
+        where = call.current_service if not ended and (call.segments or call.begun) else None
         before = self._where.get(key)
         waits_at = where if call.waiting else None
         if waits_at is not None or key in self._waiting_at:
             self._move_queue(key, waits_at)
-        if where is None:
+        if ended:
             self.ended.add(key)
         elif before is None:
             self.ended.discard(key)

@@ -10,6 +10,7 @@ step that is older than the steps that remain is ignored.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from itertools import zip_longest
 
@@ -117,7 +118,8 @@ class Call(Struct, omit_defaults=True, gc=False):
     ``service`` is the one at which the call began or was first seen. ``member_updates`` holds the
     times of the events that set the call's other members, with one bit for each member that the
     event set. ``departures`` holds the agents that left this call for another one or came back to
-    it, and when.
+    it, and when. ``missed`` holds, for each missed offer whose event named no service, its time and
+    the service for which it counts.
     """
 
     transaction: int
@@ -156,11 +158,18 @@ class Call(Struct, omit_defaults=True, gc=False):
     wrap_ups: tuple[WrapUp, ...] = ()
     member_updates: tuple[tuple[int, int], ...] = field(default=(), name="told")
     departures: tuple[tuple[int, int, bool], ...] = field(default=(), name="gone")
+    missed: tuple[tuple[int, int], ...] = ()
 
     @property
     def key(self) -> Key:
         """The call's key."""
         return (self.transaction, self.session)
+
+    @property
+    def begun(self) -> bool:
+        """Whether an event told more of the call than a term code, an offer or a wrap-up."""
+        known = self.steps or self.started is not None or self.declared_at is not None
+        return bool(known) or self.compacted is not None
 
     @property
     def segment(self) -> QueueSegment | None:
@@ -232,6 +241,15 @@ class Call(Struct, omit_defaults=True, gc=False):
             if since <= at and not self.has_left(agent, since, at):
                 return agent
         return found
+
+    def service_at(self, at: int) -> int:
+        """Return the service that had the call at ``at``, or else the first one that had it."""
+        self.add_work(len(self.segments))
+        index = bisect_right(self.segments, at, key=_began) - 1
+        service = self.segments[max(index, 0)].service if self.segments else NO_SERVICE
+        if service != NO_SERVICE:
+            return service
+        return NO_SERVICE if self.service is None else self.service
 
     def can_be_left(self, at: int) -> bool:
         """Return whether the call changes if an agent left it, or did not leave it, at ``at``."""
@@ -348,6 +366,10 @@ def _without(
         return departures
     index = departures.index(one)
     return departures[:index] + departures[index + 1 :]
+
+
+def _began(segment: QueueSegment) -> int:
+    return segment.began
 
 
 def _at(step: Step) -> int:

@@ -64,11 +64,12 @@ class CallPass:
 
     def add(self, events: Sequence[CallRecord]) -> None:
         """Add a call. ``events`` has its events in the order of the log."""
-        self._count_missed(events)
+        path = call_path(events)
+        self._count_missed(events, path)
         if all(event.kind in ("state", "missed") and not is_step(event) for event in events):
             return  # only events about agents name it
         last_event = _last_event_time(events)
-        path, facts = call_path(events), known_facts(events)
+        facts = known_facts(events)
         steps = [event for event in events if is_step(event)]
         rules = self._rules[steps[-1].rules] if steps else self._rules[0]
         name = name_of(events[0])
@@ -195,17 +196,13 @@ class CallPass:
                 moved_on[segment.reason or "REQUEUED"] += 1
                 self._add_to_list(service, "movedOn")
 
-    def _count_missed(self, events: Sequence[CallRecord]) -> None:
+    def _count_missed(self, events: Sequence[CallRecord], path: CallPath) -> None:
         for event in events:
             if event.kind == "missed" and self._days.is_today(event.at):
                 service = event.service
                 if service is None:
-                    service = self._service_at(events, event)
+                    service = path.service_at(event.at)
                 self._interval(service, event.at).counts["missed"] += 1
-
-    def _service_at(self, events: Sequence[CallRecord], missed: CallRecord) -> int | None:
-        """Return the service that was known to have the call when an agent missed it."""
-        return call_path([one for one in events if one.position < missed.position]).present_service
 
     def _add_to_list(self, service: int | None, figure: str, counts: bool = True) -> None:
         """Add the call to the calls behind a figure if it counts."""

@@ -87,6 +87,13 @@ class CallPath:
             return self.segments[-1].service
         return self.service
 
+    def service_at(self, at: int) -> int | None:
+        """Return the service that had the call at a time, or else the first one that had it."""
+        begun = [one for one in self.segments if one.began <= at] or self.segments[:1]
+        if begun and begun[-1].service is not None:
+            return begun[-1].service
+        return self.service
+
 
 def is_step(event: CallRecord) -> bool:
     """Return whether the event is a step of the call."""
