@@ -1,4 +1,4 @@
-"""A minimal server of the API and an intake, both without sockets."""
+"""A minimal API server and a minimal ingest server, both without sockets."""
 
 from __future__ import annotations
 

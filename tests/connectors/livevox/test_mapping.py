@@ -30,7 +30,7 @@ def iso(at: int) -> str:
 
 
 class MappingHarness:
-    """A mapping and all events that it has returned."""
+    """A mapper and all events that it has returned."""
 
     def __init__(self) -> None:
         self.state = FeedState()
@@ -80,11 +80,13 @@ class MappingHarness:
     def queues(self) -> list[tuple[int, object]]:
         """Return the times and services at which the call began to wait."""
         return [
-            (at_of(one), one.data.get("service")) for one in self.events if one.type == "call.queue"
+            (ms_after_noon(one), one.data.get("service"))
+            for one in self.events
+            if one.type == "call.queue"
         ]
 
 
-def at_of(event: CloudEvent) -> int:
+def ms_after_noon(event: CloudEvent) -> int:
     """Return an event's time in ms after noon."""
     return round(event.time.timestamp() * 1000) - NOON
 
@@ -99,7 +101,7 @@ def test_an_agent_event_keeps_its_fields() -> None:
         notReadyReasonCode="LUNCH",
         lineNumber="ACD",
     )
-    assert (event.id, event.source, event.type, at_of(event)) == (
+    assert (event.id, event.source, event.type, ms_after_noon(event)) == (
         "a1/5/NOT_READY",
         "other",
         "agent.state",
@@ -159,8 +161,8 @@ def test_an_answer_without_an_agent_event_is_derived_from_the_end() -> None:
     harness = MappingHarness()
     harness.call("CALL_START", 0, start=iso(0))
     queue, answer, end = harness.ended(60_000, 10, duration=50, agentId="9")
-    assert (answer.type, at_of(answer), answer.data["agent"]) == ("call.answer", 10_000, 9)
-    assert (queue.type, at_of(queue), end.type) == ("call.queue", 0, "call.end")
+    assert (answer.type, ms_after_noon(answer), answer.data["agent"]) == ("call.answer", 10_000, 9)
+    assert (queue.type, ms_after_noon(queue), end.type) == ("call.queue", 0, "call.end")
 
 
 @pytest.mark.parametrize(
@@ -214,12 +216,12 @@ def test_a_listed_waiting_call_is_matched_by_its_number() -> None:
     row = WaitingCall(service_id=5, phone="555", time_stamp=NOON // 1000)
     other = WaitingCall(service_id=5, phone="556", time_stamp=NOON // 1000)
     (event,) = harness.mapper.map_waiting_calls([other, row])
-    assert (event.type, at_of(event), event.data["service"]) == ("call.queue", 300, 5)
+    assert (event.type, ms_after_noon(event), event.data["service"]) == ("call.queue", 300, 5)
     assert harness.mapper.map_waiting_calls([row]) == []
     (moved,) = harness.mapper.map_waiting_calls(
         [WaitingCall(service_id=6, phone="555", time_stamp=NOON // 1000 + 9)]
     )
-    assert (at_of(moved), moved.data["service"]) == (9_000, 6)
+    assert (ms_after_noon(moved), moved.data["service"]) == (9_000, 6)
     harness.agent("IN_CALL", 20_000, callServiceId=6, **NAMED)
     assert [one.type for one in harness.ended(30_000, 20, serviceId=6)] == ["call.end"]
 
@@ -237,7 +239,10 @@ def test_two_rows_with_the_same_number_are_two_calls() -> None:
         for number in (2, 1)
     ]
     found = harness.mapper.map_waiting_calls(rows)
-    assert {(one.data["transactionId"], at_of(one)) for one in found} == {(1, 1_000), (2, 2_000)}
+    assert {(one.data["transactionId"], ms_after_noon(one)) for one in found} == {
+        (1, 1_000),
+        (2, 2_000),
+    }
 
 
 def test_a_call_end_keeps_the_values_derived_by_the_other_server() -> None:
@@ -272,7 +277,7 @@ def test_messages_and_dispositions_become_events() -> None:
         (event,) = harness.mapper.map_interaction(read_interaction(raw), raw, NOON)
         assert (event.type, event.id, event.data["service"]) == (event_type, kind, 5)
     (event,) = harness.call("CALL_DISPOSITION", 50, termCode="RPC", agentId="3")
-    assert (event.type, event.data["agent"], at_of(event)) == ("call.disposition", 3, 50)
+    assert (event.type, event.data["agent"], ms_after_noon(event)) == ("call.disposition", 3, 50)
 
 
 def test_a_campaign_is_sent_when_its_counts_change_and_every_hour() -> None:
@@ -307,7 +312,7 @@ def test_agent_states_are_corrected_after_lost_events() -> None:
         AgentDetails(agent_login_id="A9", state_id=2, state_changed_after=NOON + 9),
     ]  # fmt: skip
     found = harness.mapper.map_statuses(rows, NOON + 60_000)
-    assert [(one.data["agent"], one.data["eventType"], at_of(one)) for one in found] == [
+    assert [(one.data["agent"], one.data["eventType"], ms_after_noon(one)) for one in found] == [
         (1, "NOT_READY", 5),
         (3, "LOGOFF", 60_000),
     ]

@@ -130,12 +130,12 @@ def test_a_hangup_while_a_phone_rings_frees_the_agent() -> None:
     assert agent_states(*CALL[:2], ChannelHungUp(at=12, channel="1.1"))[-1] == "READY"
 
 
-def test_agents_missing_from_the_roster_are_logged_off() -> None:
-    """Agents missing from the roster are logged off.
+def test_agents_missing_from_the_list_are_logged_off() -> None:
+    """Agents missing from the list of members are logged off.
 
     Each other agent is reported once, with its own times.
     """
-    roster = MemberList(
+    member_list = MemberList(
         at=50,
         members=(
             member(50, "sales", paused=True, reason="LUNCH", since=45.0, logged_in=8.0),
@@ -145,7 +145,7 @@ def test_agents_missing_from_the_roster_are_logged_off() -> None:
     bob = MemberState(at=1, queue="sales", agent="Bob", interface="PJSIP/2")
     mapper = PbxEventMapper(MappingConfig(), ASTERISK, PbxState(), reports_hangups=True)
     mapper.apply(bob)
-    events = mapper.apply(roster)
+    events = mapper.apply(member_list)
     reported = [(e.data["agent"], e.data["eventType"], e.time.timestamp()) for e in events]
     assert reported == [
         ("Anna", "LOGON", 8.0),

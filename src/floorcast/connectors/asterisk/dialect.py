@@ -1,4 +1,4 @@
-"""Makes the ids that events use for Asterisk calls."""
+"""Creates the ids that events use for Asterisk calls."""
 
 from __future__ import annotations
 

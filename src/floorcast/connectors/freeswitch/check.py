@@ -60,8 +60,8 @@ async def check_esl(address: EslAddress, config: MappingConfig, now: float) -> l
 
 def tables_of(snapshot: FreeswitchSnapshot, config: MappingConfig) -> list[CheckTable]:
     """Return the contents of a snapshot as tables: queues, agents and calls in queues."""
-    here = [row for row in snapshot.members if row.get("state") in IN_QUEUE_STATES]
-    calls = [row for row in here if row.get("session_uuid") in snapshot.existing]
+    in_queue = [row for row in snapshot.members if row.get("state") in IN_QUEUE_STATES]
+    calls = [row for row in in_queue if row.get("session_uuid") in snapshot.existing]
     tiers: Counter[str] = Counter(row.get("queue", "") for row in snapshot.tiers)
     waiting: Counter[str] = Counter(
         row.get("queue", "") for row in calls if row["state"] != "Answered"
@@ -100,11 +100,11 @@ def tables_of(snapshot: FreeswitchSnapshot, config: MappingConfig) -> list[Check
                 for row in calls
             ],
         ),
-        *_stale(len(here) - len(calls)),
+        *_stale_table(len(in_queue) - len(calls)),
     ]  # fmt: skip
 
 
-def _stale(count: int) -> list[CheckTable]:
+def _stale_table(count: int) -> list[CheckTable]:
     """Return a table with the number of callers who are gone but still have rows.
 
     mod_callcenter may keep such rows for hours.

@@ -1,4 +1,4 @@
-"""Makes the ids that events use for FreeSWITCH calls."""
+"""Creates the ids that events use for FreeSWITCH calls."""
 
 from __future__ import annotations
 

@@ -62,12 +62,12 @@ class EslConnection:
                     self._address.host, self._address.port, limit=READ_BYTES
                 )
         except ConnectionRefusedError:
-            raise self._lost(
+            raise self._unavailable(
                 "nothing is listening there; check the address, and 'listen-ip' and 'listen-port'"
                 " in event_socket.conf.xml"
             ) from None
         except (OSError, TimeoutError) as error:
-            raise self._lost(str(error) or type(error).__name__) from None
+            raise self._unavailable(str(error) or type(error).__name__) from None
         read_task = asyncio.create_task(self._read(reader))
         try:
             await self._log_in(greeting)
@@ -89,7 +89,9 @@ class EslConnection:
         except (OSError, TimeoutError) as error:
             # a late reply would be mistaken for the reply to the next command
             self._writer.close()
-            raise self._lost(str(error) or f"no reply to {command.split(maxsplit=1)[0]}") from None
+            raise self._unavailable(
+                str(error) or f"no reply to {command.split(maxsplit=1)[0]}"
+            ) from None
 
     async def close(self, read_task: asyncio.Task[None]) -> None:
         """Close the connection."""
@@ -104,7 +106,9 @@ class EslConnection:
             async with asyncio.timeout(CONNECT_SECONDS):
                 await greeting
         except TimeoutError:
-            raise self._lost("no greeting was received; check that this is the ESL port") from None
+            raise self._unavailable(
+                "no greeting was received; check that this is the ESL port"
+            ) from None
         if address.user:
             reply = await self.send_command(f"userauth {address.user}:{address.password}")
         else:
@@ -113,7 +117,7 @@ class EslConnection:
             who = f"the user {address.user!r}" if address.user else "the password"
             raise BadCredentials(f"ESL at {address} refuses {who}: {reply}")
 
-    def _lost(self, why: str) -> Unavailable:
+    def _unavailable(self, why: str) -> Unavailable:
         return Unavailable(f"ESL at {self._address}: {why}")
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
@@ -129,7 +133,7 @@ class EslConnection:
             self._writer.close()
             for reply in self._replies:
                 if not reply.done():
-                    reply.set_exception(self._lost(self.notice or "connection lost"))
+                    reply.set_exception(self._unavailable(self.notice or "connection lost"))
                     reply.exception()  # marks it as retrieved, because nobody may be waiting
 
     def _ping(self) -> None:

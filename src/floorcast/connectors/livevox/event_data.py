@@ -1,4 +1,4 @@
-"""Makes the ``data`` of events from the feeds of the Real-Time Reporting API. No I/O.
+"""Creates the ``data`` of events from the feeds of the Real-Time Reporting API. No I/O.
 
 Missing members and members of the wrong type are omitted. Services, agents and campaigns keep their
 ids from the followed server.

@@ -113,7 +113,7 @@ class FeedMapper:
             return self._wait_of_dialed_call(call, event_id)
         call.turns += 1
         data = without_none(transactionId=call.transaction, sessionId=call.session, service=service)
-        left = call.free_since or 0  # when the agent passed it on and it began to wait
+        left = call.free_since or 0  # when the agent released it and it began to wait
         joined = left if call.answered <= left < at else at - 1
         call.waited_later += at - joined
         return [self._event(f"{event_id}/queue", "call.queue", joined, data)]

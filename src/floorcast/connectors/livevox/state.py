@@ -25,8 +25,8 @@ class FeedCall(Struct, kw_only=True, omit_defaults=True):
     the first answer is known. ``waited_later`` is the time that it waited after the first answer.
     ``served`` is the last service that had the call. ``answered`` is the time of the first IN_CALL,
     and ``answered_at`` is the service of that IN_CALL. ``dialed`` is true if the agent of that
-    IN_CALL dialed the call. ``agent`` is the agent who has the call now. Without an agent,
-    ``free_since`` is the time since when the call has had none.
+    IN_CALL dialed the call. ``agent`` is the agent who has the call now. If it is
+    empty, ``free_since`` is the time when the call began to have no agent.
     """
 
     transaction: int

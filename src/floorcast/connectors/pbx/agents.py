@@ -34,7 +34,7 @@ FREE, UNREACHABLE = 1, 5
 
 
 class Agents:
-    """Applies PBX events to agents, and reports each change of an agent once."""
+    """Applies PBX events to agents, and reports each change of an agent's state once."""
 
     def __init__(
         self, config: MappingConfig, dialect: Dialect, state: PbxState, emit: Emit
@@ -185,7 +185,7 @@ class Agents:
                 agent.direct = not agent.call and not agent.reserved
                 self._states.send_if_changed(self._state.agent(name), began)
 
-    # --- changes of agents ----------------------------------------------------------------------
+    # --- changes to agents ----------------------------------------------------------------------
 
     def _queue_member(self, member: str, queue: str) -> PbxAgent:
         """Return a queue member's agent, and add the agent to the queue if necessary.

@@ -54,7 +54,7 @@ class MappingConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return self.services.get(queue, queue)
 
     def wrap_up(self, queue: str, default: float = 0.0) -> float:
-        """Return the seconds of wrap-up after a queue's call.
+        """Return the wrap-up time after a queue's call, in seconds.
 
         If there is no setting for the queue, returns ``default``, the value that the PBX reports.
         """

@@ -1,4 +1,4 @@
-"""PBX events: changes of calls and agents, in the same form for all PBXs.
+"""PBX events: changes to calls and agents, in the same form for all PBXs.
 
 ``at`` is in epoch seconds, by the PBX's clock. ``caller`` is a channel's id, and ``agent`` is a
 member's name. Both sources of a PBX report the same change as the same PBX event, so the resulting

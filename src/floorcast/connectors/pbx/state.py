@@ -25,11 +25,9 @@ class Phase(StrEnum):
     LEAVING = "leaving"  # out of its queue; it may join another queue within a second
     TALKING = "talking"
     TRANSFERRING = "transferring"  # its agent transferred it; it may join a queue
-    PARTED = "parted"  # its agent is gone; its caller may follow within two seconds
+    PARTED = "parted"  # its agent has left; its caller may hang up within two seconds
     COMPLETED = "completed"  # its agent has finished; it ends unless it was transferred
-    HANGING_UP = (
-        "hanging up"  # its caller is gone; the PBX event about its agent has not arrived yet
-    )
+    HANGING_UP = "hanging up"  # its caller hung up; its agent's ConversationEnded may follow
     LEFT = "left"  # still connected, but neither waiting nor with an agent
     ENDED = "ended"
 
