@@ -18,6 +18,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
+from floorcast.cli.option_values import explain_value_error
 from floorcast.config.settings import SETTINGS
 from floorcast.config.sources import SECRETS, Given, Source, exposed, given
 from floorcast.model.errors import SettingError
@@ -114,6 +115,7 @@ def _naming_source(context: typer.Context) -> Iterator[None]:
     try:
         yield
     except typer.BadParameter as error:
+        explain_value_error(error)
         hint = error.param.name if error.param is not None else error.param_hint
         name = str(hint or "").strip("'").removeprefix("--").replace("-", "_")
         if _parameter_source(context, name) == FROM_DEFAULT_MAP:
