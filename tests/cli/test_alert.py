@@ -98,6 +98,7 @@ def test_lists_when_the_current_rules_would_have_fired(folder: Path) -> None:
         ["12:00:30", "Wait", "Sales", "ok", "0", "20"],
     ]
     assert "would have fired 1 time" in result.stdout
+    assert result.stderr == ""
 
 
 def test_rules_from_a_site_file_can_be_tested(folder: Path) -> None:

@@ -29,6 +29,16 @@ def test_progress_is_printed_every_ten_percent_without_a_terminal(
     ]
 
 
+def test_progress_without_lines_is_shown_only_on_a_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A short command prints only its result to a log."""
+    with show_progress(10, lines=False) as progress:
+        progress.update(10)
+        progress.report_wait(1.0, "busy")
+    assert capsys.readouterr() == ("", "")
+
+
 def test_endless_progress_is_printed_at_intervals(capsys: pytest.CaptureFixture[str]) -> None:
     """A line with the number and kind of items appears at regular intervals."""
     with show_progress(None, "minutes of the floor") as progress:

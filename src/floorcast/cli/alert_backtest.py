@@ -105,7 +105,7 @@ def _transitions(
     last = min(bounds.end, to_ms(stream.head.recorded_at))
     if last < bounds.begin:
         raise _no_events(f"ends at {_local_time(stream.head.recorded_at, config)}")
-    with show_progress(max(1, (last - bounds.begin) // 60_000), "minutes") as bar:
+    with show_progress(max(1, (last - bounds.begin) // 60_000), "minutes", lines=False) as bar:
         now, begun = bounds.begin, False
         for entry in stored_entries(log, stream):
             until = min(to_ms(entry.recorded_at), bounds.end)

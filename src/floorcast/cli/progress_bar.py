@@ -105,13 +105,18 @@ class ProgressLines:
 
 
 @contextmanager
-def show_progress(total: int | None, what: str = "events") -> Iterator[ProgressDisplay]:
-    """Show the progress toward ``total`` items (None: unknown) in a form that suits stderr."""
+def show_progress(
+    total: int | None, what: str = "events", *, lines: bool = True
+) -> Iterator[ProgressDisplay]:
+    """Show the progress toward ``total`` items (None: unknown) in a form that suits stderr.
+
+    If ``lines`` is false, nothing is shown unless stderr is a terminal.
+    """
     from rich.console import Console
 
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield ProgressLines(console, total, what)
+        yield ProgressLines(console, total, what) if lines else NoProgress()
         return
     from rich.progress import (
         BarColumn,
