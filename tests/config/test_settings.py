@@ -28,12 +28,22 @@ def test_every_documented_setting_exists() -> None:
 
 
 @pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS)
-def test_help_shows_the_meaning_and_the_unit(setting: Setting) -> None:
-    """The line in --help has the meaning and, where there is one, the unit."""
+def test_help_shows_the_meaning_and_the_default_with_its_unit(setting: Setting) -> None:
+    """A default such as 256MiB already has a unit."""
     assert setting.help.startswith(setting.meaning)
-    assert setting.unit in setting.help
+    ends = (setting.meaning, f"[default: {setting.default}]")
+    assert setting.help.endswith((*ends, f"[default: {setting.default} {setting.unit}]"))
     if setting.name.endswith(("_hours", "_bytes")):
         assert setting.unit == setting.name.rpartition("_")[2]
+
+
+def test_help_has_no_unit_without_a_number() -> None:
+    """A unit alone would say nothing about the value."""
+    endings = {name: SETTINGS[name].help.rpartition(" [")[2] for name in ("port", "ring_bytes")}
+    assert endings == {"port": "default: 8080]", "ring_bytes": "default: 256MiB]"}
+    assert SETTINGS["head_timeout"].help.endswith("[default: 10 seconds]")
+    assert SETTINGS["rate_limit"].help.endswith("[default: 0 requests a minute]")
+    assert "default:" not in SETTINGS["clients"].help
 
 
 def test_every_default_is_valid() -> None:

@@ -40,7 +40,9 @@ def connect_asterisk(
     ] = None,
     ami_tls: Annotated[
         bool | None,
-        typer.Option("--ami-tls", help="Use TLS for the manager interface. [port 5039]"),
+        typer.Option(
+            "--ami-tls", help="Use TLS for the manager interface, on port 5039 by default."
+        ),
     ] = None,
     ami_ca_file: Annotated[
         str | None,

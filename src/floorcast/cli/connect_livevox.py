@@ -57,7 +57,7 @@ def connect_livevox(
             min=0,
             max=3600,
             metavar="SECONDS",
-            help="The time between two requests for the waiting calls; 0 for no requests. [5]",
+            help="The time between two requests for the waiting calls; 0 for none. [default: 5]",
         ),
     ] = None,
     since: Annotated[

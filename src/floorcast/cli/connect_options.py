@@ -53,7 +53,8 @@ Url = Annotated[str | None, typer.Option(metavar="URL", help="The server.")]
 SpoolFile = Annotated[
     str | None,
     typer.Option(
-        metavar="FILE", help="The file for events that have not been sent yet. [connect.db]"
+        metavar="FILE",
+        help="The file for events that have not been sent yet. [default: connect.db]",
     ),
 ]
 Record = Annotated[
@@ -67,7 +68,8 @@ MetricsPort = Annotated[
     ),
 ]
 MetricsHost = Annotated[
-    str | None, typer.Option(metavar="HOST", help="The address of the metrics port. [127.0.0.1]")
+    str | None,
+    typer.Option(metavar="HOST", help="The address of the metrics port. [default: 127.0.0.1]"),
 ]
 Check = Annotated[
     bool, typer.Option("--check", help="Log in, print the queues, agents and calls, and exit.")

@@ -58,7 +58,7 @@ def _simulate(
             metavar="HOURS",
             min=0.01,
             max=MAX_HOURS,
-            help="The number of hours that the floor works. [8; no limit at --speed 1]",
+            help="The number of hours that the floor works. [default: 8, or no limit at --speed 1]",
         ),
     ] = None,
     clock: Annotated[

@@ -98,8 +98,8 @@ class Settings(Struct, frozen=True, kw_only=True):
         int,
         About(
             whole(1, 5),
-            "The number of NATS servers that store a new log. An event is acknowledged after more "
-            "than half of them have stored it.",
+            "The number of NATS servers that store each event of a new log. An event is "
+            "acknowledged after more than half of them have stored it.",
             "replicas",
         ),
     ] = 3
@@ -124,8 +124,8 @@ class Settings(Struct, frozen=True, kw_only=True):
         int,
         About(
             whole(0, 1_000_000),
-            "The maximum number of requests from one session; further requests get 429. 0 for no "
-            "limit.",
+            "The maximum number of requests per minute from one session; further requests get 429. "
+            "0 for no limit.",
             "requests a minute",
         ),
     ] = 0
@@ -170,7 +170,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         float,
         About(
             number(0.1, 3600),
-            "The time limit for receiving the head of a request, and for a TLS handshake.",
+            "The time limit for receiving a request's headers, and for a TLS handshake.",
             "seconds",
         ),
     ] = 10.0
@@ -186,8 +186,8 @@ class Settings(Struct, frozen=True, kw_only=True):
         float,
         About(
             number(0.1, 3600),
-            "The time after which the server closes a connection if the caller does not read the "
-            "response.",
+            "The time after which the server closes the connection of a caller that does not read "
+            "its response.",
             "seconds",
         ),
     ] = 60.0
@@ -195,7 +195,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         float,
         About(
             number(0.1, 3600),
-            "The time for which an idle connection stays open between two requests.",
+            "How long an idle connection stays open between two requests.",
             "seconds",
         ),
     ] = 75.0
@@ -228,15 +228,16 @@ class Settings(Struct, frozen=True, kw_only=True):
         str,
         About(
             choice("drop", "mask", "hash", "keep"),
-            "How the archive stores callers' phone numbers, accounts, names and e-mail addresses: "
-            "not at all, masked except for the last four characters, as a keyed hash, or in full.",
+            "How the archive stores callers' phone numbers, accounts, names and e-mail addresses. "
+            "drop omits them, mask shows only the last four characters, hash stores a keyed hash, "
+            "and keep stores them in full.",
         ),
     ] = "drop"
     call_quiet_hours: Annotated[
         float,
         About(
             number(0.1, 168),
-            "The time without an event after which live figures no longer include a call.",
+            "How long live figures include a call after its last event.",
             "hours",
         ),
     ] = 4.0
@@ -244,7 +245,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         float,
         About(
             number(0.1, 168),
-            "The time without an event after which live figures no longer include an agent.",
+            "How long live figures include an agent after its last event.",
             "hours",
         ),
     ] = 16.0
@@ -252,8 +253,8 @@ class Settings(Struct, frozen=True, kw_only=True):
         float,
         About(
             number(0, 60),
-            "The maximum delay with which a late agent state still counts at its own time. If the "
-            "delay is longer, the state does not change any figure.",
+            "How late an agent state may arrive and still count at its own time. A state that "
+            "arrives later does not change any figure.",
             "minutes",
         ),
     ] = 15.0
@@ -280,10 +281,11 @@ class Setting(NamedTuple):
 
     @property
     def help(self) -> str:
-        """The setting's text in ``--help``, with the meaning, the unit and the default."""
-        known = [self.unit, f"default {self.default}" if self.default else ""]
-        notes = "; ".join(note for note in known if note)
-        return f"{self.meaning} [{notes}]" if notes else self.meaning
+        """The setting's text in ``--help``: the meaning, and the default with its unit."""
+        if not self.default:
+            return self.meaning
+        unit = f" {self.unit}" if self.unit and self.default[-1].isdigit() else ""
+        return f"{self.meaning} [default: {self.default}{unit}]"
 
 
 def _shown(about: About, default: object) -> str:
