@@ -96,3 +96,23 @@ def test_status_reports_a_cluster_without_a_log(nats_server: NatsServers) -> Non
     """The output is the same as for a cluster without nodes."""
     result = run_cluster("status", "--log", nats_server.account())
     assert "holds no floorcast log" in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    ("command", "cluster", "folder"),
+    [
+        ("status", "The cluster to inspect", None),
+        ("import", "The new, empty cluster", "The embedded data folder"),
+        ("export", "The cluster that the node belongs to", "The stopped node's folder"),
+        ("repair", "The cluster to repair", "The stopped node's folder"),
+    ],
+)
+def test_help_says_what_the_cluster_and_the_folder_are(
+    command: str, cluster: str, folder: str | None
+) -> None:
+    """Each command uses them differently."""
+    text = " ".join(run_cluster(command, "--help").stdout.split())
+    assert f"--log NATS-URL {cluster}, nats://HOST,HOST,…." in text
+    if folder is not None:
+        assert f"--data DIR {folder}. [default: floorcast-data]" in text
+    assert "instead of a data folder" not in text

@@ -12,7 +12,6 @@ import typer
 from floorcast.cli.admin import (
     ClientOption,
     DataOption,
-    LogOption,
     find_client,
     table_lines,
     with_kv,
@@ -45,7 +44,14 @@ def run_backtest(
         str, typer.Option(metavar="YYYY-MM-DD", help="The day, in the client's time zone.")
     ],
     data: DataOption = None,
-    log: LogOption = None,
+    log: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NATS-URL",
+            help="The cluster that the folder's node belongs to, nats://HOST,HOST,….",
+            show_default=False,
+        ),
+    ] = None,
     client: ClientOption = None,
     site: Annotated[
         Path | None,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
-from floorcast.cli.admin import DataOption, LogOption, table_lines
+from floorcast.cli.admin import table_lines
 from floorcast.cli.options import known_options
 from floorcast.config.settings import SETTINGS, Settings
 from floorcast.config.sources import load
@@ -20,6 +21,20 @@ app = typer.Typer(
 
 NODES = ("node", "state", "clients", "entries behind", "ms behind", "disk")
 STREAMS = ("stream", "leader", "replicas in step", "messages", "disk of each")
+
+
+def _log_option(cluster: str) -> Any:  # noqa: ANN401 -- as typer.Option
+    """Return the option ``--log`` with the cluster's role in the command."""
+    return typer.Option(
+        metavar="NATS-URL", help=f"{cluster}, nats://HOST,HOST,….", show_default=False
+    )
+
+
+def _data_option(folder: str) -> Any:  # noqa: ANN401 -- as typer.Option
+    """Return the option ``--data`` with the folder's role in the command."""
+    default = SETTINGS["data"].default
+    return typer.Option(metavar="DIR", help=f"{folder}. [default: {default}]", show_default=False)
+
 
 StreamsOption = Annotated[
     str | None, typer.Option(metavar="N", help=SETTINGS["streams"].help, show_default=False)
@@ -35,7 +50,10 @@ def register(program: typer.Typer) -> None:
 
 
 @app.command("status")
-def status(context: typer.Context, log: LogOption = None) -> None:
+def status(
+    context: typer.Context,
+    log: Annotated[str | None, _log_option("The cluster to inspect")] = None,
+) -> None:
     """Print the nodes that respond, how far behind each is, the streams, and all problems.
 
     Exits with 1 if there is a problem: no node responds, a node is not ready or is behind, a stream
@@ -102,8 +120,8 @@ def config(
 @app.command("import")
 def import_(
     context: typer.Context,
-    data: DataOption = None,
-    log: LogOption = None,
+    data: Annotated[Path | None, _data_option("The embedded data folder")] = None,
+    log: Annotated[str | None, _log_option("The new, empty cluster")] = None,
     streams: StreamsOption = None,
     replicas: ReplicasOption = None,
 ) -> None:
@@ -126,7 +144,11 @@ def import_(
 
 
 @app.command("export")
-def export(context: typer.Context, data: DataOption = None, log: LogOption = None) -> None:
+def export(
+    context: typer.Context,
+    data: Annotated[Path | None, _data_option("The stopped node's folder")] = None,
+    log: Annotated[str | None, _log_option("The cluster that the node belongs to")] = None,
+) -> None:
     """Convert the folder of a stopped node back to an embedded data folder.
 
     All nodes must be stopped. All events, tokens and sessions are kept.
@@ -146,8 +168,8 @@ def export(context: typer.Context, data: DataOption = None, log: LogOption = Non
 @app.command("repair")
 def repair_(
     context: typer.Context,
-    data: DataOption = None,
-    log: LogOption = None,
+    data: Annotated[Path | None, _data_option("The stopped node's folder")] = None,
+    log: Annotated[str | None, _log_option("The cluster to repair")] = None,
     replicas: ReplicasOption = None,
 ) -> None:
     """Use a stopped node's folder to restore data that the cluster's streams have lost.
