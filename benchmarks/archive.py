@@ -1,9 +1,9 @@
-"""Measures the costs of the archive: sealing an hour, and reporting a month by day.
+"""Measures the archive's costs: sealing an hour, and a report on a month by day.
 
     python benchmarks/archive.py [--events 41667] [--agents 10000] [--services 500] [--days 31]
 
-The benchmark folds and writes an hour of a busy client as the sealing worker does. It then writes a
-month of hours to a temporary folder and reports on it by day. Both run in this process.
+The benchmark folds and writes a busy client's hour as the sealing worker does. It then writes the
+hours of a month to a temporary folder and reports on them by day. Both run in this process.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ CLIENT = 1
 ZONE = "America/New_York"
 START = int(datetime(2026, 11, 24, 15, tzinfo=UTC).timestamp()) * 1000
 LIMITS = FoldLimits(4 * HOUR_MS, 16 * HOUR_MS, HOUR_MS // 4)
-PER_ENTRY = 50  # events of a request
+PER_ENTRY = 50  # events
 MONTH_SERVICES = 100
 
 
 class Hour:
-    """A log in memory with one hour of events."""
+    """One hour's log in memory, in the form that the archive reads."""
 
     client = CLIENT
     removed = 0
@@ -68,38 +68,38 @@ class Hour:
 
     @property
     def head_at(self) -> int:
-        """The recording time of the newest entry, in ticks."""
+        """The time at which the newest entry was recorded, in ticks."""
         return self.stored[-1].recorded_at
 
     def first_at(self) -> int:
-        """Return the recording time of the oldest entry, in ticks."""
+        """Return the time at which the oldest entry was recorded, in ticks."""
         return self.stored[0].recorded_at
 
     def last_before(self, ticks: int) -> int:
-        """Return the last entry before a tick."""
+        """Return the number of the last entry that was recorded before ``ticks``."""
         return sum(entry.recorded_at < ticks for entry in self.stored)
 
     def entries(self, after: int) -> Iterator[Entry]:
-        """Yield the entries after a number."""
+        """Yield the entries after the entry with this number."""
         yield from self.stored[after:]
 
-    def state(self, at_most_entry: int) -> FloorState | None:  # noqa: ARG002 -- the port's
+    def state(self, at_most_entry: int) -> FloorState | None:  # noqa: ARG002 -- required by the port
         """Return the empty floor."""
         return FloorState(client=CLIENT)
 
     def find_calls(self, keys: Collection[Key], at_position: int) -> dict[Key, bytes]:  # noqa: ARG002 -- as above
-        """Return no calls, because no call left memory before the hour."""
+        """Return no calls, because no call has left memory before the hour."""
         return {}
 
     def _add(self, at: int, kind: str, payload: bytes, count: int) -> None:
         last = self.stored[-1].recorded_at if self.stored else 0
         ticks = max(at * TICKS_PER_MS, last + 1)
         number = len(self.stored) + 1
-        self.stored.append(Entry(CLIENT, number, ticks, kind, count, payload))  # type: ignore[arg-type]  # one of the kinds
+        self.stored.append(Entry(CLIENT, number, ticks, kind, count, payload))  # type: ignore[arg-type]  # all callers pass a valid kind
 
 
 def _call(number: int, agents: int, services: int, step: float) -> Iterator[bytes]:
-    """Return the six events of a call, including its agent's states."""
+    """Yield a call's six events, including its agent's states."""
     at = START + int(number * 6 * step)
     agent, service = f"AGENT{number % agents}", number % services + 1
     call = {"transactionId": number + 1, "sessionId": f"S{number}"}
@@ -139,7 +139,7 @@ def seal_an_hour(events: int, agents: int, services: int) -> None:
 
 
 def write_a_month(archive: Archive, days: int, first: int) -> None:
-    """Write the service intervals of a month of hours."""
+    """Write a month's hours with their service intervals."""
     calendar, chance = Calendar(ZONE), random.Random(1)
     for day in range(first, first + days):
         for hour in hours_of(CLIENT, day, calendar):
@@ -165,7 +165,7 @@ def write_a_month(archive: Archive, days: int, first: int) -> None:
 
 
 def report_a_month(days: int) -> None:
-    """Print the time that a report of a month by day takes."""
+    """Print the time that a report on a month by day takes."""
     calendar = Calendar(ZONE)
     first = calendar.day_of(START) - days
     begin, end = calendar.bounds(first)[0], calendar.bounds(first + days)[0]

@@ -1,11 +1,11 @@
-"""Measures the time of responses about the past, and their effect on the feeds.
+"""Measures how long responses about the past take, and how they affect the feeds.
 
     python benchmarks/as_of.py [--events 1000000] [--asked 20] [--agents 10000] [--services 500]
 
-The benchmark fills a data folder with a day that ends now, with a node whose clock is advanced. It
-then starts a server on the folder and requests service statistics, for one service and for all, at
-random times of the day. It measures the time from sending an event to reading it from the
-feed, with and without these requests.
+The benchmark fills a data folder with the last 24 hours, through a node whose clock it advances. It
+then starts a server on the folder, and requests the service statistics at random times of the day,
+for one service and for all services. It also measures the time from sending an event to reading it
+from the feed, with and without these requests.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ KEY = {"Authorization": f"Bearer {workload.INGEST_KEY}", "Content-Type": "applic
 
 
 def site_of(services: int) -> str:
-    """Return the site with this many services."""
+    """Return the benchmarks' site with this many services."""
     begin = workload.SITE.partition("\n[[client.service]]")[0]
     return begin + "".join(
         f'\n[[client.service]]\nid = {number}\nname = "Service {number}"\n'
@@ -50,7 +50,7 @@ def site_of(services: int) -> str:
 
 
 def events_of(services: int, agents: int) -> Iterator[dict[str, object]]:
-    """Yield the benchmarks' events with so many services and agents, and without times."""
+    """Yield the benchmarks' events without times, for this many services and agents."""
     calls = itertools.batched if hasattr(itertools, "batched") else _batched
     for number, call in enumerate(calls(workload.call_events(datetime.now(UTC)), 7)):
         for event in call:
@@ -70,7 +70,7 @@ def _batched(events: Iterator[dict[str, object]], size: int) -> Iterator[list[di
 
 
 async def fill(folder: Path, site: Path, options: argparse.Namespace) -> None:
-    """Fill the folder with a day of events that ends now."""
+    """Fill the folder with the events of the last 24 hours."""
     count = options.events // PER_REQUEST
     ticks = (time.time_ns() - DAY_SECONDS * 10**9) // 100
     step = DAY_SECONDS * 10**7 // count
@@ -92,7 +92,7 @@ async def fill(folder: Path, site: Path, options: argparse.Namespace) -> None:
 def asked(
     server: Running, session: dict[str, str], moments: list[int], wanted: object
 ) -> list[float]:
-    """Return the seconds that each response took."""
+    """Request the statistics at each moment. Returns the seconds that each response took."""
     taken = []
     with httpx.Client(base_url=server.url, headers=session, timeout=90) as client:
         for at in moments:
@@ -103,7 +103,10 @@ def asked(
 
 
 def latencies(server: Running, session: dict[str, str], until: threading.Event) -> list[float]:
-    """Return the seconds from sending each event to reading it from the feed."""
+    """Send events until ``until`` is set. Returns the seconds until each was read from the feed.
+
+    At least 100 events are sent.
+    """
     taken, number = [], 0
     with httpx.Client(base_url=server.url, timeout=30) as client:
         feed = "/realtime/event/feed"
@@ -125,7 +128,7 @@ def latencies(server: Running, session: dict[str, str], until: threading.Event) 
 def beside(
     server: Running, session: dict[str, str], moments: list[int], wanted: object
 ) -> tuple[list[float], list[float]]:
-    """Return the seconds of the responses, and the seconds of the feed at the same time."""
+    """Run ``asked`` and ``latencies`` at the same time. Returns the results of both."""
     until, found = threading.Event(), list[float]()
     follower = threading.Thread(target=lambda: found.extend(latencies(server, session, until)))
     follower.start()
@@ -136,7 +139,7 @@ def beside(
 
 
 def shown(name: str, seconds: list[float], unit: float = 1.0, word: str = "s") -> None:
-    """Return a line with the median, the 99th percentile and the maximum."""
+    """Print a line with the median, the 99th percentile and the maximum."""
     ordered = sorted(seconds)
     p99 = ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))]
     figures = (statistics.median(ordered), p99, ordered[-1])

@@ -1,7 +1,7 @@
-"""Measures the machine's upper bound for intake: HTTP, decode, encode, and a flushed append.
+"""A server for measuring the machine's upper bound for intake.
 
-The server has no checks, duplicate detection, order, floor or feeds. It writes one row per request,
-in one process.
+It receives requests over HTTP, decodes and encodes their events, and writes and flushes one row per
+request, in one process. It has no checks, duplicate detection, ordering, floor or feeds.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _encoder = msgspec.json.Encoder()
 
 
 class Bare:
-    """Accepts a request with events, and responds after they are flushed."""
+    """An application that accepts events, and responds after they are flushed to disk."""
 
     def __init__(self, path: Path) -> None:
         self._connection = apsw.Connection(str(path))
@@ -50,7 +50,7 @@ class Bare:
 
 
 def main() -> None:
-    """Serve on a free port and print it."""
+    """Serve on a free port, and print the port."""
     sock = socket.create_server(("127.0.0.1", 0))
     print(f"listening on {sock.getsockname()[1]}", flush=True)
     app = Bare(Path(sys.argv[1]))

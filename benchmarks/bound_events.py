@@ -1,4 +1,4 @@
-"""Creates events of about 350 bytes, as sources send them, and prints tables of figures."""
+"""Creates events of about 350 bytes, such as sources send, and prints tables of figures."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ LINE = (
 
 
 def batches(seed: int, count: int, size: int = 1000) -> list[list[bytes]]:
-    """Return this many batches of lines, with distinct events."""
+    """Return ``count`` batches of ``size`` lines. Each line is a different event."""
     random = Random(seed)
     return [[_line(random) for _ in range(size)] for _ in range(count)]
 
 
 def report(title: str, figures: list[tuple[str, float]]) -> None:
-    """Print the events per second and the time per event in aligned columns."""
+    """Print the events per second, and the time per event, in aligned columns."""
     print(f"{title:<52}{'events/s':>12}{'µs an event':>14}")
     for what, rate in figures:
         print(f"  {what:<50}{rate:>12,.0f}{1e6 / rate:>14.2f}")

@@ -1,7 +1,7 @@
-"""The machine's upper bound for accepting events: decode them, and append them flushed.
+"""Measures the machine's upper bound for accepting events: decoding, appending and flushing.
 
-It uses only floorcast's event types, in a loop of msgspec and SQLite, with one row and one flush
-per request of 1,000 events. Run: ``python -m benchmarks.bound_intake``.
+A loop uses only msgspec, SQLite and floorcast's event types, with one row and one flush per request
+of 1,000 events. Run: ``python -m benchmarks.bound_intake``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _decoder = msgspec.json.Decoder(InboundEvent)
 
 
 def raw_decode(many: list[list[bytes]]) -> float:
-    """Return the events decoded and checked per second, from NDJSON."""
+    """Return the number of NDJSON events that msgspec decodes and checks per second."""
     bodies = [b"\n".join(lines) for lines in many]
     begun = time.perf_counter()
     for body in bodies:
@@ -30,7 +30,10 @@ def raw_decode(many: list[list[bytes]]) -> float:
 
 
 def raw_append(folder: Path, many: list[list[bytes]], *, decode: bool = False) -> float:
-    """Return the events appended per second, with one flushed row per batch, decoded or not."""
+    """Return the number of events that SQLite appends per second, with one flushed row per batch.
+
+    If ``decode`` is true, the events are also decoded.
+    """
     connection = apsw.Connection(str(folder / f"raw-{decode}.db"))
     connection.pragma("page_size", 16384)
     connection.pragma("journal_mode", "WAL")

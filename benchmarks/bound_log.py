@@ -1,7 +1,7 @@
-"""Measures the event log alone: durable appends compared with the machine's bound.
+"""Measures durable appends to the event log alone, compared with the machine's bound.
 
-Four concurrent appenders send batches of 1,000 new events with random ids into an empty log and
-into one with a million keys. Run: ``python -m benchmarks.bound_log [stored events]``.
+Four concurrent appenders append batches of 1,000 new events with random ids, first to an empty log
+and later to a log with a million keys. Run: ``python -m benchmarks.bound_log [stored events]``.
 """
 
 from __future__ import annotations
@@ -25,12 +25,15 @@ from floorcast.model.inbound import InboundEvent
 from floorcast.model.token import system_now
 
 APPENDERS = 4
-ROUND = 100  # batches per measurement, created beforehand
+ROUND = 100  # batches per measurement; they are created before it starts
 _decoder = msgspec.json.Decoder(InboundEvent)
 
 
 async def append_round(log: EmbeddedLog, seed: int) -> tuple[float, float]:
-    """Return the events per second, and events per second of the event loop's CPU time."""
+    """Append a round. Returns the events per second, and the events per second of CPU time.
+
+    CPU time is that of the event loop's thread.
+    """
     made = [
         Batch(1, lines, [_decoder.decode(line) for line in lines]) for lines in batches(seed, ROUND)
     ]
@@ -52,7 +55,7 @@ async def append_round(log: EmbeddedLog, seed: int) -> tuple[float, float]:
 
 
 async def measure(path: Path, stored: int) -> list[tuple[str, float]]:
-    """Append until this many events are stored. Returns the figures of the first and last round."""
+    """Append this many events and one more round. Returns figures of the first and last round."""
     folder = DataFolder(path)
     log = EmbeddedLog(folder, system_now)
     figures: list[tuple[str, float]] = []
@@ -73,7 +76,7 @@ async def measure(path: Path, stored: int) -> list[tuple[str, float]]:
 
 
 def main() -> None:
-    """Print the figures and the bound."""
+    """Print the log's figures and the bound."""
     stored = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
     with tempfile.TemporaryDirectory() as name:
         raw = raw_append(Path(name), batches(0, ROUND))

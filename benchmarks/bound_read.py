@@ -1,6 +1,6 @@
-"""The machine's upper bound for reading stored events, compared with the store.
+"""Measures the machine's upper bound for reading stored events, compared with the store.
 
-Events have 700 bytes, and a row has 1,000 of them. Run: ``python -m benchmarks.bound_read``.
+Events have 700 bytes, and a row has 1,000 events. Run: ``python -m benchmarks.bound_read``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ OFFSETS = array("I", range(0, len(BODY) + 1, len(BODY) // EVENTS + 1)).tobytes()
 
 
 def raw_read(folder: Path) -> float:
-    """Return the events read per second: one row with its body, found by its number."""
+    """Return the events per second when single rows are read by their numbers."""
     connection = apsw.Connection(str(folder / "raw.db"))
     connection.pragma("page_size", 8192)
     connection.pragma("journal_mode", "WAL")
@@ -42,7 +42,7 @@ def raw_read(folder: Path) -> float:
 
 
 async def store_write_and_read(folder: Path) -> tuple[float, float]:
-    """Return the events per second written by the store, and read from it segment by segment."""
+    """Return the events per second that the store writes, and that it reads by segment."""
     store = ProjectionStore(folder / "mirror.db", system_now, identity="bench", heads={})
     begun = time.perf_counter()
     for number in range(SEGMENTS):
@@ -62,7 +62,7 @@ async def store_write_and_read(folder: Path) -> tuple[float, float]:
 
 
 async def _stored(store: ProjectionStore) -> None:
-    while store.backlog:  # noqa: ASYNC110 -- the writer's thread has no event
+    while store.backlog:  # noqa: ASYNC110 -- the writer's thread sets no event
         await asyncio.sleep(0.001)
 
 

@@ -1,9 +1,9 @@
-"""Measures a cluster: intake, reading on 1, 2 and 3 nodes, and the failure of a server.
+"""Measures a cluster: intake, reading from 1, 2 and 3 nodes, and a server's failure.
 
     PYTHONPATH=. python benchmarks/cluster.py [--events 200000] [--seconds 10]
 
-All NATS servers and all nodes share this machine's CPUs. The figures compare costs within one run,
-and do not show what separate machines would achieve.
+All NATS servers and all nodes share this machine's CPUs. The figures can be compared within one
+run, but they do not show what separate machines would achieve.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ say = Console(stderr=True, highlight=False).print
 
 @contextmanager
 def nats(folder: Path, count: int) -> Iterator[NatsServers]:
-    """One NATS server or a cluster of three."""
+    """Run one NATS server or a cluster of three until the block ends."""
     servers = NatsServers(folder, count)
     try:
         yield servers.start()
@@ -48,7 +48,7 @@ def nats(folder: Path, count: int) -> Iterator[NatsServers]:
 
 @contextmanager
 def nodes(folder: Path, url: str, count: int) -> Iterator[list[Running]]:
-    """Start this many nodes of a cluster in sequence."""
+    """Start this many nodes of a cluster, one after another, and run them until the block ends."""
     with ExitStack() as stack:
         running = []
         for number in range(count):
@@ -60,7 +60,7 @@ def nodes(folder: Path, url: str, count: int) -> Iterator[list[Running]]:
 
 
 async def plain_rate(url: str, replicas: int, events: int) -> float:
-    """Return the rate of nats-py alone with the same batches, streams and number in progress."""
+    """Return the rate of nats-py alone, with equal batches, streams and concurrency."""
     link = await NatsLink.open(url, "benchmark")
     await make_log_streams(link, 1, replicas, new_identity())
     bodies = iter(fresh_bodies(events // 1000))
@@ -77,7 +77,7 @@ async def plain_rate(url: str, replicas: int, events: int) -> float:
 
 
 def intake_rates(events: int) -> dict[str, float]:
-    """Return the events per second, by receiver."""
+    """Return the events per second by server and number of replicas."""
     rates = {}
     with tempfile.TemporaryDirectory() as name:
         say("embedded ...")
@@ -94,7 +94,7 @@ def intake_rates(events: int) -> dict[str, float]:
 
 
 def read_pages(node: Running, session: dict[str, str], begin: str, until: float) -> int:
-    """Read a feed from a token repeatedly. Returns the number of events."""
+    """Read a feed from a token to its end repeatedly. Returns the number of events."""
     count, token = 0, begin
     with socket.create_connection(("127.0.0.1", node.port)) as sock:
         while time.perf_counter() < until:
@@ -109,14 +109,14 @@ def read_pages(node: Running, session: dict[str, str], begin: str, until: float)
             if not events:
                 raise RuntimeError(answer.decode())
             count += events
-            # the last page is not full; after it, the server would wait for the next event
+            # a page that is not full is the last; the server would hold the next request
             full = events == PAGE
             token = answer.rpartition(b'"token":"')[2][:36].decode() if full else begin
     return count
 
 
 def ask_large(sock: socket.socket, request: bytes) -> bytes:
-    """Send a request. Returns the response's body, read by its length."""
+    """Send a request. Returns the response's body, whose length is in the response's head."""
     sock.sendall(request)
     answer = bytearray()
     while b"\r\n\r\n" not in answer:
@@ -130,7 +130,7 @@ def ask_large(sock: socket.socket, request: bytes) -> bytes:
 
 
 def reading_rates(events: int, seconds: float) -> dict[int, float]:
-    """Return the events per second received by readers, by the number of nodes."""
+    """Return the number of events that the readers receive per second, by number of nodes."""
     rates = {}
     for count in (1, 2, 3):
         with tempfile.TemporaryDirectory() as name, nats(Path(name), 1) as servers:
@@ -152,7 +152,7 @@ def reading_rates(events: int, seconds: float) -> dict[int, float]:
 
 
 def longest_silence(events: int) -> float:
-    """Return the seconds without an acknowledgement after the log's leader is killed."""
+    """Return the longest time (s) between two acknowledgements while the log's leader is killed."""
     with tempfile.TemporaryDirectory() as name, nats(Path(name), 3) as servers:
         say("the leader's death ...")
         url = servers.account()

@@ -1,12 +1,12 @@
-"""Runs a cluster under faults for some minutes and counts lost, repeated and reordered events.
+"""Runs a cluster under faults for minutes, and counts lost, repeated and reordered events.
 
     PYTHONPATH=. python benchmarks/cluster_soak.py [--minutes 25] [--seed 1]
 
-Three NATS servers, three nodes, three sources, and readers that switch nodes at every request. Each
-fault lasts some seconds: a NATS server or a node is killed, paused or disconnected; a node's clock
-is set; one NATS server's disk is rolled back. At the end all NATS servers are rolled back together,
-and the log is repaired from the nodes' folders. The exit code is 1 if anything was lost, repeated
-or differs between nodes.
+The cluster has three NATS servers and three nodes. Three sources send events, and readers switch
+nodes at every request. Each fault lasts some seconds: a NATS server or a node is killed, paused or
+disconnected, a node's clock is set, or one NATS server's disk is rolled back. At the end, all NATS
+servers are rolled back together, and the log is repaired from the nodes' folders. The exit code is
+1 if any event was lost, repeated or reordered, or differs between nodes.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ from tests.real.server import AGENTS, EVENTS, Caller, Server, command, environme
 from tests.real.sites import event, ndjson
 
 SOURCES = 3
-READERS = 2  # of each feed
+READERS = 2  # per feed
 FAULT_SECONDS = (3.0, 12.0)
 PAUSE_SECONDS = (2.0, 6.0)
-START_SECONDS = 300.0  # for a node during the faults, on a busy machine
+START_SECONDS = 300.0  # until a node has started despite faults and a busy machine
 CLOCK_STEPS = (3 * 3600, -1800, 1800, 290, -290)  # seconds
 THE_END = "the end"
 
@@ -70,7 +70,7 @@ say = Console(stderr=True, highlight=False).print
 
 
 class Faults:
-    """Applies faults to a cluster in sequence and reverts each."""
+    """Applies faults to a cluster, one after another, and ends each before the next."""
 
     def __init__(self, cluster: Cluster, folder: Path, seed: str) -> None:
         self._cluster = cluster
@@ -80,7 +80,7 @@ class Faults:
         self.done: Counter[str] = Counter()
 
     def go_on(self, minutes: float) -> None:
-        """Apply faults for this long. Each kind occurs once before any kind repeats."""
+        """Apply faults for this many minutes. Each kind occurs once before any kind repeats."""
         until = time.monotonic() + 60 * minutes
         kinds = {
             "NATS server killed": self._server_killed,
@@ -166,14 +166,14 @@ class Faults:
 
 
 def read(nodes: list[Server], session: str, begin: str, path: str, seed: str) -> list[Any]:
-    """Return all events for a reader that switches nodes at every request."""
+    """Return all events that a reader gets if it switches nodes at every request."""
     with RoamingCaller(nodes, seed) as reader:
         reader.http.headers["LV-Session"] = session
         return reader.follow(path, begin, until=THE_END, count=500)
 
 
 class Soak:
-    """Sources and readers that use a cluster, and the results."""
+    """The sources and readers of a cluster, and the checks of their events."""
 
     def __init__(self, cluster: Cluster, seed: str) -> None:
         self.cluster = cluster
@@ -190,7 +190,7 @@ class Soak:
 
     @contextmanager
     def under_load(self) -> Iterator[dict[str, list[Future[list[Any]]]]]:
-        """Let the sources send while the block runs. The futures have the readers' events."""
+        """Let the sources send while the block runs. Yields the futures of the readers' events."""
         with ExitStack() as stack:
             caller = stack.enter_context(Caller(self.cluster.nodes[0].url))
             self.session, self.begin = caller.login(), caller.feed(EVENTS).token
@@ -207,10 +207,10 @@ class Soak:
                 source.start()
             try:
                 yield seen
-            except Exception:  # noqa: BLE001 — whatever it is, the readers would wait for ever
+            except Exception:  # noqa: BLE001 — after any error, readers would wait forever
                 say("the soak itself has failed", traceback.format_exc())
                 for node in self.cluster.nodes:
-                    with suppress(AssertionError):  # it is not running
+                    with suppress(AssertionError):  # raised if the node is not running
                         node.kill()
                 self.cluster.servers.stop()
                 os._exit(2)
@@ -228,7 +228,7 @@ class Soak:
             last.take(ndjson(end))
 
     def counted(self, path: str, events: list[dict[str, Any]]) -> Counter[str]:
-        """Return the events that a reader missed, saw twice, or saw in a different order."""
+        """Count the events that a reader missed, saw twice, or saw in a different order."""
         seen = list(marks(events))
         sent = [mark for source in self.sources for mark in source.sent[path]]
         found = Counter(read=len(seen), doubled=len(seen) - len(set(seen)))
@@ -240,7 +240,7 @@ class Soak:
         return found
 
     def differing(self) -> int:
-        """Feeds that differ between nodes."""
+        """Return the number of feeds that differ between nodes."""
         count = 0
         for path in (EVENTS, AGENTS):
             ask = partial(read, session=self.session, begin=self.begin, path=path, seed="all")
@@ -250,7 +250,7 @@ class Soak:
 
 
 def roll_back_all(cluster: Cluster, kept: Path) -> None:
-    """Roll every NATS server back to ``kept``, then repair from the most complete node."""
+    """Roll every NATS server back to ``kept``, and then repair the log from every node's folder."""
     for server in cluster.servers.servers:
         server.kill()
         shutil.rmtree(server.data)
@@ -275,7 +275,7 @@ def _is_halted(caller: Caller) -> bool:
 
 
 def keep(cluster: Cluster, folder: Path) -> Path:
-    """Return the disks of all NATS servers after all of them have stopped."""
+    """Stop all NATS servers, copy their disks to ``folder``, and start them. Returns ``folder``."""
     for server in cluster.servers.servers:
         server.kill()
     for server in cluster.servers.servers:
@@ -285,7 +285,7 @@ def keep(cluster: Cluster, folder: Path) -> Path:
 
 
 def prepared(cluster: Cluster, folder: Path) -> None:
-    """Set the nodes' clocks through a file each, if there is a compiler."""
+    """Give each node a file that sets its clock, if there is a C compiler."""
     for node in cluster.nodes:
         node.patience = START_SECONDS
     compiler = shutil.which("cc")
@@ -304,7 +304,7 @@ def prepared(cluster: Cluster, folder: Path) -> None:
 
 
 def soak(folder: Path, minutes: float, seed: str) -> bool:
-    """Return whether no event was lost, repeated, reordered or different."""
+    """Run the test. Returns whether all events arrived once, in order, and on every node alike."""
     servers = NatsServers(folder / "nats", 3, wired=True)
     prepare: Callable[[Cluster], None] = partial(prepared, folder=folder)
     try:

@@ -1,15 +1,16 @@
 """Measures how many AMI events per second the connector reads, and its memory.
 
-A manager interface in another process sends the calls of a large floor (1,000 agents, 200 queues)
-at a steady rate: the 26 events of a captured call of Asterisk 22, repeated with other callers,
-agents and queues. The connector reads, maps, spools, and sends to an intake that accepts everything
-or, with ``--away``, is unavailable until the last event. Run it from the repository's root:
+A manager interface in another process sends a large floor's calls (1,000 agents, 200 queues) at a
+steady rate. Each call consists of the 26 events of one call captured from Asterisk 22, with another
+caller, agent and queue. The connector reads the events, maps them, spools the result, and sends it
+to an intake that accepts everything. With ``--away``, the intake is unavailable until the last
+event. Run the benchmark from the repository's root:
 
     python -m benchmarks.connect_asterisk --rate 10000 --seconds 60
 
-It prints how far the interface was behind its schedule at the end (because of backpressure), CPU
-time per event, the maximum number of events in the spool, the memory, and the time to send the
-spool.
+It prints how far the interface fell behind its schedule (because of backpressure), the CPU time per
+event, the maximum number of events in the spool, the connector's peak memory, and the time that it
+took to empty the spool.
 """
 
 from __future__ import annotations
@@ -35,21 +36,21 @@ from tests.connectors.asterisk.captured import frames
 from tests.connectors.asterisk.fake_ami import SECRET, encoded, serving
 
 AGENTS, QUEUES = 1_000, 200
-CAPTURED = "1795813689.9"  # a captured call that its caller ends
+CAPTURED = "1795813689.9"  # a captured call that the caller ended
 LEG = "1795813689.10"
 TICK = 0.05  # seconds
-QUIET = 2.0  # seconds without an event in the spool after which all counts as sent
+QUIET = 2.0  # seconds; if the spool stays empty this long, everything has been sent
 HASTY = Timing(patience=1e9, chance=lambda: 0.01)
 
 
 def template() -> tuple[bytes, int]:
-    """Return the events of one call with replaceable names, and their number."""
-    message = [one for one in frames("22.10.1") if one.get("Linkedid") == CAPTURED]
-    return b"".join(encoded({**one, "Timestamp": "@now"}) for one in message), len(message)
+    """Return one call's events, with placeholders for names, and the number of events."""
+    sent = [one for one in frames("22.10.1") if one.get("Linkedid") == CAPTURED]
+    return b"".join(encoded({**one, "Timestamp": "@now"}) for one in sent), len(sent)
 
 
 def calls(form: bytes) -> Iterator[bytes]:
-    """Return a sequence of calls in which no agent has two calls at the same time."""
+    """Yield calls endlessly. No agent has two calls at the same time."""
     number = 0
     while True:
         now = time.time()
@@ -65,7 +66,7 @@ def calls(form: bytes) -> Iterator[bytes]:
 
 
 def members() -> list[dict[str, str]]:
-    """Each agent in one queue."""
+    """Return the queue members: each agent is in one queue."""
     return [
         {"Queue": f"q{n % QUEUES}", "Name": f"Agent {n}", "Location": f"PJSIP/a{n}", "Status": "1"}
         for n in range(AGENTS)
@@ -73,21 +74,21 @@ def members() -> list[dict[str, str]]:
 
 
 async def pour(rate: int, seconds: int, pipe: Connection) -> None:
-    """Serve one connector and send all events on time."""
+    """Serve one connector, and send all events at the given rate."""
     form, events_a_call = template()
     async with serving() as ami:
         ami.members = members()
         pipe.send(ami.port)
-        await asyncio.to_thread(pipe.recv)  # the connector is running
-        began, source, message, latest = time.monotonic(), calls(form), 0, 0.0
-        while message < rate * seconds:
-            count = int((time.monotonic() - began + TICK) * rate) - message
+        await asyncio.to_thread(pipe.recv)  # until the connector is connected
+        began, source, sent, latest = time.monotonic(), calls(form), 0, 0.0
+        while sent < rate * seconds:
+            count = int((time.monotonic() - began + TICK) * rate) - sent
             for _ in range(max(0, count) // events_a_call):
                 await ami.send_bytes(next(source))
-                message += events_a_call
-            latest = max(latest, time.monotonic() - began - message / rate)
-            await asyncio.sleep(max(0.0, began + message / rate - time.monotonic()))
-        pipe.send((message, time.monotonic() - began, latest))
+                sent += events_a_call
+            latest = max(latest, time.monotonic() - began - sent / rate)
+            await asyncio.sleep(max(0.0, began + sent / rate - time.monotonic()))
+        pipe.send((sent, time.monotonic() - began, latest))
         await asyncio.to_thread(pipe.recv)
 
 
@@ -100,22 +101,22 @@ def _intake(is_away: bool, pipe: Connection) -> None:
     if is_away:
         intake.stop()
     pipe.send(intake.url)
-    pipe.recv()  # everything has been played
+    pipe.recv()  # until the interface has sent everything
     if is_away:
         intake.start()
-    pipe.recv()  # everything has been sent
+    pipe.recv()  # until the connector has sent everything
     intake.stop()
 
 
 async def read(port: int, url: str, pipe: Connection, intake: Connection, folder: Path) -> None:
-    """Connect, and report the costs once the interface has sent everything."""
+    """Run the connector, and print its costs after it has sent everything."""
     metrics, most = ConnectorMetrics(), 0
     source = AsteriskSource(ami=AmiAddress("127.0.0.1", port, "floorcast", SECRET))
     with Spool(folder / "spool.db") as spool:
         connector = AsteriskConnector(source, MappingConfig(), spool, metrics)
         async with AsyncSender(url, "k", timing=HASTY) as sender:
             task = asyncio.create_task(connector.run(sender, connector.forwarder()))
-            while not metrics.value("floorcast_connector_connected", to="ami"):  # noqa: ASYNC110 — a figure has no event
+            while not metrics.value("floorcast_connector_connected", to="ami"):  # noqa: ASYNC110 — metrics have no event
                 await asyncio.sleep(TICK)
             pipe.send("connected")
             began = time.process_time()
@@ -126,7 +127,7 @@ async def read(port: int, url: str, pipe: Connection, intake: Connection, folder
             intake.send("come back")
             began_to_send = time.monotonic()
             quiet = 0.0
-            while quiet < QUIET:  # everything has been read and sent
+            while quiet < QUIET:  # until everything has been read and sent
                 await asyncio.sleep(TICK)
                 most, quiet = max(most, spool.unsent), 0.0 if spool.unsent else quiet + TICK
             emptied = time.monotonic() - began_to_send - QUIET
@@ -144,7 +145,7 @@ async def read(port: int, url: str, pipe: Connection, intake: Connection, folder
 
 
 def main() -> None:
-    """Run the interface and the intake in separate processes, and the connector here."""
+    """Run the interface and the intake in processes of their own, and the connector in this one."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rate", type=int, default=10_000, help="events a second")
     parser.add_argument("--seconds", type=int, default=60)

@@ -1,13 +1,14 @@
 """Measures how many FreeSWITCH events per second the connector reads, and its memory.
 
-An event socket in another process sends the calls of a large floor (1,000 agents, 200 queues) at a
-steady rate. Events have their usual size, including channel variables. The connector reads, maps,
-spools, and sends to an intake that accepts everything. Run it from the repository's root:
+An event socket in another process sends a large floor's calls (1,000 agents, 200 queues) at a
+steady rate. The events are as large as usual and include channel variables. The connector reads the
+events, maps them, spools the result, and sends it to an intake that accepts everything. Run the
+benchmark from the repository's root:
 
     python -m benchmarks.connect_freeswitch --rate 10000 --seconds 60
 
-It prints how far the socket was behind its schedule at the end (because of backpressure), CPU time
-per event, the maximum number of events in the spool, and the memory.
+It prints how far the socket fell behind its schedule (because of backpressure), the CPU time per
+event, the maximum number of events in the spool, and the connector's peak memory.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ SECOND, SESSION, AGENT, QUEUE = 1_111_111_111, "22222222", "3333", "444"
 
 
 def template() -> bytes:
-    """Return the events of one call with replaceable numbers."""
+    """Return one call's events, with placeholders for numbers."""
     agent, at = f"{AGENT}@pbx", float(SECOND)
     one = Caller(f"{SESSION}-0000-4000-8000-000000000000", f"queue{QUEUE}")
     said: list[Event] = [
@@ -59,7 +60,7 @@ def template() -> bytes:
 
 
 def calls() -> Iterator[bytes]:
-    """Return a sequence of calls in which no agent has two calls at the same time."""
+    """Yield calls endlessly. No agent has two calls at the same time."""
     form, number = template(), 0
     while True:
         yield (
@@ -72,7 +73,7 @@ def calls() -> Iterator[bytes]:
 
 
 async def pour(rate: int, seconds: int, pipe: Connection) -> None:
-    """Serve one connector and send all events on time."""
+    """Serve one connector, and send all events at the given rate."""
     async with serving() as esl:
         names = [f"{number:04}@pbx" for number in range(AGENTS)]
         esl.agents = [agent_row(name) for name in names]
@@ -80,7 +81,7 @@ async def pour(rate: int, seconds: int, pipe: Connection) -> None:
         esl.queues = [{"name": f"queue{number:03}"} for number in range(QUEUES)]
         with running() as intake:
             pipe.send((esl.port, intake.url))
-            await asyncio.to_thread(pipe.recv)  # the connector is running
+            await asyncio.to_thread(pipe.recv)  # until the connector is connected
             began, source, said, latest = time.monotonic(), calls(), 0, 0.0
             while said < rate * seconds:
                 due = min(rate * seconds, int((time.monotonic() - began + TICK) * rate))
@@ -99,14 +100,14 @@ def _child(rate: int, seconds: int, pipe: Connection) -> None:
 
 
 async def read(port: int, url: str, pipe: Connection, folder: Path) -> None:
-    """Connect, and report the costs once the socket has sent everything."""
+    """Run the connector, and print its costs after the socket has sent everything."""
     address = EslAddress("127.0.0.1", port, PASSWORD)
     metrics, most = ConnectorMetrics(), 0
     with Spool(folder / "spool.db") as spool:
         connector = FreeswitchConnector(address, MappingConfig(), spool, metrics)
         async with AsyncSender(url, "k") as sender:
             task = asyncio.create_task(connector.run(sender, connector.forwarder()))
-            while not metrics.value("floorcast_connector_connected", to="esl"):  # noqa: ASYNC110 — a figure has no event
+            while not metrics.value("floorcast_connector_connected", to="esl"):  # noqa: ASYNC110 — metrics have no event
                 await asyncio.sleep(TICK)
             pipe.send("connected")
             began = time.process_time()
@@ -125,7 +126,7 @@ async def read(port: int, url: str, pipe: Connection, folder: Path) -> None:
 
 
 def main() -> None:
-    """Run the socket in a separate process, and the connector here."""
+    """Run the event socket in a separate process and the connector in this one."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rate", type=int, default=10_000, help="events a second")
     parser.add_argument("--seconds", type=int, default=60)

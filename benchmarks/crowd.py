@@ -1,11 +1,11 @@
-"""Measures how one client's crowd affects another client's intake and stream.
+"""Measures how a crowd of one client's connections affects another client's intake and stream.
 
     python benchmarks/crowd.py [--idle 10000] [--slow 1000] [--flooding 100] [--seconds 30]
 
-The crowd connects from addresses 127.0.1.x, 100 connections each: idle ones that keep their
-connection, slow ones that send a byte of a request per second, and flooding ones that send events
-and request statistics as fast as possible. The other client sends an event every 50 ms from
-127.0.0.1 and reads it from a stream. Connections that the server closes are reopened.
+The crowd has 100 connections from each of the addresses 127.0.1.x. Idle connections stay open after
+one request, slow connections send one byte of a request per second, and flooding connections send
+events and request statistics as fast as possible. If the server closes a connection, the crowd
+reconnects. The other client sends an event every 50 ms from 127.0.0.1 and reads it from a stream.
 """
 
 from __future__ import annotations
@@ -46,17 +46,17 @@ role = "Sysadmin"
 """
 PER_ADDRESS = 100
 EVERY = 0.05  # seconds between two events of the quiet client
-SETTLES = 10.0  # seconds until the crowd is connected
+SETTLES = 10.0  # seconds, in addition to a time that depends on the number of idle connections
 
-BODIES = 8  # different requests of the flooding connections, each sent with fresh ids
+BODIES = 8  # different requests for the flooding connections; each copy gets new ids
 ANSWERED = ("events", "events refused", "statistics", "statistics refused")
 
 
 class Felt(NamedTuple):
-    """Seconds until each event was acknowledged, and until the stream delivered it.
+    """The seconds until each event was acknowledged, and until the stream delivered it.
 
-    ``server`` is the server's CPU time until the acknowledgement, for all clients. It excludes
-    other programs of the machine.
+    ``server`` is the CPU time, in seconds, that the server spent on all clients until each
+    acknowledgement. It excludes other programs on the machine.
     """
 
     intake: list[float]
@@ -79,7 +79,7 @@ async def answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
 
 
 async def login(port: int, client: str, user: str, token: str) -> str:
-    """Return a session's id."""
+    """Log in. Returns the session's id."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     asked = json.dumps({"clientName": client, "userName": user, "password": "benchmark-password"})
     writer.write(head("POST", "/session/login", len(asked), LV_Access=token) + asked.encode())
@@ -94,7 +94,7 @@ async def again(
     number: int,
     work: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[object, object, None]],
 ) -> None:
-    """Run the work on one of the crowd's connections, and reconnect whenever it closes."""
+    """Run ``work`` on one of the crowd's connections, and reconnect whenever ``work`` ends."""
     address = f"127.0.1.{1 + number // PER_ADDRESS % 250}"
     while True:
         with suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
@@ -109,7 +109,7 @@ async def again(
 
 
 async def idle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Send a request, then keep the connection."""
+    """Send a request, and then keep the connection open."""
     writer.write(head("GET", "/healthz"))
     await reader.read()
 
@@ -137,7 +137,7 @@ async def crowd(port: int, count: int, slow_ones: int) -> None:
 
 
 def copies(body: bytes, name: str) -> Iterator[bytes]:
-    """Yield copies of a request endlessly, with events and calls that no server has seen."""
+    """Yield endless copies of a request, each with new ids for its events and calls."""
     for number in count():
         fresh = f"{name}-{number}-".encode()
         yield body.replace(b'"id":"', b'"id":"' + fresh).replace(
@@ -146,10 +146,13 @@ def copies(body: bytes, name: str) -> Iterator[bytes]:
 
 
 async def flood(port: int, connections: int, answered: SynchronizedArray[int]) -> None:
-    """Run the flooding connections forever: three send events, the fourth requests statistics."""
+    """Run the flooding connections forever.
+
+    Every fourth connection requests statistics. The others send events.
+    """
     session = await login(port, "BENCH", "bench", workload.API_TOKEN)
     auth = f"Bearer {workload.INGEST_KEY}"
-    # the events happen now, as an event without a time does
+    # an event without a time happened now
     bodies = [re.sub(rb'"time":"[^"]*",', b"", body) for body in workload.bodies(BODIES, seed=1000)]
 
     async def flooding(number: int) -> None:
@@ -181,9 +184,9 @@ async def flood(port: int, connections: int, answered: SynchronizedArray[int]) -
 
 
 def in_background(work: Callable[..., Coroutine[object, object, None]], *arguments: object) -> None:
-    """Run it in a separate process, which leaves the processor to the server.
+    """Run ``work`` with the lowest CPU priority. This function is called in a separate process.
 
-    A crowd has machines of its own.
+    A real crowd runs on other machines, so it must not take CPU time from the server.
     """
     os.nice(19)
     with suppress(KeyboardInterrupt):
@@ -191,7 +194,7 @@ def in_background(work: Callable[..., Coroutine[object, object, None]], *argumen
 
 
 async def felt(server: Running, seconds: float) -> Felt:
-    """Return the measurements of the quiet client."""
+    """Run the quiet client for this many seconds. Returns its measurements."""
     port = server.port
     session = await login(port, "QUIET", "quiet", TOKEN)
     found, sent = Felt([], [], []), dict[str, float]()
@@ -238,7 +241,7 @@ async def felt(server: Running, seconds: float) -> Felt:
 
 
 def running(folder: Path) -> AbstractContextManager[Running]:
-    """Return a server with the usual connection limits."""
+    """Return a server with the default connection limits."""
     return floorcast(folder / "data", "--max-connections", "0", declares=SITE)
 
 
@@ -248,7 +251,7 @@ def p99(seconds: list[float]) -> float:
 
 
 def main() -> None:
-    """Measure without and with the crowd, and print the ratio."""
+    """Measure without and with the crowd, and print the ratios."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     for name, default in (("idle", 10_000), ("slow", 1_000), ("flooding", 100), ("seconds", 30)):
         parser.add_argument(f"--{name}", type=int, default=default)

@@ -1,10 +1,10 @@
-"""Measures the cost of a day by interval: response time, time slices, and memory.
+"""Measures the cost of a day's intervals: response time, turns of the event loop, and memory.
 
-Folds a floor of 500 services and 10,000 agents from a day of about a million events. Then requests
-the intervals of one service and of all, evaluates alert rules, and sums the memory of the
-intervals. Times are CPU times in ms: cold is the first response, warm the best of later ones
-(nothing is folded in between), and the longest turn the longest time for which the first response
-blocks the event loop.
+The benchmark folds a day of about a million events on a floor with 500 services and 10,000 agents.
+Then it requests the intervals of one service and of all services, evaluates alert rules, and adds
+up the memory of the intervals. Times are CPU times in ms. "Cold" is the first response. "Warm" is
+the best of the later responses, between which nothing is folded. "Longest turn" is the longest time
+for which the first response blocks the event loop.
 
     python -m benchmarks.day_by_interval --help
 """
@@ -37,7 +37,7 @@ TIMES = 5
 
 
 def day_of(size: Size, calls: int) -> Iterator[InboundEvent]:
-    """Yield the events of a day in order. Each agent has ``calls`` calls in sequence."""
+    """Yield a day's events, call by call. Each agent has ``calls`` calls, one after another."""
     for agent in range(size.agents):
         yield agent_event(agent, "LOGON", MIDNIGHT + agent, 1 + agent % size.services)
     step = DAY // (calls * size.agents)
@@ -53,7 +53,7 @@ def day_of(size: Size, calls: int) -> Iterator[InboundEvent]:
 
 
 def folded(size: Size, calls: int) -> tuple[Floor, float]:
-    """Return the floor after the day, and the microseconds per event."""
+    """Fold a day. Returns the floor, and the CPU time per event in microseconds."""
     floor = Floor(FloorState(client=1))
     floor.begin_entry(1, MIDNIGHT * 10_000)
     floor.apply(plan_of(size))
@@ -73,7 +73,7 @@ def folded(size: Size, calls: int) -> tuple[Floor, float]:
 
 
 def timed(steps: Callable[[], Iterable[object]]) -> tuple[float, float, float]:
-    """Return the first response's ms and longest turn, and the minimum ms of later responses."""
+    """Return the first response's time, the minimum of later ones, and the longest turn, in ms."""
     spent: list[float] = []
     longest = 0.0
     for _ in range(1 + TIMES):
@@ -91,7 +91,7 @@ def timed(steps: Callable[[], Iterable[object]]) -> tuple[float, float, float]:
 
 
 def memory_of(floor: Floor) -> float:
-    """Return the memory of the intervals of all days, in MiB."""
+    """Return the memory that the intervals of all days take, in MiB."""
     size = 0
     for services in floor.state.counters.intervals.values():
         for intervals in services.values():

@@ -1,9 +1,9 @@
-"""Finds an event's path: the modules that run from receiving it to sending it to readers.
+"""Finds an event's path, which is the modules that run between its arrival and its readers.
 
-Starts a server in this process, opens a stream, starts a long poll, and sends one agent event.
-Records every module whose code runs from the start of the event's request until both readers have
-the event. The path consists of the modules that run in most rounds, so a periodic task that falls
-into one round does not count.
+In each round, a server in this process has an open stream and a waiting long poll, and receives one
+agent event. The round records every module whose code runs from the start of the event's request
+until both readers have the event. The path consists of the modules that run in most rounds. It
+therefore excludes a periodic task that happens to run in a single round.
 
     python benchmarks/event_path.py
 """
@@ -46,7 +46,7 @@ user = [{id = 1, name = "reader", password = "correct horse battery", role = "Sy
 
 
 class Recorder:
-    """Records the files of floorcast whose code runs while it is ``on``, on every thread."""
+    """Records which of floorcast's files run code on any thread while ``on`` is true."""
 
     def __init__(self) -> None:
         self.on = False
@@ -58,12 +58,12 @@ class Recorder:
             self.files.add(frame.f_code.co_filename)
 
     def modules(self) -> set[str]:
-        """Return the modules by path in the package."""
+        """Return the recorded modules as paths within the package."""
         return {file.removeprefix(PACKAGE) for file in self.files if file.startswith(PACKAGE)}
 
 
 class Wire:
-    """A connection to the server without any code of floorcast."""
+    """A connection to the server that uses none of floorcast's code."""
 
     def __init__(self, address: str) -> None:
         host, _, port = address.removeprefix("http://").rpartition(":")
@@ -106,7 +106,7 @@ def _session(address: str) -> str:
 
 
 def _round(address: str, session: str, number: int, recorder: Recorder) -> set[str]:
-    """Send one event to a waiting stream and poll. Returns the modules that ran."""
+    """Send one event to a waiting stream and a waiting poll. Returns the modules that ran."""
     head = {"lv-session": session, "content-type": "application/json"}
     feed = "/realtime/agentEvent/feed"
     token = _ask(address, feed, head, {})["token"]
@@ -139,7 +139,7 @@ def _round(address: str, session: str, number: int, recorder: Recorder) -> set[s
 
 
 def _waits(address: str) -> None:
-    """Wait until the server has the long poll."""
+    """Wait until the server's metrics show that the long poll is waiting."""
     deadline = time.monotonic() + DEADLINE_SECONDS
     while time.monotonic() < deadline:
         wire = Wire(address)
@@ -151,9 +151,10 @@ def _waits(address: str) -> None:
 
 
 def event_path(rounds: int = ROUNDS) -> list[str]:
-    """Return the modules on the path of an event, by path in the package, sorted.
+    """Return the modules on an event's path, as sorted paths within the package.
 
-    Must be called on the main thread, where the server runs. Clients run on another thread.
+    This function must be called on the main thread, because it runs the server there. The clients
+    run on another thread.
     """
     recorder = Recorder()
     seen: Counter[str] = Counter()
@@ -164,7 +165,7 @@ def event_path(rounds: int = ROUNDS) -> list[str]:
             session = _session(address)
             for number in range(rounds):
                 seen.update(_round(address, session, number, recorder))
-        except BaseException as error:  # noqa: BLE001 — told on the main thread, see below
+        except BaseException as error:  # noqa: BLE001 — raised on the main thread, see below
             failure.append(error)
         finally:
             os.kill(os.getpid(), signal.SIGTERM)
@@ -192,7 +193,7 @@ def _profiled(work: Callable[[], None], recorder: Recorder) -> None:
         work()
     finally:
         sys.setprofile(None)
-        threading.setprofile(None)  # type: ignore[arg-type]  # as documented
+        threading.setprofile(None)  # type: ignore[arg-type]  # the documentation allows None
 
 
 if __name__ == "__main__":

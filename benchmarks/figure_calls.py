@@ -1,8 +1,8 @@
-"""Measures the cost of listing the calls behind a figure, by page, among a day's calls.
+"""Measures the cost of listing the calls behind a figure, page by page, among a day's calls.
 
-A store gets a day's calls of several services, all of which have left memory. The first, a middle
-and the last page are read, for a service of one size and one twice as large. Times are CPU times in
-ms, the best of several.
+A store gets a day's calls from several services, and all these calls have left memory. The
+benchmark reads the first page and a middle page, for one service and for a service with twice as
+many calls. The times are CPU times in ms, each the best of several measurements.
 
     python benchmarks/figure_calls.py --help
 """
@@ -42,14 +42,14 @@ def floor_of(services: int) -> Floor:
 
 
 def ended(number: int, service: int) -> Call:
-    """Return a call that was answered after a wait and has ended."""
+    """Return an ended call that was answered after a wait."""
     joined = NOON - 36_000_000 + number * 30
     segment = QueueSegment(service, joined, joined + 9000, None, joined + 99_000, within=True)
     return Call(number, f"S{number}", segments=[segment], ended=joined + 99_000, phone_dialed="1")
 
 
 def fill(store: ProjectionStore, floor: Floor, sizes: dict[int, int]) -> float:
-    """Hand the calls of each service to the store. Returns the loop's microseconds per call."""
+    """Store each service's calls. Returns the event loop's CPU time per call in microseconds."""
     number, begun = 0, time.thread_time()
     for entry in range(2, 2 + max(sizes.values())):
         for service, size in sizes.items():
@@ -64,7 +64,7 @@ def fill(store: ProjectionStore, floor: Floor, sizes: dict[int, int]) -> float:
 def page(
     store: ProjectionStore, floor: Floor, service: int, after: CallSortKey | None
 ) -> tuple[float, FigureCalls]:
-    """Return the best time of a page in ms, and the page."""
+    """Read a page several times. Returns the best CPU time in ms, and the page."""
     best, view = float("inf"), FloorView(floor)
     (scope,) = Visibility([view]).scopes()
     scope = scope._replace(services=(service,))
@@ -82,7 +82,7 @@ def page(
 
 
 def main() -> None:
-    """Fill a store and read pages of two services."""
+    """Fill a store, and read pages of two services."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )

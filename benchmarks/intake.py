@@ -2,9 +2,9 @@
 
     python benchmarks/intake.py [--events 200000] [--connections 4]
 
-The benchmark runs each of these twice, in turn: floorcast with everything on; the bare path
-(``bare_server.py``); and, if redis-server is installed, redis-py pipelining the same events into a
-Redis stream with ``appendfsync always``. The better of two runs counts.
+The benchmark measures floorcast with every feature enabled, the bare path (``bare_server.py``), and
+redis-py if redis-server is installed. redis-py pipelines equal events into a Redis stream with
+``appendfsync always``. They run in turn, twice each, and the better run counts.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _seeds = count(1)
 
 
 def fresh_bodies(requests: int) -> list[bytes]:
-    """Requests with events that no server has seen."""
+    """Return requests with events that no server has seen."""
     return workload.bodies(requests, seed=next(_seeds))
 
 
@@ -45,7 +45,7 @@ def send_all(port: int, requests: list[bytes]) -> None:
                 f"Content-Type: application/x-ndjson\r\nContent-Length: {len(body)}\r\n\r\n"
             )
             while (answer := ask(sock, head.encode() + body)).startswith(b"HTTP/1.1 503"):
-                time.sleep(1)  # as Retry-After says, because the disk is behind
+                time.sleep(1)  # the value of Retry-After, because the disk is behind
             if b'"rejected":[]' not in answer:
                 raise RuntimeError(answer.decode())
 
@@ -83,7 +83,7 @@ def bare_rate(folder: Path, events: int, connections: int) -> float:
 
 
 def redis_rate(folder: Path, events: int, _connections: int) -> float:
-    """Return the rate of Redis, flushed after every pipeline."""
+    """Return the rate of Redis, which flushes after every pipeline."""
     requests = fresh_bodies(events // 1000)
     command = ["redis-server", "--port", "0", "--unixsocket", str(folder / "redis.sock")]
     command += ["--dir", str(folder), "--appendonly", "yes", "--appendfsync", "always"]
@@ -107,7 +107,7 @@ def redis_rate(folder: Path, events: int, _connections: int) -> float:
 
 
 def main() -> None:
-    """Measure in turn and print the ratios."""
+    """Measure the servers in turn, and print the ratios."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--events", type=int, default=200_000)
     parser.add_argument("--connections", type=int, default=4)

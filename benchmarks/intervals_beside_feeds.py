@@ -1,11 +1,11 @@
-"""Measures how requests for a day by interval delay a client's intake and stream.
+"""Measures how requests for a day's intervals delay a client's intake and stream.
 
     python benchmarks/intervals_beside_feeds.py [--seconds 30] [--every 1]
 
-A server takes in a day of 500 services and 10,000 agents, about a million events. Then the client
-sends an event every 50 ms and reads it from a stream: first alone, and then while another process
-requests ``stats/intervals`` of all services every second. The first response, which computes all
-rows, is measured separately.
+A server accepts a day's events, about a million, from 500 services and 10,000 agents. Then the
+client sends an event every 50 ms and reads it from a stream. It first does this alone, and then
+while another process requests ``stats/intervals`` of all services every second. The first response,
+for which the server computes all rows, is measured separately.
 """
 
 from __future__ import annotations
@@ -26,21 +26,24 @@ import crowd
 import httpx
 from processes import Running, floorcast
 
-AGENTS, SERVICES, CALLS = 10_000, 500, 20  # calls of each agent
+AGENTS, SERVICES, CALLS = 10_000, 500, 20  # calls per agent
 BATCH = 1_000
 HOUR = 3_600_000  # ms
 INTERVALS = "/realtime/service/stats/intervals"
 
 
 def zone_before_midnight(now: datetime) -> str:
-    """Return a time zone in which the day has only an hour left, so that a day's events fit."""
+    """Return a time zone in which less than an hour of the day is left.
+
+    The events of a whole day then fit into the current day.
+    """
     offset = 23 - now.hour
     offset -= 24 if offset > 14 else 0
     return f"Etc/GMT{-offset:+d}" if offset else "Etc/UTC"
 
 
 def site(zone: str) -> str:
-    """Return the crowd's site, with many services and the zone for the quiet client."""
+    """Return the site of ``crowd``, in which the quiet client has this zone and many services."""
     declared = crowd.SITE.replace('name = "QUIET"', f'name = "QUIET"\ntime_zone = "{zone}"')
     return declared + "".join(
         f'\n[[client.service]]\nid = {number}\nname = "Service {number}"\n'
@@ -49,7 +52,7 @@ def site(zone: str) -> str:
 
 
 def day(begin: int, end: int) -> Iterator[dict[str, object]]:
-    """Yield the events of all agents' calls from ``begin`` to ``end`` (ms), call by call."""
+    """Yield the events of all agents' calls between ``begin`` and ``end`` (ms), call by call."""
     ids = itertools.count()
 
     def event(kind: str, at: float, data: dict[str, object]) -> dict[str, object]:
@@ -82,7 +85,7 @@ def fill(server: Running, begin: int, end: int) -> None:
         while batch := list(itertools.islice(events, BATCH)):
             body = json.dumps(batch)
             while (answer := client.post("/ingest/v1/events", content=body)).status_code == 503:
-                time.sleep(0.1)  # the log is as far ahead of the fold as it may be
+                time.sleep(0.1)  # the fold is too far behind the log
             answer.raise_for_status()
             sent += len(batch)
             if sent % 100_000 == 0:
@@ -90,7 +93,7 @@ def fill(server: Running, begin: int, end: int) -> None:
 
 
 def ask(port: int, every: float, seconds: float) -> None:
-    """Request the intervals of all services, and print how long the responses took."""
+    """Request the intervals of all services repeatedly, and print the median response time."""
     login = {"clientName": "QUIET", "userName": "quiet", "password": "benchmark-password"}
     base, spent, size = f"http://127.0.0.1:{port}", list[float](), 0
     with httpx.Client(base_url=base, timeout=60) as client, suppress(KeyboardInterrupt):
@@ -106,7 +109,7 @@ def ask(port: int, every: float, seconds: float) -> None:
 
 
 def main() -> None:
-    """Measure without and with the requests, and print the ratio."""
+    """Measure without and with the requests, and print the ratios."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=30)
     parser.add_argument("--every", type=float, default=1.0, help="seconds between two requests")

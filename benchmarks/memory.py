@@ -1,4 +1,4 @@
-"""Measures memory by the size of the floor: logged-in agents and calls in progress.
+"""Measures memory for several floor sizes, by logged-in agents and calls in progress.
 
 python benchmarks/memory.py
 """
@@ -19,7 +19,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def floor_of(agents: int, calls: int) -> Iterator[bytes]:
-    """Yield the events that leave this many agents logged in and this many calls waiting."""
+    """Yield events after which this many agents are logged in and this many calls are waiting."""
     envelope = {"specversion": "1.0", "source": "memory", "time": datetime.now(UTC).isoformat()}
     for number in range(agents):
         data = {"agent": f"AGENT{number}", "eventType": "LOGON", "service": 1 + number % 50}
@@ -33,7 +33,7 @@ def floor_of(agents: int, calls: int) -> Iterator[bytes]:
 
 
 def resident(agents: int, calls: int) -> int:
-    """Return a server's memory in bytes with such a floor, after a restart."""
+    """Return the memory, in bytes, of a restarted server with a floor of this size."""
     lines = list(floor_of(agents, calls))
     requests = [b"\n".join(lines[at : at + 1000]) for at in range(0, len(lines), 1000)]
     with tempfile.TemporaryDirectory() as scratch:

@@ -1,4 +1,4 @@
-"""Servers that the benchmarks start, on loopback and in a temporary folder."""
+"""Starts servers for the benchmarks, on loopback and in a temporary folder."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Running(NamedTuple):
 
     @property
     def url(self) -> str:
-        """The URL of the server."""
+        """The server's URL."""
         return f"http://127.0.0.1:{self.port}"
 
     def log_in(self) -> dict[str, str]:
@@ -45,13 +45,16 @@ class Running(NamedTuple):
         return int(status.partition("VmRSS:")[2].split()[0]) * 1024
 
     def processor(self) -> float:
-        """Return the seconds of CPU time used so far by all threads. See clock_getcpuclockid(3)."""
+        """Return the CPU time of all threads so far, in seconds. See clock_getcpuclockid(3)."""
         return time.clock_gettime(~self.pid << 3 | 2)
 
 
 @contextmanager
 def listening(command: list[str], pattern: str) -> Iterator[Running]:
-    """Run a server until the block ends. Its port is in a line that matches ``pattern``."""
+    """Run a server until the block ends.
+
+    The server prints its port in a line that matches ``pattern``, whose first group is the port.
+    """
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
@@ -72,12 +75,12 @@ def floorcast(
     program: Sequence[str] = PROGRAM,
     declares: str = workload.SITE,
 ) -> Iterator[Running]:
-    """A floorcast server on ``folder`` whose site declares the benchmarks' client."""
+    """Run floorcast on ``folder`` until the block ends. The default site has the client BENCH."""
     site = folder.parent / "site.toml"
     site.write_text(declares)
-    # one session of the load has all readers
+    # all readers of a load share one session
     command = [*program, "serve", "--data", str(folder), "--session-readers", "20000"]
     command += ["--site", str(site), "--port", "0", "--log-level", "warning"]
-    command += ["--max-connections", "1000000", *options]  # all readers are on this machine
+    command += ["--max-connections", "1000000", *options]  # all readers have this machine's address
     with listening(command, r"answers at http://127\.0\.0\.1:(\d+)") as server:
         yield server

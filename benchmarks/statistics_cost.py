@@ -1,9 +1,9 @@
-"""Measures each statistics method: CPU time and bytes, for everything and one service.
+"""Measures CPU time and bytes of each statistics method, for all services and for one service.
 
-The benchmark folds a floor of 10,000 agents, 500 services and 2,000 open calls from events, and
-calls each method many times. The best time counts. It repeats this with fewer agents, to show how
-the cost grows, and with a second floor that has only one service of the same size, to show that the
-cost of one service does not depend on the others.
+The benchmark folds events into a floor with 10,000 agents, 500 services and 2,000 open calls, and
+calls each method many times. The best time counts. It repeats this on smaller floors whose services
+have as many agents as before. The results show how the cost grows, and that the cost of one service
+does not depend on the other services.
 
     python benchmarks/statistics_cost.py
 """
@@ -46,7 +46,7 @@ _encoder = msgspec.json.Encoder()
 
 
 class Size(NamedTuple):
-    """The size of a floor."""
+    """The numbers of agents, services and open calls on a floor."""
 
     agents: int
     services: int
@@ -54,7 +54,7 @@ class Size(NamedTuple):
 
 
 def floor_of(size: Size) -> Floor:
-    """Return a floor at noon whose agents had four calls each, with some open calls."""
+    """Return a floor at noon, with open calls, on which each agent has had four calls."""
     floor = Floor(FloorState(client=1))
     floor.begin_entry(1, NOON * 10_000)
     floor.apply(plan_of(size))
@@ -66,7 +66,7 @@ def floor_of(size: Size) -> Floor:
 
 
 def plan_of(size: Size) -> FloorConfig:
-    """Return the names of a floor."""
+    """Return the configuration of a floor with this many agents and services."""
     return FloorConfig(
         time_zone="America/New_York",
         call_centers=tuple(CallCenter(id=n, name=f"Center {n}") for n in range(1, 6)),
@@ -111,7 +111,7 @@ def call_name(number: int) -> dict[str, object]:
 
 
 def agent_event(agent: int, kind: str, at: int, service: int, **more: object) -> InboundEvent:
-    """Return an agent's event at ``at`` (ms) that enters a state."""
+    """Return an event that puts an agent in the state ``kind`` at ``at`` (ms)."""
     return event("agent.state", at, {"agent": agent, "eventType": kind}, service=service, **more)
 
 
@@ -124,7 +124,7 @@ def event(kind: str, at: int, data: dict[str, object], **more: object) -> Inboun
 
 
 Method = Callable[[Visibility, ServiceFilter, Moment], int]
-"""Responds to a request. Returns the bytes of the response."""
+"""A function that responds to a request. It returns the size of the response in bytes."""
 
 
 def _sliced(slices: Slices[R]) -> int:
@@ -151,14 +151,14 @@ METHODS: dict[str, Method] = {
 
 
 class Cost(NamedTuple):
-    """The minimum CPU time of a response in ms, and its bytes."""
+    """The minimum CPU time of a response in ms, and its size in bytes."""
 
     ms: float
     size: int
 
 
 def cost(method: Method, floor: Floor, wanted: ServiceFilter) -> Cost:
-    """Measure often and return the best, because other load only adds to it."""
+    """Measure often, and return the best cost, because other load can only increase the time."""
     visibility, moment = Visibility([FloorView(floor)]), Moment(NOON + 40_000)
     size = method(visibility, wanted, moment)
     best = float("inf")
@@ -171,7 +171,7 @@ def cost(method: Method, floor: Floor, wanted: ServiceFilter) -> Cost:
 
 
 def longest_turn(floor: Floor) -> float:
-    """Return the longest time in ms for which 10,000 rows of agent status block the loop."""
+    """Return the longest time (ms) for which the status of all agents blocks the event loop."""
     best = float("inf")
     for _ in range(5):
         begun = time.perf_counter()
@@ -186,7 +186,7 @@ def longest_turn(floor: Floor) -> float:
 
 
 def table(heading: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
-    """Print rows in columns, with the first aligned left and the others right."""
+    """Print rows in columns. The first column is left-aligned, and the others are right-aligned."""
     texts = [[str(cell) for cell in row] for row in (heading, *rows)]
     widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
     for first, *others in texts:

@@ -1,10 +1,11 @@
-"""Measures a stored day: how fast a reader catches up, and how fast a server restarts.
+"""Measures, for a stored day, how fast a reader catches up and how fast a server restarts.
 
     python benchmarks/stored_day.py [--events 1000000]
 
-Fills a server, then reads the whole interaction feed from its beginning over HTTP, in pages of
-1,000, by one reader, compared with the machine's bound: plain reads of the same rows. Then kills,
-and separately stops, the server and measures the time until it responds again.
+The benchmark fills a server. Then one reader reads the whole interaction feed over HTTP, in pages
+of 1,000 events. Its rate is compared with the machine's bound, which is plain reads of the same
+rows. The benchmark also kills the server, and later stops it, and measures how long each restart
+takes.
 """
 
 from __future__ import annotations
@@ -29,14 +30,14 @@ EPOCH = 0x01B21DD213814000  # ticks of a UUID's clock in 1970
 
 
 def token_of(seconds_ago: float) -> str:
-    """Return a token of which only the timestamp is used."""
+    """Return a token without a position. The server uses only its timestamp."""
     ticks = int((time.time() - seconds_ago) * 1e7) + EPOCH
     fields = (ticks & 0xFFFFFFFF, ticks >> 32 & 0xFFFF, ticks >> 48 & 0xFFF | 0x1000)
     return str(uuid.UUID(fields=(*fields, 0x80, 0x80, 0x808080808080)))
 
 
 class Caught(NamedTuple):
-    """The events received by a reader, the time in seconds, and the server's CPU time."""
+    """The events and pages that a reader received, the time, and the server's CPU time (s)."""
 
     events: int
     pages: int
@@ -45,7 +46,7 @@ class Caught(NamedTuple):
 
 
 def catch_up(server: Running) -> Caught:
-    """Follow the interaction feed from beginning to end."""
+    """Read the interaction feed from beginning to end."""
     head = "POST /realtime/event/feed HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n"
     head += f"LV-Session: {server.log_in()['LV-Session']}\r\nContent-Length: %d\r\n\r\n"
     token, events, pages = token_of(12 * 3600), 0, 0
@@ -72,7 +73,7 @@ def catch_up(server: Running) -> Caught:
 
 
 def plain_reads(folder: Path) -> float:
-    """Return the events per second when only reading the stored rows."""
+    """Return the events per second of a loop that only reads the stored rows."""
     connection = apsw.Connection(str(folder / "mirror.db"), flags=apsw.SQLITE_OPEN_READONLY)
     begun = time.perf_counter()
     events = 0
@@ -87,7 +88,7 @@ def plain_reads(folder: Path) -> float:
 
 
 def back_after(folder: Path) -> float:
-    """Return the seconds until a server on the folder responds."""
+    """Start a server on the folder. Returns the seconds until it responds."""
     begun = time.perf_counter()
     with floorcast(folder):
         return time.perf_counter() - begun

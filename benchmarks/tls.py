@@ -1,9 +1,9 @@
-"""Measures the cost of TLS: streams and long polls with and without it.
+"""Measures the cost of TLS for streams and long polls.
 
     python benchmarks/tls.py [--readers 300] [--events 100]
 
-Each reader has its own connection. Events arrive one by one, 50 ms apart. Measures the time from
-sending an event until each reader has it, the server's processor time, and its memory.
+Each reader has its own connection. Events arrive one by one, 50 ms apart. The benchmark measures
+the time from sending an event until each reader has it, and the server's CPU time and memory.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 @contextmanager
 def server(folder: Path, *, tls: bool) -> Iterator[tuple[Running, ssl.SSLContext | None]]:
-    """A server, and its callers' TLS context."""
+    """Run a server until the block ends. Yields the server and its clients' TLS context."""
     site, context = folder / "site.toml", None
     site.write_text(workload.SITE)
     command = [*PROGRAM, "serve", "--data", str(folder / "data"), "--site", str(site)]
@@ -56,7 +56,7 @@ def request(path: str, body: bytes, session: str) -> bytes:
 
 
 class Readers:
-    """Readers of the interaction feed, and the times at which each received each event."""
+    """Readers of the interaction feed, and the delays with which they received events."""
 
     def __init__(self, session: str, token: str) -> None:
         self._session = session
@@ -73,7 +73,7 @@ class Readers:
             self._heard(line)
 
     async def poll(self, connection: Connection) -> None:
-        """Poll repeatedly with the next token."""
+        """Send long polls, each with the token of the previous response."""
         reader, writer = connection
         token = self._token
         while True:
@@ -92,7 +92,7 @@ class Readers:
 
 
 async def measure(kind: str, readers: int, events: int, folder: Path, *, tls: bool) -> str:
-    """Measure one line of the table."""
+    """Run one measurement. Returns its line of the table."""
     with server(folder, tls=tls) as (running, context):
         port = running.port
         scheme, verify = ("https", context) if context is not None else ("http", False)

@@ -1,10 +1,12 @@
-"""Measures the CPU time of one client's many webhooks, which have one receiver.
+"""Measures the CPU time of many webhooks that one client has.
 
-Publishes ``--rate`` events per second to one feed for ``--seconds``, first without webhooks, then
-with ``--webhooks`` of them. Each sends every event or, with ``--services``, those of one of this
-many services. The receiver runs in another process. Prints the difference in CPU time as a share of
-one core. ``--compare`` also sends a request with httpx and prints the time of each. Run: ``python
--m benchmarks.webhooks``.
+The benchmark publishes ``--rate`` events per second to one feed, first without webhooks, and then
+for ``--seconds`` with ``--webhooks`` webhooks. Each webhook sends every event or, with
+``--services``, the events of one service. One receiver in another process gets all requests. The
+benchmark prints the CPU time as a share of one core. With ``--compare``, it instead prints the CPU
+time that a request takes with floorcast's HTTP client and with httpx.
+
+Run: ``python -m benchmarks.webhooks``.
 """
 
 from __future__ import annotations
@@ -51,7 +53,7 @@ LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 
 
 class Receiver(asyncio.Protocol):
-    """Responds with 204 to each request. ``events`` is the approximate number received."""
+    """An HTTP server that responds with 204. ``requests`` and ``size`` count requests and bytes."""
 
     requests = size = 0
 
@@ -61,11 +63,11 @@ class Receiver(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Store the transport."""
+        """See ``asyncio.Protocol``."""
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """Count requests and respond to each."""
+        """See ``asyncio.Protocol``. Counts requests and responds to each."""
         Receiver.size += len(data)
         while data:
             if not self._left:
@@ -87,7 +89,7 @@ class Receiver(asyncio.Protocol):
 
 
 def receive(pipe: Connection) -> None:
-    """Run the receiver until the pipe has a message, then return its counts."""
+    """Run the receiver. It answers each message on the pipe with its counts."""
 
     async def serve() -> None:
         server = await asyncio.get_running_loop().create_server(Receiver, "127.0.0.1", 0)
@@ -101,7 +103,7 @@ def receive(pipe: Connection) -> None:
 
 
 class Floors:
-    """One client with one feed."""
+    """The floors of a site that has one client with one feed."""
 
     def __init__(self, services: int) -> None:
         self.services = services
@@ -116,11 +118,11 @@ class Floors:
         return self.feed
 
     async def cursor_of(self, client: int, token: str) -> int:
-        """Return a token's cursor."""
+        """Return the position that a token contains."""
         return decode(client, token, self.token_secret).position
 
     def token_now(self, client: int, cursor: int, *, at_head: bool = True) -> str:
-        """Return a cursor's token."""
+        """Return a token for a cursor."""
         ticks = self.log.recorded_at(client, entry_of(cursor)) or system_now() * at_head
         return encode(client, ticks, cursor, self.token_secret)
 
@@ -141,7 +143,7 @@ class Floors:
 
 
 async def busy(floors: Floors, rate: int, seconds: float) -> float:
-    """Publish for this long. Returns the CPU time as a share of a core."""
+    """Publish events for this many seconds. Returns the CPU time as a share of a core."""
     begun, used = time.monotonic(), time.process_time()
     for turn in range(int(seconds * SLICES)):
         await floors.publish(rate // SLICES)
@@ -186,7 +188,7 @@ async def measure(options: argparse.Namespace, port: int, pipe: Connection) -> N
 
 
 async def compare(port: int) -> None:
-    """Print the time of a request of 30 KB by each library."""
+    """Print the CPU time that a request of 30 KB takes with each library."""
     url, body, times = f"http://127.0.0.1:{port}/hook", b"x" * 30_000, 2000
     one = HttpClient(urlsplit(url), tls_context(), allow_private=True)
     async with httpx.AsyncClient() as other:

@@ -1,4 +1,4 @@
-"""The events that the benchmarks send: calls from start to wrap-up, about 350 bytes each."""
+"""Events for the benchmarks: calls from start to wrap-up. An event has about 350 bytes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ INGEST_KEY = "benchmark-ingest-key-of-bench"
 API_TOKEN = "benchmark-api-token-of-bench"
 LOGIN = {"clientName": "BENCH", "userName": "bench", "password": "benchmark-password"}
 SERVICES = 50
-AGENTS = 10_000  # each has a call every 100 s; with fewer, an agent would have several at once
+AGENTS = 10_000  # each has a call every 100 s; with fewer agents, an agent's calls would overlap
 EVENTS_PER_CALL = 7
 
 SITE = f"""
@@ -39,7 +39,10 @@ role = "Sysadmin"
 
 
 def call_events(begin: datetime, seed: int = 1) -> Iterator[dict[str, object]]:
-    """Endless calls, one every 10 ms, with their agents' states and seven events per call."""
+    """Yield the events of endless calls, one call every 10 ms.
+
+    A call has seven events, including its agent's states.
+    """
     rng = random.Random(seed)
     number = seed * 10_000_000
     while True:
@@ -82,7 +85,7 @@ def call_events(begin: datetime, seed: int = 1) -> Iterator[dict[str, object]]:
 
 
 def bodies(count: int, size: int = 1000, seed: int = 1) -> list[bytes]:
-    """``count`` requests of ``size`` events each as NDJSON, whose last calls begin about now."""
+    """Return ``count`` requests, each with ``size`` events as NDJSON. The last calls begin now."""
     calls = count * size // EVENTS_PER_CALL
     events = call_events(datetime.now(UTC) - timedelta(milliseconds=10 * calls), seed)
     encode = msgspec.json.Encoder().encode

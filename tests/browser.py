@@ -1,4 +1,4 @@
-"""The browser that tests drive."""
+"""Runs the browser that tests control."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from playwright.sync_api import Browser, sync_playwright
 
 __all__ = ["chromium"]
 
-NAMES = ("chromium-headless-shell", "chromium", "chromium-browser")  # the first is the quickest
+NAMES = ("chromium-headless-shell", "chromium", "chromium-browser")  # the fastest first
 
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """A headless Chromium; the test is skipped where there is none.
+    """Run a headless Chromium. Skips the test if no Chromium is installed.
 
-    The shell has the same engine without the desktop's parts, and takes two thirds of the time.
+    The headless shell has the same engine without the desktop parts, and is faster by a third.
     """
     program = next(filter(None, map(shutil.which, NAMES)), None)
     if program is None:
@@ -26,7 +26,7 @@ def chromium() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=program,
-            # as root, in a container, without a graphics card
+            # for root, in a container, without a graphics card
             args=["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"],
         )
         try:

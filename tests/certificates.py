@@ -1,4 +1,4 @@
-"""Test certificates, created with openssl."""
+"""Creates certificates for tests with openssl."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
 
 
 def certificates(folder: Path) -> None:
-    """Create a certificate authority, and certificates of a server and a node signed by it.
+    """Create a certificate authority, and certificates for a server and a node that it signs.
 
-    They have the extensions that Python 3.13 requires.
+    The certificates have the extensions that Python 3.13 requires.
     """
     _request(folder, "ca", "-addext", "keyUsage=critical,keyCertSign")
     names = "subjectAltName=IP:127.0.0.1,DNS:localhost"

@@ -17,47 +17,47 @@ from hypothesis import settings
 from tests.nats_servers import NatsServers
 from tests.search import tries
 
-# CI repeats the same examples, so that a failure is caused by the change. Local runs look for new
-# examples.
+# CI always uses the same examples, so that a change's failure is caused by the change. Local runs
+# try new examples.
 CI = "CI" in os.environ
 settings.register_profile(
     "floorcast",
-    deadline=None,  # slow machines must not fail
+    deadline=None,  # tests must not fail on slow machines
     derandomize=CI,
     max_examples=tries(100),
 )
 settings.load_profile("floorcast")
 
 MEMORY = Path("/dev/shm")
-ROOM = 2 << 30  # bytes; a run uses a part of this, but some containers have almost none
+ROOM = 2 << 30  # bytes; a run uses less, but some containers have almost none
 
 
 def write_into_memory() -> None:
-    """Put temporary files in memory if the machine has room for them there.
+    """Put temporary files in memory if the machine has enough memory for them.
 
-    Tests kill processes but never the machine, so flushing to a real disk would test nothing more.
-    ``TMPDIR`` selects another folder.
+    Tests kill processes but never the machine, so a real disk would not make a difference. If
+    ``TMPDIR`` is set, temporary files stay in that folder.
     """
     if "TMPDIR" in os.environ or not os.access(MEMORY, os.W_OK):
         return
     if shutil.disk_usage(MEMORY).free >= ROOM:
-        os.environ["TMPDIR"] = str(MEMORY)  # for child processes, too
+        os.environ["TMPDIR"] = str(MEMORY)  # also for child processes
         tempfile.tempdir = None  # pytest has already cached it
 
 
 write_into_memory()
 
-# A shell that runs pytest in the background makes it ignore SIGINT, and children would inherit
-# that.
+# If a shell runs pytest in the background, pytest ignores SIGINT, and its child processes would
+# ignore it, too.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Distribute the long tests first, so that no worker is left with one at the end.
+    """Put the long tests first in each worker's part, so that no worker ends with a long test.
 
-    Workers start with equal parts and take tests from each other's ends. Tests that share three
-    NATS servers stay together, so that the servers start once.
+    Workers begin with equal parts, and later take tests from the ends of each other's parts. Tests
+    that share three NATS servers stay together, so that the servers are started only once.
     """
     count = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     heads: list[list[pytest.Item]] = [[] for _ in range(count)]
@@ -80,7 +80,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def reset_logging() -> Iterator[None]:
-    """Reset the logging that a command has configured for the process, before the next test."""
+    """After each test, reset the logging, which a command may have configured for the process."""
     yield
     if structlog.is_configured():
         structlog.reset_defaults()
@@ -92,7 +92,7 @@ def reset_logging() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServers]:
-    """One NATS server. Tests must not kill it."""
+    """Run one NATS server, which tests share and must not kill."""
     servers = NatsServers(tmp_path_factory.mktemp("nats"), 1)
     try:
         yield servers.start()
@@ -102,7 +102,7 @@ def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer
 
 @pytest.fixture(scope="session")
 def three_nats_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServers]:
-    """Three NATS servers that form a cluster, for ``nats_cluster``."""
+    """Run three NATS servers that form a cluster. Tests that stop them use ``nats_cluster``."""
     servers = NatsServers(tmp_path_factory.mktemp("nats"), 3, wired=True)
     try:
         yield servers.start()
@@ -112,6 +112,6 @@ def three_nats_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nat
 
 @pytest.fixture
 def nats_cluster(three_nats_servers: NatsServers) -> NatsServers:
-    """The same three servers, all running, whatever the previous test did to them."""
+    """Return the three servers, all connected and running, whatever the previous test did."""
     three_nats_servers.mend()
     return three_nats_servers.start()

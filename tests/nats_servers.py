@@ -1,9 +1,8 @@
-"""Real NATS servers with JetStream on loopback ports: one, or a cluster of three.
+"""Runs one or three real NATS servers with JetStream on loopback ports.
 
-Each server can be killed, suspended and restarted, and keeps its ports and data. ``wired`` servers
-can also be cut off from the others. Starting takes seconds, so tests share the servers
-(``nats_server``, ``nats_cluster`` in conftest.py). Each test uses its own account, which isolates
-its streams.
+A server can be killed, suspended and restarted, and keeps its ports and data. ``wired`` servers can
+also be cut off from the others. Servers take seconds to start, so tests share them (``nats_server``
+and ``nats_cluster`` in conftest.py). Each test uses its own account, which isolates its streams.
 """
 
 from __future__ import annotations
@@ -28,9 +27,9 @@ from tests.real.wire import Wire
 __all__ = ["SOON", "NatsServer", "NatsServers", "pause", "wait_until"]
 
 READY = 100.0  # seconds in which a cluster must form
-START_POLL_SECONDS = 0.02  # seconds between two checks of a server that starts
+START_POLL_SECONDS = 0.02  # seconds between two checks of a starting server
 POLL_SECONDS = 0.005  # seconds between two checks of a condition
-SOON = 100.0  # seconds in which a condition must come true
+SOON = 100.0  # seconds until a condition must be true
 ACCOUNTS = 500
 PROGRAM = Path(sys.executable).with_name("nats-server")
 
@@ -54,7 +53,7 @@ CLUSTER = (
 
 
 class NatsServer:
-    """One server process. ``name`` is its JetStream name, ``data`` its folder."""
+    """A server process. ``name`` is its JetStream name, and ``data`` is its folder."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self.name = name
@@ -66,9 +65,10 @@ class NatsServer:
         self._process: subprocess.Popen[bytes] | None = None
 
     def configure(self, routes: list[int], *, wired: bool, **parts: str) -> None:
-        """Write the configuration. ``routes`` are the ports of the cluster, including its own.
+        """Write the configuration. ``routes`` has the ports of all servers, including this one.
 
-        A ``wired`` server advertises no address, so that the others connect only through the wires.
+        A ``wired`` server advertises an unusable address, so that others connect only through
+        wires.
         """
         urls = ", ".join(f"nats-route://127.0.0.1:{port}" for port in routes)
         cluster = (
@@ -97,36 +97,36 @@ class NatsServer:
         return self
 
     def kill(self) -> None:
-        """Kill it with SIGKILL."""
+        """Kill the server with SIGKILL."""
         assert self._process is not None
         self._process.kill()
         self._process.wait()
         self._process = None
 
     def pause(self) -> None:
-        """Suspend it, as a machine that hangs: connections stay open, and nothing responds."""
+        """Suspend the server. Its connections stay open, but it does not respond."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Resume it."""
+        """Resume a suspended server."""
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
 
     @property
     def running(self) -> bool:
-        """Whether it was started and has not been killed since."""
+        """Whether the server was started and has not been killed since then."""
         return self._process is not None
 
     @property
     def died(self) -> bool:
-        """Whether it exited on its own."""
+        """Whether the server has exited by itself."""
         return self._process is not None and self._process.poll() is not None
 
     def monitored(self, what: str) -> dict[str, Any]:
-        """The data of its monitoring page; empty if it does not respond."""
+        """Return the data of a monitoring page, or nothing if the server does not respond."""
         url = f"http://127.0.0.1:{self.monitor}/{what}"
-        try:  # without certificates: reading those takes 40 ms of CPU time per request
+        try:  # verify=False, because loading certificates takes 40 ms of CPU time
             answer = httpx.get(url, trust_env=False, verify=False)
         except httpx.TransportError:
             return {}
@@ -134,14 +134,14 @@ class NatsServer:
         return found
 
     def log_text(self) -> str:
-        """The server's log."""
+        """Return the text of the server's log."""
         return self._log.read_text()
 
 
 class NatsServers:
     """One server, or a cluster of three. ``wired`` servers can be cut off.
 
-    ``parts`` of the configuration: ``accounts``, ``max_file`` and ``more``.
+    ``parts`` can replace ``accounts``, ``max_file`` and ``more`` in the configuration.
     """
 
     def __init__(
@@ -174,12 +174,12 @@ class NatsServers:
                 wire.cut()
 
     def mend(self) -> None:
-        """Forward all traffic again."""
+        """Forward all traffic between the servers again."""
         for wire in self._wires.values():
             wire.mend()
 
     def account(self) -> str:
-        """The URL of a new account, with which floorcast finds the servers."""
+        """Return a URL with which floorcast can connect to the servers, with a new account."""
         number = next(self._accounts)
         assert number < ACCOUNTS
         hosts = ",".join(f"127.0.0.1:{server.port}" for server in self.servers)
@@ -187,11 +187,11 @@ class NatsServers:
 
     @staticmethod
     def only(url: str, server: NatsServer) -> str:
-        """The URL of the same account at one server."""
+        """Return the URL for the same account that has only this server."""
         return f"{url.rpartition('@')[0]}@127.0.0.1:{server.port}"
 
     def named(self, name: str) -> NatsServer:
-        """The server with this JetStream name, such as a stream's leader."""
+        """Return the server with this JetStream name."""
         return next(server for server in self.servers if server.name == name)
 
     def start(self) -> Self:
@@ -229,12 +229,12 @@ class NatsServers:
 
 
 async def wait_until(condition: Callable[[], object], seconds: float = SOON) -> None:
-    """Wait until a condition holds, and leave the CPU to the servers meanwhile."""
+    """Wait until a condition is true. Between checks, the servers can use the CPU."""
     async with asyncio.timeout(seconds):
         while not condition():
             await pause()
 
 
 async def pause() -> None:
-    """Leave the CPU to the servers for a moment."""
+    """Wait for a moment, in which the servers can use the CPU."""
     await asyncio.wait([asyncio.get_running_loop().create_future()], timeout=POLL_SECONDS)

@@ -1,4 +1,4 @@
-"""Programs that are missing on some machines."""
+"""Skips tests that need programs, which some machines do not have."""
 
 from __future__ import annotations
 

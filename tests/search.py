@@ -1,7 +1,6 @@
-"""The number of examples per property test: small for every run, multiplied by ``SEARCH``.
+"""The number of examples per property test, which ``SEARCH`` multiplies.
 
-A nightly run sets ``SEARCH=10``. CI repeats the same examples in every run, so it takes half of
-them: the other half would find nothing new.
+A nightly run sets ``SEARCH=10``. CI always uses the same examples, so it uses only half as many.
 """
 
 from __future__ import annotations
@@ -10,13 +9,13 @@ import os
 
 __all__ = ["TIMES", "tries"]
 
-FEW = 10  # examples that are not halved
+FEW = 10  # up to this many examples are not halved
 REPEATED = "CI" in os.environ and "SEARCH" not in os.environ
 TIMES = int(os.environ.get("SEARCH", "1"))
 
 
 def tries(number: int) -> int:
-    """Hypothesis settings for a property with ``number`` examples in an ordinary run."""
+    """Return the number of examples for a property that has ``number`` examples in a local run."""
     if REPEATED and number > FEW:
         return max(FEW, number // 2)
     return number * TIMES

@@ -1,7 +1,7 @@
-"""An event loop with a virtual clock: a wait of ten seconds takes no real time.
+"""An event loop with a virtual clock, on which waiting takes no real time.
 
-When nothing is left to run, the clock moves to the next timer. Work for threads runs directly on
-the loop, so that no time passes meanwhile. ``now`` is the same clock in ticks.
+When no task can run, the clock jumps to the next timer. Work for threads runs directly on the loop,
+so that the clock does not move during this work.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from floorcast.model.token import TICKS_PER_SECOND
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
-_THREADS = 5.0  # real seconds that a thread may take when nothing else is left to run
+_THREADS = 5.0  # real seconds to wait for a thread when no task can run and no timer is set
 START = 1_700_000_000 * TICKS_PER_SECOND  # 2023-11-14T22:13:20Z
 
 
 class _JumpingSelector(selectors.DefaultSelector):
-    """Records how long the loop would sleep, and never sleeps."""
+    """A selector that moves the clock instead of sleeping."""
 
     jump: Callable[[float], None]
 
@@ -38,7 +38,7 @@ class _JumpingSelector(selectors.DefaultSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """The loop. ``elapsed`` is the time that has passed, in seconds."""
+    """An event loop with a virtual clock. ``elapsed`` is the time since the loop's start in s."""
 
     def __init__(self) -> None:
         self.elapsed = 0.0
@@ -50,15 +50,15 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self.elapsed += seconds
 
     def time(self) -> float:
-        """The loop's clock."""
+        """Return the loop's time in seconds."""
         return self.elapsed
 
     def now(self) -> int:
-        """The same time in ticks."""
+        """Return the current time in ticks. The loop starts at ``START``."""
         return START + round(self.elapsed * TICKS_PER_SECOND)
 
     async def passing(self, seconds: float) -> None:
-        """Let time pass, and run everything that is due by then."""
+        """Let time pass, and run all tasks that are due in this time."""
         over = self.create_future()
         self.call_later(seconds, over.set_result, None)
         await over
@@ -66,17 +66,17 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def run_in_executor(
         self, executor: Executor | None, func: Callable[[Unpack[Ts]], T], *args: *Ts
     ) -> asyncio.Future[T]:
-        """Run the work here, at once."""
+        """Run the work on the loop, at once."""
         done: asyncio.Future[T] = self.create_future()
         try:
             done.set_result(func(*args))
-        except Exception as error:  # noqa: BLE001 - the awaiting task gets it
+        except Exception as error:  # noqa: BLE001 - the task that awaits it gets the error
             done.set_exception(error)
         return done
 
 
 def run(work: Callable[[VirtualLoop], Coroutine[Any, Any, T]]) -> T:
-    """Run ``work`` to its end on a new loop."""
+    """Run ``work`` on a new loop until it is done. Returns its result."""
     loop = VirtualLoop()
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
         return runner.run(work(loop))

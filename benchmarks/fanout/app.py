@@ -1,6 +1,6 @@
-"""The Python server for comparison, written with Starlette, sse-starlette and Redis.
+"""A Python server that floorcast is compared with. It uses Starlette, sse-starlette and Redis.
 
-The process has one subscription, and each reader a bounded queue.
+The process has one subscription, and each reader has a bounded queue.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ queues: set[asyncio.Queue[str]] = set()
 
 
 async def follow(socket: str) -> None:
-    """Pass every message to every reader. A reader that is 10,000 behind misses some."""
+    """Pass every message to every reader. A reader that is 10,000 messages behind misses some."""
     subscription = redis.asyncio.Redis(unix_socket_path=socket, decode_responses=True).pubsub()
     await subscription.subscribe("events")
     async for message in subscription.listen():
@@ -32,7 +32,7 @@ async def follow(socket: str) -> None:
 
 
 async def stream(_request: Request) -> EventSourceResponse:
-    """The events of one reader."""
+    """Return the stream of events to one reader."""
     queue: asyncio.Queue[str] = asyncio.Queue(10_000)
 
     async def events() -> AsyncIterator[dict[str, str]]:

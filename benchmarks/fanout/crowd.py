@@ -12,7 +12,7 @@ __all__ = ["Crowd", "request"]
 
 
 def request(path: str, session: str, body: str = "{}") -> bytes:
-    """The bytes of a reader's request."""
+    """Return the bytes of a reader's request."""
     return (
         f"POST {path} HTTP/1.1\r\nHost: bench\r\nLV-Session: {session}\r\n"
         f"Content-Length: {len(body)}\r\n\r\n{body}"
@@ -20,7 +20,7 @@ def request(path: str, session: str, body: str = "{}") -> bytes:
 
 
 class Crowd:
-    """Readers of one server. ``got`` has the data that each received since the last check."""
+    """Readers of one server. ``got`` has the data that each received since ``forget``."""
 
     def __init__(self, port: int) -> None:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -34,7 +34,7 @@ class Crowd:
         return len(self._sockets)
 
     def enter(self, one_request: bytes, count: int, *, within: float = 0) -> list[int]:
-        """Start ``count`` more readers, spread over this many seconds. Returns their numbers."""
+        """Start ``count`` more readers, spread over ``within`` seconds. Returns their numbers."""
         numbers = []
         begun = time.perf_counter()
         for number in range(count):
@@ -49,7 +49,10 @@ class Crowd:
         return numbers
 
     def until(self, whole: Callable[[bytes], bool], numbers: list[int], seconds: float) -> int:
-        """Read until each of these has its data. Returns how many have it in time."""
+        """Read until ``whole`` is true of these readers' data, or until ``seconds`` have passed.
+
+        Returns the number of readers whose data makes ``whole`` true.
+        """
         left = {number for number in numbers if not whole(self.got[number])}
         end = time.perf_counter() + seconds
         while left and time.perf_counter() < end:
@@ -70,7 +73,7 @@ class Crowd:
         self.got = dict.fromkeys(self.got, b"")
 
     def leave(self) -> None:
-        """Close all readers."""
+        """Close all readers' connections."""
         for sock in self._sockets.values():
             sock.close()
         self._sockets.clear()

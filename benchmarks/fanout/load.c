@@ -1,13 +1,13 @@
-/* The load of the fan-out benchmark: many readers, or one source at a fixed rate.
+/* The load generator of the fan-out benchmark: many readers, or one source with a fixed rate.
  *
- *   load read  PORT READERS REQUEST   says "ready" once every reader's stream has begun, then
- *                                     reads until its standard input ends, and prints figures
+ *   load read  PORT READERS REQUEST   prints "ready" when all readers have their streams, reads
+ *                                     until standard input ends, and then prints figures
  *   load offer PORT RATE SECONDS CONNECTIONS REQUEST
- *                                     sends the request RATE times a second; a server that is
- *                                     slow does not slow it down, as long as connections last
+ *                                     sends the request RATE times per second; a slow server does
+ *                                     not slow it down unless all connections are busy
  *
- * In the request of an offer every run of 19 '@' is replaced by the time, in ns since the epoch;
- * a reader finds it again behind "@TS=".
+ * "offer" replaces every run of 19 '@' in its request with the time in ns since the epoch.
+ * Readers find this time after "@TS=".
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -28,8 +28,8 @@
 #define DIGITS 19
 #define MARK "@TS="
 #define CARRY (DIGITS + 4)
-#define STEP_US 10            /* resolution of the latencies */
-#define STEPS 12000000        /* two minutes of them */
+#define STEP_US 10            /* resolution of latencies */
+#define STEPS 12000000        /* of STEP_US, two minutes in total */
 
 static int64_t now_ns(void) {
     struct timespec t;
@@ -76,7 +76,7 @@ static void scan(struct reader *reader, const char *data, size_t size, int64_t n
         delivered++;
         at += CARRY;
     }
-    /* what may be the beginning of a mark is looked at again, with what follows */
+    /* keeps the possible beginning of a mark for the next call */
     const char *rest = at ? at : (size >= CARRY ? end - CARRY + 1 : data);
     if (!at) {
         for (; rest < end; rest++)

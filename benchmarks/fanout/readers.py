@@ -1,13 +1,13 @@
-"""Measures many idle readers, one sleeping reader, and all readers reconnecting at once.
+"""Measures many idle readers, one sleeping reader, and many readers that reconnect at once.
 
     python benchmarks/fanout/readers.py [idle] [sleeper] [flood]
 
-idle: 10,000 readers, half of them long polls. Measures memory, CPU time, and the time for one event
-to reach all of them.
+idle: There are 10,000 readers, and half of them use long polls. The benchmark measures memory, CPU
+time, and the time in which one event reaches all readers.
 
-sleeper: one reader reads nothing during 1,000,000 events, then resumes by its token.
+sleeper: One reader reads nothing during 1,000,000 events, and then resumes from its token.
 
-flood: 5,000 streams lose their server to SIGKILL and reconnect at once, while a source sends.
+flood: 5,000 streams reconnect at once after SIGKILL has ended their server, while a source sends.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from crowd import Crowd, request
 from floorcast.sse.channels import KEEPALIVE_SECONDS
 
 FEED, STREAM = "/realtime/event/feed", "/realtime/event/feed/sse"
-SECONDS = 7.0  # duration of the idle test, less than a long poll
+SECONDS = 7.0  # CPU time of idle long polls is measured this long, which is less than a long poll
 EVENTS = 1_000_000
 SOURCE = {
     "Authorization": f"Bearer {workload.INGEST_KEY}",
@@ -42,7 +42,7 @@ SOURCE = {
 
 
 def sms(number: int) -> str:
-    """An event of about 700 bytes, as a reader receives it."""
+    """Return an event, which has about 700 bytes when a reader receives it."""
     data = (
         '{"service":1,"eventType":"Attempt","phoneNumber":"4155550100",'
         f'"threadId":"@{number:07}@","accountNumber":"{"7" * 200}"}}'
@@ -54,7 +54,7 @@ def sms(number: int) -> str:
 
 
 def send(server: processes.Running, numbers: range) -> float:
-    """Have a source send events. Returns the seconds until they are acknowledged."""
+    """Send events as a source. Returns the seconds until they are acknowledged."""
     begun = time.perf_counter()
     body = "".join(map(sms, numbers))
     while True:
@@ -67,31 +67,31 @@ def send(server: processes.Running, numbers: range) -> float:
 
 
 def token_now(server: processes.Running, session: str) -> str:
-    """A token for the current time."""
+    """Return a token for the current time."""
     answer = httpx.post(server.url + FEED, headers={"LV-Session": session})
     token: str = answer.json()["token"]
     return token
 
 
 def used(server: processes.Running, seconds: float) -> float:
-    """The server's share of a CPU from now on."""
+    """Return the share of a CPU that the server uses during the next ``seconds``."""
     begun = server.processor()
     time.sleep(seconds)
     return (server.processor() - begun) / seconds
 
 
 def streaming(got: bytes) -> bool:
-    """Whether the head of the response has arrived."""
+    """Return whether the head of the response has arrived."""
     return b"\r\n\r\n" in got
 
 
 def served(got: bytes) -> bool:
-    """Whether an event has arrived."""
+    """Return whether an event has arrived."""
     return b"SMS" in got
 
 
 def idle(folder: Path, count: int = 10_000) -> None:
-    """Measure the cost of readers without events."""
+    """Measure the cost of readers that receive no events."""
     with processes.floorcast(folder / "data") as server:
         session = server.log_in()["LV-Session"]
         send(server, range(1))
@@ -148,7 +148,7 @@ def sleeper(folder: Path) -> None:
 
 
 def numbers(server: processes.Running, session: str, token: str) -> Iterator[int]:
-    """The events of a stream after a token, by the numbers given when they were sent."""
+    """Read the events after a token from a stream. Yields the numbers that ``sms`` gave them."""
     rest = b""
     with socket.create_connection(("127.0.0.1", server.port)) as sock:
         sock.sendall(request(STREAM, session, f'{{"token": "{token}"}}'))
@@ -165,7 +165,7 @@ def numbers(server: processes.Running, session: str, token: str) -> Iterator[int
 
 
 def flood(folder: Path, count: int = 5_000) -> None:
-    """Measure how all readers reconnect after a crash, and whether a source has to wait."""
+    """Measure how fast readers reconnect after a crash, and how long a source has to wait."""
     with processes.floorcast(folder / "data") as server:
         session = server.log_in()["LV-Session"]
         crowd = Crowd(server.port)

@@ -1,15 +1,16 @@
-"""Fan-out from one source to many readers, compared with nchan and a Python app.
+"""Measures fan-out from one source to many readers, compared with nchan and a Python app.
 
     python benchmarks/fanout/run.py [--readers 100 1000 5000] [--rates 100 1000] [--seconds 10]
                                     [--folder DIR]
 
-Each server in turn gets the same events at the same rate from a source that it cannot slow down.
-Prints deliveries per second while events are offered, the share of all that arrive within ``GRACE``
-after that, the time from offer to reader, CPU time per delivery, and memory per reader.
+Each server in turn receives events at the same rate from a source that the server cannot slow down.
+For each server, the benchmark prints the deliveries per second while the source sends, the share of
+deliveries that arrive by ``GRACE`` seconds after that, the time from the source to a reader, the
+CPU time per delivery, and the memory per reader.
 
-Only floorcast flushes each event to disk before a reader sees it. The flush time of the disk of
-``--folder`` is printed before each table, and is part of floorcast's times. ``in-memory`` is
-floorcast with its folder in memory, without the disk's stalls.
+Only floorcast flushes each event to disk before a reader receives it. Its times therefore include
+the flush time of the disk with ``--folder``, which is printed before each table. ``in-memory`` is
+floorcast with its folder in memory, where the disk cannot delay it.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from servers import KINDS, MEMORY, MODULES, Server
 
-GRACE = 1.0  # seconds after the last offer in which deliveries still count
-CONNECTIONS = 64  # over which events are offered
+GRACE = 1.0  # seconds after the last event during which deliveries still count
+CONNECTIONS = 64  # of the source
 HERE = Path(__file__).parent
 
 
@@ -40,14 +41,14 @@ class Found(NamedTuple):
     share: float
     p50: float  # ms
     p99: float  # ms
-    processor: float  # microseconds a delivery
+    processor: float  # microseconds per delivery
     memory: float  # KiB per reader
     lost: int  # readers whose connection broke
-    offered: tuple[float, float]  # from when till when, by time.perf_counter
+    offered: tuple[float, float]  # start and end of sending, by time.perf_counter
 
 
 def measure(load: Path, server: Server, readers: int, rate: int, seconds: float) -> Found:
-    """Run readers and a source against a server."""
+    """Run readers and a source against a server. Returns the results."""
     with tempfile.TemporaryDirectory() as folder:
         subscribe, offer = Path(folder, "subscribe"), Path(folder, "offer")
         subscribe.write_bytes(server.subscribe)
@@ -92,7 +93,7 @@ def measure(load: Path, server: Server, readers: int, rate: int, seconds: float)
 
 
 def flushes(folder: Path, count: int = 500) -> list[float]:
-    """The times that the disk takes to flush an appended page, in ms, sorted."""
+    """Return the times that the disk takes to flush an appended page, in ms, sorted."""
     times = []
     with tempfile.TemporaryFile(dir=folder) as file:
         for _ in range(count):
@@ -105,7 +106,7 @@ def flushes(folder: Path, count: int = 500) -> list[float]:
 
 
 def row(name: str, found: Found, ours: Found) -> str:
-    """A line of the table, with the server's figures relative to ours."""
+    """Return a line of the table, which compares the server's figures with ``ours``."""
     ratios = [
         f"{theirs / own:.2f}" if own else "-"
         for theirs, own in zip(found[:5], ours[:5], strict=True)
@@ -119,7 +120,7 @@ def row(name: str, found: Found, ours: Found) -> str:
 
 
 def main() -> None:
-    """Compile the load, measure in turn, print."""
+    """Compile the load generator, measure the servers in turn, and print the results."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--readers", type=int, nargs="+", default=[100, 1000, 5000])
     parser.add_argument("--rates", type=int, nargs="+", default=[100, 1000])

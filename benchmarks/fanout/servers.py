@@ -1,4 +1,4 @@
-"""floorcast and the servers for comparison, each on a free port, with requests and events."""
+"""floorcast and the servers that it is compared with, and the requests for each."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ __all__ = ["KINDS", "MEMORY", "Server", "floorcast", "in_memory", "nchan", "pyth
 HERE = Path(__file__).parent
 MODULES = Path("/usr/lib/nginx/modules")
 MEMORY = Path("/dev/shm")
-STAMP = "@" * 19  # replaced by the time of the offer, in ns
-SIZE = 700  # bytes of an event as a reader receives it
+STAMP = "@" * 19  # replaced by the time at which the event is sent, in ns
+SIZE = 700  # bytes per event as a reader receives it
 
 
 class Server(NamedTuple):
-    """A running server: its processes, a request that reads from it, and one to send an event."""
+    """A running server: its processes, a request that reads, and a request that sends an event."""
 
     pids: tuple[int, ...]
     port: int
@@ -34,17 +34,17 @@ class Server(NamedTuple):
     offer: bytes
 
     def memory(self) -> int:
-        """Resident memory of all its processes, in bytes."""
+        """Return the resident memory of all its processes, in bytes."""
         return sum(processes.Running(0, pid).memory() for pid in self.pids)
 
     def processor(self) -> float:
-        """Their CPU time in seconds."""
+        """Return the CPU time of all its processes, in seconds."""
         return sum(processes.Running(0, pid).processor() for pid in self.pids)
 
 
 @contextmanager
 def floorcast(folder: Path, program: Sequence[str] = processes.PROGRAM) -> Iterator[Server]:
-    """Run floorcast, which checks, stores, folds and filters real events."""
+    """Run floorcast, which checks, stores, folds and filters the events."""
     with processes.floorcast(folder / "data", program=program) as server:
         session = server.log_in()["LV-Session"]
         frame = len('{"eventId":"","interactionType":"SMS"}') + 560
@@ -69,14 +69,14 @@ def floorcast(folder: Path, program: Sequence[str] = processes.PROGRAM) -> Itera
 
 @contextmanager
 def in_memory(_folder: Path) -> Iterator[Server]:
-    """Run floorcast with its folder in memory, because the other servers use no disk either."""
+    """Run floorcast with its folder in memory, because the other servers do not use a disk."""
     with tempfile.TemporaryDirectory(dir=MEMORY) as folder, floorcast(Path(folder)) as server:
         yield server
 
 
 @contextmanager
 def nchan(folder: Path) -> Iterator[Server]:
-    """nginx with nchan, all in memory."""
+    """Run nginx with nchan, which keeps everything in memory."""
     port = _free_port()
     text = (HERE / "nginx.conf").read_text().replace("FOLDER", str(folder))
     config = folder / "nginx.conf"
@@ -92,7 +92,7 @@ def nchan(folder: Path) -> Iterator[Server]:
 
 @contextmanager
 def python_app(folder: Path) -> Iterator[Server]:
-    """Starlette, sse-starlette and Redis. The CPU time of both counts."""
+    """Run the Python app and Redis. The memory and CPU time of both processes count."""
     port, redis_port = _free_port(), _free_port()
     sock = str(folder / "redis.sock")
     store = ["redis-server", "--port", str(redis_port), "--unixsocket", sock, "--save", ""]
@@ -134,7 +134,7 @@ def _running(command: list[str], port: int) -> Iterator[int]:
         process.terminate()
         try:
             process.wait(10)
-        except subprocess.TimeoutExpired:  # the Python app first sends its whole backlog
+        except subprocess.TimeoutExpired:  # the Python app sends its whole backlog before it ends
             process.kill()
             process.wait()
 

@@ -2,9 +2,9 @@
 
     python benchmarks/fanout/turns.py [--readers 5000] [--rate 1000] [--seconds 10]
 
-A timer is due every millisecond, and its delay is the length of the turn that it had to wait for.
-The thread's CPU time is the part of that in which the loop worked, rather than waited for a busy
-CPU. Turns in which all readers connect or disconnect are reported separately.
+A timer is due every millisecond. Its delay is the length of the turn that it had to wait for. The
+thread's CPU time shows how much of this length the loop worked, and did not wait for a busy CPU.
+Turns during which readers connect or disconnect are reported separately.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 EVERY = 0.001  # seconds
-LONG = 0.010  # seconds that no turn should take
+LONG = 0.010  # seconds; no turn should take longer
 
 
 def watched() -> None:
-    """Be ``floorcast``, and write what was seen to the file that the environment names."""
-    from floorcast.cli.app import main  # noqa: PLC0415 -- the benchmark itself need not load it
+    """Run ``floorcast``, and write the measurements to the file named by ``TURNS``."""
+    from floorcast.cli.app import main  # noqa: PLC0415 -- only the measured process needs it
     from floorcast.server.node import Node  # noqa: PLC0415 -- as above
 
     late: list[tuple[float, float, float]] = []
@@ -46,7 +46,7 @@ def watched() -> None:
         seen[:] = time.perf_counter(), time.thread_time()
         loop.call_later(EVERY, look)
 
-    Node.start = started  # type: ignore[method-assign]  # to look at the loop from inside
+    Node.start = started  # type: ignore[method-assign]  # measures the loop from inside
     try:
         main()
     finally:
@@ -55,8 +55,8 @@ def watched() -> None:
 
 
 def main() -> None:
-    """Run a load against a server that is watched, and print its longest turns."""
-    import servers  # noqa: PLC0415 -- what is watched need not load it
+    """Run a load against a measured server, and print its longest turns."""
+    import servers  # noqa: PLC0415 -- the measured process does not need it
     from run import HERE, measure  # noqa: PLC0415 -- as above
 
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -80,7 +80,7 @@ def main() -> None:
 
 
 def tell(when: str, turns: list[tuple[float, ...]]) -> None:
-    """Print how long the turns of a time were."""
+    """Print the 99th percentile and the maximum of the turns, and the number of long turns."""
     print(f"{when}: {len(turns):,} looks")
     for name, column in (("took", 1), ("worked", 2)):
         times = sorted(turn[column] * 1000 for turn in turns)

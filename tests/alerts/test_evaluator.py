@@ -1,4 +1,4 @@
-"""Tests of the evaluator, with two nodes on one log and with a log that fails."""
+"""Tests of the evaluator with two nodes on one log, and with a log that fails."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PLAN = FloorConfig(
 
 
 class Node:
-    """A projection of the log, and an evaluator that reads it."""
+    """A projection of the log, and an evaluator that reads the projection."""
 
     def __init__(self, log: MemoryLog, clock: Clock) -> None:
         store = ProjectionStore(None, clock, identity="a log", heads={})
@@ -40,20 +40,20 @@ class Node:
         self.evaluator = AlertEvaluator({CLIENT: self.projection}, log, clock, FoldLimits())
 
     async def evaluate(self, log: MemoryLog) -> None:
-        """Evaluate once and wait until the resulting entries are folded."""
+        """Evaluate the rules once, and wait until the projection has folded all entries."""
         await self.evaluator.evaluate_and_append(self.projection)
         await self.projection.until_folded(log.head(CLIENT).number)
 
 
 async def take(log: MemoryLog, clock: Clock, kind: str) -> None:
-    """Append an event of call 2 at the current time."""
+    """Append an event of call 2 with the current time."""
     now = clock() // 10_000
     event = msgspec.structs.replace(call_at(kind, now, 2, service=10), id=f"{kind}{now}")
     await log.append(Batch(CLIENT, [msgspec.json.encode(event)], [event]))
 
 
 def transitions(log: MemoryLog) -> list[tuple[str, float | None]]:
-    """Return the status and value of each transition in the log."""
+    """Return each transition's status and value from the log."""
     return [
         (event.data.status, event.data.value)
         for entry in log.read(CLIENT, 0, 1000)
@@ -64,7 +64,7 @@ def transitions(log: MemoryLog) -> list[tuple[str, float | None]]:
 
 
 def test_two_nodes_log_each_transition_once() -> None:
-    """The log has each transition once, although two nodes evaluate and one of them restarts."""
+    """The log has each transition once, although two nodes evaluate the rule and one restarts."""
     asyncio.run(_two_nodes())
 
 
@@ -100,12 +100,12 @@ class FullLog(MemoryLog):
     """A log that refuses every append."""
 
     async def append(self, batch: Batch) -> Appended:
-        """Refuse the append."""
+        """Raise ``Unavailable``."""
         raise Unavailable("the disk is full")
 
 
 def test_a_refused_transition_is_proposed_again(caplog: pytest.LogCaptureFixture) -> None:
-    """If the log refuses a transition, the status stays, and it is proposed again later."""
+    """If the log refuses a transition, the alert keeps its status, and a later attempt follows."""
     asyncio.run(_refused())
 
 

@@ -1,4 +1,4 @@
-"""Tests of the events that record transitions in the log."""
+"""Tests of the events that record alerts' transitions in the log."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PLAN = FloorConfig(
 
 
 def waiting() -> Floor:
-    """Return a floor with a call that has waited for half a minute."""
+    """Return a floor with a call that has been waiting for half a minute."""
     return folded(PLAN, [call_at("queue", NOON - 30_000, 2, service=10)])
 
 
@@ -38,7 +38,7 @@ def proposed(floor: Floor) -> list[AlertTransition]:
 
 
 def test_proposals_of_one_transition_have_the_same_id() -> None:
-    """Two nodes' proposals of a transition have the same id. The log returns it unchanged."""
+    """Two proposals of a transition have the same id. A line of the log decodes to the event."""
     floor = waiting()
     (first,), (second,) = proposed(floor), proposed(floor)
     assert (first.id, first.source) == (second.id, ALERT_SOURCE)
@@ -49,7 +49,10 @@ def test_proposals_of_one_transition_have_the_same_id() -> None:
 
 
 def test_nothing_is_due_until_the_figure_clears() -> None:
-    """After a transition, nothing is due. The next transition follows the first one's entry."""
+    """No transition is due after the first.
+
+    An acknowledgement has an id with the first transition's entry.
+    """
     floor = waiting()
     (first,) = proposed(floor)
     floor.begin_entry(9, NOON * 10_000)
@@ -62,7 +65,7 @@ def test_nothing_is_due_until_the_figure_clears() -> None:
 
 
 def test_an_alert_without_a_rule_is_cleared() -> None:
-    """An alert whose rule was removed ends with an ordinary transition."""
+    """If an alert's rule is removed, an ordinary transition ends the alert."""
     floor = waiting()
     (first,) = proposed(floor)
     floor.begin_entry(9, NOON * 10_000)

@@ -11,7 +11,7 @@ from moto.server import ThreadedMotoServer
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[str]:
-    """The endpoint of a local S3 server."""
+    """Run a local S3 server. Yields its URL."""
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -21,7 +21,7 @@ def s3() -> Iterator[str]:
 
 @pytest.fixture
 def bucket(s3: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A bucket, and the environment variables that AWS tools read."""
+    """Create a bucket, and set the environment variables that AWS tools read."""
     for name, value in {
         "AWS_ENDPOINT_URL": s3,
         "AWS_ACCESS_KEY_ID": "testing",

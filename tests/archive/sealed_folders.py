@@ -1,4 +1,4 @@
-"""A server's data folder with events of some hours, and its archive."""
+"""A server's data folder, which contains the events of some hours, and its archive."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ PHONE = "+1 212 555 0147"
 
 
 class Floor:
-    """A node with an archive. ``minute`` counts from ten in the morning."""
+    """A node and its archive. The node's clock starts five seconds after ten in the morning."""
 
     def __init__(self, path: Path, **settings: object) -> None:
         self.clock = Clock(int(START.timestamp()) * TICKS_PER_SECOND)
-        self.harness = NodeHarness(path, self.clock, **settings)  # type: ignore[arg-type]  # settings alone
+        self.harness = NodeHarness(path, self.clock, **settings)  # type: ignore[arg-type]  # callers pass only settings
         self.archive = path / "archive"
         self._number = 0
 
     def advance(self, minutes: float) -> None:
-        """Let time pass."""
+        """Advance the clock."""
         self.clock.move(minutes * 60)
 
     def send(self, kind: str, ago: float = 0, **data: object) -> None:
-        """An event that is ``ago`` seconds old."""
+        """Send an event that is ``ago`` seconds old."""
         self._number += 1
         at = datetime.fromtimestamp(to_ms(self.clock()) / 1000, UTC) - timedelta(seconds=ago)
         self.harness.take(ndjson([event(kind, self._number, time=at.isoformat(), **data)]))
@@ -45,7 +45,7 @@ class Floor:
     def call(
         self, number: int, agent: str = "SEBY", *, phone: str = PHONE, name: str = "Lovelace"
     ) -> None:
-        """A call that waits ten seconds, is answered, and ends a minute later."""
+        """Send a call's events. The call is answered after ten seconds and ends a minute later."""
         call = {"transactionId": number, "sessionId": f"S{number}"}
         self.send(
             "call.start", 70, **call, service="Sales", direction="INBOUND", callerId=phone,
@@ -57,7 +57,7 @@ class Floor:
         self.send("call.disposition", 0, **call, agent=agent, termCode="SALE")
 
     def seal(self, **changes: object) -> SealReport:
-        """Seal the next hour."""
+        """Seal the next hour. ``changes`` override the job's members."""
         job = SealJob(
             folder=str(self.harness.data),
             archive=str(self.archive),
@@ -89,7 +89,7 @@ class Floor:
 
 @contextmanager
 def folder(path: Path) -> Iterator[Floor]:
-    """A running floor, which stops at the end of the block."""
+    """Run a floor until the end of the block."""
     path.mkdir(exist_ok=True)
     floor = Floor(path)
     try:

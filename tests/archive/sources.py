@@ -1,4 +1,4 @@
-"""A client's log in memory for the archive to read, and random logs."""
+"""A client's log in memory, which the archive can read, and random logs."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ DAY_BEGINS = int(datetime(2026, 11, 23, 5, tzinfo=UTC).timestamp()) * 1000  # in
 
 
 class Log:
-    """The entries of one client, and the state of its store after each."""
+    """One client's log and store: the entries, snapshots, and calls that have left memory."""
 
     client = CLIENT
 
@@ -47,7 +47,11 @@ class Log:
         self._add(begin - 3 * HOUR_MS, "site", msgspec.json.encode(plan), 0)
 
     def take(self, recorded: int, *events: dict[str, Any]) -> None:
-        """An entry with these events, recorded at a time in ms or right after the last one."""
+        """Add an entry with these events, recorded at ``recorded`` (ms).
+
+        If that time is not later than the last entry's, the entry is recorded right after the last
+        entry.
+        """
         lines = b"\n".join(msgspec.json.encode(event) for event in events)
         self._add(recorded, "events", lines, len(events))
 
@@ -111,7 +115,7 @@ class Log:
             for blob in self.find_calls([key], position(entry.number, 0)).values():
                 floor.call_table.reload(decode_call(blob))
         for event in events:
-            floor.fold(event, entry.recorded_at, "id")  # type: ignore[arg-type]  # all are known
+            floor.fold(event, entry.recorded_at, "id")  # type: ignore[arg-type]  # every event has a known type
 
 
 def _limits() -> tuple[int, int, int]:
@@ -119,13 +123,13 @@ def _limits() -> tuple[int, int, int]:
 
 
 def hours(zone: str = PLAN.time_zone, begin: int = DAY_BEGINS) -> list[Hour]:
-    """Return the hours of the day that begins at a time."""
+    """Return the hours of the day that begins at ``begin`` (ms)."""
     calendar = Calendar(zone)
     return hours_of(CLIENT, calendar.day_of(begin), calendar)
 
 
 def event(kind: str, at: int, number: int = 0, **data: object) -> dict[str, Any]:
-    """Return an event with its own time, in ms."""
+    """Return an event that happened at ``at`` (ms). A ``number`` identifies its call."""
     time = datetime.fromtimestamp(at / 1000, UTC).isoformat()
     shared = {"specversion": "1.0", "id": f"{kind}-{at}-{number}", "source": "test"}
     call = {"transactionId": number, "sessionId": f"S{number}"} if number else {}
@@ -134,7 +138,7 @@ def event(kind: str, at: int, number: int = 0, **data: object) -> dict[str, Any]
 
 @st.composite
 def random_logs(draw: st.DrawFn) -> Log:
-    """Return a log of a few hours from the start of a day, with late events and snapshots."""
+    """Draw a log that begins shortly before midnight, with late events and snapshots."""
     log = Log()
     for _ in random_entries(draw, log, DAY_BEGINS - HOUR_MS // 2, draw(st.integers(1, 40)), 20):
         pass
@@ -145,7 +149,7 @@ Draw = Callable[[st.SearchStrategy[Any]], Any]
 
 
 def random_entries(draw: Draw, log: Log, begin: int, count: int, minutes: int) -> Iterator[int]:
-    """Add entries, up to ``minutes`` apart. Returns the time of each in ms."""
+    """Add entries that are up to ``minutes`` apart. Yields each entry's time in ms."""
     recorded = begin
     for _ in range(count):
         recorded += draw(st.integers(0, minutes * 60_000))

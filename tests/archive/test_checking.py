@@ -1,4 +1,4 @@
-"""Tests the checks of an hour: unchanged hours agree, and later changes are found."""
+"""Tests of the checks on an hour: unchanged hours agree, and later changes are found."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from tests.search import tries
 
 
 def findings(archive: Archive, client: int) -> list[Finding]:
-    """Return all problems of a client's hours."""
+    """Return all problems that the checks find in a client's hours."""
     checker = Checker(archive)
     found: list[Finding] = []
     for date in archive.dates(client):
@@ -49,7 +49,7 @@ def findings(archive: Archive, client: int) -> list[Finding]:
 
 
 def test_an_hour_awaiting_correction_is_not_compared_with_the_calls() -> None:
-    """A call was queued 90 minutes before its events arrived; its own hour has been sealed."""
+    """A call's events can arrive so late that the call's hour has already been sealed."""
     log = Log()
     arrived = DAY_BEGINS - HOUR_MS // 2
     queued = event("call.queue", arrived - 90 * 60_000, 1)
@@ -70,7 +70,7 @@ def test_an_hour_awaiting_correction_is_not_compared_with_the_calls() -> None:
 @settings(max_examples=tries(4), deadline=None, suppress_health_check=list(HealthCheck))
 @given(random_logs())
 def test_sealed_calls_and_states_match_the_intervals(log: Log) -> None:
-    """Calls and agent states sum to the figures of the intervals, with late events, too."""
+    """Calls and agent states add up to the figures of the intervals, even with late events."""
     with tempfile.TemporaryDirectory() as path:
         archive = open_archive(path)
         job = SealJob("", "", CLIENT, PLAN.time_zone, DAY_BEGINS + 8 * HOUR_MS, LIMITS)
@@ -82,7 +82,7 @@ def test_sealed_calls_and_states_match_the_intervals(log: Log) -> None:
 @settings(max_examples=tries(20), deadline=None, suppress_health_check=list(HealthCheck))
 @given(random_logs())
 def test_the_calls_sum_to_the_figures_of_the_day(log: Log) -> None:
-    """Offered, handled and abandoned equal the fold's counters, also with calls that never end."""
+    """Offered, handled and abandoned calls add up to the fold's counters, even for open calls."""
     calendar = Calendar(PLAN.time_zone)
     today = calendar.day_of(DAY_BEGINS)
     midnight = calendar.bounds(today)[0]
@@ -109,7 +109,7 @@ def test_the_calls_sum_to_the_figures_of_the_day(log: Log) -> None:
 
 
 def test_a_call_without_an_end_is_in_the_hour_in_which_it_expires() -> None:
-    """A later event of the call corrects the hour, and moves the call to the hour of its end."""
+    """If the call's end arrives later, the call moves to the hour in which it ended."""
     log, (first, *more) = Log(), hours()
     joined = first.start + 10 * 60_000
     log.take(joined, event("call.queue", joined, 1, service="Sales"))
@@ -139,7 +139,7 @@ def test_a_call_without_an_end_is_in_the_hour_in_which_it_expires() -> None:
 
 @pytest.fixture
 def archive(tmp_path: Path) -> Archive:
-    """An archive with one hour."""
+    """Provide an archive with one hour."""
     with folder(tmp_path) as floor:
         floor.send("agent.state", agent="SEBY", eventType="READY", service="Sales")
         floor.advance(5)
@@ -150,7 +150,7 @@ def archive(tmp_path: Path) -> Archive:
 
 
 def change(archive: Archive, name: str, column: str, to: Callable[[int], int]) -> None:
-    """Change a column of a file, and the manifest to match."""
+    """Change a column in a file, and update the manifest to match."""
     (manifest,) = archive.hours(47415, "2026-11-24")
     path = f"{manifest.path}/{name}.parquet"
     content = archive.read(path)
@@ -173,7 +173,7 @@ def change(archive: Archive, name: str, column: str, to: Callable[[int], int]) -
     ],
 )
 def test_a_changed_figure_is_detected(archive: Archive, name: str, column: str, says: str) -> None:
-    """The change is found even if the manifest was changed to match."""
+    """A changed figure is found even if the manifest matches the changed file."""
     assert findings(archive, 47415) == []
     change(archive, name, column, lambda value: value - 1)
     assert any(says in one.what for one in findings(archive, 47415))

@@ -1,4 +1,4 @@
-"""Without the extra, every command and the server say what to install."""
+"""Tests that commands and the server say what to install if the extra is missing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from floorcast.model.errors import SettingError
 
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The message has the command that installs the extra."""
+    """The error message has the command that installs the extra."""
     extra.require_extra()
     monkeypatch.setattr(extra, "find_spec", lambda name: None if name == "duckdb" else object())
     with pytest.raises(SettingError, match=r"needs duckdb: .*pip install 'floorcast\[archive\]'"):

@@ -1,4 +1,4 @@
-"""The hours of a day: none is repeated or missing in any time zone."""
+"""Tests of a day's hours, none of which is repeated or missing in any time zone."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from floorcast.floor.days import Calendar
     ],
 )
 def test_a_day_is_divided_by_elapsed_time(zone: str, day: date, hours: int, last: int) -> None:
-    """If the clocks change by half an hour, the last hour is half as long."""
+    """If the clocks change by half an hour, the last hour of the day has only 30 minutes."""
     calendar = Calendar(zone)
     found = hours_of(7, day.toordinal(), calendar)
     assert len(found) == hours
@@ -36,7 +36,7 @@ def test_a_day_is_divided_by_elapsed_time(zone: str, day: date, hours: int, last
 
 
 def test_hours_between_overlap_the_span() -> None:
-    """The span can cross midnight. An empty span overlaps no hour."""
+    """A span that crosses midnight overlaps hours of both days. An empty span overlaps no hour."""
     calendar = Calendar("UTC")
     day = date(2026, 11, 26).toordinal()
     begin = calendar.bounds(day)[1] - HOUR_MS // 2
@@ -46,7 +46,7 @@ def test_hours_between_overlap_the_span() -> None:
 
 
 def test_an_hour_is_corrected_before_the_next_day_ends() -> None:
-    """An hour is corrected 22 hours after its end, and before the day after its day ends."""
+    """An hour's correction is due 22 hours after its end, before the following day ends."""
     calendar = Calendar("America/New_York")
     for day in (date(2026, 3, 7), date(2026, 10, 31), date(2026, 11, 26)):
         for hour in hours_of(7, day.toordinal(), calendar):

@@ -1,4 +1,4 @@
-"""The rows of an hour's intervals and agent states sum to the day's figures."""
+"""Tests that the rows of an hour's intervals and agent states add up to the day's figures."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ PATIENT = settings(
 
 
 def replays(log: Log) -> list[HourFold]:
-    """Return all hours of the day, from the whole log."""
+    """Return the folds of the day's hours, from the whole log."""
     cut = to_ms(log.stored[-1].recorded_at) + 1
     return [replay(log, hour, cut, LIMITS) for hour in hours()]
 
 
 def still_present(log: Log, until: int) -> dict[tuple[int, int, int], int]:
-    """Return the time in states that no event has ended, by service, agent and state."""
+    """Return the time (ms) in states that no event has ended, by service, agent and state."""
     found = {}
     for agent in log.floor.state.agents.values():
         if agent.state:
@@ -48,7 +48,7 @@ def still_present(log: Log, until: int) -> dict[tuple[int, int, int], int]:
 @PATIENT
 @given(random_logs())
 def test_the_rows_of_services_sum_to_the_day(log: Log) -> None:
-    """Each counter, summed over all hours, equals the fold's counter of the day."""
+    """A counter's sum over all hours equals the fold's counter for the day."""
     summed: dict[int, Counter[str]] = defaultdict(Counter)
     for done in replays(log):
         for row in service_interval_rows(done):
@@ -74,7 +74,7 @@ def test_the_rows_of_services_sum_to_the_day(log: Log) -> None:
 @PATIENT
 @given(random_logs())
 def test_the_rows_of_agents_sum_to_the_day(log: Log) -> None:
-    """Time, visits and calls, summed over all hours, equal the fold's counters of the day."""
+    """The sums of times, visits and calls over all hours equal the fold's counters for the day."""
     summed: dict[tuple[int, int], Counter[str]] = defaultdict(Counter)
     for done in replays(log):
         for row in agent_interval_rows(done):
@@ -99,7 +99,7 @@ def test_the_rows_of_agents_sum_to_the_day(log: Log) -> None:
 @PATIENT
 @given(random_logs())
 def test_an_hour_is_the_same_from_any_snapshot(log: Log) -> None:
-    """Folding from the beginning or from a snapshot gives the same rows."""
+    """Folding from the beginning of the log gives the same rows as folding from a snapshot."""
     cut = to_ms(log.stored[-1].recorded_at) + 1
     for hour in hours()[:4]:
         from_snapshot = _all_rows(replay(log, hour, cut, LIMITS))
@@ -111,7 +111,7 @@ def test_an_hour_is_the_same_from_any_snapshot(log: Log) -> None:
 @PATIENT
 @given(random_logs())
 def test_the_files_of_an_hour_agree(log: Log) -> None:
-    """Agents' time is the same by states, by agents' intervals and by services' intervals."""
+    """States, agent intervals and service intervals have the same total times."""
     columns = {STATE_NAMES[state]: name for state, name in STATE_COLUMNS.items()}
     for done in replays(log):
         by_states: Counter[tuple[Any, ...]] = Counter()
@@ -143,7 +143,7 @@ def _all_rows(done: HourFold) -> list[list[dict[str, Any]]]:
 
 
 def test_every_counter_of_the_floor_has_a_column() -> None:
-    """A new counter of the floor must get a column."""
+    """Every counter has a column, so a new counter must get one."""
     kept = {column for column in Column if column < Column.AGENTS_MOST}
     assert set(COUNTERS.values()) == kept
     assert set(VISIT_COLUMNS) == {state for state in State if state}

@@ -1,4 +1,4 @@
-"""Personal data in each mode of the archive."""
+"""Tests of personal data in each mode of the archive."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from floorcast.model.person import MEMBERS
 
 
 def members(kind: type) -> set[str]:
-    """Return all member names of a type and of the types within it."""
+    """Return all member names of a type and of its nested types."""
     found: set[str] = set()
     for field in msgspec.structs.fields(kind):
         found.add(field.encode_name)
@@ -23,7 +23,7 @@ def members(kind: type) -> set[str]:
 
 
 def test_every_personal_member_is_treated() -> None:
-    """The test fails if a new event type has an untreated number, account, name or address."""
+    """Every event member that sounds like a phone number, account, email or name is treated."""
     known = set()
     for event in get_args(InboundEvent):
         (data,) = [field.type for field in msgspec.structs.fields(event) if field.name == "data"]
@@ -39,7 +39,7 @@ def test_every_personal_member_is_treated() -> None:
 
 
 def test_each_mode_treats_a_number() -> None:
-    """Numbers sent as JSON numbers are treated, too. Short numbers are hidden completely."""
+    """JSON numbers are treated like text. Short numbers are hidden completely."""
     shown = {mode: treatment(mode, b"key") for mode in MODES}
     assert shown["drop"]("5550147") is None
     assert shown["mask"]("5550147") == "***0147"
@@ -52,7 +52,7 @@ def test_each_mode_treats_a_number() -> None:
 
 
 def test_nested_members_are_treated() -> None:
-    """A call's consumer is treated. Other members stay."""
+    """The members of a call's consumer are treated, and members without personal data stay."""
     data = {"service": 1, "consumer": {"firstName": "Ada"}, "callerId": 5550147, "zipCode": "1"}
     masked = treat_members(data, treatment("mask", b""))
     assert masked == {

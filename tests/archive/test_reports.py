@@ -1,4 +1,4 @@
-"""Reports from an archive are the same from a folder and from a bucket."""
+"""Tests that an archive gives the same reports from a folder and from a bucket."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SALES = 38049
 
 
 def test_a_bucket_and_a_folder_give_the_same_reports(bucket: str, tmp_path: Path) -> None:
-    """Services, agents and calls agree, in sealed and open hours, within the user's view."""
+    """Reports on services, agents and calls are equal, and have only services the user may see."""
     with folder(tmp_path) as floor:
         floor.advance(5)
         floor.send("agent.state", agent="SEBY", eventType="READY", service="Sales")

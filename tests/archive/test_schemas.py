@@ -1,4 +1,4 @@
-"""The files have the schemas that ``docs/archive.md`` describes, and its queries run."""
+"""Tests that files have the schemas in ``docs/archive.md``, and that the page's queries run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PYTHON = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """An archive with some hours."""
+    """Provide an archive with some hours."""
     with folder(tmp_path_factory.mktemp("archive")) as floor:
         floor.send("agent.state", agent="SEBY", eventType="READY", service="Sales")
         floor.call(1)
@@ -34,7 +34,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 def in_archive_folder(archive: Path) -> Iterator[None]:
-    """Change into the archive's folder."""
+    """Make the archive's folder the current folder during the test."""
     before = Path.cwd()
     os.chdir(archive)
     yield
@@ -44,27 +44,27 @@ def in_archive_folder(archive: Path) -> Iterator[None]:
 @pytest.mark.usefixtures("in_archive_folder")
 @pytest.mark.parametrize("query", SQL)
 def test_each_duckdb_query_returns_rows(query: str) -> None:
-    """Each query runs as pasted."""
+    """Each query on the page runs as printed and returns rows."""
     assert duckdb.connect().execute(query).fetchall()
 
 
 @pytest.mark.usefixtures("in_archive_folder")
 @pytest.mark.parametrize("program", PYTHON)
 def test_each_pandas_program_prints(program: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Each program runs as pasted."""
+    """Each program on the page runs as printed and prints an agent's login."""
     exec(program, {})
     assert "SEBY" in capsys.readouterr().out
 
 
 def test_the_page_has_queries() -> None:
-    """Without queries on the page, the tests above would test nothing."""
+    """The page has queries and programs, without which the tests above would test nothing."""
     assert len(SQL) >= 3
     assert PYTHON
 
 
 @pytest.mark.parametrize("name", sorted(SCHEMAS))
 def test_each_column_is_described(name: str) -> None:
-    """Each column is described in the section of its file, at least with its family (``…``)."""
+    """The section on a file describes each column, alone or with others that share a pattern."""
     section = PAGE.split(f"### {name}\n")[1].split("\n## ")[0].split("\n### ")[0]
     named = set(re.findall(r"`(\w+)`", section))
     families = [("movedOn", ""), ("notReady", "Ms"), ("", "Visits")]
@@ -78,7 +78,7 @@ def test_each_column_is_described(name: str) -> None:
 
 
 def test_the_files_have_the_schema(archive: Path) -> None:
-    """Names and types match the schema."""
+    """All column names, and the first types, match the schema."""
     for name, schema in SCHEMAS.items():
         for file in archive.rglob(f"{name}.parquet"):
             found = read_parquet(file.read_bytes()).schema

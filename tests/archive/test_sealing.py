@@ -1,4 +1,4 @@
-"""Tests sealing: an hour appears once and as a whole, with the same bytes from any process."""
+"""Tests that an hour is sealed once and completely, with the same bytes by any process."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ TEN = "client=47415/date=2026-11-24/hour=10"
 
 
 def manifest_of(floor: Floor, path: str = TEN) -> HourManifest:
-    """Return the manifest of an hour."""
+    """Return an hour's manifest."""
     return msgspec.json.decode(floor.files()[f"{path}/manifest.json"], type=HourManifest)
 
 
@@ -49,14 +49,14 @@ DAYS = [
 @settings(max_examples=tries(2), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_sealed_hours_sum_to_the_day(zone: str, day: date, count: int, data: st.DataObject) -> None:
-    """Hours are sealed while events arrive, some late, and are corrected later, in every zone.
+    """The sealed and corrected hours add up to the day in every time zone, even with late events.
 
-    Sealing everything again from other snapshots gives the same bytes.
+    Sealing everything again without snapshots gives the same bytes.
     """
     calendar = Calendar(zone)
     begin, end = calendar.bounds(day.toordinal())
     opened = begin + 17 * HOUR_MS
-    log = Log(structs.replace(PLAN, time_zone=zone), opened)  # declared three hours earlier
+    log = Log(structs.replace(PLAN, time_zone=zone), opened)  # the site is 3 h earlier
     job = SealJob("", "", CLIENT, zone, 0, LIMITS)
     with tempfile.TemporaryDirectory() as first, tempfile.TemporaryDirectory() as second:
         archive = open_archive(first)
@@ -71,14 +71,14 @@ def test_sealed_hours_sum_to_the_day(zone: str, day: date, count: int, data: st.
         assert [int(one.name[5:]) for one in folders] == list(range(14, count))
         (stated,) = Path(first, f"client={CLIENT}", f"date={day}").glob("manifest.json")
         assert msgspec.json.decode(stated.read_bytes(), type=DayManifest).complete
-        if count == 23:  # once is enough
+        if count == 23:  # one zone is enough for this check
             log.snapshots.clear()
             seal_until(job, open_archive(second), log, end + 23 * HOUR_MS)
             assert archive_files(second) == archive_files(first)
 
 
 def test_an_event_naming_an_earlier_hours_service_corrects_that_hour() -> None:
-    """The event itself is not late, but the call was answered in an hour that is sealed already."""
+    """An event that is not late can change an earlier hour, if it names the call's service."""
     zone, day, _ = DAYS[0]
     begin, end = Calendar(zone).bounds(day.toordinal())
     opened = begin + 17 * HOUR_MS
@@ -96,14 +96,14 @@ def test_an_event_naming_an_earlier_hours_service_corrects_that_hour() -> None:
 
 
 def seal_until(job: SealJob, archive: Archive, log: Log, now: int) -> None:
-    """Seal all hours that are due at a time."""
+    """Seal all hours that are due at ``now`` (ms)."""
     job.now = now
     while Sealing(job, archive, log).next().pending:
         pass
 
 
 def archive_files(folder: str) -> dict[str, bytes]:
-    """Return the files of the archive."""
+    """Return the archive's files by path."""
     return {
         str(file.relative_to(folder)): file.read_bytes()
         for file in sorted(Path(folder).rglob("*.*"))
@@ -112,7 +112,7 @@ def archive_files(folder: str) -> dict[str, bytes]:
 
 
 def assert_sums_to_the_day(archive: Archive, log: Log, day: date) -> None:
-    """The service intervals of a day equal the fold's counters of the day."""
+    """Check that the day's service intervals add up to the fold's counters for the day."""
     summed: dict[int, Counter[str]] = defaultdict(Counter)
     for manifest in archive.hours(CLIENT, day.isoformat()):
         content = archive.read(f"{manifest.path}/service_intervals.parquet")
@@ -136,7 +136,7 @@ def assert_sums_to_the_day(archive: Archive, log: Log, day: date) -> None:
 
 
 def test_an_hour_is_sealed_ten_minutes_after_its_end(tmp_path: Path) -> None:
-    """The hour has five files, and a manifest that describes them."""
+    """A sealed hour has five files, and a manifest that describes them."""
     with folder(tmp_path) as floor:
         floor.call(1)
         floor.advance(65)
@@ -158,7 +158,7 @@ def test_an_hour_is_sealed_ten_minutes_after_its_end(tmp_path: Path) -> None:
 
 
 def test_sealing_again_gives_the_same_bytes(tmp_path: Path) -> None:
-    """The snapshots of a server that was restarted give the same bytes, too."""
+    """An hour gets the same bytes again after the server has been restarted."""
     with folder(tmp_path) as floor:
         for number in range(5):
             floor.call(number + 1)
@@ -177,7 +177,7 @@ def test_sealing_again_gives_the_same_bytes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("personal", ["drop", "mask", "hash", "keep"])
 def test_personal_data_follows_the_setting(tmp_path: Path, personal: str) -> None:
-    """Every file of the hour follows the setting."""
+    """Calls and events have personal data in the form that the setting requires."""
     with folder(tmp_path) as floor:
         floor.call(1)
         floor.advance(75)
@@ -197,7 +197,7 @@ def test_personal_data_follows_the_setting(tmp_path: Path, personal: str) -> Non
 
 
 def test_a_late_event_corrects_its_hour_once(tmp_path: Path) -> None:
-    """The hour is written again after 22 hours, and its manifest names what it replaces."""
+    """The hour is written again 22 hours later, and its manifest lists the replaced files."""
     with folder(tmp_path) as floor:
         floor.call(1)
         floor.advance(75)
@@ -207,7 +207,7 @@ def test_a_late_event_corrects_its_hour_once(tmp_path: Path) -> None:
                    direction="INBOUND")  # fmt: skip
         floor.send("call.queue", 3600, transactionId=9, sessionId="S9", service="Sales")
         floor.send("call.end", 3540, transactionId=9, sessionId="S9")
-        floor.harness.run(floor.harness.node._floors.snapshot())  # noqa: SLF001 -- no hour passes here
+        floor.harness.run(floor.harness.node._floors.snapshot())  # noqa: SLF001 -- no time passes that would cause a snapshot
         for _ in range(22):
             floor.advance(60)
             floor.seal_all()
@@ -223,7 +223,7 @@ def test_a_late_event_corrects_its_hour_once(tmp_path: Path) -> None:
 
 
 def test_a_day_gets_its_manifest_with_its_last_hour(tmp_path: Path) -> None:
-    """The manifest of the day is written with the day's last hour."""
+    """The day's manifest is written together with the day's last hour."""
     with folder(tmp_path) as floor:
         floor.call(1)
         floor.advance(60 * 14)
@@ -239,7 +239,7 @@ def test_a_day_gets_its_manifest_with_its_last_hour(tmp_path: Path) -> None:
 
 
 def test_hours_removed_from_the_log_are_missing(tmp_path: Path) -> None:
-    """If the archive was unavailable, the report and the day's manifest list the lost hours."""
+    """The seal report and the day's manifest list the hours that can no longer be sealed."""
     log, archive = Log(), open_archive(str(tmp_path))
     job = SealJob("", "", CLIENT, PLAN.time_zone, 0, LIMITS)
 

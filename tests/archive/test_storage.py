@@ -1,4 +1,4 @@
-"""Tests the storage of an archive. A folder and a bucket behave alike."""
+"""Tests of an archive's storage. A folder and a bucket behave alike."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from tests.archive.sealed_folders import folder
 
 @pytest.fixture(params=["folder", "bucket"])
 def archive(request: pytest.FixtureRequest, tmp_path: Path) -> Archive:
-    """An empty archive of each kind."""
+    """Provide an empty archive of each kind."""
     if request.param == "folder":
         return open_archive(str(tmp_path / "archive"))
     return open_archive(request.getfixturevalue("bucket") + f"/{tmp_path.name}")
 
 
 def manifest(hour: int) -> HourManifest:
-    """Return the manifest of an hour without files."""
+    """Return the manifest of an hour that has no files."""
     return HourManifest(
         client=7, date="2026-11-24", hour=hour, start=0, end=1, time_zone="UTC", revision=1, cut=1,
         first_token=None, last_token=None, personal="drop", writer="pyarrow", files={},
@@ -29,7 +29,7 @@ def manifest(hour: int) -> HourManifest:
 
 
 def test_a_written_manifest_can_be_read(archive: Archive) -> None:
-    """A written manifest can be read and replaced. A missing one reads as None."""
+    """A file can be written, replaced and read. A missing file reads as None."""
     assert archive.read("client=7/x.parquet") is None
     archive.write("client=7/x.parquet", b"one")
     archive.write("client=7/x.parquet", b"other")
@@ -37,7 +37,7 @@ def test_a_written_manifest_can_be_read(archive: Archive) -> None:
 
 
 def test_only_hours_with_a_manifest_are_listed(archive: Archive) -> None:
-    """Hours are listed in order, by client and date."""
+    """A client's hours are listed by date, in order. An hour without a manifest is not listed."""
     assert archive.clients() == []
     archive.write("client=7/date=2026-11-24/hour=09/calls.parquet", b"half")
     for hour in (11, 10):
@@ -49,14 +49,14 @@ def test_only_hours_with_a_manifest_are_listed(archive: Archive) -> None:
 
 
 def test_a_damaged_manifest_is_named_in_the_error(archive: Archive) -> None:
-    """The error names the damaged manifest."""
+    """The error for a damaged manifest has the manifest's path."""
     archive.write(f"{manifest(9).path}/manifest.json", b"{")
     with pytest.raises(DamagedManifest, match=r"hour=09/manifest\.json"):
         archive.hours(7, "2026-11-24")
 
 
 def test_an_hour_is_sealed_in_a_bucket(bucket: str, tmp_path: Path) -> None:
-    """The bucket gets the same bytes as a folder."""
+    """A bucket gets the same bytes as a folder."""
     with folder(tmp_path) as floor:
         floor.call(1)
         floor.advance(75)
@@ -67,7 +67,7 @@ def test_an_hour_is_sealed_in_a_bucket(bucket: str, tmp_path: Path) -> None:
 
 
 def test_an_unreachable_bucket_is_unavailable(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The error allows a retry, and the server continues."""
+    """Using an unreachable bucket raises ``Unavailable``, after which a retry is possible."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     away = open_archive(bucket)
     with pytest.raises(Unavailable):
@@ -77,7 +77,7 @@ def test_an_unreachable_bucket_is_unavailable(bucket: str, monkeypatch: pytest.M
 
 
 def test_a_leftover_file_of_a_killed_process_is_removed(tmp_path: Path) -> None:
-    """The leftover is removed once the file itself is written."""
+    """The leftover is removed when the file is written again."""
     archive = open_archive(str(tmp_path))
     (tmp_path / "client=7").mkdir()
     (tmp_path / "client=7" / "x.parquet.4711.part").write_bytes(b"half")

@@ -1,4 +1,4 @@
-"""One client's log and store as the archive reads them."""
+"""Tests of how the archive reads a client's log and store."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DAMAGE = "UPDATE snapshots SET blob = zeroblob(length(blob)) WHERE client = ? AN
 
 
 def test_a_damaged_snapshot_does_not_change_sealed_files(tmp_path: Path) -> None:
-    """An older snapshot and a longer part of the log give the same files."""
+    """Sealing from an older snapshot, and a longer part of the log, gives the same files."""
     with folder(tmp_path) as floor:
         for number in range(3):
             floor.call(number + 1)
@@ -33,7 +33,7 @@ def test_a_damaged_snapshot_does_not_change_sealed_files(tmp_path: Path) -> None
             newest = source.state(1 << 40)
         assert newest is not None
         connection = apsw.Connection(str(floor.harness.data / "mirror.db"))
-        connection.set_busy_timeout(5_000)  # the server also writes
+        connection.set_busy_timeout(5_000)  # the server may be writing
         add_function(connection)
         connection.execute(DAMAGE, (ACME, newest.entry))
         connection.close()
@@ -46,7 +46,7 @@ def test_a_damaged_snapshot_does_not_change_sealed_files(tmp_path: Path) -> None
 
 
 def test_entries_removed_by_retention_during_a_read_are_an_error(tmp_path: Path) -> None:
-    """A fold over the gap would silently lose their counts."""
+    """Reading on after the removed entries would silently lose their counts."""
     with folder(tmp_path) as floor:
         for number in range(30):
             floor.call(number + 1)  # five entries
@@ -62,7 +62,7 @@ def test_entries_removed_by_retention_during_a_read_are_an_error(tmp_path: Path)
 
 
 def test_reads_of_the_store_are_consistent(tmp_path: Path) -> None:
-    """Damage found during a report deletes a client's calls until they are rebuilt."""
+    """If the store's calls are deleted during a report, the report still reads them."""
     with folder(tmp_path) as floor:
         floor.call(1)
         floor.advance(20)
@@ -80,7 +80,7 @@ def test_reads_of_the_store_are_consistent(tmp_path: Path) -> None:
 
 def _change(file: Path, sql: str) -> None:
     connection = apsw.Connection(str(file))
-    connection.set_busy_timeout(5_000)  # the server also writes
+    connection.set_busy_timeout(5_000)  # the server may be writing
     add_function(connection)
     connection.execute(sql)
     connection.close()

@@ -1,4 +1,4 @@
-"""The worker's functions: a process killed halfway leaves no partial hour."""
+"""Tests that a worker process that is killed leaves no partial hour."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.archive.sources import LIMITS
 from tests.archive.test_checking import findings
 from tests.real.sites import ACME
 
-# kills itself at the n-th flush of a file, before the rename
+# a worker that kills itself after n flushed files, before the next rename
 KILLED = """
 import os, signal, sys
 from floorcast.archive.work import seal
@@ -36,7 +36,7 @@ seal(sys.stdin.buffer.read())
 
 @pytest.mark.parametrize("flushes", [0, 4, 9, 15])
 def test_a_killed_process_leaves_no_partial_hour(tmp_path: Path, flushes: int) -> None:
-    """The files that exist are whole, and the next process seals the hour with the same bytes."""
+    """No hour is listed after the kill, and the next attempt seals the hour completely."""
     with folder(tmp_path) as floor:
         floor.call(1)
         floor.advance(75)

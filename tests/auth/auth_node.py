@@ -1,4 +1,4 @@
-"""A small site with everything that logins need, and a clock that tests set."""
+"""A small site with all parts that logins need, and a clock that tests set."""
 
 from __future__ import annotations
 

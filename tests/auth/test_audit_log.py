@@ -1,4 +1,4 @@
-"""The audit log: its contents, size, permissions and format."""
+"""Tests of the audit log: its contents, size, permissions and format."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Valid credentials are accepted, and all others are refused with the right error."""
+"""Tests that valid credentials are accepted, and invalid ones refused with the right error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keys are found by their digests, and guessing is slowed down."""
+"""Tests that keys are found by their digests, and that guessing is slowed down."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Addresses that belong to the same party are grouped."""
+"""Tests that addresses that belong to the same party are grouped."""
 
 from __future__ import annotations
 

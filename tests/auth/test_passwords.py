@@ -1,4 +1,4 @@
-"""Passwords are hashed outside the event loop, and clients and addresses take turns."""
+"""Tests that hash passwords outside the event loop, where clients and addresses take turns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One session: its id, its stored form, and the methods that its role may call."""
+"""Tests of a session: its id, its stored form, and the methods that its role may call."""
 
 from __future__ import annotations
 

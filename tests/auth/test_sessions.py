@@ -1,4 +1,4 @@
-"""Sessions from login to expiry, across restarts and changes of the site."""
+"""Tests of sessions from login to expiry, across restarts and site changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Concurrent calls with the same key share one execution."""
+"""Tests that concurrent calls with the same key share one execution."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Guessing is slowed down, and nobody is locked out permanently."""
+"""Tests that guessing is slowed down, and that nobody is locked out permanently."""
 
 from __future__ import annotations
 

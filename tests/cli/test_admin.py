@@ -1,4 +1,4 @@
-"""Functions that the administration commands share."""
+"""Tests of the functions that the administration commands share."""
 
 from __future__ import annotations
 

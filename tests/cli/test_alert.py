@@ -1,4 +1,4 @@
-"""``floorcast alert test`` on a data folder."""
+"""Tests of ``floorcast alert test`` with a data folder."""
 
 from __future__ import annotations
 

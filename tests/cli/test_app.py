@@ -1,4 +1,4 @@
-"""The program as a whole: its commands and its errors."""
+"""Tests of the whole program: its commands and its errors."""
 
 from __future__ import annotations
 

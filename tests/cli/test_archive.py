@@ -1,4 +1,4 @@
-"""The output of ``floorcast archive list``, ``verify`` and ``export``."""
+"""Tests of the output of ``floorcast archive list``, ``verify`` and ``export``."""
 
 from __future__ import annotations
 

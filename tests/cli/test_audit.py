@@ -1,4 +1,4 @@
-"""``floorcast audit``, and the events that administration commands log."""
+"""Tests of ``floorcast audit``, and of the events that administration commands log."""
 
 from __future__ import annotations
 

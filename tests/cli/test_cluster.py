@@ -1,4 +1,7 @@
-"""The output of ``floorcast cluster``. tests/real/test_moving.py tests import and export."""
+"""Tests of the output of ``floorcast cluster``.
+
+tests/real/test_moving.py tests import and export.
+"""
 
 from __future__ import annotations
 

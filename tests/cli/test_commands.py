@@ -1,4 +1,4 @@
-"""Commands are imported only when they run."""
+"""Tests that a command's modules are imported only when the command runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``floorcast connect`` as typed by a user."""
+"""Tests of ``floorcast connect`` as a user types it."""
 
 from __future__ import annotations
 

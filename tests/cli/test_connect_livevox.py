@@ -1,4 +1,4 @@
-"""``floorcast connect livevox`` as typed by a user."""
+"""Tests of ``floorcast connect livevox`` as a user types it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The demo for a newcomer: everything that it prints works, and its floor is busy."""
+"""Tests of the demo: everything that it prints works, and its floor is busy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The demo with a data folder: killed, restarted, and stopped."""
+"""Tests of the demo with a data folder, which is killed, restarted and stopped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``floorcast erase``: a person is removed from every file, and no figure changes."""
+"""Tests that ``floorcast erase`` removes a person from every file and changes no figure."""
 
 from __future__ import annotations
 

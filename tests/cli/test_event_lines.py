@@ -1,4 +1,4 @@
-"""Events are formatted as lines of text."""
+"""Tests that format events as lines of text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The screen of ``floorcast top``."""
+"""Tests of the screen of ``floorcast top``."""
 
 from __future__ import annotations
 

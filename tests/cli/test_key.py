@@ -1,4 +1,4 @@
-"""``floorcast key``."""
+"""Tests of ``floorcast key``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Login and filter options that ``tail`` and ``top`` share."""
+"""Tests of the login and filter options that ``tail`` and ``top`` share."""
 
 from __future__ import annotations
 

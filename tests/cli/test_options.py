@@ -1,4 +1,4 @@
-"""The source of an option that is not on the command line."""
+"""Tests of the sources from which options get values that the command line does not set."""
 
 from __future__ import annotations
 

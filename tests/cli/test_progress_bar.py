@@ -1,4 +1,4 @@
-"""The display of a command's progress."""
+"""Tests of the display of a command's progress."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Replay: pace, batches and totals, and the whole command over a real socket."""
+"""Tests of ``floorcast replay``: its pace, batches and totals, and the whole command."""
 
 from __future__ import annotations
 

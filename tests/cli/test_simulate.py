@@ -1,4 +1,4 @@
-"""``floorcast simulate``: reproducible events, the final truth, and a clean stop."""
+"""Tests of ``floorcast simulate``: reproducible events, the truth, and a clean stop."""
 
 from __future__ import annotations
 

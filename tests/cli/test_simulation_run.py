@@ -1,4 +1,4 @@
-"""A simulated floor sending to a server: its pace, its batches, and its end."""
+"""Tests of a simulated floor that sends to a server: its pace, batches and end."""
 
 from __future__ import annotations
 

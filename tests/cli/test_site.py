@@ -1,4 +1,4 @@
-"""``floorcast site``."""
+"""Tests of ``floorcast site``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``floorcast skip-entry``: skips a damaged entry whose loss the operator accepts."""
+"""Tests of ``floorcast skip-entry``, which skips a damaged entry that an operator gives up."""
 
 from __future__ import annotations
 

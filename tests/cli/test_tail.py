@@ -1,4 +1,4 @@
-"""``floorcast tail`` in use: at a terminal, in a pipe, killed and resumed."""
+"""Tests of ``floorcast tail`` at a terminal and in a pipe, with kills and resumption."""
 
 from __future__ import annotations
 

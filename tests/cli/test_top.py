@@ -1,4 +1,4 @@
-"""``floorcast top`` in use: on a terminal, in a pipe, and while the server restarts."""
+"""Tests of ``floorcast top`` at a terminal and in a pipe, while the server restarts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The truth is printed as tables, which are aligned and short for any size of the floor."""
+"""Tests that the truth is printed as short, aligned tables for floors of any size."""
 
 from __future__ import annotations
 

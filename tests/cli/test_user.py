@@ -1,4 +1,4 @@
-"""``floorcast user``."""
+"""Tests of ``floorcast user``."""
 
 from __future__ import annotations
 

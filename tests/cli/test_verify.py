@@ -1,4 +1,4 @@
-"""``floorcast verify`` on a data folder, with and without a difference."""
+"""Tests of ``floorcast verify`` with a data folder, with and without differences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The version that the program prints."""
+"""Tests of the version that the program prints."""
 
 from __future__ import annotations
 

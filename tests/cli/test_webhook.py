@@ -1,4 +1,4 @@
-"""``floorcast webhook``."""
+"""Tests of ``floorcast webhook``."""
 
 from __future__ import annotations
 

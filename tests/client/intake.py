@@ -1,4 +1,4 @@
-"""A small intake on a real loopback socket, which fails on request."""
+"""A small intake on a real loopback socket, which fails when a test requests it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A small server as the reference describes it: no agent stream and no ``id:`` lines.
+"""A small server as described in the reference, without agent streams and ``id:`` lines.
 
-It replaces httpx's transport, so a client uses real requests and responses without a socket.
-``plan`` sets responses to send first, and ``cut`` breaks streams.
+It replaces httpx's transport, so that a client uses real requests and responses without a socket.
+The server first sends the responses in ``plan``. ``cut`` breaks its streams.
 """
 
 from __future__ import annotations

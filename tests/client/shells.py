@@ -1,4 +1,4 @@
-"""Both clients behind one interface, for a shared suite."""
+"""One interface for both clients, for tests that they share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A simulated server: a feed as a list, with faults at any point.
+"""A simulated server, whose feed is a list and which can fail at any point.
 
 It runs the steps of the client's core without I/O, so a thousand days with faults take one second.
 """

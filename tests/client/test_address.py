@@ -1,4 +1,4 @@
-"""Valid and invalid addresses of a server."""
+"""Tests of valid and invalid server addresses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The types of responses, compared with what this server sends."""
+"""Tests that the types of responses match what this server sends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The CloudEvents envelope, as the intake reads it."""
+"""Tests that the intake can read the CloudEvents envelope."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The parts of a conversation, before any request."""
+"""Tests of the parts of a conversation before any request is sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The exceptions for unsuccessful answers."""
+"""Tests of the exceptions for unsuccessful responses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events of any server, as tolerant types."""
+"""Tests of the tolerant types for events from any server."""
 
 from __future__ import annotations
 

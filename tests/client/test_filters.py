@@ -1,4 +1,4 @@
-"""The filter of a request."""
+"""Tests of the filter in a request."""
 
 from __future__ import annotations
 

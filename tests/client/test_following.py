@@ -1,4 +1,4 @@
-"""A reader gets each event of a feed once, in order, even if the server fails in every way."""
+"""Tests that a reader gets each event of a feed once and in order, whatever fails."""
 
 from __future__ import annotations
 

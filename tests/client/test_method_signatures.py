@@ -1,4 +1,4 @@
-"""The clients' methods as shown by ``help`` and editors."""
+"""Tests of the clients' methods as shown by ``help`` and editors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each method's request and response, as printed in the reference."""
+"""Tests that each method's request and response match the reference."""
 
 from __future__ import annotations
 

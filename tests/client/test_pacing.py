@@ -1,4 +1,4 @@
-"""The delay before the next request."""
+"""Tests of the delay before the next request."""
 
 from __future__ import annotations
 

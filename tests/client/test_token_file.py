@@ -1,4 +1,4 @@
-"""A token on disk."""
+"""Tests of a token that is stored on disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Endless responses are refused during reading, on real connections."""
+"""Tests with real connections that endless responses are refused while they are read."""
 
 from __future__ import annotations
 

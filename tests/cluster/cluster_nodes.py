@@ -1,4 +1,4 @@
-"""Nodes of one cluster in this process, on one event loop, and changes to their streams."""
+"""One cluster's nodes in this process, on one event loop, and changes to their streams."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The cluster's time, computed from the servers' times and a steady clock."""
+"""Tests of the cluster's time, which comes from the servers' times and a steady clock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A damaged log entry is fetched from another node, or rebuilt from its stream."""
+"""Tests that a damaged log entry is fetched from another node or rebuilt from its stream."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The JetStream adapter beyond the contract suite: several nodes, and failing servers."""
+"""Tests of the JetStream adapter with several nodes and failing servers."""
 
 from __future__ import annotations
 

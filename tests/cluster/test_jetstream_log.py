@@ -1,4 +1,4 @@
-"""A node's copy of the cluster's log when something fails."""
+"""Tests of a node's copy of the cluster's log when something fails."""
 
 from __future__ import annotations
 

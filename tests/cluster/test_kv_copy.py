@@ -1,4 +1,4 @@
-"""A node's copy of the key-value store, built from the stream's messages."""
+"""Tests of a node's copy of the key-value store, which the stream's messages build."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The connection to a NATS cluster: its clock, its quorum, and its errors."""
+"""Tests of the connection to a NATS cluster: its clock, quorum and errors."""
 
 from __future__ import annotations
 

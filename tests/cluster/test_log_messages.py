@@ -1,4 +1,4 @@
-"""The messages of a batch, and their subjects."""
+"""Tests of the messages for a batch, and of their subjects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nodes of a cluster in one process, on a real NATS server."""
+"""Tests of a cluster's nodes in one process, with a real NATS server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The printed NATS configuration, used by real servers."""
+"""Tests of the printed NATS configuration with real servers."""
 
 from __future__ import annotations
 

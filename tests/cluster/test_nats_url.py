@@ -1,4 +1,4 @@
-"""The address of a NATS cluster as written by users."""
+"""Tests of the address of a NATS cluster in the form that users write."""
 
 from __future__ import annotations
 

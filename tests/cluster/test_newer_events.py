@@ -1,4 +1,4 @@
-"""An upgraded node reads events that a newer release wrote before the upgrade."""
+"""Tests that an upgraded node reads events that a newer release wrote before the upgrade."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Streams that come back shorter or empty: nodes detect it, and repair restores the data."""
+"""Tests that nodes detect shortened or empty streams, and that a repair restores the data."""
 
 from __future__ import annotations
 

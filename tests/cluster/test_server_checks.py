@@ -1,4 +1,4 @@
-"""Checks of the configuration of NATS servers."""
+"""Tests of the checks on the configuration of NATS servers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The status of a cluster, as shown to an operator."""
+"""Tests of a cluster's status, as shown to an operator."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Following a stream during partitions, with stalled replicas, and with newer nodes."""
+"""Tests that follow a stream in partitions, with stalled replicas, and with newer nodes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The values that each kind of setting accepts and refuses."""
+"""Tests of the values that each kind of setting accepts and refuses."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ LEVEL = choice("debug", "info")
     ],
 )
 def test_valid_values_are_read(kind: Kind, given_value: object, read: object) -> None:
-    """A value can be text or have a TOML type."""
+    """A valid value can be given as text or with its TOML type."""
     assert kind.read(given_value) == read
 
 
@@ -74,7 +74,7 @@ def test_valid_values_are_read(kind: Kind, given_value: object, read: object) ->
     ],
 )
 def test_invalid_values_are_refused(kind: Kind, given_value: object) -> None:
-    """Any other value is refused."""
+    """Any invalid value is refused."""
     with pytest.raises((ValueError, TypeError)):
         kind.read(given_value)
 
@@ -84,7 +84,7 @@ ANY = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.l
 
 @pytest.mark.parametrize("kind", [PORT, HOURS, LEVEL, SIZE, TEXT, PATH, LOG, PROXIES])
 def test_any_value_is_read_or_refused(kind: Kind) -> None:
-    """Any value is either read or rejected with one of the documented errors."""
+    """Any value is either read or refused with one of the expected exceptions."""
 
     @given(ANY)
     def is_read_or_refused(value: object) -> None:

@@ -1,4 +1,4 @@
-"""The table of settings, and its documentation."""
+"""Tests of the table of settings, and of its documentation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DOCS = Path(__file__).parents[2] / "docs" / "settings.md"
 
 @pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS)
 def test_every_setting_is_documented(setting: Setting) -> None:
-    """docs/settings.md has a row with its name, flag, variable, default, unit and meaning."""
+    """docs/settings.md has each setting's name, flag, variable, default, unit and meaning."""
     rows = [row for row in DOCS.read_text().splitlines() if row.startswith(f"| `{setting.name}`")]
     assert len(rows) == 1, f"docs/settings.md has no row for {setting.name}"
     for told in (setting.flag, setting.variable, setting.default, setting.unit, setting.meaning):
@@ -22,7 +22,7 @@ def test_every_setting_is_documented(setting: Setting) -> None:
 
 
 def test_every_documented_setting_exists() -> None:
-    """Every row of docs/settings.md describes a setting."""
+    """The rows of docs/settings.md describe the existing settings, in the same order."""
     rows = [row.split("`")[1] for row in DOCS.read_text().splitlines() if row.startswith("| `")]
     assert rows == list(SETTINGS)
 
@@ -47,7 +47,7 @@ def test_help_has_no_unit_without_a_number() -> None:
 
 
 def test_every_default_is_valid() -> None:
-    """Reading the printed default gives the actual default."""
+    """A setting's printed default is valid and gives the actual default."""
     defaults = structs.asdict(Settings())
     for setting in SETTINGS.values():
         if setting.default:

@@ -1,4 +1,4 @@
-"""Sources of settings, their precedence, and errors."""
+"""Tests of the sources of settings: their precedence, and their errors."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from floorcast.model.errors import SettingError
 
 
 def test_defaults_apply_if_nothing_is_set(tmp_path: Path) -> None:
-    """Without flags, variables and a file, the contract's defaults apply."""
+    """Without flags, environment variables and a file, the contract's defaults apply."""
     settings = load(environ={}, folder=tmp_path)
     assert settings == Settings()
     assert (settings.host, settings.port, settings.log) == ("127.0.0.1", 8080, "embedded")
 
 
 def test_flags_override_the_environment_which_overrides_the_file(tmp_path: Path) -> None:
-    """Each source sets only values that earlier sources have not set."""
+    """A flag overrides an environment variable, which overrides the file."""
     (tmp_path / "floorcast.toml").write_text('port = 1\nhost = "file"\nlog_level = "error"\n')
     environ = {"FLOORCAST_PORT": "2", "FLOORCAST_HOST": "env", "HOME": "/", "FLOORCASTLE": "x"}
     settings = load({"port": 3, "host": None}, environ=environ, folder=tmp_path)
@@ -27,12 +27,12 @@ def test_flags_override_the_environment_which_overrides_the_file(tmp_path: Path)
 
 
 def test_an_empty_variable_counts_as_not_set(tmp_path: Path) -> None:
-    """A blank variable, as in service files, counts as not set."""
+    """A blank variable, which is common in service files, counts as not set."""
     assert load(environ={"FLOORCAST_PORT": " "}, folder=tmp_path).port == 8080
 
 
 def test_another_file_can_be_named(tmp_path: Path) -> None:
-    """--config and FLOORCAST_CONFIG name the file, which must exist. The flag takes precedence."""
+    """``--config`` takes precedence over FLOORCAST_CONFIG. The file must exist."""
     (tmp_path / "a.toml").write_text("port = 1")
     (tmp_path / "b.toml").write_text("port = 2")
     environ = {"FLOORCAST_CONFIG": str(tmp_path / "a.toml")}
@@ -43,9 +43,9 @@ def test_another_file_can_be_named(tmp_path: Path) -> None:
 
 
 def test_a_path_in_the_file_is_relative_to_the_file(tmp_path: Path) -> None:
-    """A path in a file is relative to the file's folder.
+    """A relative path in the file starts at the file's folder.
 
-    On the command line, the current folder counts.
+    A relative path on the command line starts at the current folder.
     """
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc" / "f.toml").write_text('data = "data"\nsite = "/srv/site.toml"')
@@ -91,7 +91,7 @@ def test_an_invalid_setting_names_its_source(
     flags: dict[str, object],
     message: str,
 ) -> None:
-    """The error for an unknown or invalid setting names its source and the valid values."""
+    """The error for an unknown or invalid setting names the source and the valid values."""
     (tmp_path / "floorcast.toml").write_text(file)
     with pytest.raises(SettingError) as caught:
         load(flags, environ=environ, folder=tmp_path)
@@ -101,7 +101,7 @@ def test_an_invalid_setting_names_its_source(
 
 
 def test_a_file_that_is_not_text_is_a_setting_error(tmp_path: Path) -> None:
-    """Bytes that are not UTF-8, and a folder with that name, have their own errors."""
+    """A file that is not UTF-8, and a folder instead of a file, raise a ``SettingError``."""
     (tmp_path / "f.toml").write_bytes(b"\xff\xfe")
     for name in ("f.toml", ""):
         with pytest.raises(SettingError, match="cannot be read as TOML"):
@@ -109,7 +109,7 @@ def test_a_file_that_is_not_text_is_a_setting_error(tmp_path: Path) -> None:
 
 
 def test_options_of_other_commands_are_accepted(tmp_path: Path) -> None:
-    """An option of another command is not an error, and can be queried with its source."""
+    """An option of another command is accepted, and its value and source can be queried."""
     (tmp_path / "floorcast.toml").write_text('url = "http://file"')
     environ = {"FLOORCAST_SPEED": "max"}
     load(environ=environ, folder=tmp_path, known={"url", "speed"})
@@ -123,6 +123,6 @@ def test_options_of_other_commands_are_accepted(tmp_path: Path) -> None:
 
 
 def test_an_overridden_value_is_not_checked(tmp_path: Path) -> None:
-    """Only the effective value must be valid. Names must be known in every source."""
+    """Only the effective value of a setting must be valid."""
     (tmp_path / "floorcast.toml").write_text('port = "x"')
     assert load({"port": 1}, environ={"FLOORCAST_PORT": "y"}, folder=tmp_path).port == 1

@@ -1,4 +1,4 @@
-"""The common contract of both clients, the one for an event loop and the one for threads."""
+"""The contract that the client for event loops and the client for threads must fulfill."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Make = Callable[..., Shell]
 
 @pytest.fixture(params=[BlockingShell, AsyncShell])
 def make(request: pytest.FixtureRequest) -> Iterator[Make]:
-    """Yield a function that creates clients of a server. All are closed at the end."""
+    """Yield a function that creates clients of a server. The fixture closes them at the end."""
     made: list[Shell] = []
 
     def make_one(
@@ -34,7 +34,7 @@ def make(request: pytest.FixtureRequest) -> Iterator[Make]:
 
 
 def numbers(received: Received) -> list[int]:
-    """Return the numbers of the reference's interactions."""
+    """Return the numbers of the reference server's interactions."""
     return [int(json.partition(b'"eventId": "')[2][:8], 16) for json, _ in received]
 
 
@@ -43,7 +43,7 @@ START = "00000000-a4d9-11eb-8080-808080808080"
 
 @pytest.mark.parametrize("cut", [False, True])
 def test_a_stream_resumes_after_the_last_event_id(make: Make, cut: bool) -> None:
-    """The reference's streams have no ``id:``. Each stream is closed, or cut within an event."""
+    """A reader gets every event once, although streams without ``id:`` lines end or break."""
     server = Reference(events=20, cut=cut)
     client = make(server)
     feed = client.ask("interaction_events", START)
@@ -52,7 +52,7 @@ def test_a_stream_resumes_after_the_last_event_id(make: Make, cut: bool) -> None
 
 
 def test_every_events_token_resumes_after_the_event(make: Make) -> None:
-    """Tokens in a page, in a stream, and at the end of either resume after their event."""
+    """The token of any event in a page or a stream resumes the feed after that event."""
     client = make(Reference(events=8))
     for feed in ("interaction_events", "agent_events"):
         received = client.take(client.ask(feed, START), 8)
@@ -62,7 +62,7 @@ def test_every_events_token_resumes_after_the_event(make: Make) -> None:
 
 
 def test_agent_events_fall_back_to_long_polls_without_a_stream(make: Make) -> None:
-    """The stream is requested once."""
+    """If the server has no stream of agent events, the client requests it only once."""
     server = Reference(events=9)
     client = make(server)
     assert len(client.take(client.ask("agent_events", START), 9)) == 9
@@ -71,7 +71,7 @@ def test_agent_events_fall_back_to_long_polls_without_a_stream(make: Make) -> No
 
 
 def test_an_expired_session_is_renewed_and_the_request_repeated(make: Make) -> None:
-    """The caller notices nothing."""
+    """The client logs in again and repeats the request, without an error for the caller."""
     server = Reference()
     client = make(server)
     client.ask("agent_event_feed")
@@ -83,9 +83,9 @@ def test_an_expired_session_is_renewed_and_the_request_repeated(make: Make) -> N
 
 @pytest.mark.parametrize("same_session", [True, False])
 def test_a_session_unknown_to_a_lagging_node_is_retried(make: Make, same_session: bool) -> None:
-    """Whether the login returns the same session or another, the client retries once, then pauses.
+    """The client retries once at once, and then after pauses that become longer.
 
-    Each pause is longer than the last, so that a lagging node causes few logins.
+    A lagging node therefore causes few logins, whether or not they return the same session.
     """
     server = Reference(same_session=same_session)
     client = make(server)
@@ -97,7 +97,7 @@ def test_a_session_unknown_to_a_lagging_node_is_retried(make: Make, same_session
 
 
 def test_a_permanently_refused_session_raises_an_error(make: Make) -> None:
-    """The exception is raised after the maximum wait, with the server's message."""
+    """The exception has the server's message and is raised after the maximum wait."""
     server = Reference()
     client = make(server)
     server.plan += [refusal(401, 301, "not here")] * 1000
@@ -109,7 +109,7 @@ def test_a_permanently_refused_session_raises_an_error(make: Make) -> None:
 
 
 def test_concurrent_requests_share_one_login(make: Make) -> None:
-    """This holds for the first login and after an expired session."""
+    """Concurrent requests cause one login at first, and one more when the session expires."""
     server = Reference()
     client = make(server)
     for logins in (1, 2):
@@ -119,7 +119,7 @@ def test_concurrent_requests_share_one_login(make: Make) -> None:
 
 
 def test_a_given_session_is_used_and_cannot_be_renewed(make: Make) -> None:
-    """Without credentials there is no login, and the error says so."""
+    """A client without credentials cannot log in, and the error says so."""
     server = Reference()
     session = make(server).ask("log_in").session_id
     client = make(server, None, session)
@@ -132,7 +132,7 @@ def test_a_given_session_is_used_and_cannot_be_renewed(make: Make) -> None:
 
 
 def test_an_unreachable_or_busy_server_is_retried(make: Make) -> None:
-    """The client waits for the server's pause plus a random part, and then the request succeeds."""
+    """The client retries after growing pauses, or after ``Retry-After`` plus a random part."""
     server = Reference()
     client = make(server)
     server.plan += [
@@ -147,7 +147,7 @@ def test_an_unreachable_or_busy_server_is_retried(make: Make) -> None:
 
 
 def test_giving_up_raises_the_servers_last_error(make: Make) -> None:
-    """A method gives up after a minute. The exception contains the server's message."""
+    """A method gives up after a minute, and the exception has the server's last message."""
     server = Reference()
     client = make(server)
     server.plan += [refusal(503, 101, "the log cannot be written", retry_after="25")] * 4
@@ -162,7 +162,7 @@ def test_giving_up_raises_the_servers_last_error(make: Make) -> None:
 
 
 def test_requests_slow_down_near_the_rate_limit(make: Make) -> None:
-    """The last requests of a window are spread over the rest of it."""
+    """The last requests of a rate limit window are spread over the rest of the window."""
     server = Reference()
     client = make(server)
     client.ask("log_in")
@@ -175,7 +175,7 @@ def test_requests_slow_down_near_the_rate_limit(make: Make) -> None:
 
 
 def test_a_refusal_raises_an_error_with_status_code_and_message(make: Make) -> None:
-    """The exception for the code has the status, code and message from the server."""
+    """The exception depends on the code, and has the server's status, code and message."""
     server = Reference()
     client = make(server)
     server.plan.append(refusal(403, 303, "the agent feed is not switched on"))
@@ -185,7 +185,7 @@ def test_a_refusal_raises_an_error_with_status_code_and_message(make: Make) -> N
 
 
 def test_wrong_credentials_are_distinguished_from_an_ended_session(make: Make) -> None:
-    """The two are distinguished even if the server uses other codes at the login."""
+    """A refused login raises ``BadCredentials``, whatever code the server uses."""
     client = make(Reference())
     for code in (300, 301, 999):
         with pytest.raises(errors.BadCredentials) as caught:
@@ -206,7 +206,10 @@ class _RefusingServer(Reference):
 
 
 def test_a_password_is_changed_once_and_used_for_the_next_login(make: Make) -> None:
-    """The sessions have ended by then. A change without a response is not retried."""
+    """After a change, the client logs in with the new password.
+
+    A change that gets no response is not retried.
+    """
     server = Reference()
     client = make(server)
     client.ask("log_in")
@@ -223,7 +226,7 @@ def test_a_password_is_changed_once_and_used_for_the_next_login(make: Make) -> N
 
 
 def test_a_session_can_be_validated_and_ended(make: Make) -> None:
-    """The session's id is in the path. Without a session, no request is sent."""
+    """Both requests have the session's id in the path, and are not sent without a session."""
     server = Reference()
     client = make(server)
     assert client.ask("validate") is False
@@ -246,9 +249,9 @@ def test_a_session_can_be_validated_and_ended(make: Make) -> None:
 
 
 def test_the_next_run_resumes_from_the_stored_token(make: Make, tmp_path: Path) -> None:
-    """After a clean close, no event is repeated.
+    """A run continues after the last event of the previous run, which closed its feed cleanly.
 
-    The token also advances when there are no events.
+    The stored token also advances when there are no events.
     """
     server, store = Reference(events=7), TokenFile(tmp_path / "token")
     store.save(START)
@@ -262,7 +265,7 @@ def test_the_next_run_resumes_from_the_stored_token(make: Make, tmp_path: Path) 
 
 
 def test_call_events_come_from_the_deprecated_feed(make: Make) -> None:
-    """The client uses the long poll, with a filter."""
+    """The client reads call events from the deprecated feed, by long polls and with a filter."""
     server = Reference()
     client = make(server)
     page = {"token": START, "events": [], "callEvent": [{"interactionType": "VOICE"}]}
@@ -274,7 +277,7 @@ def test_call_events_come_from_the_deprecated_feed(make: Make) -> None:
 
 
 def test_an_unexpected_response_raises_an_error(make: Make) -> None:
-    """JSON of another shape is not retried."""
+    """A response whose JSON has an unexpected shape is not retried."""
     server = Reference()
     client = make(server)
     server.plan.append(httpx.Response(200, json={"stats": [{"cip": "many"}]}))

@@ -1,4 +1,4 @@
-"""The contract of the event log's port, for every adapter."""
+"""The contract of the event log's port, which every adapter must fulfill."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ T = TypeVar("T")
 
 ACME, OTHER = 47415, 2**53
 QUICK = Tuning(quiet_seconds=0.001, idle_seconds=0.001, leap_seconds=float("inf"))
-"""A log whose retention runs at once, by the test's clock."""
+"""A tuning with which retention runs at once, by the test's clock."""
 
 
 async def retained(log: EventLog, clock: Clock) -> None:
-    """Wait until no entry is older than the retention."""
+    """Wait until the log has no entries that are older than the retention period."""
     if isinstance(log, StampedLog):
         log.catch_up()
 
@@ -44,7 +44,7 @@ async def retained(log: EventLog, clock: Clock) -> None:
 
 
 class LogHarness:
-    """A log with its clock and its event loop. With a ``url``, the log is part of a cluster."""
+    """A log with a clock and an event loop. If ``url`` is given, the log is part of a cluster."""
 
     def __init__(self, folder: Path | None, url: str = "") -> None:
         self.tuning = QUICK
@@ -65,7 +65,7 @@ class LogHarness:
         return EmbeddedLog(self._folder, self.clock, tuning=self.tuning)
 
     def retained(self) -> None:
-        """Wait until retention has removed all entries that are too old."""
+        """Wait until retention has removed all old entries."""
         self.run(retained(self.log, self.clock))
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -75,17 +75,17 @@ class LogHarness:
         return self.run(self.log.append(batch(client, names, source)))
 
     def renew(self) -> None:
-        """Open another log, with the current ``tuning``."""
+        """Close the log, and open it with the current ``tuning``."""
         self.run(self.log.close())
         self.log = self._open()
 
     def reopen(self) -> None:
-        """Restart, if the log survives a restart."""
+        """Close and open the log, unless it exists only in memory."""
         if self._folder is not None:
             self.renew()
 
     def names(self, client: int, after: int = 0) -> list[list[str]]:
-        """Return the ids of the events by entry."""
+        """Return the ids of the events in each entry."""
         return [ids_of(entry) for entry in self.entries(client, after)]
 
     def entries(self, client: int, after: int = 0) -> list[Entry]:
@@ -121,7 +121,7 @@ def harness(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LogHarne
 
 
 def test_an_unwritten_stream_is_empty(harness: LogHarness) -> None:
-    """Reading does not create a client's stream."""
+    """A stream without entries can be read, and reading does not create the stream."""
     log = harness.log
     assert log.head(ACME) == Head(0, 0)
     assert log.read(ACME, 0, 10) == []
@@ -132,7 +132,7 @@ def test_an_unwritten_stream_is_empty(harness: LogHarness) -> None:
 
 
 def test_appended_events_are_read_back_unchanged(harness: LogHarness) -> None:
-    """An entry has the batch's lines, joined by newlines."""
+    """An entry contains the batch's lines, joined by newlines."""
     a_batch = batch(ACME, ["a", "b"])
     assert harness.run(harness.log.append(a_batch)) == Appended(1, ())
     (entry,) = harness.log.read(ACME, 0, 10)
@@ -142,7 +142,7 @@ def test_appended_events_are_read_back_unchanged(harness: LogHarness) -> None:
 
 
 def test_entries_are_numbered_without_a_gap(harness: LogHarness) -> None:
-    """Numbers start from 1 and continue over restarts."""
+    """Numbers start at 1 and continue after restarts."""
     for number in range(1, 6):
         assert harness.append(ACME, f"event {number}").number == number
         harness.reopen()
@@ -151,7 +151,7 @@ def test_entries_are_numbered_without_a_gap(harness: LogHarness) -> None:
 
 
 def test_time_never_runs_backwards(harness: LogHarness) -> None:
-    """An entry's time is the clock's, or just after that of the previous entry."""
+    """An entry has the clock's time, or the tick after the previous entry if that is later."""
     recorded_at: list[int] = []
     for jump in (0, 0, -HOUR, 2 * HOUR, -50 * HOUR):
         harness.clock.ticks += jump
@@ -163,7 +163,7 @@ def test_time_never_runs_backwards(harness: LogHarness) -> None:
 
 
 def test_a_repeated_event_is_stored_once(harness: LogHarness) -> None:
-    """The first of equal events is kept, within a batch, over several batches and restarts."""
+    """Only the first of several equal events is stored, even across batches and restarts."""
     assert harness.append(ACME, "a", "b", "a").duplicates == [2]
     assert harness.append(ACME, "c", "b", "d", "c").duplicates == [1, 3]
     harness.reopen()
@@ -172,7 +172,7 @@ def test_a_repeated_event_is_stored_once(harness: LogHarness) -> None:
 
 
 def test_a_batch_of_duplicates_creates_no_entry(harness: LogHarness) -> None:
-    """Its events are readable at or before the last entry."""
+    """If all events of a batch are known, the last entry's number is returned."""
     harness.append(ACME, "a")
     harness.append(ACME, "b")
     assert harness.append(ACME, "b", "a") == Appended(2, [0, 1])
@@ -181,7 +181,7 @@ def test_a_batch_of_duplicates_creates_no_entry(harness: LogHarness) -> None:
 
 
 def test_events_are_distinguished_by_source_and_client(harness: LogHarness) -> None:
-    """The same id of another source or client is a different event."""
+    """Events with the same id are different if they have different sources or clients."""
     sources = ["pbx", "pbx\n", "pbx\\n", "pbx\n1", "p\x00", "p", "ü", "📞"]
     for source in sources:
         assert harness.append(ACME, "1", "\n1", "n1", "\x001", source=source).duplicates == ()
@@ -191,7 +191,7 @@ def test_events_are_distinguished_by_source_and_client(harness: LogHarness) -> N
 
 
 def test_a_batch_can_have_several_sources(harness: LogHarness) -> None:
-    """Each event is identified by its own source."""
+    """Events with the same id in a batch are different if their sources are different."""
     events = [event("1", "a"), event("1", "b"), event("1", "a"), event("2", "b")]
     lines = [msgspec.json.encode(each) for each in events]
     assert harness.run(harness.log.append(Batch(ACME, lines, events))).duplicates == [2]
@@ -199,7 +199,7 @@ def test_a_batch_can_have_several_sources(harness: LogHarness) -> None:
 
 
 def test_clients_have_separate_streams(harness: LogHarness) -> None:
-    """One client's numbers, entries and times do not depend on another's."""
+    """One client's numbers, entries and times do not depend on another client's."""
     harness.append(ACME, "a")
     harness.append(OTHER, "b")
     harness.append(ACME, "c")
@@ -211,7 +211,7 @@ def test_clients_have_separate_streams(harness: LogHarness) -> None:
 
 
 def test_a_site_change_is_an_entry(harness: LogHarness) -> None:
-    """The entry is ordered with the events."""
+    """A changed site becomes an entry between the events before and after the change."""
     harness.append(ACME, "a")
     assert harness.run(harness.log.append_site(ACME, b"{}")) == 2
     harness.append(ACME, "b")
@@ -221,7 +221,7 @@ def test_a_site_change_is_an_entry(harness: LogHarness) -> None:
 
 
 def test_an_unchanged_site_creates_no_entry(harness: LogHarness) -> None:
-    """This holds after restarts, and when retention has removed the site's entry."""
+    """No entry is created even after a restart, or after retention has removed the site's entry."""
     assert harness.run(harness.log.append_site(ACME, b"a")) == 1
     harness.append(ACME, "x")
     harness.reopen()
@@ -235,7 +235,7 @@ def test_an_unchanged_site_creates_no_entry(harness: LogHarness) -> None:
 
 
 def test_a_batch_too_long_for_one_entry_is_split(harness: LogHarness) -> None:
-    """All entries are readable up to the returned number."""
+    """A long batch becomes several entries, and the last entry's number is returned."""
     harness.tuning = replace(QUICK, entry_events=2)
     harness.renew()
     harness.append(ACME, "b")
@@ -244,7 +244,7 @@ def test_a_batch_too_long_for_one_entry_is_split(harness: LogHarness) -> None:
 
 
 def test_a_batch_with_a_newline_in_a_line_is_refused(harness: LogHarness) -> None:
-    """The line would be read as two events. Nothing of the batch is stored."""
+    """No part of the batch is stored, because the line would be read as two events."""
     good = batch(ACME, ["a", "b"])
     with pytest.raises(ValueError, match="newline"):
         harness.run(harness.log.append(good._replace(lines=[b"{}", b"{\n}"])))
@@ -252,7 +252,10 @@ def test_a_batch_with_a_newline_in_a_line_is_refused(harness: LogHarness) -> Non
 
 
 def test_entries_are_found_by_time(harness: LogHarness) -> None:
-    """The result is the last entry recorded at or before the time, and an entry's own time."""
+    """``last_at`` returns the last entry recorded at or before a time.
+
+    ``recorded_at`` returns an entry's time.
+    """
     for name in "abcde":
         harness.append(ACME, name)
         harness.clock.ticks += HOUR
@@ -266,7 +269,7 @@ def test_entries_are_found_by_time(harness: LogHarness) -> None:
 
 
 def test_retention_removes_old_entries(harness: LogHarness) -> None:
-    """Removed entries count as older than any requested time, and numbering continues."""
+    """Removed entries count as older than any time, and the numbering continues."""
     for name in "abcd":
         harness.append(ACME, name)
         harness.clock.ticks += 10 * HOUR
@@ -285,7 +288,7 @@ def test_retention_removes_old_entries(harness: LogHarness) -> None:
 
 
 def test_a_stream_continues_after_retention_empties_it(harness: LogHarness) -> None:
-    """Neither numbers nor times restart."""
+    """An emptied stream continues with its numbers and times."""
     harness.append(ACME, "a")
     harness.append(ACME, "b")
     harness.clock.ticks += RETENTION + HOUR
@@ -300,7 +303,7 @@ def test_a_stream_continues_after_retention_empties_it(harness: LogHarness) -> N
 
 
 def test_the_site_before_the_remaining_entries_is_kept(harness: LogHarness) -> None:
-    """A reader of the remaining entries starts with the right site."""
+    """The log returns the site that applied before its remaining entries."""
     harness.run(harness.log.append_site(ACME, b"first"))
     harness.run(harness.log.append_site(ACME, b"second"))
     harness.append(ACME, "a")
@@ -315,7 +318,7 @@ def test_the_site_before_the_remaining_entries_is_kept(harness: LogHarness) -> N
 
 
 def test_duplicates_are_detected_for_the_whole_retention(harness: LogHarness) -> None:
-    """The event is forgotten some hours later, so that the number of keys stays bounded."""
+    """Some hours after the retention period, an event is forgotten, so keys stay bounded."""
     harness.append(ACME, "a")
     harness.clock.ticks += RETENTION
     assert harness.append(ACME, "a").duplicates == [0]
@@ -324,7 +327,7 @@ def test_duplicates_are_detected_for_the_whole_retention(harness: LogHarness) ->
 
 
 def test_concurrent_duplicates_are_stored_once(harness: LogHarness) -> None:
-    """Each batch returns when its events are readable, whichever batch stored them."""
+    """Each concurrent batch returns the number of the entry that has its events."""
 
     async def append_all() -> list[Appended]:
         names = [str(number) for number in range(50)]
@@ -338,7 +341,7 @@ def test_concurrent_duplicates_are_stored_once(harness: LogHarness) -> None:
 
 
 def test_a_cancelled_append_is_stored_completely_or_not_at_all(harness: LogHarness) -> None:
-    """Appending the batch again gives the right verdicts, and other batches are not affected."""
+    """If a cancelled batch is appended again, its events are stored exactly once."""
 
     async def cancel() -> Appended:
         first = asyncio.ensure_future(harness.log.append(batch(ACME, "abc")))
@@ -353,7 +356,7 @@ def test_a_cancelled_append_is_stored_completely_or_not_at_all(harness: LogHarne
 
 
 def test_following_joins_stored_and_live_entries(harness: LogHarness) -> None:
-    """Every entry comes once and in order, with no gap between stored and live entries."""
+    """A follower gets every entry once and in order, first stored and then new entries."""
 
     async def follow() -> list[int]:
         for number in range(40):
@@ -378,7 +381,7 @@ def test_following_joins_stored_and_live_entries(harness: LogHarness) -> None:
 
 
 def test_a_slow_follower_gets_every_entry(harness: LogHarness) -> None:
-    """Entries that do not fit into the follower's memory are read again."""
+    """Entries that do not fit in the follower's memory are read from the log."""
     harness.tuning = replace(QUICK, follower_events=5)
     harness.renew()
 
@@ -397,7 +400,7 @@ def test_a_slow_follower_gets_every_entry(harness: LogHarness) -> None:
 
 
 def test_following_skips_removed_entries(harness: LogHarness) -> None:
-    """The follower continues with the oldest remaining entry, or with the next new one."""
+    """A follower whose next entries have been removed continues with the next existing entry."""
     harness.append(ACME, "a")
     harness.append(ACME, "b")
     harness.clock.ticks += RETENTION + HOUR
@@ -416,7 +419,7 @@ def test_following_skips_removed_entries(harness: LogHarness) -> None:
 
 
 def test_following_ends_when_the_log_is_closed(harness: LogHarness) -> None:
-    """A reader that waits for the next entry is released."""
+    """Closing the log ends the wait for the next entry."""
 
     async def follow() -> list[int]:
         await harness.log.append(batch(ACME, ["a"]))
@@ -432,7 +435,7 @@ def test_following_ends_when_the_log_is_closed(harness: LogHarness) -> None:
 
 
 def test_a_closed_log_refuses_appends(harness: LogHarness) -> None:
-    """Appending raises an error, and closing again does nothing."""
+    """Appending to a closed log raises ``Unavailable``. Closing it again does nothing."""
     harness.run(harness.log.close())
     with pytest.raises(Unavailable):
         harness.append(ACME, "a")

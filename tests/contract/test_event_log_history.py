@@ -1,4 +1,4 @@
-"""Random histories of a log, compared with a small model."""
+"""Tests that compare random histories of a log with a small model."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Model:
     def __init__(self) -> None:
         self.entries: list[tuple[int, int, list[str]]] = []  # number, recorded_at, ids
         self.head = (0, 0)
-        self.keys: dict[str, int] = {}  # when each was recorded
+        self.keys: dict[str, int] = {}  # the time at which each was recorded
         self.site: bytes | None = None
 
     def next_recorded_at(self, now: int) -> int:
@@ -68,7 +68,7 @@ class Model:
 
 
 class Follower:
-    """Follows a client while the log is open, and resumes after a restart."""
+    """Follows a client's stream while the log is open, and resumes after a restart."""
 
     def __init__(self, client: int) -> None:
         self.client = client
@@ -83,7 +83,7 @@ class Follower:
 
 
 class History(RuleBasedStateMachine):
-    """Appends, clock changes, retention and restarts, with two clients."""
+    """Random histories of two clients: appends, clock changes and retention."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -124,7 +124,7 @@ class History(RuleBasedStateMachine):
             return await asyncio.gather(*(self.append_now(client, ids) for ids in several))
 
         done = [each for each in zip(several, self.run(all_of_them()), strict=True) if each[0]]
-        # in the order of the log; a batch of duplicates comes after the entry it returns
+        # sorts by log order; a batch of duplicates comes after the entry whose number it returns
         done.sort(key=lambda each: (each[1].number, len(each[0]) == len(each[1].duplicates)))
         for ids, appended in done:
             self.take(client, ids, appended)
@@ -145,7 +145,7 @@ class History(RuleBasedStateMachine):
             recorded_at, now = model.keys.get(name, -1), model.next_recorded_at(self.clock.ticks)
             if index in appended.duplicates:
                 assert recorded_at >= kept_since(now)
-            else:  # a clock that was ahead may have made the log forget it early
+            else:  # the log may have forgotten it early, because the clock was ahead
                 assert recorded_at < kept_since(max(now, self.latest))
                 new.append(name)
         if new:
@@ -154,7 +154,7 @@ class History(RuleBasedStateMachine):
 
     @rule(client=clients, site=st.sampled_from([b"", b" "]))
     def append_site(self, client: int, site: bytes) -> None:
-        """Append a site, possibly the client's current one."""
+        """Append a site, which may equal the client's current site."""
         model = self.models[client]
         if site != model.site:
             model.append(self.clock.ticks, [])
@@ -169,7 +169,7 @@ class History(RuleBasedStateMachine):
 
     @invariant()
     def matches_the_model(self) -> None:
-        """Check the head and all recent entries, and that followers have seen each entry once."""
+        """Check the head, the retained entries, and that followers have seen each event once."""
         self.run(self.catch_up())
         self.run(retained(self.log, self.clock))
         for follower in self.followers:
@@ -204,7 +204,7 @@ class History(RuleBasedStateMachine):
 
 
 class SqliteHistory(History):
-    """Histories of a log in files, with small limits and with restarts."""
+    """Random histories of a log in files, with restarts."""
 
     def __init__(self) -> None:
         self.files = tempfile.TemporaryDirectory()
@@ -216,7 +216,7 @@ class SqliteHistory(History):
 
     @rule(keys=st.booleans())
     def restart(self, keys: bool) -> None:
-        """Restart, with or without the keys derived from the log."""
+        """Open the log again, with or without the file of keys, which is derived from the log."""
         self.run(self.log.close())
         self.run(self.followed())
         if not keys:
@@ -231,7 +231,7 @@ class SqliteHistory(History):
 
 
 class JetStreamHistory(SqliteHistory):
-    """Histories of a node's copy in a cluster, with a stream that continues."""
+    """Random histories of a node's copy in a cluster. The stream continues during restarts."""
 
     url = ""
 
@@ -240,14 +240,14 @@ class JetStreamHistory(SqliteHistory):
 
 
 def test_random_histories_match_the_model_in_a_cluster(nats_server: NatsServers) -> None:
-    """The node's copy is right after restarts, with and without derived data."""
+    """The node's copy matches the model after restarts, with and without derived data."""
 
     class HistoryInItsOwnAccount(JetStreamHistory):
         def __init__(self) -> None:
             self.url = nats_server.account()
             super().__init__()
 
-    # Not shrunk, because every attempt creates a log, and timing on a busy machine varies.
+    # A failure is not shrunk, because each attempt needs a new log, and timing varies.
     some = settings(max_examples=tries(8), stateful_step_count=25, phases=[Phase.generate])
     run_state_machine_as_test(HistoryInItsOwnAccount, settings=some)
 

@@ -1,4 +1,4 @@
-"""The contract of the key-value store's port, for every adapter."""
+"""The contract of the key-value store's port, which every adapter must fulfill."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 class Store:
-    """Stores of one kind, on an event loop that continues from call to call."""
+    """Opens stores of one kind, which all run on one event loop."""
 
     def __init__(self, make: Callable[[int], Coroutine[Any, Any, KeyValueStore]]) -> None:
         self._make = make
@@ -38,11 +38,11 @@ class Store:
         return self._opened[-1]
 
     def run(self, what: Coroutine[Any, Any, T]) -> T:
-        """Run the loop until this is done."""
+        """Run the event loop until ``what`` is done."""
         return self._runner.run(what)
 
     def put(self, kv: KeyValueStore, *items: Item, seen: tuple[Item, ...] = ()) -> None:
-        """Write and wait."""
+        """Write items, and wait until they are written."""
         self.run(kv.write(items, seen))
 
     def close(self) -> None:
@@ -78,7 +78,7 @@ def open_kv(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
 
 
 def test_the_last_value_of_a_key_wins(open_kv: Store) -> None:
-    """The last value wins. A missing key is None. Buckets do not share keys."""
+    """A key has the last value that was written. A missing key is None. Buckets share no keys."""
     kv = open_kv()
     open_kv.put(kv, Item("site", "1", b"old"))
     open_kv.put(kv, Item("site", "1", b"new"), Item("sessions", "1", b""))
@@ -89,7 +89,7 @@ def test_the_last_value_of_a_key_wins(open_kv: Store) -> None:
 
 
 def test_a_value_of_none_deletes_the_key(open_kv: Store) -> None:
-    """Deleting removes the key. Deleting a missing key is not an error."""
+    """Writing None removes a key. It is not an error if the key does not exist."""
     kv = open_kv()
     open_kv.put(kv, Item("site", "1", b"x"), Item("site", "2", b"y"))
     open_kv.put(kv, Item("site", "1", None), Item("site", "3", None))
@@ -97,7 +97,7 @@ def test_a_value_of_none_deletes_the_key(open_kv: Store) -> None:
 
 
 def test_items_are_a_copy(open_kv: Store) -> None:
-    """The result does not change with the store."""
+    """Items that were returned do not change with the store."""
     kv = open_kv()
     open_kv.put(kv, Item("site", "1", b"x"))
     items = kv.items("site")
@@ -106,7 +106,7 @@ def test_items_are_a_copy(open_kv: Store) -> None:
 
 
 def test_a_version_changes_only_with_its_bucket(open_kv: Store) -> None:
-    """A write or a deletion changes the version of its own bucket, and of no other bucket."""
+    """Writing or deleting a key changes the version of its bucket, and of no other bucket."""
     kv = open_kv()
     versions = [kv.version("site")]
     open_kv.put(kv, Item("site", "1", b"x"))
@@ -119,7 +119,7 @@ def test_a_version_changes_only_with_its_bucket(open_kv: Store) -> None:
 
 
 def test_a_write_based_on_stale_values_is_refused(open_kv: Store) -> None:
-    """If a seen key has changed in the meantime, the whole write is refused."""
+    """If a key no longer has the value that the writer saw, the whole write is refused."""
     kv = open_kv()
     open_kv.put(kv, Item("site", "1", b"x"), seen=(Item("site", "1", None),))
     before = kv.version("site")
@@ -133,7 +133,10 @@ def test_a_write_based_on_stale_values_is_refused(open_kv: Store) -> None:
 
 
 def test_a_listener_gets_every_change_of_its_bucket(open_kv: Store) -> None:
-    """When a write is visible, the listener gets each key and its value. Then the write returns."""
+    """Before a write returns, a listener gets each changed key and value.
+
+    The whole write is then already visible.
+    """
     kv = open_kv()
     told: list[tuple[str, bytes | None, dict[str, bytes]]] = []
     kv.listen("site", lambda key, value: told.append((key, value, dict(kv.items("site")))))
@@ -148,7 +151,7 @@ def test_a_listener_gets_every_change_of_its_bucket(open_kv: Store) -> None:
 
 @pytest.mark.parametrize("size", [600_000, 3_000_000])
 def test_a_value_can_be_large(open_kv: Store, size: int) -> None:
-    """A large client's site takes megabytes, and may become small again."""
+    """A value, such as a large client's site, can have megabytes, and can become small again."""
     kv = open_kv()
     large = bytes(range(250)) * (size // 250)
     open_kv.put(kv, Item("site", "1", large), Item("site", "2", b""))
@@ -159,7 +162,7 @@ def test_a_value_can_be_large(open_kv: Store, size: int) -> None:
 
 @pytest.mark.parametrize("name", ["", ".x", "x.", "a b", "a/b", "ä", "a\0", "*", "a" * 129])
 def test_invalid_names_are_refused(open_kv: Store, name: str) -> None:
-    """Names consist of letters, digits and a few other characters."""
+    """The names of buckets and keys have only letters, digits and a few other characters."""
     kv = open_kv()
     for item in (Item(name, "1", b"x"), Item("site", name, b"x")):
         with pytest.raises(ValueError, match="cannot be the name"):
@@ -168,7 +171,7 @@ def test_invalid_names_are_refused(open_kv: Store, name: str) -> None:
 
 
 def test_a_closed_store_is_unavailable(open_kv: Store) -> None:
-    """Any use after closing raises Unavailable. Closing twice is not an error."""
+    """Any use of a closed store raises ``Unavailable``. Closing a store twice is not an error."""
     kv = open_kv()
     open_kv.run(kv.close())
     open_kv.run(kv.close())
@@ -192,7 +195,7 @@ WRITES = st.lists(
 
 
 def test_buckets_behave_like_dictionaries(open_kv: Store) -> None:
-    """After any writes, the store has the contents of plain dictionaries."""
+    """After any writes, buckets have the same contents as plain dictionaries."""
 
     @settings(max_examples=tries(60))
     @given(WRITES)

@@ -1,4 +1,4 @@
-"""Leases on every adapter of the key-value store."""
+"""The contract of leases, with every adapter of the key-value store."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from floorcast.kv.port import Conflict, Item, KeyValueStore
 from floorcast.model.ending import ended
 from tests.contract.test_key_value_store import Store, open_kv
 
-__all__ = ["open_kv"]  # the fixture: every kind of store
+__all__ = ["open_kv"]  # the fixture, which creates every kind of store
 
 QUICK = LeaseTuning(ttl=10, margin=1, renewal=0.01)
 
 
 def test_the_next_holder_starts_when_the_first_releases_the_lease(open_kv: Store) -> None:
-    """One of two holders works. The next starts after it, with a fence that stops old writes."""
+    """Only one of two holders works at a time, and the first holder's fence is no longer valid."""
     kv = open_kv()
     open_kv.run(_handed_over(kv))
 

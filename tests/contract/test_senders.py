@@ -1,4 +1,4 @@
-"""Both senders, for threads and for asyncio, with a server that fails in many ways."""
+"""Tests of both senders, for threads and for asyncio, with a server that fails in many ways."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ BUSY = Answer(HTTPStatus.SERVICE_UNAVAILABLE, {"code": 101, "message": "too busy
 
 
 def events(count: int, size: int = 0) -> list[CloudEvent]:
-    """Return this many events, each with this many bytes of data."""
+    """Return ``count`` events, each with ``size`` bytes of text in its data."""
     data: dict[str, object] = {"note": "x" * size}
     return [
         CloudEvent(id=str(number), source="s", type="call.end", time=MOMENT, data=data)
@@ -40,7 +40,7 @@ EVENTS = events(3)
 
 
 class RecordedPauses:
-    """Records the sender's pauses without waiting, and calls ``during`` instead."""
+    """Records a sender's pauses. Instead of waiting, it calls ``during``."""
 
     def __init__(self, patience: float, chance: float) -> None:
         self.slept: list[float] = []
@@ -59,7 +59,7 @@ class RecordedPauses:
 
 
 class BlockingHarness(RecordedPauses):
-    """The sender for threads."""
+    """A harness for the sender for threads."""
 
     def __init__(self, url: str, key: str, patience: float, chance: float) -> None:
         super().__init__(patience, chance)
@@ -73,7 +73,7 @@ class BlockingHarness(RecordedPauses):
 
 
 class AsyncHarness(RecordedPauses):
-    """The sender for asyncio, and its loop."""
+    """A harness for the sender for asyncio, with an event loop."""
 
     def __init__(self, url: str, key: str, patience: float, chance: float) -> None:
         super().__init__(patience, chance)
@@ -96,7 +96,7 @@ Make = Callable[..., BlockingHarness | AsyncHarness]
 
 @pytest.fixture(params=[BlockingHarness, AsyncHarness])
 def make(request: pytest.FixtureRequest) -> Iterator[Make]:
-    """Yield a function that creates senders. All are closed at the end."""
+    """Yield a function that creates senders. The fixture closes them at the end."""
     made: list[BlockingHarness | AsyncHarness] = []
 
     def make_one(
@@ -116,9 +116,9 @@ def ids(intake: Intake) -> list[list[str]]:
 
 
 def test_a_batch_is_sent_as_ndjson_with_the_key(make: Make) -> None:
-    """The request has one event per line and the key as a bearer token.
+    """The request has one event per line, and the key as a bearer token.
 
-    The verdicts are returned.
+    The sender returns the verdicts.
     """
     with running() as intake:
         assert make(intake.url + "/").send(EVENTS) == Verdicts(accepted=3)
@@ -130,14 +130,14 @@ def test_a_batch_is_sent_as_ndjson_with_the_key(make: Make) -> None:
 
 
 def test_no_request_is_sent_without_events(make: Make) -> None:
-    """The verdicts are empty."""
+    """Without events, no request is sent, and the verdicts are empty."""
     with running() as intake:
         assert make(intake.url).send([]) == Verdicts()
     assert intake.requests == []
 
 
 def test_events_are_sent_in_batches_by_number(make: Make) -> None:
-    """The verdicts cover all batches. Indices count from the first event."""
+    """The verdicts cover all batches, and their indices count from the first event."""
     refused = {"index": 1, "id": "1001", "code": 202, "message": "no"}
     verdicts = {"accepted": 1, "duplicates": 0, "rejected": [refused]}
     with running(None, Answer(200, verdicts)) as intake:
@@ -147,7 +147,7 @@ def test_events_are_sent_in_batches_by_number(make: Make) -> None:
 
 
 def test_events_are_sent_in_batches_by_size(make: Make) -> None:
-    """No request exceeds the server's limit, except for a single event that does."""
+    """A request has no more bytes than the server accepts, unless it has a single large event."""
     size = sending.MAX_BATCH_BYTES // 3
     with running() as intake:
         make(intake.url).send(events(5, size))
@@ -177,7 +177,7 @@ def test_temporary_failures_are_retried(make: Make, failure: Answer) -> None:
 
 
 def test_a_lost_acknowledgement_leads_to_duplicates(make: Make) -> None:
-    """The server accepted the batch and died before it responded."""
+    """If the server accepted a batch but sent no response, the retry reports duplicates."""
     with running(DROP) as intake:
         assert make(intake.url).send(EVENTS) == Verdicts(duplicates=3)
 
@@ -193,7 +193,7 @@ def test_a_refused_connection_is_retried(make: Make) -> None:
 
 
 def test_retry_after_is_the_minimum_pause(make: Make) -> None:
-    """A random part is added, so that sources do not retry at the same time."""
+    """The pause is Retry-After plus a random part, so that sources do not retry simultaneously."""
     for asked, chance, expected in [("7", 0.0, 7.0), ("7", 1.0, 7.25), ("nonsense", 1.0, 0.25)]:
         with running(BUSY.with_headers({"Retry-After": asked})) as intake:
             sender = make(intake.url, chance=chance)
@@ -212,7 +212,7 @@ def test_pauses_double_up_to_a_limit_and_are_reset(make: Make) -> None:
 
 
 def test_the_last_error_is_raised_when_patience_runs_out(make: Make) -> None:
-    """The last error is raised, and the caller still has the events."""
+    """If the patience runs out, the last error is raised, and no further request is sent."""
     with running(*[BUSY] * 10) as intake:
         sender = make(intake.url, patience=3.0)
         with pytest.raises(errors.Unavailable, match="too busy"):
@@ -235,7 +235,7 @@ def test_the_last_error_is_raised_when_patience_runs_out(make: Make) -> None:
 def test_permanent_failures_are_raised_immediately(
     make: Make, status: int, body: dict[str, object] | None, kind: type[Exception]
 ) -> None:
-    """A wrong key, address or server is not retried, and neither are missing verdicts."""
+    """A wrong key or address, an unreadable request and incomplete verdicts are not retried."""
     with running(Answer(status, body)) as intake:
         sender = make(intake.url)
         with pytest.raises(kind):
@@ -244,7 +244,7 @@ def test_permanent_failures_are_raised_immediately(
 
 
 def test_a_completely_rejected_batch_has_verdicts(make: Make) -> None:
-    """The 400 response contains verdicts, so each event has its reason."""
+    """The response 400 contains verdicts, which give the reason for each event."""
     rejected = [
         {"index": n, "id": str(n), "code": 202, "message": "time: in the future"} for n in (0, 1)
     ]
@@ -255,7 +255,7 @@ def test_a_completely_rejected_batch_has_verdicts(make: Make) -> None:
 
 
 def test_a_batch_that_is_too_large_is_halved(make: Make) -> None:
-    """Halving stops at a single event, which is rejected. The others are sent."""
+    """A batch is halved until a single event is too large. This event is rejected."""
     large = Answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, {"code": 413, "message": "too large"})
     with running(large, None, large, large) as intake:
         found = make(intake.url).send(events(4))
@@ -265,20 +265,20 @@ def test_a_batch_that_is_too_large_is_halved(make: Make) -> None:
 
 @pytest.mark.parametrize("url", ["127.0.0.1:8080", "http://two..dots"])
 def test_an_invalid_address_is_refused(make: Make, url: str) -> None:
-    """Waiting would not help."""
+    """An invalid address is refused when the sender is created."""
     with pytest.raises(errors.SettingError, match="the server's address must be like"):
         make(url)
 
 
 @pytest.mark.parametrize("key", ["", "a b", "a\r\nX: y", "ключ"])
 def test_a_key_that_is_invalid_in_a_header_is_refused(make: Make, key: str) -> None:
-    """The error is raised before any request."""
+    """The key is refused when the sender is created, before any request."""
     with pytest.raises(errors.SettingError, match="ingest key"):
         make("http://127.0.0.1", key)
 
 
 def test_a_context_manager_closes_the_connection() -> None:
-    """This holds for both kinds. Sending afterwards raises an error."""
+    """After the block, both senders raise an error when they are used."""
 
     async def with_an_async_sender() -> None:
         async with AsyncSender(

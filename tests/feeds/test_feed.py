@@ -1,4 +1,4 @@
-"""Compares a feed with a simple list: each event is delivered once, whatever happens."""
+"""Tests that a feed delivers each event once, like a simple list, whatever happens."""
 
 from __future__ import annotations
 

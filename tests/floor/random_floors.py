@@ -1,4 +1,4 @@
-"""Random events of a few calls and agents on one day, for property tests of the floor."""
+"""Random events of a few calls and agents on one day, for property tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests that names, and nothing else, are removed 30 days after the last event that names them."""
+"""Tests that a name, and nothing else, is removed 30 days after the last event that uses it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests of alerts on a floor, which are compared with a simple model."""
+"""Tests that compare a floor's alerts with a simple model."""
 
 from __future__ import annotations
 

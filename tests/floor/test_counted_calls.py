@@ -1,4 +1,4 @@
-"""Tests of the days and services at which a call counts, and of the calls in memory by service."""
+"""Tests of the days and services at which a call counts, and of a service's calls in memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests that a call's counts do not depend on the order of its steps, and have a limited cost."""
+"""Tests that the order of a call's steps does not change its counts, and that costs are limited."""
 
 from __future__ import annotations
 

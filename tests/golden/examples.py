@@ -1,4 +1,4 @@
-"""Comparison of a response with a printed example of the reference."""
+"""Compares a response with an example that is printed in the reference."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ __all__ = ["mismatches"]
 
 
 def mismatches(printed: object, answered: object, where: str = "$") -> list[str]:
-    """The paths at which a printed key is missing or has another JSON type.
+    """Return the paths at which a printed key is missing or has another JSON type.
 
-    A printed null allows any type, and a null in the response is always allowed.
+    If the printed value is null, any type is allowed. A null in the response is always allowed.
     """
     if printed is None or answered is None:
         return []

@@ -1,8 +1,9 @@
-"""The pages of ``docs/`` as programs: their blocks run in order.
+"""Runs the code blocks of a page in ``docs/`` in order.
 
-A block marked ``sh`` is pasted, and the requests of ``sh refused`` must be refused. ``sh server``
-runs in its own terminal, and ``sh by-hand`` is not tested. The block after it is its output:
-``text`` must be equal, ``json`` must have the same members and types.
+A block marked ``sh`` is pasted into a shell. The requests in a block marked ``sh refused`` must be
+refused. A block marked ``sh server`` runs in the background, and ``sh by-hand`` is not tested. The
+block that follows such a block shows its output: a ``text`` block must equal the output, and a
+``json`` block must have the same members and types.
 """
 
 from __future__ import annotations
@@ -27,18 +28,18 @@ DOCS = ROOT / "docs"
 
 _BLOCK = re.compile(r"^```(?P<kind>[\w -]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 _ADDRESS = "127.0.0.1:8080"
-_PORT = "8090"  # on pages whose server runs beside a demo
+_PORT = "8090"  # on pages whose server runs in addition to a demo
 _STRICT = 'curl() { command curl --fail-with-body "$@"; }'
 _SERVER = f"""
 setsid bash server.sh > server.log 2>&1 & SERVER=$!
 trap 'kill -- -$SERVER && wait' EXIT
 for _ in $(seq 600); do command curl -sf http://{_ADDRESS}/readyz > ready && break; sleep 0.1; done
 """
-_SECONDS = 120  # for a page, on a busy machine
+_SECONDS = 120  # per page, on a busy machine
 
 
 class Block(NamedTuple):
-    """A block of a page, and the output that the page shows for it, if any."""
+    """A code block of a page, and the output that the page shows for the block, if any."""
 
     page: str
     kind: str
@@ -48,7 +49,7 @@ class Block(NamedTuple):
 
 
 def blocks(page: str, *, until: str = "\0") -> list[Block]:
-    """The blocks of a page in ``docs/`` up to the heading ``until``."""
+    """Return the code blocks of a page in ``docs/``, up to the heading ``until``."""
     text = (DOCS / page).read_text("utf-8").partition(f"\n## {until}\n")[0]
     found: list[Block] = []
     for match in _BLOCK.finditer(text):
@@ -61,7 +62,7 @@ def blocks(page: str, *, until: str = "\0") -> list[Block]:
 
 
 def paste(pasted: Sequence[Block], url: str, folder: Path, **more: str) -> list[str]:
-    """Paste blocks into one shell in ``folder``. Returns the output of each."""
+    """Paste blocks into one shell in ``folder``. Returns each block's output."""
     needs("bash", "curl")
     place = url.removeprefix("http://")
 
@@ -93,7 +94,7 @@ def paste(pasted: Sequence[Block], url: str, folder: Path, **more: str) -> list[
 
 
 def output_differences(pasted: Iterable[Block], outputs: Iterable[str]) -> list[str]:
-    """The differences between a page's output and the real one."""
+    """Return the differences between the outputs on a page and the real outputs."""
     found = []
     for block, output in zip(pasted, outputs, strict=True):
         if block.form == "text" and _lines(output) != _lines(block.printed):

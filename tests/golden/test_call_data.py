@@ -1,6 +1,6 @@
-"""The printed requests for call data, sent to a whole server, get the printed responses.
+"""Tests that the reference's requests for call data get the printed responses from a server.
 
-The events of the examples' calls are sent first, as a source would send them.
+The examples' calls first arrive as events, as from a source.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ END = event("call.end", 2, time="2013-05-08T09:44:03Z", lvResult="Invalid Phone 
 
 @pytest.fixture
 def house() -> Iterator[NodeHarness]:
-    """A server at the printed date, whose client 4199 is a child of the session's client."""
+    """Run a server at the printed date. Its client 4199 is a child of the session's client."""
     with scratch() as folder:
         one = NodeHarness(folder, Clock(STARTED * TICKS_PER_MS))
         yield one
@@ -49,7 +49,7 @@ def ask(house: NodeHarness, example: Example, path: str) -> httpx.Response:
 
 
 def variants(target: str) -> list[str]:
-    """The printed path, and variants that existing clients use."""
+    """Return the printed target, and variants that existing clients use."""
     path, _, query = target.partition("?")
     return [
         target,
@@ -60,7 +60,7 @@ def variants(target: str) -> list[str]:
 
 
 def test_call_in_progress_equals_the_printed_response(house: NodeHarness) -> None:
-    """In call: the response equals the printed one, with its members in the same order."""
+    """The response for a call in progress equals the printed response, in the same order."""
     example = load("call_data_in_call")
     house.take(ndjson([START]), "CHILD")
     for target in variants(example.target):
@@ -72,7 +72,7 @@ def test_call_in_progress_equals_the_printed_response(house: NodeHarness) -> Non
 
 
 def test_ended_call_equals_the_printed_response(house: NodeHarness) -> None:
-    """Post call: the response equals the printed one, with its members in the same order."""
+    """The response for an ended call equals the printed response, in the same order."""
     example = load("call_data_post_call")
     house.take(ndjson([START, END]), "CHILD")
     for target in variants(example.target):
@@ -91,7 +91,7 @@ def test_ended_call_equals_the_printed_response(house: NodeHarness) -> None:
 def test_call_in_the_other_phase_is_404(
     house: NodeHarness, name: str, events: list[dict[str, object]], hint: str
 ) -> None:
-    """The message names the method that has the call."""
+    """The error message names the method that returns the call."""
     example = load(name)
     house.take(ndjson(events), "CHILD")
     answer = ask(house, example, example.target)

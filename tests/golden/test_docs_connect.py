@@ -1,4 +1,4 @@
-"""The configuration, events and figures in ``docs/connect-asterisk.md``."""
+"""Tests of the configuration, events and metrics in ``docs/connect-asterisk.md``."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def blocks(kind: str) -> list[str]:
 
 
 def test_connect_toml_is_valid(tmp_path: Path) -> None:
-    """It can be read, and every key listed on the page exists."""
+    """The page's connect.toml can be read, and the page lists every key."""
     (text,) = blocks("toml")
     (tmp_path / "connect.toml").write_text(text, "utf-8")
     found = read_connect_file(tmp_path / "connect.toml", {})
@@ -40,7 +40,7 @@ def test_connect_toml_is_valid(tmp_path: Path) -> None:
 
 
 def test_manager_conf_and_unit_are_valid() -> None:
-    """It has the permissions that the connector needs, and an existing command."""
+    """manager.conf grants the necessary permissions, and the unit runs ``floorcast connect``."""
     manager, unit = (configparser.ConfigParser(allow_no_value=True) for _ in range(2))
     manager.read_string(blocks("ini")[0])
     unit.read_string(blocks("ini")[1])
@@ -53,7 +53,7 @@ def test_manager_conf_and_unit_are_valid() -> None:
 
 
 def test_every_option_on_the_page_exists() -> None:
-    """The options of the page's commands exist."""
+    """Every option on the page is an option of one of the page's commands."""
     program = get_command(app)
     known = {"--check", "--from", "--help"}
     for command in (
@@ -68,7 +68,7 @@ def test_every_option_on_the_page_exists() -> None:
 
 @pytest.mark.parametrize("name", re.findall(r"\b(?:Queue|Agent)[A-Z][A-Za-z]+|\bHangup\b", TABLE))
 def test_every_ami_event_in_the_table_is_supported(name: str) -> None:
-    """A misspelt name would be ignored silently."""
+    """The connector supports every event. It would silently ignore a misspelled name."""
     frame = {
         "Event": name, "Uniqueid": "1.0", "Queue": "q", "MemberName": "m", "Reason": "agent",
         "DestUniqueid": "1.1", "Timestamp": "1",
@@ -78,7 +78,7 @@ def test_every_ami_event_in_the_table_is_supported(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(set(re.findall(r"\b[A-Z]{7,}\b|\bDID\b", TABLE))))
 def test_every_queue_log_event_on_the_page_is_supported(name: str) -> None:
-    """Other words are states or reasons of floorcast."""
+    """The connector supports every event. Other capitalized words are floorcast's own."""
     own = {
         "INBOUND",
         "OVERFLOW",
@@ -94,7 +94,7 @@ def test_every_queue_log_event_on_the_page_is_supported(name: str) -> None:
 
 
 def test_every_metric_on_the_page_is_exported() -> None:
-    """Each figure has the name on the page."""
+    """The connector exports every metric under the name on the page."""
     metrics = ConnectorMetrics()
     metrics.set_source_connected("ami", connected=True)
     metrics.count_sent(Verdicts(1, 1, []), 1)

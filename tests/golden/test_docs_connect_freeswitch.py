@@ -1,4 +1,4 @@
-"""The configuration, events and figures in ``docs/connect-freeswitch.md``."""
+"""Tests of the configuration, events and metrics in ``docs/connect-freeswitch.md``."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def blocks(kind: str) -> list[str]:
 
 
 def test_connect_toml_is_valid(tmp_path: Path) -> None:
-    """It can be read, and every key listed on the page exists."""
+    """The page's connect.toml can be read, and the page lists every key."""
     (text,) = blocks("toml")
     (tmp_path / "connect.toml").write_text(text, "utf-8")
     found = read_connect_file(tmp_path / "connect.toml", {})
@@ -50,7 +50,7 @@ def test_connect_toml_is_valid(tmp_path: Path) -> None:
 
 
 def test_freeswitch_xml_has_the_required_permissions() -> None:
-    """It has the socket, its access list, and a user with only the required permissions."""
+    """The XML configures the socket and its access list, and gives a user minimal permissions."""
     socket, machines, user, action = (ET.fromstring(text) for text in blocks("xml"))
     params = {one.get("name"): one.get("value") for one in socket.iter("param")}
     assert params["apply-inbound-acl"] == machines.get("name")
@@ -63,7 +63,7 @@ def test_freeswitch_xml_has_the_required_permissions() -> None:
 
 
 def test_unit_is_valid() -> None:
-    """Its command exists."""
+    """The unit on the page runs ``floorcast connect`` with the configuration file."""
     unit = configparser.ConfigParser()
     unit.read_string(blocks("ini")[0])
     assert unit["Service"]["ExecStart"].endswith(
@@ -72,7 +72,7 @@ def test_unit_is_valid() -> None:
 
 
 def test_every_option_on_the_page_exists() -> None:
-    """The options of the page's commands exist."""
+    """Every option on the page is an option of one of the page's commands."""
     program = get_command(app)
     known = {"--check", "--help"}
     for command in (
@@ -87,7 +87,7 @@ def test_every_option_on_the_page_exists() -> None:
 
 @pytest.mark.parametrize("action", ACTIONS)
 def test_every_action_in_the_table_is_supported(action: str) -> None:
-    """A misspelt name would be ignored silently."""
+    """The connector supports every action. It would silently ignore a misspelled name."""
     event = {
         "Event-Name": "CUSTOM", "Event-Subclass": "callcenter::info", "CC-Action": action,
         "CC-Queue": "q", "CC-Agent": "a", "CC-Member-Session-UUID": "u", "CC-Cause": "Cancel",
@@ -100,12 +100,12 @@ def test_every_action_in_the_table_is_supported(action: str) -> None:
 
 
 def test_every_event_in_the_table_is_subscribed_to() -> None:
-    """Otherwise it would never arrive."""
+    """The connector subscribes to every event, because other events would never arrive."""
     assert set(re.findall(r"\bCHANNEL_[A-Z_]+\b", TABLE)) <= set(EVENTS.split())
 
 
 def test_every_metric_on_the_page_is_exported() -> None:
-    """Each figure has the name on the page."""
+    """The connector exports every metric under the name on the page."""
     metrics = ConnectorMetrics()
     metrics.set_source_connected("esl", connected=True)
     metrics.count_sent(Verdicts(1, 1, []), 1)

@@ -1,4 +1,4 @@
-"""The configuration, options and keys in ``docs/connect-livevox.md``."""
+"""Tests of the configuration, options and metrics in ``docs/connect-livevox.md``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def block(kind: str) -> str:
 
 
 def test_connect_toml_is_valid(tmp_path: Path) -> None:
-    """It can be read, its secrets are in files beside it, and every key on the page exists."""
+    """The page's connect.toml can be read, its secrets are in other files, and all keys exist."""
     (tmp_path / "connect.toml").write_text(block("toml"), "utf-8")
     found = read_connect_file(tmp_path / "connect.toml", {})
     assert found.livevox is not None
@@ -37,7 +37,7 @@ def test_connect_toml_is_valid(tmp_path: Path) -> None:
 
 
 def test_unit_is_valid() -> None:
-    """Its command exists."""
+    """The unit on the page runs ``floorcast connect`` with the configuration file."""
     unit = configparser.ConfigParser()
     unit.read_string(block("ini"))
     assert unit["Service"]["ExecStart"].endswith(
@@ -46,7 +46,7 @@ def test_unit_is_valid() -> None:
 
 
 def test_every_option_on_the_page_exists() -> None:
-    """The options of the page's commands exist."""
+    """Every option on the page is an option of one of the page's commands."""
     program = get_command(app)
     known = {"--now"}
     for command in (
@@ -58,7 +58,7 @@ def test_every_option_on_the_page_exists() -> None:
 
 
 def test_every_metric_on_the_page_is_exported() -> None:
-    """Each Prometheus metric has the name on the page."""
+    """The connector exports every metric under the name on the page."""
     metrics = ConnectorMetrics()
     metrics.set_source_connected("agent", connected=True)
     metrics.count_sent(Verdicts(), 0)

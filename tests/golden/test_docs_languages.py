@@ -1,4 +1,4 @@
-"""Runs the examples of ``docs/languages.md`` and the source of ``docs/sending-events.md``."""
+"""Tests that run the programs in ``docs/languages.md`` and ``docs/sending-events.md``."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ PROGRAMS = {
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with the example site."""
+    """Run a server with the example site."""
     site = files("floorcast").joinpath("example_site.toml").read_text("utf-8")
     with running(tmp_path_factory.mktemp("docs"), site=site) as server:
         yield server
 
 
 def run(line: str, folder: Path, url: str) -> str:
-    """The output of a command, with the page's variables set."""
+    """Run a command with the page's environment variables. Returns the output."""
     found = subprocess.run(
         ["bash", "-c", line],
         cwd=folder,
@@ -49,14 +49,14 @@ def run(line: str, folder: Path, url: str) -> str:
 
 
 def only_block(page: str, kind: str) -> str:
-    """The only block of a language on a page."""
+    """Return a page's only code block in this language."""
     (found,) = [block.text for block in blocks(page) if block.kind == kind]
     return found
 
 
 @pytest.mark.parametrize("kind", PROGRAMS)
 def test_example_program_sends_its_events(kind: str, server: Server, tmp_path: Path) -> None:
-    """Both events are accepted, and it prints that."""
+    """Each program sends two events, and prints that both were accepted."""
     name, line = PROGRAMS[kind]
     if shutil.which(line.split()[0]) is None:
         pytest.skip(f"there is no {line.split()[0]} here")
@@ -66,13 +66,13 @@ def test_example_program_sends_its_events(kind: str, server: Server, tmp_path: P
 
 
 def test_curl_commands_are_accepted(server: Server, tmp_path: Path) -> None:
-    """The page's commands for curl work."""
+    """The page's curl commands print the output that the page shows."""
     pasted = [block for block in blocks("languages.md") if block.kind == "sh"]
     assert output_differences(pasted, paste(pasted, server.url, tmp_path)) == []
 
 
 def test_first_event_of_sending_events_is_accepted(server: Server, tmp_path: Path) -> None:
-    """It is accepted, and is a duplicate when pasted again, as the page says."""
+    """The event is accepted, and a second attempt reports a duplicate, as the page says."""
     first = blocks("sending-events.md")[0]
     outputs = [paste([first], server.url, tmp_path)[0] for _ in range(2)]
     printed = [block.printed or block.text for block in blocks("sending-events.md")[:2]]
@@ -80,7 +80,7 @@ def test_first_event_of_sending_events_is_accepted(server: Server, tmp_path: Pat
 
 
 def test_python_source_sends_each_stored_event_once(tmp_path: Path) -> None:
-    """It stores events until there is a server, then sends each of them once."""
+    """The source stores events until the server starts, and then sends each event once."""
     (tmp_path / "source.py").write_text(only_block("sending-events.md", "python"), "utf-8")
     site = files("floorcast").joinpath("example_site.toml").read_text("utf-8")
     away = Server(tmp_path, site)

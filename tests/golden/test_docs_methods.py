@@ -1,4 +1,4 @@
-"""Every method has a page with a request to paste, and the response is as shown there."""
+"""Tests that every method has a page whose requests get the responses shown on the page."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SET_UP = [block for block in blocks("api.md", until="Conventions") if block.kind
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with the example site, which the pages require."""
+    """Run a server with the example site, which the pages require."""
     site = files("floorcast").joinpath("example_site.toml").read_text("utf-8")
     folder = tmp_path_factory.mktemp("docs")
     with running(folder, "--archive", folder / "archive", site=site) as server:
@@ -29,26 +29,26 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def pasted(page: str) -> list[Block]:
-    """The set-up that a reader pastes before a page."""
+    """Return the blocks of a page that a reader pastes."""
     return [block for block in blocks(page) if block.kind in PASTED]
 
 
 @pytest.mark.parametrize("page", [*METHODS, "events.md", "streams.md"])
 def test_method_page_matches_the_server(page: str, server: Server, tmp_path: Path) -> None:
-    """Each request is accepted, or refused where the page says so, with the shown response."""
+    """Each request on the page gets the response that the page shows, even if it is refused."""
     everything = [*SET_UP, *pasted(page)]
     outputs = paste(everything, server.url, tmp_path)
     assert output_differences(everything, outputs) == []
 
 
 def test_overview_page_matches_the_server(server: Server, tmp_path: Path) -> None:
-    """Its set-up works, and refusals are as described."""
+    """The set-up on the page works, and requests are refused as described."""
     everything = pasted("api.md")
     assert output_differences(everything, paste(everything, server.url, tmp_path)) == []
 
 
 def test_every_method_has_a_page() -> None:
-    """The page has a request for the method that can be pasted."""
+    """For each method, one of the pages has a request that a reader can paste."""
     text = "".join(block.text for page in [*METHODS, "streams.md"] for block in pasted(page))
     for route in ROUTES:
         if route.method != ANY:
@@ -57,6 +57,6 @@ def test_every_method_has_a_page() -> None:
 
 
 def test_index_links_every_page() -> None:
-    """Readers cannot find a page without a link."""
+    """api.md links to each method's page. Readers could not find a page without a link."""
     index = (DOCS / "api.md").read_text("utf-8")
     assert [page for page in METHODS if f"({page})" not in index] == []

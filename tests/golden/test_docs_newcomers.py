@@ -1,4 +1,4 @@
-"""The pages for newcomers, followed step by step."""
+"""Tests that follow the pages for newcomers step by step."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 
 
 def anchors(page: Path) -> set[str]:
-    """The anchors of a page: its headings, as GitHub names them."""
+    """Return a page's anchors, which GitHub derives from the headings."""
     headings = re.findall(r"^#+ (.*)$", page.read_text("utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_has_a_target(page: Path) -> None:
-    """The file exists, and so does the heading."""
+    """The file and the heading to which a link leads exist."""
     for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text("utf-8")):
         if "://" not in target:
             name, _, anchor = target.partition("#")
@@ -39,7 +39,7 @@ def test_every_link_has_a_target(page: Path) -> None:
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """A clone in which ``make setup`` has nothing left to do."""
+    """Create a clone in which ``make setup`` has nothing left to do."""
     for name in CLONE:
         (tmp_path / name).symlink_to(ROOT / name)
     (tmp_path / ".venv").symlink_to(sys.prefix)
@@ -47,7 +47,7 @@ def clone(tmp_path: Path) -> Path:
 
 
 def test_readme_commands_work(tmp_path: Path) -> None:
-    """The event of the README is accepted and appears in the feed, with the demo's site file."""
+    """The README's event is accepted and appears in the feed, with the example site."""
     pasted = [block for block in blocks("../README.md") if block.kind == "sh"]
     site = files("floorcast").joinpath("example_site.toml").read_text("utf-8")
     with running(tmp_path, site=site) as server:
@@ -58,7 +58,7 @@ def test_readme_commands_work(tmp_path: Path) -> None:
 
 
 def test_quickstart_commands_work(clone: Path) -> None:
-    """Block by block, from the installation to the first event and its figures."""
+    """All blocks of the page work, from the installation to the first event and its figures."""
     port = free_port()
     pasted = [block for block in blocks("quickstart.md") if block.kind.startswith("sh")]
     outputs = paste(pasted, f"http://127.0.0.1:{port}", clone, FLOORCAST_PORT=str(port))
@@ -66,7 +66,7 @@ def test_quickstart_commands_work(clone: Path) -> None:
 
 
 def test_api_setup_commands_work(clone: Path) -> None:
-    """Its server has a past and an archive, which the pages of some methods need."""
+    """The set-up in api.md works, and so do the pages that need its past data or archive."""
     port = free_port()
     pages = ("api.md", "methods/alerts.md", "methods/reports.md")
     pasted = [block for page in pages for block in blocks(page) if block.kind in PASTED]
@@ -76,7 +76,7 @@ def test_api_setup_commands_work(clone: Path) -> None:
 
 
 def test_livevox_comparison_of_a_server_with_itself_finds_no_difference(tmp_path: Path) -> None:
-    """Comparing a server with itself finds no difference in any method."""
+    """The page's program finds no difference in any method if it compares a server with itself."""
     page = blocks("moving-from-livevox.md")
     (source,) = [block.text for block in page if block.kind == "python"]
     (tmp_path / "compare.py").write_text(source, "utf-8")
@@ -90,7 +90,7 @@ def test_livevox_comparison_of_a_server_with_itself_finds_no_difference(tmp_path
 
 
 def test_comparison_finds_differences(tmp_path: Path) -> None:
-    """Missing members, types, figures and rows are found. The time of the request is not."""
+    """The program reports different members, types, figures and rows, but not time stamps."""
     (source,) = [one.text for one in blocks("moving-from-livevox.md") if one.kind == "python"]
     found: dict[str, object] = {"__name__": "compare"}
     exec(compile(source, "compare.py", "exec"), found)
@@ -107,7 +107,10 @@ def test_comparison_finds_differences(tmp_path: Path) -> None:
 
 
 def test_comparison_ignores_elapsed_time() -> None:
-    """A second between two responses is no difference, and hides no other one."""
+    """The program ignores what changed only because time passed between two responses.
+
+    It still reports other differences.
+    """
     (source,) = [one.text for one in blocks("moving-from-livevox.md") if one.kind == "python"]
     found: dict[str, object] = {"__name__": "compare"}
     exec(compile(source, "compare.py", "exec"), found)

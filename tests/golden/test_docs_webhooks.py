@@ -1,4 +1,4 @@
-"""The verifiers and recipes of docs/webhooks.md work with real requests."""
+"""Tests of the verifiers and recipes in docs/webhooks.md with real requests."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BODY = '[{"id": "1", "data": {"account": "Ä \\" €"}}]'
 
 
 def blocks(language: str) -> list[str]:
-    """The page's blocks in one language."""
+    """Return the page's code blocks in one language."""
     return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
 
 
@@ -38,7 +38,11 @@ RECIPES: dict[str, dict[str, Any]] = {
 
 
 def verdicts(command: list[str], code: str, folder: Path, suffix: str) -> list[bool]:
-    """A verifier's results for a valid, a changed and an old request, and a rotated secret."""
+    """Run a verifier on several requests. Returns which of them it accepts.
+
+    The requests are valid, changed, too old, signed with two secrets, and signed with another
+    secret.
+    """
     now = int(time.time()) * 10_000_000
     other = signing_key("whsec_" + "QUFB" * 10)
     keys = [signing_key(SECRET)]
@@ -65,7 +69,7 @@ RIGHT = [True, False, False, True, False]
 
 
 def test_python_verifier_accepts_only_valid_requests(tmp_path: Path) -> None:
-    """It accepts valid requests, and refuses changed ones, old ones and other secrets."""
+    """The verifier refuses changed requests, old requests, and requests with another secret."""
     (code,) = blocks("python")
     code += """
 import json, sys
@@ -78,7 +82,7 @@ print(json.dumps([verify(given["secret"], one["headers"], one["body"].encode())
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
 def test_javascript_verifier_accepts_only_valid_requests(tmp_path: Path) -> None:
-    """The results are those of the Python verifier."""
+    """The JavaScript verifier accepts the same requests as the Python verifier."""
     (code,) = blocks("js")
     code += """
 const given = JSON.parse(require("node:fs").readFileSync(0, "utf8"));
@@ -90,7 +94,7 @@ console.log(JSON.stringify(given.cases.map((one) =>
 
 @pytest.mark.skipif(shutil.which("php") is None, reason="php is not installed")
 def test_php_verifier_accepts_only_valid_requests(tmp_path: Path) -> None:
-    """The results are those of the Python verifier."""
+    """The PHP verifier accepts the same requests as the Python verifier."""
     (code,) = blocks("php")
     code += """
 $given = json_decode(file_get_contents('php://stdin'), true);
@@ -101,7 +105,7 @@ echo json_encode(array_map(fn($one) => verify($given['secret'], $one['headers'],
 
 
 def test_each_table_on_the_page_is_valid_in_a_site() -> None:
-    """Each table is used as printed, with the page's services."""
+    """The page's tables are valid as printed, in a site that has the page's services."""
     tables = "\n".join(blocks("toml"))
     site = SMALL.replace('name = "Help"', 'name = "Support"')
     first, second = site.split("[[client]]\nid = 2")
@@ -110,7 +114,10 @@ def test_each_table_on_the_page_is_valid_in_a_site() -> None:
 
 
 def rendered(recipe: str, status: str) -> Any:  # noqa: ANN401 — JSON
-    """The body that a recipe makes of an alert in this status; None if it sends none."""
+    """Return the body that a recipe makes for an alert with this status.
+
+    The result is None if the recipe sends nothing.
+    """
     event = dict(EXAMPLES["alerts"])
     data = event["data"]
     assert isinstance(data, dict)
@@ -120,7 +127,7 @@ def rendered(recipe: str, status: str) -> Any:  # noqa: ANN401 — JSON
 
 
 def test_slack_recipe_sends_only_firing_alerts() -> None:
-    """A firing alert has a text, and others send nothing."""
+    """The Slack recipe sends a text if the alert is firing, and otherwise nothing."""
     assert rendered("slack", "firing") == {
         "text": 'Support: "long" wait at Support "A": longestCallInQueue is 130, above 120'
     }
@@ -128,7 +135,7 @@ def test_slack_recipe_sends_only_firing_alerts() -> None:
 
 
 def test_alertmanager_recipe_keeps_labels_and_ends_resolved_alerts() -> None:
-    """The labels stay the same, and a resolved alert ends now."""
+    """A resolved alert has the same labels as the firing alert, and ends at the event's time."""
     (firing,), (over,) = rendered("alertmanager", "firing"), rendered("alertmanager", "ok")
     assert firing["labels"] == over["labels"]
     assert firing["labels"]["alertname"] == 'Support: "long" wait'
@@ -139,7 +146,7 @@ def test_alertmanager_recipe_keeps_labels_and_ends_resolved_alerts() -> None:
 
 
 def test_pagerduty_recipe_uses_one_key_per_alert() -> None:
-    """Trigger, acknowledge and resolve have the same key."""
+    """An alert's trigger, acknowledge and resolve events have the same ``dedup_key``."""
     events = [rendered("pagerduty", one) for one in ("firing", "acknowledged", "ok")]
     assert [one["event_action"] for one in events] == ["trigger", "acknowledge", "resolve"]
     assert len({one["dedup_key"] for one in events}) == 1
@@ -151,7 +158,7 @@ def test_pagerduty_recipe_uses_one_key_per_alert() -> None:
 
 
 def test_lunch_recipe_is_sent_for_that_reason_only() -> None:
-    """The text is sent for that reason only."""
+    """The lunch recipe sends a text only for the reason LUNCH."""
     recipe = RECIPES["lunch"]
     event = dict(EXAMPLES["agent"])
     assert render(recipe["template"], recipe["content_type"], event) == b""

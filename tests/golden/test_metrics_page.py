@@ -1,4 +1,4 @@
-"""The numbers in ``docs/metrics.md`` are results of its example, and every figure is listed."""
+"""Tests that ``docs/metrics.md`` lists every figure, with the right result for its example."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ SHOWN = (
 
 
 def example_events() -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """The events of the example: time, type and data."""
+    """Yield the time, type and data of each event in the page's example."""
     block = re.search(r"```text\n(.*?)```", PAGE, re.DOTALL)
     assert block is not None
     for line in block[1].splitlines():
@@ -59,7 +59,7 @@ def example_events() -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 @pytest.mark.parametrize("figure", [name for name in FIGURES if not AVERAGE.fullmatch(name)])
 def test_openapi_definitions_equal_those_of_the_page(figure: str) -> None:
-    """The page and ``/openapi.json`` have the same definitions."""
+    """The definition on the page begins with the definition in ``/openapi.json``."""
     row = re.search(rf"^\| `{figure}` \| ([^|]+) \|", PAGE, re.MULTILINE)
     assert row is not None
     assert row[1].startswith(FIGURES[figure])
@@ -76,7 +76,7 @@ def example_floor(formula: Formula = "excluding_abandons_within_sla") -> Floor:
 
 
 def answers() -> dict[str, dict[str, Any]]:
-    """The subject of each section's tables."""
+    """Return the row of statistics that each section of the page describes."""
     seen = scopes(example_floor())
     averages = averages_answer(agent_averages(seen, NOW).all(), NOW).agent_averages[0]
     campaigns = campaign_statistics(
@@ -90,7 +90,7 @@ def answers() -> dict[str, dict[str, Any]]:
 
 
 def page_numbers() -> Iterator[tuple[str, str, str]]:
-    """Each number in the page's tables: the section, the figure and the example's result."""
+    """Yield the section, the figure and the result for each example in the page's tables."""
     for section in PAGE.split("\n## ")[1:]:
         title = section.partition("\n")[0]
         for row in re.findall(r"^\| `(\w+)` \|(.*)$", section, re.MULTILINE):
@@ -101,7 +101,7 @@ def page_numbers() -> Iterator[tuple[str, str, str]]:
 
 @pytest.mark.parametrize(("section", "figure", "result"), list(page_numbers()))
 def test_each_example_has_the_computed_number(section: str, figure: str, result: str) -> None:
-    """The floor computes the number from the example's events."""
+    """The floor computes the page's number from the example's events."""
     if section == "Service levels":
         row = service_stats(scopes(example_floor(figure)), NOW).all()[0]
         assert str(row.service_level) == result
@@ -110,7 +110,7 @@ def test_each_example_has_the_computed_number(section: str, figure: str, result:
 
 
 def test_live_connect_is_in_the_interval_before_the_last() -> None:
-    """It is in the last interval but one."""
+    """The totals of the example's live connects are those on the page."""
     said = re.search(r"totals\n([\d, *]+)\.", PAGE)
     assert said is not None
     rows = live_connects(scopes(example_floor()), NOW).live_connects
@@ -118,7 +118,7 @@ def test_live_connect_is_in_the_interval_before_the_last() -> None:
 
 
 def test_every_figure_is_on_the_page() -> None:
-    """Each member of each response has an entry and a formula."""
+    """Every member of every response, and every service level formula, is on the page."""
     names = {
         field.encode_name for struct in SHOWN for field in msgspec.structs.fields(struct)
     } | set(get_args(Formula))

@@ -1,7 +1,7 @@
-"""Printed requests on feeds and call data get responses like the printed ones.
+"""Tests that the reference's requests for feeds and call data get the printed responses.
 
-Only the session is added, and a fresh token where the printed one must be fresh. Events are
-published as the floor makes them. ``test_whole_way.py`` covers the whole path.
+The tests add only the session, and a fresh token if the printed token would be too old. Events are
+published directly to the feeds. ``test_whole_way.py`` covers the whole path.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ VARIANTS = ["", "/", "version"]
 
 
 def as_fed(printed: dict[str, Any], event_id: str) -> AgentEvent | InteractionEvent:
-    """A printed event as the floor makes it, with null for omitted members."""
+    """Return a printed event in the form that the floor creates, with null for omitted members."""
     shapes: dict[str, type[AgentEvent | InteractionEvent]] = {
         "SMS": SmsEvent,
         "Email": EmailEvent,
@@ -63,7 +63,7 @@ async def send(
 
 
 def varied(target: str, variant: str) -> str:
-    """A target as existing clients write it."""
+    """Return a variant of a target that existing clients use."""
     path, mark, query = target.partition("?")
     if variant == "version":
         path = path.replace("/realtime/", "/realtime/v6.0/")
@@ -75,7 +75,7 @@ def varied(target: str, variant: str) -> str:
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("name", ["agent_feed_first", "event_feed_first"])
 def test_first_request_gets_a_token_and_no_events(name: str, variant: str) -> None:
-    """There are no events but a token, with the printed blank token or without a body."""
+    """A request with a blank token or without a body gets a token and no events."""
     example = load(name)
 
     async def work(house: ApiHarness) -> None:
@@ -89,7 +89,7 @@ def test_first_request_gets_a_token_and_no_events(name: str, variant: str) -> No
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("name", ["agent_feed_events", "event_feed_filtered", "event_feed_many"])
 def test_feed_returns_the_printed_events(name: str, variant: str) -> None:
-    """The printed events come in order, with all keys and types."""
+    """The feed returns the printed events in order, with all keys and types."""
     example = load(name)
     member = "agentEvent" if "agentEvent" in example.answer else "events"
     printed = example.answer[member]
@@ -115,7 +115,7 @@ def test_feed_returns_the_printed_events(name: str, variant: str) -> None:
 
 
 def test_token_older_than_a_day_is_refused() -> None:
-    """The message equals the printed one, with the token's time in the client's zone."""
+    """The error equals the printed one, in which the token's time is in the client's time zone."""
     example = load("event_feed_too_old")
 
     async def work(house: ApiHarness) -> None:
@@ -127,7 +127,7 @@ def test_token_older_than_a_day_is_refused() -> None:
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("name", ["call_data_in_call", "call_data_post_call"])
 def test_call_data_equals_the_printed_response(name: str, variant: str) -> None:
-    """The response has the printed values of the call."""
+    """The response for a call with the printed data equals the printed response."""
     example = load(name)
     printed = example.answer
     consumer = printed.get("consumer", {})

@@ -1,6 +1,7 @@
-"""Statistics examples of the reference: printed requests get the printed responses.
+"""Tests that the reference's requests for statistics get the printed responses.
 
-Each is sent to a floor with events that lead to the printed figures, so most responses are equal.
+Each request is sent to a floor whose events lead to the printed figures. Most responses are
+therefore equal to the printed ones.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ PLAN = FloorConfig(
 def response_of(
     path: str, body: object, events: Iterable[InboundEvent], plan: FloorConfig = PLAN
 ) -> dict[str, Any]:
-    """The response of a floor with these events."""
+    """Send a request to a floor with these events. Returns the response."""
     answers: list[dict[str, Any]] = []
 
     async def work(house: ApiHarness) -> None:
@@ -65,7 +66,7 @@ def response_of(
 
 
 def shape(value: object) -> object:
-    """The keys of a response in order, with their JSON types."""
+    """Return a response's keys, in order, with their JSON types."""
     if isinstance(value, dict):
         return [(key, shape(member)) for key, member in value.items()]
     if isinstance(value, list):
@@ -76,7 +77,7 @@ def shape(value: object) -> object:
 
 
 class AgentDay:
-    """An agent's day: a sequence of states with durations in seconds."""
+    """An agent's day, which is a sequence of states. Durations are in seconds."""
 
     def __init__(self, who: str, service: int, begin: int) -> None:
         self.events: list[InboundEvent] = []
@@ -84,13 +85,13 @@ class AgentDay:
         self.calls = begin
 
     def to(self, kind: str, seconds: int, **more: object) -> None:
-        """Enter a state and stay in it."""
+        """Enter a state, and stay in it for this many seconds."""
         event = agent_at(kind, self.at, self.who, service=self.service, **more)
         self.events.append(event)
         self.at += seconds * 1000
 
     def outbound(self, seconds: int, code: str | None = None) -> None:
-        """Talk on an outbound call, which gets a term code."""
+        """Talk on an outbound call. If ``code`` is given, the call gets this term code."""
         self.calls += 1
         call = {"transactionId": self.calls, "sessionId": f"S{self.calls}"}
         begin = call_at("start", self.at, self.calls, service=self.service, direction="OUTBOUND")
@@ -102,19 +103,19 @@ class AgentDay:
             self.events.append(said)
 
     def off(self) -> list[InboundEvent]:
-        """Log off. Returns all events."""
+        """Log off. Returns all events of the day."""
         self.to("LOGOFF", 0)
         return self.events
 
 
 def in_time(*days: Iterable[InboundEvent]) -> list[InboundEvent]:
-    """The events of several agents in order of time."""
+    """Return several agents' events, sorted by time."""
     return sorted((event for day in days for event in day), key=lambda event: str(event.time))
 
 
 @pytest.mark.parametrize("path", ["/realtime/campaign/stats", "/realtime/realtime/campaign/stats"])
 def test_campaign_statistics(path: str) -> None:
-    """The response equals the printed one, at the right path and at the misspelt one."""
+    """The response equals the printed response, at the correct path and at a misspelled path."""
     counts = {"AT": 2, "ET": 5, "MT": 3, "PT": 1}
     update = event_at(
         "campaign.update",
@@ -134,7 +135,7 @@ def test_campaign_statistics(path: str) -> None:
 
 
 def test_agent_averages() -> None:
-    """The means equal the printed ones. The times are those of the response."""
+    """The response equals the printed response, except for the time stamps."""
     day = AgentDay("SEBY", 38049, NOW - 60_000)
     for kind, seconds in (
         ("READY", 3),
@@ -153,7 +154,7 @@ def test_agent_averages() -> None:
 
 
 def test_agent_statistics() -> None:
-    """The printed row: logged in, ready just now, not ready for 68 s before."""
+    """The row equals the printed row of an agent who was not ready for 68 s and is now ready."""
     day = AgentDay("VKUMARK", 38049, NOW - 68_000)
     day.to("NOT_READY", 68)
     day.to("READY", 0)
@@ -164,7 +165,7 @@ def test_agent_statistics() -> None:
 
 
 def test_agent_statistics_ex() -> None:
-    """Both printed agents, who have logged off, are equal on both services."""
+    """The rows equal the printed rows of two agents who have logged off, on both services."""
     first = AgentDay("SEBY", 23068, NOW - 3_000_000)
     first.to("READY", 75)
     first.to("NOT_READY", 48, reason="OTHER")
@@ -188,7 +189,7 @@ def test_agent_statistics_ex() -> None:
 
 @pytest.mark.parametrize("path", ["/realtime/service/agents/status", "/realtime/service/status"])
 def test_agent_status(path: str) -> None:
-    """The row equals the printed one, at the right path and at the misspelt one."""
+    """The response equals the printed response, at the correct path and at the short path."""
     day = AgentDay("VKUMARK", 38049, NOW)
     day.to("NOT_READY", 0)
     expected = load("agents_status").answer
@@ -197,7 +198,7 @@ def test_agent_status(path: str) -> None:
 
 
 def test_waiting_calls() -> None:
-    """The call equals the printed one, after a wait of three hours."""
+    """The response equals the printed response, with a call that has waited three hours."""
     began = NOW - 10_800_000
     service = Service(id=38049, name="Manual_test")
     events = [
@@ -223,7 +224,7 @@ def test_waiting_calls() -> None:
 
 
 def test_live_connects() -> None:
-    """Rows are as printed. There are six, as the reference's text says."""
+    """The rows have the printed form. There are six rows, as the reference's text says."""
     day = AgentDay("SEBY", 38049, NOW - 400_000)
     day.outbound(30, "RPC")
     answer = response_of("/realtime/service/liveConnects", ONE, day.off())
@@ -232,7 +233,7 @@ def test_live_connects() -> None:
 
 
 def test_service_statistics() -> None:
-    """The row equals the printed one but for one number: today's waiting call counts as offered."""
+    """The row equals the printed row, except that today's waiting call counts as offered."""
     day = AgentDay("VKUMARK", 38049, NOW - 5_000_000)
     day.to("READY", 0)
     waiting = [

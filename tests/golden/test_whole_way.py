@@ -1,6 +1,6 @@
-"""The printed events of the feeds, from their sources' events, through a whole server.
+"""Tests that a source's events pass through a server and become the feeds' printed events.
 
-Members printed as null may have a value. All others are equal.
+A member that is printed as null may have a value. All other members are equal.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ OWN = {
 
 
 def site(client: int, service: int, call_center: int) -> str:
-    """A site with the names of an example."""
+    """Return a site with the ids of an example."""
     return f"""
 [[client]]
 id = {client}
@@ -51,7 +51,7 @@ user = [{{id = 1, name = "sysadmin", role = "Sysadmin", password_hash = '{CHEAP.
 def feed_after(
     text: str, at: str, events: Sequence[dict[str, Any]], path: str = EVENTS, more: object = None
 ) -> list[dict[str, Any]]:
-    """The feed's events after sending events at a time to a site."""
+    """Send events to a site at the time ``at``. Returns the feed's new events."""
     clock = Clock(int(datetime.fromisoformat(at).timestamp()) * TICKS_PER_SECOND)
     with scratch() as folder:
         house = NodeHarness(folder, clock, site=text)
@@ -68,7 +68,7 @@ def feed_after(
 
 
 def as_sent(printed: dict[str, Any], number: int) -> dict[str, Any]:
-    """The message behind a printed SMS or Email event."""
+    """Return the event that a source sends for a printed SMS or Email event."""
     data = {name: value for name, value in printed.items() if name not in OWN and value is not None}
     return event(
         SMS if printed["interactionType"] == "SMS" else EMAIL,
@@ -81,7 +81,7 @@ def as_sent(printed: dict[str, Any], number: int) -> dict[str, Any]:
 
 
 def assert_same(printed: dict[str, Any], found: dict[str, Any]) -> None:
-    """The keys, order, types and values are equal. Nulls may have values."""
+    """Check that keys, order, types and values are equal. A printed null may have a value."""
     assert mismatches(printed, found) == []
     assert [name for name in found if name in printed] == list(printed)
     known = {name for name, value in printed.items() if value is not None} - {"eventId", "seqNum"}
@@ -89,7 +89,7 @@ def assert_same(printed: dict[str, Any], found: dict[str, Any]) -> None:
 
 
 def printed_events(name: str, kind: str) -> list[dict[str, Any]]:
-    """The printed events of an example with one type."""
+    """Return an example's printed events of one type."""
     events: list[dict[str, Any]] = load(name).answer["events"]
     return [one for one in events if kind in (one["interactionType"], one.get("callEventType"))]
 
@@ -97,7 +97,7 @@ def printed_events(name: str, kind: str) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("name", ["event_feed_many", "event_feed_filtered"])
 @pytest.mark.parametrize("kind", ["SMS", "Email"])
 def test_sent_attempt_gives_the_printed_event(name: str, kind: str) -> None:
-    """An attempt as sent by its source gives the printed event."""
+    """An attempt that a source sends appears in the feed as the printed event."""
     (printed,) = printed_events(name, kind)
     text = site(*(int(printed[key]) for key in ("clientId", "serviceId", "callCenterId")))
     sent = [as_sent(printed, 1)]
@@ -108,7 +108,7 @@ def test_sent_attempt_gives_the_printed_event(name: str, kind: str) -> None:
 
 
 def test_manual_call_gives_the_printed_events() -> None:
-    """A manual call with an agent, its end, and its disposition a minute later."""
+    """A manual call's start, end and disposition appear in the feed as the printed events."""
     printed = printed_events("event_feed_many", "VOICE")
     begin, end, _ = printed
     known = ("phoneDialed", "account", "operatorPhone", "areaCodeState", "campaignType")
@@ -145,12 +145,12 @@ def test_manual_call_gives_the_printed_events() -> None:
     assert len(found) == len(printed)
     for shown, one in zip(printed, found, strict=True):
         if shown["callEventType"] == "CALL_DISPOSITION":
-            shown["areaCodeState"] = "CA"  # printed as unknown; the call's start has it
+            shown["areaCodeState"] = "CA"  # printed as null, but known from the call's start
         assert_same(shown, one)
 
 
 def test_state_change_gives_the_printed_agent_event() -> None:
-    """A change of state with every possible member."""
+    """A state change with every possible member appears in the feed as the printed event."""
     (printed,) = load("agent_feed_events").answer["agentEvent"]
     at = datetime.fromtimestamp(printed["timestamp"] / 1000, UTC).isoformat()
     sent = event(

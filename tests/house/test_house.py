@@ -1,4 +1,4 @@
-"""Rules of the repository that no linter checks."""
+"""Tests of the repository's own rules, which no linter checks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SOURCES = sorted((ROOT / "src" / "floorcast").rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 PYTHON = [*SOURCES, *TESTS, *sorted((ROOT / "benchmarks").rglob("*.py"))]
 
-UNMIRRORED_FOLDERS = {"contract", "golden", "real", "house"}  # folders whose tests span modules
+UNMIRRORED_FOLDERS = {"contract", "golden", "real", "house"}  # tests there cover many modules
 MEDIAN_LINES = 200
 
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|NotImplementedError)\b")
@@ -40,7 +40,7 @@ CATCH_ALL_NAMES = {
 
 
 def lines(files: list[Path]) -> Iterator[tuple[str, str]]:
-    """Each line of the files except this one, with its file and number."""
+    """Yield the lines of these files, each with its file and number. This file is skipped."""
     for file in files:
         if file.samefile(__file__):
             continue
@@ -49,9 +49,9 @@ def lines(files: list[Path]) -> Iterator[tuple[str, str]]:
 
 
 def test_each_test_file_mirrors_a_source_file() -> None:
-    """``tests/feeds/test_filters.py`` tests ``src/floorcast/feeds/filters.py``, without strays.
+    """A test file such as ``tests/feeds/test_filters.py`` has a module in ``floorcast/feeds``.
 
-    Modules of the wallboard's page have tests like those of Python.
+    The module may also be a JavaScript module of the wallboard's page.
     """
     stray = []
     for file in TESTS:
@@ -67,13 +67,13 @@ def test_each_test_file_mirrors_a_source_file() -> None:
 
 
 def test_source_files_are_small() -> None:
-    """Half of the source files with code have fewer lines than the limit."""
+    """Half of the source files with more than one line are shorter than the limit."""
     sizes = [len(file.read_text("utf-8").splitlines()) for file in SOURCES]
     assert median(size for size in sizes if size > 1) < MEDIAN_LINES
 
 
 def test_file_names_are_domain_nouns() -> None:
-    """No module has a catch-all name."""
+    """No module or package has a catch-all name."""
     wrong = [
         str(file.relative_to(ROOT))
         for file in SOURCES
@@ -83,17 +83,17 @@ def test_file_names_are_domain_nouns() -> None:
 
 
 def test_no_code_is_unfinished() -> None:
-    """Unfinished work is described in issues, not in the repository."""
+    """No file has a mark for unfinished work, which belongs in an issue."""
     assert [place for place, line in lines(SOURCES + TESTS) if UNFINISHED.search(line)] == []
 
 
 def test_no_test_sleeps() -> None:
-    """Tests use an injected clock. A sleep of 0 only yields to the loop."""
+    """Tests use an injected clock. A sleep of 0 is allowed, because it only yields to the loop."""
     assert [place for place, line in lines(TESTS) if SLEEPS.search(line)] == []
 
 
 def test_each_test_has_a_docstring() -> None:
-    """A test's docstring states the behaviour."""
+    """Every test has a docstring, which states the behavior."""
     silent = [
         f"{file.relative_to(ROOT)}:{node.lineno}"
         for file in TESTS
@@ -106,7 +106,7 @@ def test_each_test_has_a_docstring() -> None:
 
 
 def test_lint_exceptions_have_a_rule_and_a_reason() -> None:
-    """``noqa`` and ``type: ignore`` have their rule, followed by the reason."""
+    """Each ``noqa`` or ``type: ignore`` names its rule and gives a reason."""
     bare = []
     for place, line in lines(PYTHON):
         found = EXCEPTION.search(line)
@@ -116,7 +116,7 @@ def test_lint_exceptions_have_a_rule_and_a_reason() -> None:
 
 
 def test_no_file_contains_a_registry_or_home_path() -> None:
-    """Registries and paths differ between machines."""
+    """No file names a registry or a home folder, because these differ between machines."""
     texts = [
         file
         for pattern in (
@@ -142,29 +142,29 @@ def dependencies() -> list[str]:
         project["dependencies"], *project["optional-dependencies"].values()
     )
     names = [re.split(r"[\[>=<~!; ]", requirement, maxsplit=1)[0] for requirement in requirements]
-    return [name for name in names if name != project["name"]]  # an extra that includes another
+    return [name for name in names if name != project["name"]]  # an extra may include another
 
 
 def test_each_dependency_has_a_reason() -> None:
-    """Every library, and every tool of the extras, is in docs/why.md."""
+    """docs/why.md has every dependency, including those of the extras."""
     reasons = (ROOT / "docs" / "why.md").read_text("utf-8")
     assert [name for name in dependencies() if f"**{name}**" not in reasons] == []
 
 
 def test_each_dependency_is_pinned() -> None:
-    """A fresh set-up would install any version of an unlisted package."""
+    """constraints.txt has every dependency. Otherwise, any version could be installed."""
     pins = (ROOT / "constraints.txt").read_text("utf-8").lower().replace("_", "-")
     assert [name for name in dependencies() if f"\n{name}==" not in pins] == []
 
 
 @pytest.mark.parametrize("command", ["make demo", "make test"])
 def test_readme_shows_both_commands(command: str) -> None:
-    """A newcomer needs no other commands."""
+    """The README has the two commands that a newcomer needs."""
     assert command in (ROOT / "README.md").read_text("utf-8")
 
 
 def test_documented_layers_are_the_enforced_layers() -> None:
-    """``docs/how-it-works.md`` draws the layers that import-linter checks."""
+    """``docs/how-it-works.md`` shows the layers that import-linter checks."""
     page = (ROOT / "docs" / "how-it-works.md").read_text("utf-8")
     drawn = re.search(r"```layers\n(.*?)\n```", page, re.DOTALL)
     assert drawn is not None
@@ -175,14 +175,14 @@ def test_documented_layers_are_the_enforced_layers() -> None:
 
 
 def test_every_package_is_in_the_package_table() -> None:
-    """``docs/how-it-works.md`` lists each package with its contents."""
+    """The table in ``docs/how-it-works.md`` lists every package."""
     page = (ROOT / "docs" / "how-it-works.md").read_text("utf-8")
     packages = {file.parent.name for file in (ROOT / "src" / "floorcast").glob("*/__init__.py")}
     assert packages == set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
 
 
 def test_files_named_in_the_docs_exist() -> None:
-    """A path such as ``floor/floor.py`` on a page must exist."""
+    """A path such as ``floor/floor.py`` in the documentation must exist."""
     missing = [
         f"{page.name}: {path}"
         for page in sorted((ROOT / "docs").rglob("*.md"))

@@ -1,4 +1,4 @@
-"""Minimal events for the feeds."""
+"""Minimal events for tests of the feeds."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A server without a transport: real handlers, sessions, site and feeds on virtual time.
+"""A server without a transport, with real handlers, sessions, site and feeds on virtual time.
 
-Events are published as the floor would do it, and the log is a list of times.
+Tests publish events in the form in which a floor would, and the log is a list of times.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The API as an application, from request to response, and during the start."""
+"""Tests of the API as an application, from request to response, and during the start."""
 
 from __future__ import annotations
 

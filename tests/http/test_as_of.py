@@ -1,4 +1,4 @@
-"""Responses as of a past time equal those of the live server at that time."""
+"""Tests that a response about a past time equals the live response at that time."""
 
 from __future__ import annotations
 

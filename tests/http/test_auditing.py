@@ -1,4 +1,4 @@
-"""Requests in the audit log."""
+"""Tests of the audit log's entries for requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Admission: the order of the checks, and the sources of a session."""
+"""Tests of admission: the order of the checks, and the sources of a session."""
 
 from __future__ import annotations
 

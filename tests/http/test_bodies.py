@@ -1,4 +1,4 @@
-"""Request bodies: bounded, decompressed and decoded, with an error for every defect."""
+"""Tests that request bodies are bounded, decompressed and decoded, with clear errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The HTTP statuses of refusals (section 9 of the contract)."""
+"""Tests of the HTTP status of each refusal (section 9 of the contract)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Limits of requests: per minute, concurrent, and per turn of the event loop."""
+"""Tests of the limits on requests: per minute, concurrent, and per turn of the event loop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Low memory is reported before it runs out, and for a while after a failure."""
+"""Tests that low memory is reported early, and for a while after a failure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cursors of paged lists."""
+"""Tests of the cursors of paged lists."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The request's Accept and Accept-Encoding headers."""
+"""Tests of a request's Accept and Accept-Encoding headers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Responses, plain and compressed."""
+"""Tests of plain and compressed responses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of routes."""
+"""Tests of the table of routes."""
 
 from __future__ import annotations
 

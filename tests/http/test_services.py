@@ -1,4 +1,4 @@
-"""Access to a client's floor: every method refuses a missing floor in the same way."""
+"""Tests that every method refuses a missing floor in the same way."""
 
 from __future__ import annotations
 

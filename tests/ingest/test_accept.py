@@ -1,4 +1,4 @@
-"""A request is admitted, checked, stored, folded, and only then acknowledged."""
+"""Tests that a request is checked, stored and folded before it is acknowledged."""
 
 from __future__ import annotations
 

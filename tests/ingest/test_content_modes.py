@@ -1,4 +1,4 @@
-"""Binary content mode and ``data_base64`` give the same events as plain JSON."""
+"""Tests that binary mode and ``data_base64`` lead to the same events as plain JSON."""
 
 from __future__ import annotations
 

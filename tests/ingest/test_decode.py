@@ -1,4 +1,4 @@
-"""Three forms of CloudEvents give the same events, with one verdict each."""
+"""Tests that three forms of CloudEvents lead to the same events, with one verdict each."""
 
 from __future__ import annotations
 

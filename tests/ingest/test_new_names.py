@@ -1,4 +1,4 @@
-"""The names that a request's events would add to a floor."""
+"""Tests of the names that a request's events would add to a floor."""
 
 from __future__ import annotations
 

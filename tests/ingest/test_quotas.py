@@ -1,4 +1,4 @@
-"""A client's limits: events beyond them are rejected, all others are accepted."""
+"""Tests that events beyond a client's limits are rejected, and all others are accepted."""
 
 from __future__ import annotations
 

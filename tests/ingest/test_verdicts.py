@@ -1,4 +1,4 @@
-"""The verdict on an event says what its source has to change."""
+"""Tests that the verdict on an event says what its source has to change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stores of a data folder."""
+"""Tests of a data folder's stores."""
 
 from __future__ import annotations
 

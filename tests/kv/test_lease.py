@@ -1,4 +1,4 @@
-"""A lease has one holder, and moves to another process after the holder dies."""
+"""Tests that a lease has one holder, and that another process takes over from a dead holder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The memory adapter, beyond the contract suite."""
+"""Tests of the memory adapter, in addition to the contract."""
 
 from __future__ import annotations
 

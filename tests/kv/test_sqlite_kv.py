@@ -1,4 +1,4 @@
-"""The SQLite adapter, beyond the contract suite."""
+"""Tests of the SQLite adapter, in addition to the contract."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An installation's secret, created once and shared by all nodes."""
+"""Tests of an installation's secret, which is created once and shared by all nodes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batches of small events, and a clock set by tests."""
+"""Batches of small events, and a clock that tests set."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Damages a closed SQLite file as a disk would: a flipped byte, or a page of zeros."""
+"""Damages a closed SQLite file as a disk might, with a flipped byte or a page of zeros."""
 
 from __future__ import annotations
 

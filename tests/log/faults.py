@@ -1,4 +1,4 @@
-"""A disk that fails on request: SQLite's file system with a switch."""
+"""A file system for SQLite that fails when a test requests it."""
 
 from __future__ import annotations
 

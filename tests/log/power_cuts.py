@@ -1,4 +1,4 @@
-"""A disk that records flushes, and produces the files that a power cut would leave."""
+"""A disk that records flushes, and creates the files that a power cut would leave."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A cluster's log whose entries have the times of the test's clock."""
+"""A cluster's log whose entries have the times of a test's clock."""
 
 from __future__ import annotations
 

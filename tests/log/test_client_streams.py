@@ -1,4 +1,4 @@
-"""A client's stream: its head, and its followers."""
+"""Tests of a client's stream: its head and its followers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs are merged and deleted in small steps without losing a key."""
+"""Tests that runs are merged and deleted in small steps without losing a key."""
 
 from __future__ import annotations
 

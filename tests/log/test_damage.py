@@ -1,4 +1,4 @@
-"""Damage to the log is reported, affects one client only, and can be skipped."""
+"""Tests that damage to the log is reported, affects only one client, and can be skipped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A data folder belongs to one process at a time."""
+"""Tests that a data folder belongs to one process at a time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The deduplication keys of a log are exact, in memory and on disk."""
+"""Tests that a log's deduplication keys are exact, in memory and on disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The log in files, beyond the contract suite: failing disks and bounds."""
+"""Tests of the log in files, in addition to the contract: failing disks and bounds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Group commits are flushed before they are acknowledged, are atomic, and resume after faults."""
+"""Tests that group commits are atomic, flush before they acknowledge, and survive faults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The log's file: upgrades from older releases, and the origin of copies."""
+"""Tests of the log's file: upgrades from older releases, and the origin of copies."""
 
 from __future__ import annotations
 

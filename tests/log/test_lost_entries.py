@@ -1,4 +1,4 @@
-"""A start with a log that has fewer entries than the other files refer to."""
+"""Tests of a start with a log that lacks entries to which other files refer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The log's retention, which removes a few entries at a time."""
+"""Tests of the log's retention, which removes a few entries at a time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keys on disk: found exactly, and merged and deleted in the background."""
+"""Tests of keys on disk, which are found exactly, and merged in the background."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The write-ahead log is preallocated when it is busy, and never read beyond its end."""
+"""Tests that a busy write-ahead log is preallocated, and never read beyond its end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ending tasks that ignore their first cancellation."""
+"""Tests of ending tasks that ignore their first cancellation."""
 
 from __future__ import annotations
 

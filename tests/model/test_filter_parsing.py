@@ -1,4 +1,4 @@
-"""A filter is either valid or an error that names the problem."""
+"""Tests that a filter is either valid or refused with an error that names the problem."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading the lines of a log entry, some of which a newer release may have written."""
+"""Tests that read a log entry's lines, some of which a newer release may have written."""
 
 from __future__ import annotations
 

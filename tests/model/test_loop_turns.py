@@ -1,4 +1,4 @@
-"""Long work shares the event loop: one slice at a time, and the clients take turns."""
+"""Tests that long work runs in slices, and that the clients take turns."""
 
 from __future__ import annotations
 

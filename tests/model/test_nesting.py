@@ -1,4 +1,4 @@
-"""The nesting depth of JSON."""
+"""Tests of the nesting depth of JSON."""
 
 from __future__ import annotations
 

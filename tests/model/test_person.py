@@ -1,4 +1,4 @@
-"""Personal values in any notation, and events without them."""
+"""Tests of personal values in any notation, and of events without these values."""
 
 from __future__ import annotations
 

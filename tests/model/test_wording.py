@@ -1,4 +1,4 @@
-"""Descriptions of expected values."""
+"""Tests of the descriptions of expected values."""
 
 from __future__ import annotations
 

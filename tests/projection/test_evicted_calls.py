@@ -1,4 +1,4 @@
-"""Calls that have left memory are stored, reloaded and listed."""
+"""Tests that calls which have left memory are stored, reloaded and listed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A data folder's files can be read while the server writes them."""
+"""Tests that a data folder's files can be read while the server writes them."""
 
 from __future__ import annotations
 

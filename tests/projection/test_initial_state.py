@@ -1,4 +1,4 @@
-"""A projection begins with a usable snapshot or with the start of the log."""
+"""Tests that a projection starts from a usable snapshot or from the start of the log."""
 
 from __future__ import annotations
 

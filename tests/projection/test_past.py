@@ -1,4 +1,4 @@
-"""Floors at past positions are read while the server writes the files."""
+"""Tests that floors at past positions can be read while the server writes the files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Neither the fold nor the recomputation depends on the order in which events arrive."""
+"""Tests that the order in which events arrive affects neither the fold nor the recomputation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A client's projection publishes events, takes snapshots, and survives restarts."""
+"""Tests that a client's projection publishes events, takes snapshots and survives restarts."""
 
 from __future__ import annotations
 

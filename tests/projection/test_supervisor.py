@@ -1,4 +1,4 @@
-"""The supervisor starts projections, lets them catch up, restarts them and stops them."""
+"""Tests that the supervisor starts projections, lets them catch up, and restarts or stops them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Runs a real Asterisk for tests, with callers and agents (SIPp) and connectors.
+"""Runs a real Asterisk for tests, with callers, agents (SIPp) and connectors.
 
-Each Asterisk runs in its own network namespace, so that tests can run in parallel with the same
-ports. Callers stay until the test hangs up, after it has seen the expected event.
+Each Asterisk runs in its own network namespace, so that tests with the same ports can run in
+parallel. A caller stays until the test hangs up.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _pause = threading.Event().wait
 def wait_until(
     holds: Callable[[], bool], what: Callable[[], object], patience: float = PATIENCE
 ) -> None:
-    """Wait until a condition holds. After the timeout, fail with the current state."""
+    """Wait until a condition is true. After ``patience`` seconds, fail with the current state."""
     tries = round(patience / 0.05)
     for _ in range(tries):
         if holds():
@@ -53,7 +53,7 @@ def wait_until(
 
 @contextmanager
 def own_network() -> Iterator[None]:
-    """Give this thread, and the threads and processes that it starts, a separate loopback."""
+    """Give this thread, and the threads and processes that it starts, their own loopback."""
     libc = ctypes.CDLL(None, use_errno=True)
     before = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
     try:
@@ -69,10 +69,10 @@ def own_network() -> Iterator[None]:
 
 @contextmanager
 def tree(version: str) -> Iterator[Path]:
-    """Return the folder for chroot. Skips the test, with the reason, if no folder can be created.
+    """Yield a folder for chroot that has this version. Skips the test if there can be none.
 
-    ``ASTERISK_TREE`` names a folder that already has the trees, by version. Without it, the workers
-    of a run share one tree: the first worker builds it, and the last one removes it.
+    ``ASTERISK_TREE`` can name a folder that already has a tree for each version. Otherwise, the
+    workers of a test run share one tree, which the first worker builds and the last worker removes.
     """
     if os.geteuid() != 0:
         pytest.skip("a real Asterisk needs root, to chroot")
@@ -97,7 +97,7 @@ def tree(version: str) -> Iterator[Path]:
             try:
                 fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                pass  # another worker is using it
+                pass  # another worker is using the tree
             else:
                 shutil.rmtree(folder, ignore_errors=True)
 
@@ -118,7 +118,7 @@ def _is_taken(port: int) -> bool:
 
 
 class Asterisk:
-    """An Asterisk that runs in the tree, with its own files under ``name``."""
+    """An Asterisk that runs in a tree, with its own files in the folder ``name``."""
 
     def __init__(self, root: Path, name: str) -> None:
         self.root = root
@@ -161,7 +161,7 @@ class Asterisk:
         wait_until(lambda: "Anna" in self.command("queue show sales"), lambda: "no queue")
 
     def kill(self) -> None:
-        """Kill Asterisk abruptly, like a power cut."""
+        """Kill Asterisk with SIGKILL."""
         assert self._process is not None
         self._process.kill()
         self._process.wait(PATIENCE)
@@ -184,7 +184,7 @@ class Asterisk:
         return found.stdout
 
     def action(self, name: str, **members: str) -> str:
-        """Send an AMI action. Returns the response."""
+        """Log in to AMI and send an action. Returns everything that AMI sends."""
         lines = [
             "Action: Login", "Username: floorcast", "Secret: floorcast", "Events: off", "",
             f"Action: {name}", "ActionID: it", *(f"{key}: {text}" for key, text in members.items()),
@@ -198,12 +198,12 @@ class Asterisk:
         return said.decode()
 
     def pause(self, interface: str, reason: str) -> None:
-        """Pause an agent in all queues. Without a reason, unpause the agent."""
+        """Pause an agent in all queues or, if ``reason`` is empty, end the pause."""
         paused = "true" if reason else "false"
         self.action("QueuePause", Interface=interface, Paused=paused, Reason=reason)
 
     def channel(self, prefix: str) -> str:
-        """Return the name of the only channel with this prefix."""
+        """Wait for a channel whose name has this prefix. Returns its name."""
         names: list[str] = []
 
         def is_there() -> bool:
@@ -215,25 +215,28 @@ class Asterisk:
         return names[0]
 
     def await_talk(self, prefix: str) -> None:
-        """Wait until the channel with this prefix is bridged and can be transferred."""
+        """Wait until a channel whose name has this prefix is bridged, and can be transferred."""
 
         def is_there() -> bool:
             lines = self.command("core show channels concise").splitlines()
-            channels = [one.split("!") for one in lines if one.count("!") > 12]  # no warnings
+            channels = [one.split("!") for one in lines if one.count("!") > 12]  # skips warnings
             bridges = [one[12] for one in channels if one[12]]
             return any(bridges.count(one[12]) > 1 for one in channels if one[0].startswith(prefix))
 
         wait_until(is_there, lambda: self.command("core show channels concise"))
 
     def log_lines(self) -> list[str]:
-        """Return all lines of the queue log, including the lines before a rotation."""
+        """Return all lines of the queue log, including lines from before a rotation."""
         logs = sorted(self.queue_log.parent.glob(f"{self.queue_log.name}*"), reverse=True)
         return [line for one in logs for line in one.read_text("utf-8").splitlines()]
 
     def await_line(
         self, event: str, count: int = 1, meanwhile: Callable[[], object] = lambda: None
     ) -> None:
-        """Wait until the queue log has this many lines of an event."""
+        """Wait until the queue log has ``count`` lines with an event.
+
+        ``meanwhile`` is called between checks.
+        """
 
         def found() -> int:
             return sum(line.split("|")[4] == event for line in self.log_lines())
@@ -247,7 +250,7 @@ class Asterisk:
         wait_until(is_there, lambda: f"{found()} lines of {event}")
 
     def await_agent_pool(self, *, is_free: bool) -> None:
-        """Wait until the pool's agent is logged in and free, or logged off."""
+        """Wait until the pool's agent is logged in and free, or is not."""
 
         def shown() -> str:
             return self.command("agent show all")
@@ -255,12 +258,12 @@ class Asterisk:
         wait_until(lambda: ("NOT_INUSE" in shown()) == is_free, shown)
 
     def caller(self, extension: str) -> Leg:
-        """Call an extension, and stay until either side hangs up."""
+        """Call an extension. Returns the call, which lasts until either side hangs up."""
         return self._callers.call(extension)
 
     @contextmanager
     def phone(self, number: int) -> Iterator[Phone]:
-        """Provide an agent's telephone that the test controls. It answers at once."""
+        """Provide an agent's telephone, which a test controls and which answers at once."""
         one = Phone(f"agent{number}", "127.0.0.1", 5070 + number)
         try:
             yield one
@@ -268,7 +271,7 @@ class Asterisk:
             one.close()
 
     def originate(self, number: int, extension: str) -> None:
-        """Ring an agent's phone, and connect it to an extension of the agents."""
+        """Ring an agent's phone, and connect it to an extension in the agents' context."""
         self.action(
             "Originate", Channel=f"PJSIP/agent{number}", Context="agents", Exten=extension,
             Priority="1", Async="true",
@@ -276,9 +279,9 @@ class Asterisk:
 
     @contextmanager
     def agent(self, number: int, scenario: str = "") -> Iterator[None]:
-        """Provide an agent at a telephone.
+        """Run a telephone for an agent until the end of the block.
 
-        The telephone answers at once unless a scenario says otherwise.
+        The telephone answers at once, or follows a scenario of SIPp.
         """
         where = f"/{self._rings.relative_to(self.root)}"
         where = where if scenario == "agent-rings" else f"/sipp/{scenario}.xml"
@@ -330,7 +333,7 @@ def _is_bound(port: int) -> bool:
 
 
 class Connector:
-    """A running ``floorcast connect asterisk`` with one kind of source, and its server."""
+    """A ``floorcast connect asterisk`` process with its sources, and its own intake."""
 
     def __init__(
         self,
@@ -366,19 +369,19 @@ class Connector:
             )  # fmt: skip
 
     def kill(self) -> None:
-        """Kill the program without a chance to clean up."""
+        """Kill the program with SIGKILL."""
         assert self._process is not None
         self._process.kill()
         self._process.wait(PATIENCE)
 
     def stop(self) -> int:
-        """Stop the program as an operator does. Returns the exit code."""
+        """Stop the program as an operator would. Returns the exit code."""
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
         return self._process.wait(PATIENCE)
 
     def figure(self, name: str) -> float:
-        """Return a Prometheus metric, or 0 if it is missing or the program does not respond."""
+        """Return a metric, or 0 if it is missing or the program does not respond."""
         with suppress(OSError), urlopen(f"http://127.0.0.1:{self._port}/metrics") as answer:
             for line in answer.read().decode().splitlines():
                 if line.startswith(f"floorcast_connector_{name} "):
@@ -386,14 +389,14 @@ class Connector:
         return 0.0
 
     def await_start(self) -> None:
-        """Wait until each of the connector's connections to the source is up."""
+        """Wait until the connector is connected to each of its sources."""
         wait_until(
             lambda: all(self.figure(f'connected{{to="{one}"}}') for one in self._sources),
             self.said,
         )
 
     def events(self) -> list[dict[str, Any]]:
-        """Return the events that the server has accepted, in order of arrival."""
+        """Return the events that the intake has accepted, in order of arrival."""
         return list(self.intake.received.values())
 
     def said(self) -> str:

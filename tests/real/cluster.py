@@ -1,4 +1,4 @@
-"""Runs three real NATS servers and three real nodes, with callers that switch nodes at will."""
+"""Runs real nodes on real NATS servers, with callers that switch nodes at random."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LOOK = 0.05  # seconds between two checks
 
 
 def wait_until(condition: Callable[[], object], seconds: float = SOON) -> None:
-    """Wait until a condition holds."""
+    """Wait until a condition is true."""
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until, "the condition did not become true"
@@ -35,9 +35,9 @@ def wait_until(condition: Callable[[], object], seconds: float = SOON) -> None:
 
 
 class Cluster:
-    """The nodes and their NATS servers.
+    """A cluster's nodes and NATS servers.
 
-    The last node's connections to the NATS servers can be cut.
+    The last node connects to the NATS servers through wires that can be cut.
     """
 
     def __init__(self, folder: Path, servers: NatsServers, wires: Sequence[Wire]) -> None:
@@ -52,7 +52,7 @@ class Cluster:
 
     @property
     def leader(self) -> NatsServer:
-        """Return the server that leads the stream of the tests' client."""
+        """Return the NATS server that leads ACME's stream."""
         stream = stream_name(stream_of(ACME, STREAMS))
         while True:
             for server in self.servers.servers:
@@ -81,7 +81,7 @@ def _leaders(found: Mapping[str, Any], account: str, stream: str) -> Iterator[st
 
 
 class RoamingCaller(Caller):
-    """A caller of all nodes. It sends each request to any node, and retries on another node."""
+    """A caller that sends each request to a random node, and retries on other nodes."""
 
     def __init__(self, nodes: Sequence[Server], seed: str) -> None:
         super().__init__("http://nowhere.invalid")
@@ -117,7 +117,7 @@ class RoamingCaller(Caller):
 def running_cluster(
     folder: Path, servers: NatsServers, prepare: Callable[[Cluster], object] = bool
 ) -> Iterator[Cluster]:
-    """Run a cluster during the block. ``prepare`` is called before the nodes start."""
+    """Run a cluster until the end of the block. ``prepare`` is called before the nodes start."""
     with ExitStack() as stack:
         wires = [stack.enter_context(Wire(server.port)) for server in servers.servers]
         cluster = Cluster(folder, servers, wires)

@@ -1,8 +1,8 @@
-/* Injects disk faults between a program and libc. Build it as a shared library for LD_PRELOAD.
+/* Injects disk faults between a program and libc. It is built as a shared library for LD_PRELOAD.
  *
- * FAULTS_CONTROL names a file of three 32-bit numbers, which a test changes while the program runs:
- * the fault (see below), the number of calls until it happens, and how often it has happened.
- * FAULTS_FOLDER is the folder whose files are affected.
+ * FAULTS_CONTROL is the path of a file with three 32-bit numbers: the fault (see below), the number
+ * of calls before it happens, and how often it has happened. A test changes this file while the
+ * program is running. Faults affect only files in FAULTS_FOLDER.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>

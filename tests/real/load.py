@@ -1,4 +1,4 @@
-"""Sources that send numbered events for as long as a test needs, and a check of the result."""
+"""Sources that send numbered events for as long as a test needs, and a check of these events."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from tests.real.sites import event, ndjson
 __all__ = ["PATIENCE", "Load", "Source", "assert_all_once", "marks"]
 
 PATIENCE = 100.0  # seconds for steps that usually take one or two, so that no test hangs
-# The most events in one of ten requests, and in the others. Faults affect whole requests, and every
-# reader finally reads each event from every node.
+# The maximum number of events in a tenth of the requests, and in the others. Small numbers are
+# enough, because faults affect whole requests, and every reader reads each event from every node.
 MANY, FEW = 400, 50
 
 
@@ -31,7 +31,7 @@ class Source(threading.Thread):
         self._random = random.Random(name)
 
     def run(self) -> None:
-        """Send until the load is stopped."""
+        """Send until the load ends."""
         with self._called() as caller:
             while self._load.should_continue():
                 most = MANY if self._random.random() < 0.1 else FEW
@@ -64,7 +64,7 @@ class Source(threading.Thread):
 
 
 class Load:
-    """Counts the requests that the sources begin, and tells the sources whether to continue."""
+    """Counts the sources' requests, and tells the sources whether to continue."""
 
     def __init__(self) -> None:
         self._begun = 0
@@ -72,7 +72,7 @@ class Load:
         self._changed = threading.Condition()
 
     def count_request(self) -> None:
-        """Count another request."""
+        """Count a request that begins."""
         with self._changed:
             self._begun += 1
             self._changed.notify_all()
@@ -83,26 +83,26 @@ class Load:
             return not self._over
 
     def wait_for(self, more: int) -> None:
-        """Wait until this many more requests have begun. The last one is then in progress."""
+        """Wait until this many more requests have begun. The last of them is then in progress."""
         with self._changed:
             goal = self._begun + more
             assert self._changed.wait_for(lambda: self._begun >= goal, PATIENCE)
 
     def end(self) -> None:
-        """Let the sources finish their requests."""
+        """Let the sources finish their current requests and end."""
         with self._changed:
             self._over = True
 
 
 def marks(events: list[dict[str, Any]]) -> Iterator[str]:
-    """Return the sources' own numbers of the events, without the event that ends the test."""
+    """Return the marks that sources gave to the events. The event that ends the test has none."""
     return (one["account"] for one in events if "account" in one)
 
 
 def assert_all_once(path: str, events: list[dict[str, Any]], sources: list[Source]) -> None:
     """Check that a feed has every source's events once and in order.
 
-    Agents' sequence numbers must count from 1.
+    Each agent's sequence numbers must count from 1.
     """
     by_source = defaultdict(list)
     for mark in marks(events):

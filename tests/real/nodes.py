@@ -1,7 +1,7 @@
-"""Runs the whole server in this process, with real parts, a test clock, and no sockets.
+"""Runs a whole server in this process, with real parts, a test clock, and no sockets.
 
-Requests enter the application as if they came from the transport. During each call, everything runs
-on the caller's thread. Time stands still between calls.
+Requests enter the application as if they came from the transport. The server runs on the caller's
+thread, and only during calls.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = ["Clock", "NodeHarness", "scratch", "until"]
 T = TypeVar("T")
 
 MEMORY = Path(":memory:")
-LONGEST = 30.0  # maximum seconds per call, so that no test hangs
+LONGEST = 30.0  # seconds after which a call fails, so that no test hangs
 
 
 class Clock:
@@ -49,9 +49,9 @@ class Clock:
 
 
 class NodeHarness:
-    """A running node, with its site and any data in a folder.
+    """A running node, whose site and data are in a folder.
 
-    Nodes that share a ``runner`` all run whenever one of them runs.
+    If nodes share a ``runner``, all of them run whenever one of them runs.
     """
 
     def __init__(
@@ -76,17 +76,17 @@ class NodeHarness:
         self.open(started=started)
 
     def open(self, *, started: bool = True) -> None:
-        """Open the data folder and start."""
+        """Open the data folder, and start the node."""
         self.run(self._open(started=started))
 
     def close(self) -> None:
-        """Stop in the same way as on SIGTERM."""
+        """Stop the node in the same way as SIGTERM would."""
         self.run(self._close())
 
     def crash(self) -> Path:
-        """Copy the folder as a crash would leave it.
+        """Replace the data folder with a copy in the state in which a crash would leave it.
 
-        The files are copied while they are open, and data in memory is lost.
+        The files are copied while they are open, so data in memory is lost. Returns the new folder.
         """
         folder = self.data.with_name(f"data{self._copies + 1}")
         self._copies += 1
@@ -97,7 +97,7 @@ class NodeHarness:
         return folder
 
     def end(self) -> None:
-        """Close everything."""
+        """Stop the node, and close the runner if it is not shared."""
         try:
             self.close()
         finally:
@@ -136,7 +136,7 @@ class NodeHarness:
         headers: Mapping[str, str] = MappingProxyType({}),
         params: Mapping[str, str | int] = MappingProxyType({}),
     ) -> httpx.Response:
-        """Send a request, beside other work."""
+        """Send a request from a coroutine, so that other work can run at the same time."""
         all_headers = {**({"LV-Session": session} if session else {}), **headers}
         return await self.http.request(
             method, path, json=json, content=content, headers=all_headers, params=params or None
@@ -186,7 +186,7 @@ class NodeHarness:
 
 
 async def until(so: Callable[[], object]) -> int:
-    """Yield to other tasks until a condition holds. Returns the number of turns."""
+    """Yield to other tasks until a condition is true. Returns the number of turns."""
     for turns in range(100_000):
         if so():
             return turns
@@ -196,15 +196,15 @@ async def until(so: Callable[[], object]) -> int:
 
 @contextmanager
 def scratch() -> Iterator[Path]:
-    """Return a folder for parts that a test opens many times. The folder is empty each time."""
+    """Yield a new empty folder, which exists until the end of the block."""
     with tempfile.TemporaryDirectory() as name:
         yield Path(name)
 
 
 def _copy_at_rest(data: Path, folder: Path) -> None:
-    """Copy a folder as it was at one moment.
+    """Copy a folder in the state of one moment.
 
-    The copy is repeated until nothing changes during it.
+    The files are read again until they do not change during the reading.
     """
     before: dict[str, bytes] = {}
     while (now := {file.name: file.read_bytes() for file in data.iterdir()}) != before:

@@ -1,7 +1,6 @@
-"""A telephone with the parts of SIP over UDP that it needs to call, answer, hang up and transfer.
+"""A telephone that uses SIP over UDP to call, answer, hang up and transfer.
 
-It acts as soon as a test asks, whereas SIPp's scenarios consist of pauses. The telephone has
-no media.
+It acts as soon as a test calls it, whereas SIPp's scenarios would need pauses. It sends no media.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ class Message(NamedTuple):
 
     @property
     def method(self) -> str:
-        """The method of the request, or of the request to which this responds."""
+        """The request's method, or the method of the request that this response answers."""
         if not self.status:
             return self.first.split(" ")[0]
         return self.headers["cseq"].split(" ")[1]
@@ -48,13 +47,13 @@ class Message(NamedTuple):
 
 
 class Leg:
-    """One call of a phone. ``local`` and ``remote`` are the From and To headers of our requests."""
+    """One of a phone's calls. ``local`` and ``remote`` are the From and To of its own requests."""
 
     def __init__(self, phone: Phone, call_id: str, target: str, local: str, remote: str) -> None:
         self.call_id, self.target = call_id, target
         self.local, self.remote = local, remote
         self.stage = Stage.CALLING
-        self.accepted: set[str] = set()  # our methods that received a 2xx
+        self.accepted: set[str] = set()  # methods of own requests that received a 2xx
         self.branch = ""
         self._phone = phone
         self._cseq = itertools.count(1)
@@ -66,7 +65,7 @@ class Leg:
         self._send("ACK", int(cseq))
 
     def hang_up(self) -> None:
-        """Send BYE, or CANCEL before the answer."""
+        """Send BYE, or CANCEL if the call has not been answered."""
         if self.stage is Stage.CALLING:
             self._send("CANCEL", 1, branch=self.branch)
         elif self.stage is Stage.UP:
@@ -74,11 +73,11 @@ class Leg:
         self.stage = Stage.OVER
 
     def refer(self, extension: str) -> None:
-        """Make a blind transfer: the other side calls an extension."""
+        """Make a blind transfer, in which the other side calls an extension."""
         self._refer(f"<sip:{extension}@{SERVER[0]}:{SERVER[1]}>")
 
     def refer_to(self, other: Leg) -> None:
-        """Make an attended transfer: the other side takes our place in another call of ours."""
+        """Make an attended transfer: the other side takes this phone's place in ``other``."""
         tags = [_tag(one) for one in (other.remote, other.local)]
         replaces = quote(f"{other.call_id};to-tag={tags[0]};from-tag={tags[1]}", safe="")
         uri = re.sub(r"[<>]", "", other.target)
@@ -114,7 +113,7 @@ class Phone:
         self._thread.start()
 
     def call(self, extension: str) -> Leg:
-        """Call an extension."""
+        """Call an extension. Returns the new call."""
         number, target = next(_numbers), f"sip:{extension}@{SERVER[0]}:{SERVER[1]}"
         leg = Leg(
             self,

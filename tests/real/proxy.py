@@ -11,15 +11,15 @@ from typing import Self
 
 __all__ = ["Proxy"]
 
-PIECE = 1 << 12  # bytes; each chunk has a random size, so that events are split
+PIECE = 1 << 12  # bytes; chunks have random sizes up to this, so that events are split
 ANSWER = 10.0  # seconds to connect to the server
 
 
 class Proxy:
-    """Forwards connections between a client and a port. ``url`` is the proxy's own URL.
+    """Forwards connections from clients to a port. ``url`` is the proxy's own URL.
 
-    A connection is cut after a random number of the server's bytes, at most ``longest``, or never
-    if ``longest`` is 0. ``hold`` freezes the current connections, which stay open.
+    The proxy cuts a connection after a random number of the server's bytes, which is less than
+    ``longest``. If ``longest`` is 0, no connection is cut.
     """
 
     def __init__(self, port: int, chance: random.Random, longest: int = 0) -> None:
@@ -35,7 +35,7 @@ class Proxy:
         self.cuts = 0
 
     def hold(self) -> None:
-        """Freeze the current connections. New connections work."""
+        """Freeze the current connections, which stay open. New connections work."""
         with self._lock:
             self._held |= self._open
 

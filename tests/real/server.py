@@ -1,4 +1,4 @@
-"""Runs a real server process on a loopback port, with a small client for it."""
+"""Runs a real server process on a loopback port, and has a small client for it."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ __all__ = [
     "running",
 ]
 
-START = 100.0  # seconds after which a silent server is killed and the test fails
-_RANDOM = random.SystemRandom()  # hypothesis reseeds Python's own generator for every test
+START = 100.0  # seconds after which a server that has not started is killed
+_RANDOM = random.SystemRandom()  # hypothesis resets Python's own generator before every test
 _GIVEN: set[int] = set()
 AGENTS, EVENTS = "/realtime/agentEvent/feed", "/realtime/event/feed"
 
@@ -45,8 +45,8 @@ AGENTS, EVENTS = "/realtime/agentEvent/feed", "/realtime/event/feed"
 def free_port() -> int:
     """Return a free port below the kernel's range for outgoing connections.
 
-    In that range, a client that retries while the server is down could connect to itself. No port
-    is returned twice, because its first user may not have opened it yet.
+    On a port in that range, a client that retries while the server is down could connect to itself.
+    No port is returned twice, because its first user may not have opened it yet.
     """
     while True:
         port = _RANDOM.randrange(15_000, 30_000)
@@ -62,21 +62,21 @@ def free_port() -> int:
 
 
 def command(*arguments: object) -> list[str]:
-    """Return the program's command line with these arguments."""
+    """Return a command line that runs the program with these arguments."""
     return [sys.executable, "-m", "floorcast", *map(str, arguments)]
 
 
 def environment(**more: str) -> dict[str, str]:
-    """Return the environment without floorcast's settings."""
+    """Return the environment without floorcast's settings, but with ``more``."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("FLOORCAST_")}
     return kept | more
 
 
 class Server:
-    """A ``floorcast serve`` whose port and data folder survive restarts.
+    """A ``floorcast serve`` process that keeps its port and data folder when it is restarted.
 
-    ``up`` is set while the server responds, and cleared before the server is killed. ``log`` has
-    the server's output. ``variables`` are added to the server's environment. A start fails after
+    ``up`` is set while the server is running, and is cleared before it is killed. ``log`` has the
+    server's log. ``variables`` are added to the server's environment. A start fails after
     ``patience`` seconds.
     """
 
@@ -128,7 +128,7 @@ class Server:
         return self
 
     def position_of(self, token: str, client: int = ACME) -> int:
-        """Return the position in a token, decoded with the installation's secret."""
+        """Return the position in a token, which the installation's secret decodes."""
         file = self.data / "admin.db"
         kv = SqliteKeyValueStore(file if file.exists() else self.data / "shared.db")
         secret = kv.get(token_secret.BUCKET, token_secret.KEY)
@@ -137,7 +137,7 @@ class Server:
         return tokens.decode(client, token, secret).position
 
     def kill(self) -> None:
-        """Kill the server with SIGKILL, at any point of its work."""
+        """Kill the server with SIGKILL."""
         self._end(signal.SIGKILL)
 
     def terminate(self) -> int:
@@ -145,13 +145,13 @@ class Server:
         return self._end(signal.SIGTERM)
 
     def send_signal(self, number: signal.Signals) -> None:
-        """Send the server a signal without waiting for the effect."""
+        """Send the server a signal, without waiting for the effect."""
         assert self._process is not None
         self.up.clear()
         os.kill(self._process.pid, number)
 
     def limit_files(self, size: int) -> None:
-        """Limit the server's files to ``size`` bytes, as a full disk would.
+        """Limit the size of the server's files to ``size`` bytes, which acts like a full disk.
 
         -1 removes the limit.
         """
@@ -185,17 +185,17 @@ class Server:
 
 
 class Page(NamedTuple):
-    """The events of a feed's page, and the next token."""
+    """The events on a feed's page, and the page's token."""
 
     events: list[dict[str, Any]]
     token: str
 
 
 class Caller:
-    """A caller of a server, with one thread and, after the login, one session.
+    """A client of a server, for one thread and, after the login, with one session.
 
-    With the server's ``up``, ``feed`` and ``take`` survive the server: a request without a response
-    is repeated once the server is back.
+    If the caller has the server's ``up``, ``feed`` and ``take`` repeat requests that get no
+    response, as soon as the server is running again.
     """
 
     def __init__(self, url: str, client: str = "ACME", up: threading.Event | None = None) -> None:
@@ -216,7 +216,7 @@ class Caller:
         return session
 
     def feed(self, path: str, token: str = "", count: int = 1000, **more: object) -> Page:
-        """Send one request for a feed."""
+        """Send one request for a feed. Returns the page."""
         answer = self._ask(path, params={"count": count}, json={"token": token, **more})
         assert answer.status_code == 200, answer.text
         body = answer.json()
@@ -241,7 +241,7 @@ class Caller:
     def follow(
         self, path: str, token: str, *, until: str, count: int = 1000
     ) -> list[dict[str, Any]]:
-        """Return every event of a feed after a token, up to an event that contains ``until``."""
+        """Read a feed after a token until an event contains ``until``. Returns all events."""
         found: list[dict[str, Any]] = []
         while True:
             events, token = self.feed(path, token, count)
@@ -250,9 +250,9 @@ class Caller:
                 return found
 
     def metric_value(self, metric: str) -> float:
-        """Return a metric of ``/metrics``, or 0 if it is missing.
+        """Return the value of a metric in ``/metrics``, or 0 if the metric is missing.
 
-        The metric's name and labels are given as printed.
+        ``metric`` is the name with its labels, as printed there.
         """
         for line in self.http.get("/metrics").text.splitlines():
             name, _, value = line.rpartition(" ")
@@ -296,6 +296,6 @@ class Caller:
 
 @contextmanager
 def running(folder: Path, *options: object, site: str = SITE) -> Iterator[Server]:
-    """Run a server during the block."""
+    """Run a server until the end of the block."""
     with Server(folder, site, options) as server:
         yield server

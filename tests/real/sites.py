@@ -1,4 +1,4 @@
-"""The site for tests with whole servers, its secrets, and events for it."""
+"""The site for tests with whole servers, its secrets, and functions that make events."""
 
 from __future__ import annotations
 
@@ -87,17 +87,17 @@ user = [{{id = 9201, name = "sysadmin", role = "Sysadmin", {_SECRET}}}]
 
 
 def in_the_evening(site: str = SITE) -> str:
-    """Return the site with a time zone in which it is between eight and nine in the evening.
+    """Return the site with a time zone in which it is now between eight and nine in the evening.
 
-    Without this, a test that replays the last hours would replay most of them into the day before,
-    if it runs soon after midnight in New York.
+    Otherwise, a test that replays the last hours soon after midnight in New York would replay most
+    of them into the previous day.
     """
-    ahead = (20 - datetime.now(UTC).hour + 11) % 24 - 11  # hours, -11 to 12
+    ahead = (20 - datetime.now(UTC).hour + 11) % 24 - 11  # hours, from -11 to 12
     return site.replace("America/New_York", f"Etc/GMT{-ahead:+d}")
 
 
 def event(kind: str, number: object, /, **data: object) -> dict[str, Any]:
-    """Return a CloudEvent. ``time`` and ``source`` are in the envelope, all others in ``data``."""
+    """Return a CloudEvent. ``time`` and ``source`` are in its envelope, and others in ``data``."""
     source, time = data.pop("source", "pbx"), data.pop("time", None)
     envelope = {"specversion": "1.0", "id": str(number), "source": source, "type": kind}
     return {**envelope, **({} if time is None else {"time": time}), "data": data}

@@ -2,9 +2,9 @@
 
     python -m tests.real.slow_inputs --seconds 1800 [--seed N]
 
-The search mutates small requests, doubles their repeated parts, and keeps the most expensive ones.
-Each request is sent as bytes through the real connection, application, log and floor in this
-process. The cost of a request is the CPU time of the loop's longest turn.
+The search mutates small requests, repeats parts of them more often, and keeps the most expensive
+requests. A request's bytes pass through a real connection, application, log and floor in this
+process. The cost of a request is the CPU time of the event loop's longest turn.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ from tests.real.sites import KEYS, TOKENS
 
 __all__ = ["MOST_BYTES", "Finding", "Measured", "Recipe", "search"]
 
-MOST_BYTES = 16 << 20  # of a request
-MOST_REQUESTS_BYTES = 1 << 20  # of many pipelined requests together
+MOST_BYTES = 16 << 20  # per request
+MOST_REQUESTS_BYTES = 1 << 20  # for all pipelined requests together
 FIRST_BYTES = 16 << 10
 PIECE = 256_000  # bytes that uvloop reads at once
-LONGEST = 0.100  # seconds of one turn
-LIVES = 60  # requests per server; then a new one is started, because contents accumulate
-_LONGEST_WAIT = 20.0  # seconds for a response
+LONGEST = 0.100  # seconds per turn
+LIVES = 60  # requests until a new server is started, because a server's contents grow
+_LONGEST_WAIT = 20.0  # seconds until a response
 
 _INGEST = f"POST /ingest/v1/events HTTP/1.1\r\nAuthorization: Bearer {KEYS['ACME']}\r\n"
 _LOGIN = f"POST /session/login HTTP/1.1\r\nLV-Access: {TOKENS['ACME']}\r\n"
@@ -50,7 +50,7 @@ _BATCH = f"{_INGEST}Content-Type: application/cloudevents-batch+json\r\n"
 
 @dataclass(frozen=True)
 class Recipe:
-    """A request: a head, and a body (or a longer head) with repeated parts.
+    """A recipe for a request with a part, ``unit``, that is repeated in its body or its head.
 
     In ``unit``, "{n}" is the number of the repetition, "{r}" is a small random number, and "{i}" is
     a number that is new in every request.
@@ -64,7 +64,7 @@ class Recipe:
     in_head: bool = False
 
     def make(self, size: int, chance: random.Random) -> bytes:
-        """Return the request, with roughly this many bytes."""
+        """Return a request with roughly ``size`` bytes."""
         count = max(1, size // max(1, len(self.unit)))
         start = chance.randrange(10**9)
         if "{" in self.unit:
@@ -163,7 +163,7 @@ TOKENS_OF_JSON = (
 
 
 def mutated(recipe: Recipe, chance: random.Random) -> Recipe:
-    """Return a copy in which one property of the repetition is changed."""
+    """Return a copy in which one property of the repetition has changed at random."""
     unit = recipe.unit
     at = chance.randrange(len(unit) + 1)
     match chance.randrange(7):
@@ -194,7 +194,7 @@ class MeasuredLoop(asyncio.SelectorEventLoop):
 
     def _run_once(self) -> None:
         began = time.thread_time()
-        super()._run_once()  # type: ignore[misc]  # the turn itself, which has no public name
+        super()._run_once()  # type: ignore[misc]  # a turn has no public method
         self.longest = max(self.longest, time.thread_time() - began)
 
 
@@ -229,11 +229,11 @@ class _Transport(asyncio.Transport):
         self.paused = False
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        self.closed = True  # a stream has taken the connection
+        self.closed = True  # a stream has taken over the connection
 
 
 class Measured:
-    """A server in this process that receives bytes as if from a connection."""
+    """A server in this process, which receives bytes as if from a connection."""
 
     def __init__(self, harness: NodeHarness, loop: MeasuredLoop) -> None:
         self.harness = harness
@@ -253,13 +253,13 @@ class Measured:
         self.session = harness.login()
 
     def seconds(self, request: bytes) -> float:
-        """Return the longest turn during which a request is read and answered."""
+        """Send a request. Returns the CPU time of the longest turn until the response."""
         request = request.replace(b"{session}", self.session.encode())
         gc.collect()
         self._loop.longest = 0.0
         try:
             self.harness.run(self._send(request))
-        except TimeoutError:  # a request that hangs is just as bad
+        except TimeoutError:  # a request that hangs is as bad as a slow request
             return math.inf
         return self._loop.longest
 
@@ -282,14 +282,14 @@ class Measured:
 
 @contextmanager
 def server() -> Iterator[Measured]:
-    """Return a new server in memory with an empty floor."""
+    """Run a new server in memory, with an empty floor, until the end of the block."""
     loop = MeasuredLoop()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("error"))
     with scratch() as folder, asyncio.Runner(loop_factory=lambda: loop) as runner:
         harness = NodeHarness(folder, Clock(), keeps=False, runner=runner)
         thresholds = gc.get_threshold()
         gc.freeze()
-        gc.set_threshold(10_000, 500, 100)  # the same values as in the server
+        gc.set_threshold(10_000, 500, 100)  # as in a real server
         try:
             yield Measured(harness, loop)
         finally:
@@ -301,7 +301,7 @@ def server() -> Iterator[Measured]:
 
 @dataclass(frozen=True)
 class Finding:
-    """A request that blocks the loop for too long."""
+    """A request that blocks the event loop for too long."""
 
     recipe: Recipe
     size: int
@@ -313,25 +313,25 @@ class Finding:
 
 
 class Search:
-    """The state of the search: requests by cost, and the requests that cost too much."""
+    """The state of a search: the most expensive requests, and the findings."""
 
     def __init__(self, seed: int, longest: float = LONGEST) -> None:
         self._chance = random.Random(seed)
         self._longest = longest
         self.tried = 0
-        self.best: list[tuple[float, int, Recipe]] = []  # the most expensive first
+        self.best: list[tuple[float, int, Recipe]] = []  # most expensive first
         self.findings: list[Finding] = []
         self._fresh = [(FIRST_BYTES, recipe) for recipe in SEEDS]
 
     def try_next(self, measured: Measured) -> None:
-        """Send another request: a seed, a mutation of an expensive request, or its double."""
+        """Send another request: a seed, a larger version of a request, or a mutation."""
         size, recipe = self._next()
         request = recipe.make(size, self._chance)
         if len(request) > MOST_BYTES + (1 << 16):
             return
         seconds = measured.seconds(request)
         self.tried += 1
-        if seconds > self._longest:  # another process may have evicted the CPU's caches
+        if seconds > self._longest:  # the cause may be another process, so try again
             seconds = min(seconds, measured.seconds(recipe.make(size, self._chance)))
         if seconds > self._longest:
             self.findings.append(Finding(recipe, len(request), seconds))
@@ -351,7 +351,7 @@ class Search:
 
 
 def search(seconds: float, seed: int, at_least: int = 0) -> Search:
-    """Search for this many seconds and at least this many requests. See ``Search.findings``."""
+    """Search for this many seconds, but send at least ``at_least`` requests."""
     found = Search(seed)
     end = time.monotonic() + seconds
     while found.tried < at_least or time.monotonic() < end:
@@ -364,7 +364,7 @@ def search(seconds: float, seed: int, at_least: int = 0) -> Search:
 
 
 def main() -> int:
-    """Search from the command line. The exit code is 1 if a slow request was found."""
+    """Search, and print the results. The exit code is 1 if a slow request was found."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))

@@ -1,7 +1,7 @@
-"""Tests of a real Asterisk with real calls, connected by AMI, by its queue log, and by both.
+"""Tests of connectors to a real Asterisk with real calls, by AMI, by the queue log, and by both.
 
-Each scenario has its own Asterisk and three connectors. Their events must agree with the log as a
-person reads it, and no call may stay open.
+Each scenario has its own Asterisk and three connectors. Their events must lead to the figures that
+a person would read from the log, and no call may stay open.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ if "ASTERISK" not in os.environ:
 
 pytestmark = pytest.mark.timeout(600)  # the first test builds an Asterisk
 
-APART = 1.5  # seconds by which a wait may differ from the log's, which has whole seconds
+APART = 1.5  # seconds by which durations may differ from the log's, which are in whole seconds
 
 
 @pytest.fixture(scope="session", params=SUITES)
 def root(request: pytest.FixtureRequest) -> Iterator[Path]:
-    """Return the tree of one version of Asterisk."""
+    """Yield the tree of one version of Asterisk."""
     with tree(request.param) as found:
         yield found
 
 
 @pytest.fixture
 def asterisk(root: Path, tmp_path: Path) -> Iterator[Asterisk]:
-    """Run an Asterisk in its own network."""
+    """Run an Asterisk in its own network namespace."""
     with own_network():
         one = Asterisk(root, f"{os.getpid()}-{tmp_path.name}")
         try:
@@ -48,7 +48,7 @@ def asterisk(root: Path, tmp_path: Path) -> Iterator[Asterisk]:
 
 
 class Connectors(NamedTuple):
-    """The three connectors: by AMI, by the queue log, and by both."""
+    """Three connectors, which read AMI, the queue log, or both."""
 
     ami: Connector
     log: Connector
@@ -79,7 +79,7 @@ def connectors(asterisk: Asterisk, tmp_path: Path) -> Iterator[Connectors]:
 
 
 class Scenario:
-    """The events that the connectors have sent since the scenario began."""
+    """A scenario, with the events that the connectors have sent since it began."""
 
     def __init__(self, asterisk: Asterisk, connectors: Connectors) -> None:
         self._asterisk = asterisk
@@ -90,7 +90,7 @@ class Scenario:
         return {one.name: Floor(one.events()[self._began[one.name] :]) for one in self._connectors}
 
     def until(self, holds: Callable[[dict[str, Floor]], bool]) -> dict[str, Floor]:
-        """Return the floors once a condition holds for them."""
+        """Wait until a condition is true of the floors. Returns the floors."""
         wait_until(lambda: holds(self.floors()), self._description)
         return self.floors()
 
@@ -101,10 +101,10 @@ class Scenario:
         log: dict[str, Figures] | None = None,
         timed: bool = True,
     ) -> dict[str, Floor]:
-        """Wait until all three connectors have the same figures and nothing is open.
+        """Wait until all three connectors have the expected figures, with no open call.
 
-        ``log`` has the figures of the queue log alone, if the log lacks information. If ``timed``
-        is true, waits and talk times must equal the log's.
+        If the queue log alone leads to other figures, they are in ``log``. If ``timed`` is true,
+        waits and talk times must also equal those in the log.
         """
 
         def is_there(floors: dict[str, Floor]) -> bool:
@@ -129,7 +129,7 @@ class Scenario:
 
 
 def assert_similar_durations(found: list[Duration], said: list[Duration], name: str) -> None:
-    """Check that the waits and talk times are equal within about a second."""
+    """Check that waits and talk times differ by at most ``APART``."""
     assert [one[:2] for one in found] == [one[:2] for one in said], (name, found, said)
     for ours, theirs in zip(found, said, strict=True):
         assert abs(ours.seconds - theirs.seconds) <= APART, (name, ours, theirs)
@@ -149,7 +149,7 @@ AMI = ("ami", "both")
 
 
 def test_the_caller_hangs_up(asterisk: Asterisk, scenario: Scenario) -> None:
-    """The call is offered and handled. The agent is reserved, in call, and ready again."""
+    """The call is offered and handled, and the agent goes through all states of a call."""
     with asterisk.agent(1):
         call = asterisk.caller("sales")
         asterisk.await_line("CONNECT")
@@ -165,12 +165,12 @@ def test_the_agent_hangs_up(asterisk: Asterisk, scenario: Scenario) -> None:
     with asterisk.agent(2, "agent-hangs-up"):
         asterisk.caller("tosupport")
         asterisk.await_line("COMPLETEAGENT")
-        asterisk.command("channel request hangup all")  # the caller continues in the dialplan
+        asterisk.command("channel request hangup all")  # the caller is still in the dialplan
         scenario.await_figures({"support": ONE_HANDLED})
 
 
 def test_the_caller_gives_up(asterisk: Asterisk, scenario: Scenario) -> None:
-    """The call is abandoned after an agent's phone rang in vain and while it rings again."""
+    """A call is abandoned while an agent's phone is ringing again after a missed attempt."""
     with asterisk.agent(1, "agent-rings"):
         call = asterisk.caller("sales")
         asterisk.await_line("RINGNOANSWER")
@@ -182,7 +182,10 @@ def test_the_caller_gives_up(asterisk: Asterisk, scenario: Scenario) -> None:
 
 
 def test_a_call_overflows_into_a_second_queue(asterisk: Asterisk, scenario: Scenario) -> None:
-    """The call is moved on in the first queue and handled in the second. A pause has its reason."""
+    """The call is moved on in the first queue and handled in the second.
+
+    The first queue's agent is paused, and the pause's reason is reported.
+    """
     asterisk.pause(BOB, "LUNCH")
     with asterisk.agent(1):
         call = asterisk.caller("nobody")
@@ -200,11 +203,11 @@ def test_a_call_overflows_into_a_second_queue(asterisk: Asterisk, scenario: Scen
 
 
 def test_a_call_leaves_the_queue_for_a_menu(asterisk: Asterisk, scenario: Scenario) -> None:
-    """A call that leaves by a key is moved on, no matter when the caller then hangs up."""
+    """A call that leaves the queue by a key is moved on."""
     asterisk.pause(BOB, "BREAK")
     asterisk.caller("keyexit")
     asterisk.await_line("ENTERQUEUE")
-    # A digit is lost if the queue does not listen yet.
+    # The digit is repeated, because it is lost while the queue is not yet listening.
     asterisk.await_line(
         "EXITWITHKEY",
         meanwhile=lambda: asterisk.action(
@@ -218,10 +221,10 @@ def test_a_call_leaves_the_queue_for_a_menu(asterisk: Asterisk, scenario: Scenar
 def test_a_caller_refused_by_the_queue_is_not_reported(
     asterisk: Asterisk, scenario: Scenario
 ) -> None:
-    """Neither source reports a caller whom the queue refuses."""
+    """No connector reports a caller that the queue refuses."""
     call = asterisk.caller("empty")
     wait_until(lambda: call.stage is Stage.OVER, lambda: call.stage)
-    with asterisk.agent(1):  # by then, any report of the caller has arrived
+    with asterisk.agent(1):  # during this call, any report of the first caller would arrive
         other = asterisk.caller("sales")
         asterisk.await_line("CONNECT")
         other.hang_up()
@@ -231,9 +234,9 @@ def test_a_caller_refused_by_the_queue_is_not_reported(
 def test_pauses_of_an_agent_in_two_queues(
     asterisk: Asterisk, scenario: Scenario, connectors: Connectors
 ) -> None:
-    """An agent is not ready once paused in both queues. Another reason is another state.
+    """An agent is not ready while paused in both queues. Another reason leads to another state.
 
-    The agent's services follow the queues.
+    The agent's services change with the queues.
     """
     asterisk.action("QueueAdd", Queue="sales", Interface=BOB, MemberName="Bob Support")
     asterisk.action("QueuePause", Queue="sales", Interface=BOB, Paused="true", Reason="BREAK")
@@ -262,7 +265,7 @@ def test_pauses_of_an_agent_in_two_queues(
 def test_an_agent_in_two_queues_takes_calls_from_both(
     asterisk: Asterisk, scenario: Scenario
 ) -> None:
-    """Each call counts for its own queue."""
+    """Each call of the agent counts in its own queue."""
     asterisk.action("QueueAdd", Queue="sales", Interface=BOB, MemberName="Bob Support")
     asterisk.pause("PJSIP/agent1", "BREAK")
     with asterisk.agent(2):
@@ -276,7 +279,7 @@ def test_an_agent_in_two_queues_takes_calls_from_both(
 
 
 def test_hold_and_resume(asterisk: Asterisk, scenario: Scenario) -> None:
-    """AMI reports a hold, but the queue log does not. The figures are the same."""
+    """AMI reports that the agent holds the call. The queue log does not, but has equal figures."""
     with asterisk.agent(1, "agent-holds"):
         asterisk.caller("sales")
         floors = scenario.await_figures({"sales": ONE_HANDLED})
@@ -315,7 +318,7 @@ def assert_passed_on(floors: dict[str, Floor], handed: str = "Bob Support") -> N
 
 
 def test_a_blind_transfer_to_an_agent(asterisk: Asterisk, scenario: Scenario) -> None:
-    """The call continues with the other agent, and stays one call of its queue."""
+    """A call that continues with another agent is still one call in its queue."""
     with asterisk.agent(1), asterisk.phone(2) as bob:
         call = asterisk.caller("tosupport")
         asterisk.await_talk("PJSIP/agent2")
@@ -329,7 +332,7 @@ def test_a_blind_transfer_to_an_agent(asterisk: Asterisk, scenario: Scenario) ->
 
 
 def test_an_attended_transfer_to_an_agent(asterisk: Asterisk, scenario: Scenario) -> None:
-    """The two agents talk first, and the caller is then put through by the telephone."""
+    """The agents first talk to each other. Then the first agent's phone transfers the caller."""
     with asterisk.agent(1), asterisk.phone(2) as bob:
         call = asterisk.caller("tosupport")
         asterisk.await_talk("PJSIP/agent2")
@@ -349,7 +352,7 @@ def test_an_attended_transfer_to_an_agent(asterisk: Asterisk, scenario: Scenario
 
 
 def test_an_attended_transfer_by_feature_code(asterisk: Asterisk, scenario: Scenario) -> None:
-    """Asterisk itself makes the second call, through a Local channel."""
+    """The transfer works if Asterisk itself makes the second call, through a Local channel."""
     with asterisk.agent(1), asterisk.phone(2) as bob:
         call = asterisk.caller("tosupport")
         asterisk.await_talk("PJSIP/agent2")
@@ -370,7 +373,10 @@ def test_an_attended_transfer_by_feature_code(asterisk: Asterisk, scenario: Scen
 def test_an_attended_transfer_into_a_queue(
     asterisk: Asterisk, scenario: Scenario, is_by_code: bool
 ) -> None:
-    """The caller takes the place of the agent who waited in the queue, and ids are swapped."""
+    """The caller takes the place of the agent, who has been waiting in the second queue.
+
+    Asterisk swaps the ids of the calls.
+    """
     with asterisk.phone(2) as bob:
         call = asterisk.caller("tosupport")
         asterisk.await_talk("PJSIP/agent2")
@@ -402,7 +408,7 @@ def test_an_attended_transfer_into_a_queue(
 def test_a_member_behind_a_local_channel(
     asterisk: Asterisk, scenario: Scenario, queue: str
 ) -> None:
-    """One call is handled, with or without optimization of the Local channel."""
+    """One call is handled, whether or not Asterisk optimizes the Local channel away."""
     with asterisk.agent(1):
         call = asterisk.caller(queue)
         asterisk.await_line("CONNECT")
@@ -414,7 +420,7 @@ def test_a_member_behind_a_local_channel(
 def test_a_transfer_behind_a_local_channel(
     asterisk: Asterisk, scenario: Scenario, target: str
 ) -> None:
-    """The queue still counts the call, and the bridge reports a transfer to an agent or a queue."""
+    """The first queue counts the call after a transfer to an agent or to another queue."""
     with asterisk.phone(1) as anna, asterisk.agent(2):
         call = asterisk.caller("tolocaln")
         asterisk.await_line("CONNECT")
@@ -435,7 +441,7 @@ def test_a_transfer_behind_a_local_channel(
 
 @pytest.mark.parametrize("queue", ["pool", "pool2"])
 def test_an_agent_in_a_pool(asterisk: Asterisk, scenario: Scenario, queue: str) -> None:
-    """The agent logs in with a call, which then carries the queue's calls."""
+    """An agent can log in with a call of their own, over which they take the queue's calls."""
     with asterisk.agent(1):
         asterisk.originate(1, "login")
         asterisk.await_agent_pool(is_free=True)
@@ -443,13 +449,13 @@ def test_an_agent_in_a_pool(asterisk: Asterisk, scenario: Scenario, queue: str) 
         asterisk.await_line("CONNECT")
         call.hang_up()
         asterisk.await_line("COMPLETECALLER")
-        asterisk.command("channel request hangup all")  # otherwise the phone stays in use
+        asterisk.command("channel request hangup all")  # ends the agent's own call
         asterisk.await_agent_pool(is_free=False)
         scenario.await_figures({queue: ONE_HANDLED})
 
 
 def test_the_manager_withdraws_a_caller(asterisk: Asterisk, scenario: Scenario) -> None:
-    """A caller whom the manager withdraws is moved on."""
+    """A caller that the manager interface withdraws from the queue is moved on."""
     asterisk.pause(BOB, "BREAK")
     call = asterisk.caller("tosupport")
     asterisk.await_line("ENTERQUEUE")
@@ -463,7 +469,7 @@ def test_the_manager_withdraws_a_caller(asterisk: Asterisk, scenario: Scenario) 
 
 
 def test_a_caller_waits_too_long(asterisk: Asterisk, scenario: Scenario) -> None:
-    """A caller is moved on to the voice mail, with the same reason from each connector."""
+    """A caller that waits too long is moved on, with the same reason from each connector."""
     asterisk.pause(BOB, "BREAK")
     asterisk.caller("tovoicemail")
     floors = scenario.await_figures({"support": ONE_MOVED_ON})
@@ -471,7 +477,7 @@ def test_a_caller_waits_too_long(asterisk: Asterisk, scenario: Scenario) -> None
 
 
 def test_a_caller_is_redirected(asterisk: Asterisk, scenario: Scenario) -> None:
-    """The log reports an abandon although the call continues, but AMI reports the redirection."""
+    """A redirected caller is moved on. With the log alone, the call counts as abandoned."""
     asterisk.pause(BOB, "BREAK")
     call = asterisk.caller("tosupport")
     asterisk.await_line("ENTERQUEUE")
@@ -483,7 +489,7 @@ def test_a_caller_is_redirected(asterisk: Asterisk, scenario: Scenario) -> None:
 
 
 def test_rotation_of_the_queue_log(asterisk: Asterisk, scenario: Scenario) -> None:
-    """Calls before, during and after a rotation are counted."""
+    """Calls during and after a rotation of the queue log are counted."""
     with asterisk.agent(1):
         for count in (1, 2):
             call = asterisk.caller("sales")
@@ -498,10 +504,10 @@ def test_rotation_of_the_queue_log(asterisk: Asterisk, scenario: Scenario) -> No
 def test_the_connector_is_killed_during_a_call(
     asterisk: Asterisk, scenario: Scenario, connectors: Connectors
 ) -> None:
-    """The connector resumes, and a call that ended meanwhile is counted once and closed."""
+    """A call that ends while the connector is down is closed later and counted once."""
     with asterisk.agent(1):
         call = asterisk.caller("sales")
-        # With AMI alone, a connect during the outage stays unknown.
+        # With AMI alone, a connector does not learn of a connect while it is down.
         scenario.until(
             lambda floors: all(
                 "IN_CALL" in one.states.get("Anna Sales", []) for one in floors.values()
@@ -519,10 +525,10 @@ def test_the_connector_is_killed_during_a_call(
 def test_floorcast_is_unreachable(
     asterisk: Asterisk, scenario: Scenario, connectors: Connectors
 ) -> None:
-    """Events wait in the spool for half a minute, even if the connector is killed."""
+    """Events wait in the spool for half a minute, although the connector is killed."""
     for connector in connectors:
         connector.intake.stop()
-        connector.kill()  # with the connection that it keeps to the server
+        connector.kill()  # also closes the open connection to the server
         connector.start()
     for connector in connectors:
         connector.await_start()
@@ -533,7 +539,7 @@ def test_floorcast_is_unreachable(
             asterisk.await_line("CONNECT", count)
             call.hang_up()
             asterisk.await_line("COMPLETECALLER", count)
-            # With AMI alone, input that was read and not stored before the kill is lost.
+            # With AMI alone, input that the connector has read but not stored is lost at a kill.
             for one in connectors:
                 wait_until(
                     lambda one=one, count=count: one.figure("unsent_events") >= 6 * count,  # type: ignore[misc]  # as above
@@ -550,7 +556,7 @@ def test_floorcast_is_unreachable(
 
 
 def test_asterisk_is_killed_during_calls(asterisk: Asterisk, scenario: Scenario) -> None:
-    """After the restart, neither a call with an agent nor a waiting call exists."""
+    """After the restart, the call with an agent and the waiting call are closed."""
     asterisk.pause(BOB, "BREAK")
     with asterisk.agent(1):
         asterisk.caller("sales")
@@ -570,7 +576,7 @@ def test_asterisk_is_killed_during_calls(asterisk: Asterisk, scenario: Scenario)
 
 
 def test_ami_over_tls(asterisk: Asterisk, tmp_path: Path) -> None:
-    """The login needs a certificate from a trusted authority."""
+    """A connector refuses a certificate unless it trusts the certificate's authority."""
     trusted = ["--ami-tls", "--ami-ca-file", str(asterisk.authority)]
     one = Connector("tls", tmp_path, None, 9001, ami=True, options=trusted)
     other = Connector("others", tmp_path, None, 9002, ami=True, options=["--ami-tls"])

@@ -1,4 +1,4 @@
-"""Tests that a running server's backup is a data folder as it was at one moment."""
+"""Tests that a running server's backup is a copy of its data folder at one moment."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from tests.real.server import EVENTS, Caller, Server
 
 
 def backed_up(*words: object) -> Result:
-    """Run the backup command in this process."""
+    """Run the backup command in this process. Returns its result."""
     return CliRunner().invoke(app, ["backup", *map(str, words)])
 
 
 def test_a_backup_under_load_has_all_earlier_events(tmp_path: Path) -> None:
-    """A backup has the session and everything acknowledged before it began, in the same order."""
+    """A backup has the session, and all earlier acknowledged events in the same order."""
     load = Load()
     (tmp_path / "restored").mkdir()
     restored = Server(tmp_path / "restored")
@@ -48,9 +48,9 @@ def test_a_backup_under_load_has_all_earlier_events(tmp_path: Path) -> None:
 
 
 def test_an_impossible_backup_is_reported(tmp_path: Path) -> None:
-    """A missing log, an existing folder and a read-only destination are errors.
+    """A missing log, an existing folder and an unusable destination are errors.
 
-    A stopped server can be backed up.
+    The data of a stopped server can be backed up.
     """
     assert "holds no log" in str(backed_up(tmp_path / "into", "--data", tmp_path / "no").exception)
     with Server(tmp_path) as server:
@@ -64,7 +64,7 @@ def test_an_impossible_backup_is_reported(tmp_path: Path) -> None:
 
 
 def test_a_backup_does_not_overwrite_folders_or_follow_links(tmp_path: Path) -> None:
-    """An existing folder may belong to somebody who would read the copied data."""
+    """A backup refuses an existing folder or link, whose owner could read the copied data."""
     with Server(tmp_path) as server:
         pass
     (tmp_path / "into.part").mkdir(mode=0o777)
@@ -81,7 +81,7 @@ def test_a_backup_does_not_overwrite_folders_or_follow_links(tmp_path: Path) -> 
 
 
 def test_a_backup_is_private_and_reports_its_size(tmp_path: Path) -> None:
-    """The files have mode 0600 and the folder has mode 0700, for any umask."""
+    """With any umask, the files have mode 0600 and the folder has mode 0700."""
     with Server(tmp_path) as server:
         pass
     before = os.umask(0)
@@ -97,7 +97,7 @@ def test_a_backup_is_private_and_reports_its_size(tmp_path: Path) -> None:
 
 
 def test_backup_and_restore_are_in_the_audit_log(tmp_path: Path) -> None:
-    """The copy knows its origin, so a server that starts with the copy records one restore."""
+    """A server that starts with a backup's copy records one restore in its audit log."""
     with Server(tmp_path) as server:
         server.terminate()
     assert backed_up(tmp_path / "into", "--data", server.data).exit_code == 0

@@ -1,4 +1,7 @@
-"""Tests that bad HTTP input of every kind is refused with a clear error and changes nothing."""
+"""Tests that a server refuses every kind of bad HTTP input with a clear error.
+
+Such input must not change anything.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ MIB = 1024 * 1024
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Run one server for all bad input. Its log must not report a fault."""
+    """Run one server for all tests. Its log must not contain an error."""
     with running(tmp_path_factory.mktemp("bad")) as one:
         yield one
         assert one.terminate() == 0
@@ -39,7 +42,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def caller(server: Server) -> Iterator[Caller]:
-    """Return a user with all rights."""
+    """Yield a caller that has logged in as a user with all rights."""
     with Caller(server.url) as one:
         one.login()
         yield one
@@ -47,14 +50,14 @@ def caller(server: Server) -> Iterator[Caller]:
 
 @pytest.fixture(autouse=True)
 def nothing_changes(caller: Caller) -> Iterator[None]:
-    """Check that each test leaves the log and both feeds unchanged."""
+    """Check that a test has added no event to the log or the feeds."""
     before = positions(caller)
     yield
     assert positions(caller) == before
 
 
 def positions(caller: Caller) -> list[float]:
-    """Return the positions of the feeds and the number of accepted events."""
+    """Return the numbers of published events and accepted events."""
     counts = (
         "floorcast_feed_published_events_total",
         'floorcast_intake_events_total{outcome="accepted"}',
@@ -73,7 +76,7 @@ def send(
 
 
 def refused(answer: httpx.Response, status: int, code: int, *said: str) -> dict[str, Any]:
-    """Check that the response is the contract's refusal, and return it."""
+    """Check that the response is a refusal as in the contract. Returns its body."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["cache-control"] == "no-store"
@@ -129,13 +132,13 @@ def test_an_invalid_request_is_refused_completely(
     code: int,
     said: str,
 ) -> None:
-    """An invalid request is refused with the right status and code, and none of it is accepted."""
+    """An invalid request is refused with the right status and code, and no event is accepted."""
     answer = send(caller, content, kind, **({"Content-Encoding": encoding} if encoding else {}))
     assert set(refused(answer, status, code, said)) == {"code", "message"}
 
 
 def test_a_body_without_a_length_is_limited(caller: Caller) -> None:
-    """17 MiB in chunks are refused as soon as they exceed the limit."""
+    """A chunked body of 17 MiB is refused because it exceeds the limit."""
 
     def chunks() -> Iterator[bytes]:
         for _ in range(17):
@@ -167,7 +170,7 @@ def test_a_body_without_a_length_is_limited(caller: Caller) -> None:
 def test_events_without_a_valid_key_are_refused(
     caller: Caller, credentials: dict[str, str]
 ) -> None:
-    """A missing key, another client's key and an API token get 401 with code 300."""
+    """Without a valid ingest key, the response is 401 with code 300."""
     given = {"Content-Type": LINES, **credentials}.items()
     headers = [(name.encode(), value.encode("latin-1")) for name, value in given]
     answer = caller.http.post(INTAKE, content=ndjson([GOOD]), headers=headers)
@@ -179,9 +182,9 @@ def test_events_without_a_valid_key_are_refused(
 
 
 def changed_event(**changes: object) -> bytes:
-    """Return a valid call.start with changed members.
+    """Return a call.start event in which some members are changed.
 
-    ``...`` omits a member. A member named ``data_x`` is ``x`` in the data.
+    ``...`` omits a member. The name ``data_x`` stands for the member ``x`` in the data.
     """
     one = event("call.start", 1, transactionId=1, sessionId="s", service=77, direction="INBOUND")
     for name, value in changes.items():
@@ -257,7 +260,7 @@ SINGLE = [
 
 @pytest.mark.parametrize("kind", [LINES, BATCH, ONE])
 def test_every_defect_of_an_event_is_reported_with_its_member(caller: Caller, kind: str) -> None:
-    """Each defect is reported with its index, code and member, even if one request has them all."""
+    """Each defect is reported with its index, code and member, even with others in one request."""
     cases = [case for case in SINGLE if kind != BATCH or case[1] != 203]
     requests = [[line] for line, _, _ in cases] if kind == ONE else [[line for line, _, _ in cases]]
     found = []
@@ -272,7 +275,7 @@ def test_every_defect_of_an_event_is_reported_with_its_member(caller: Caller, ki
 
 
 def test_an_event_five_minutes_in_the_future_is_refused(caller: Caller) -> None:
-    """The verdict on an event from the future reports the wrong clock."""
+    """The verdict on an event says that its time is in the future."""
     ahead = "2999-01-01T00:00:00Z"
     body = refused(send(caller, changed_event(time=ahead), LINES), 400, 202)
     assert "5 minutes in the future" in body["rejected"][0]["message"]
@@ -320,20 +323,23 @@ BODIES = [
 def test_an_invalid_body_is_reported_with_its_member(
     caller: Caller, body: bytes, code: int, said: str
 ) -> None:
-    """An invalid body gets 400. A misspelt filter is refused, so that it cannot select too much."""
+    """An invalid body gets 400 with the member.
+
+    A misspelled filter is refused, because it would otherwise select too much.
+    """
     answer = caller.http.post(EVENTS, content=body)
     assert set(refused(answer, 400, code, said)) == {"code", "message"}
 
 
 @pytest.mark.parametrize("count", ["499", "1001", "", "x", "1e3", "-500", "500.0", "9" * 5_000])
 def test_a_count_outside_its_range_is_refused(caller: Caller, count: str) -> None:
-    """A count outside its range gets 400 with the member and the range."""
+    """An invalid count gets 400 with the member's name and the valid range."""
     for path in (EVENTS, AGENTS):
         refused(caller.http.post(path, params={"count": count}), 400, 202, "count", "500 to 1,000")
 
 
 def test_non_json_and_oversized_bodies_are_refused(caller: Caller) -> None:
-    """The status is 415 for the type, 413 for the length, and 406 if JSON is not accepted."""
+    """A wrong type gets 415, a body that is too large 413, and a client that refuses JSON 406."""
     html = {"Content-Type": "text/html"}
     refused(caller.http.post(EVENTS, content=b"<p>", headers=html), 415, 415, "Content-Type")
     refused(caller.http.post(EVENTS, content=b" " * 2 * MIB), 413, 413, "larger")
@@ -345,7 +351,7 @@ def test_non_json_and_oversized_bodies_are_refused(caller: Caller) -> None:
 
 # --- long digits, in every member ---------------------------------------------------------------
 
-LONG = "9" * 4_301  # one digit more than Python accepts in a number
+LONG = "9" * 4_301  # one digit more than Python's limit for numbers
 DIGITS = [
     f'"{LONG}"',
     '"' + "0" * 4_301 + '"',
@@ -359,7 +365,7 @@ MEMBER = "@@"  # a placeholder for a value
 
 
 def bodies(schema: dict[str, Any], schemas: dict[str, Any], depth: int = 0) -> Iterator[str]:
-    """Return a JSON text for each member of a schema, with only that member."""
+    """Yield a JSON text for each member of a schema. The text has only this member."""
     yield MEMBER
     if "$ref" in schema and depth < 12:
         yield from bodies(schemas[schema["$ref"].rsplit("/", 1)[1]], schemas, depth + 1)
@@ -374,12 +380,12 @@ def bodies(schema: dict[str, Any], schemas: dict[str, Any], depth: int = 0) -> I
 
 
 def test_long_digits_in_a_body_cause_no_server_error(caller: Caller) -> None:
-    """Each member is sent as text and as a number with more digits than Python accepts."""
+    """Each member of each body can be a text or a number with more digits than Python accepts."""
     document = caller.http.get("/openapi.json").json()
     schemas, seen = document["components"]["schemas"], 0
     for path, methods in document["paths"].items():
         if path.startswith("/session/") or "sse" in path:
-            continue  # logins are limited, and a stream has the same body as its feed
+            continue  # logins are limited, and streams have the same bodies as feeds
         for method, operation in methods.items():
             for content in operation.get("requestBody", {}).get("content", {}).values():
                 for body in sorted(set(bodies(content["schema"], schemas))):
@@ -392,7 +398,7 @@ def test_long_digits_in_a_body_cause_no_server_error(caller: Caller) -> None:
 
 
 def test_long_digits_in_a_parameter_cause_no_server_error(caller: Caller) -> None:
-    """Each query parameter, path parameter and header of each method is tried."""
+    """Each query parameter, path parameter and header of each method can have long digits."""
     document = caller.http.get("/openapi.json").json()
     shared, seen = document["components"].get("parameters", {}), 0
     for path, methods in document["paths"].items():
@@ -412,7 +418,7 @@ def test_long_digits_in_a_parameter_cause_no_server_error(caller: Caller) -> Non
 
 @pytest.mark.parametrize("digits", DIGITS, ids=range(len(DIGITS)))
 def test_long_digits_in_an_event_cause_no_server_error(caller: Caller, digits: str) -> None:
-    """Each member of each event type is rejected with its own verdict."""
+    """Events of all types are rejected if any of their members has long digits."""
     schemas = msgspec.json.schema_components([InboundEvent], ref_template="#/x/{name}")[1]
     lines = []
     for schema in schemas.values():
@@ -453,7 +459,7 @@ PATHS = [
 
 @pytest.mark.parametrize("path", PATHS, ids=[path[:40] for path in PATHS])
 def test_an_unknown_path_is_refused(caller: Caller, path: str) -> None:
-    """An unknown path gets 404 for any method. The response does not repeat the path."""
+    """An unknown path gets 404 for any method."""
     for method in ("GET", "POST", "DELETE", "PATCH"):
         answer = caller.http.request(method, path)
         if path == "/session/validate/" and method == "GET":
@@ -489,7 +495,7 @@ def test_a_wrong_method_is_refused(caller: Caller, method: str, path: str, allow
 
 @pytest.mark.parametrize("session", ["", "x", "\xff", "0" * 10_000, "../../x", "' OR 1=1 --"])
 def test_an_invalid_session_is_refused(server: Server, session: str) -> None:
-    """Every method that needs a session responds with 401 and code 301."""
+    """Methods that need a valid session respond with 401 and code 301."""
     with Caller(server.url) as stranger:
         stranger.http.headers = httpx.Headers([(b"LV-Session", session.encode("latin-1"))])
         calls = [("POST", EVENTS), ("POST", AGENTS), ("GET", "/realtime/callData/inCall")]
@@ -500,7 +506,7 @@ def test_an_invalid_session_is_refused(server: Server, session: str) -> None:
 
 
 def test_missing_roles_and_disabled_feeds_are_refused(server: Server) -> None:
-    """The response is 403 with a message and code 302 for the role or 303 for the feed."""
+    """The response is 403, with code 302 for the role or 303 for the feed."""
     with Caller(server.url) as auditor, Caller(server.url, "CHILD") as child:
         auditor.login("auditor")
         refused(auditor.http.post(EVENTS), 403, 302, "Auditor")
@@ -533,7 +539,7 @@ LOGINS = [
 def test_a_wrong_login_is_refused(
     caller: Caller, body: bytes, status: int, code: int, said: str
 ) -> None:
-    """The message does not tell whether the user or the password was wrong."""
+    """A login and a change of the password refuse invalid requests with the same errors."""
     for path in ("/session/login", "/session/password"):
         more = body[:-1] + b', "newPassword": "new password"}' if body[1:2] == b'"' else body
         answer = caller.http.post(
@@ -566,7 +572,7 @@ def test_a_wrong_login_is_refused(
 def test_an_invalid_call_request_is_refused(
     caller: Caller, query: str, status: int, code: int, said: str
 ) -> None:
-    """Both phases refuse an invalid request for a call."""
+    """An invalid request for a call is refused for calls in both phases."""
     for phase in ("inCall", "postCall"):
         refused(caller.http.get(f"/realtime/callData/{phase}?{query}"), status, code, said)
 
@@ -598,7 +604,7 @@ ALMOST = st.recursive(
 def test_no_request_causes_a_server_error(
     caller: Caller, body: bytes, path: str, kind: str, packed: bool
 ) -> None:
-    """Any bytes on any path get a response or one of the contract's refusals."""
+    """A request with any body gets a response or one of the contract's refusals."""
     headers = {"Content-Type": kind}
     if packed:
         headers["Content-Encoding"] = "gzip"

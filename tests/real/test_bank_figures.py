@@ -1,7 +1,7 @@
-"""Tests that compare every figure of the bank's two real days with the file itself.
+"""Tests that compare the figures of the bank's two real days with the files themselves.
 
-Expected values are computed here from the CSV with the csv module and a few sums, without any code
-of floorcast.
+This module computes the expected values from the CSV with the csv module and a few sums. It uses
+none of floorcast's code for this.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ real = pytest.mark.parametrize("day", DAYS)
 
 @dataclass
 class Record:
-    """One line of the file. Times are in seconds since the line's midnight."""
+    """One line of the file. Times are in seconds since midnight of the line's day."""
 
     service: str
     served: bool
     queued: int | None
-    over: int  # when the call was answered or abandoned
+    over: int  # the time at which the call was answered or abandoned
     ended: int
     agent: str | None
 
@@ -72,7 +72,7 @@ def seconds(clock: str) -> int:
 
 @lru_cache
 def records(day: str) -> list[Record]:
-    """Return the file's calls, by the rules of its README."""
+    """Return the file's calls, according to the rules in the data's README."""
     found = []
     with (REAL / f"{day}.csv").open(encoding="utf-8", newline="") as lines:
         for row in csv.DictReader(lines):
@@ -98,7 +98,7 @@ def records(day: str) -> list[Record]:
 
 @lru_cache
 def events(day: str) -> list[InboundEvent]:
-    """Return the file as events for the intake."""
+    """Return the file's calls as events for the intake."""
     with (REAL / f"{day}.csv").open(encoding="utf-8", newline="") as lines:
         calls = anonymous_bank.read(lines)
     shift = call_records.shift_to_day(calls, ON, ZoneInfo(ZONE))
@@ -118,7 +118,7 @@ def plan(formula: Formula = "excluding_abandons_within_sla") -> FloorConfig:
 
 @lru_cache
 def floor_at(day: str, clock: str) -> Floor:
-    """Return the floor at the end of the second in which the bank's clock shows ``clock``."""
+    """Return the floor at the end of the second ``clock`` in the bank's time zone."""
     moment = clock_ms(clock) + 999
     return folded(plan(), [one for one in events(day) if own_ms(one) <= moment])
 
@@ -151,7 +151,7 @@ def percent(part: int, whole: int) -> float:
 
 
 def figures_of_the_day(day: str, service: str) -> dict[str, object]:
-    """Return a service's figures from the file, at the end of the day's last second."""
+    """Return a service's figures at the end of the day, according to the file."""
     calls = [one for one in records(day) if one.service == service and one.offered]
     offered = [one for one in calls if (one.over if one.queued is None else one.queued) < 86_400]
     decided = [one for one in calls if one.over < 86_400]
@@ -176,7 +176,7 @@ def figures_of_the_day(day: str, service: str) -> dict[str, object]:
 @real
 @pytest.mark.parametrize("service", SERVICES)
 def test_each_service_matches_the_file_at_the_end_of_the_day(day: str, service: str) -> None:
-    """The counts, rates and means of all six services equal those of the file."""
+    """The counts, rates and means of all six services equal the file's."""
     row = stats(floor_at(day, "23:59:59"), clock_ms("23:59:59") + 999).get(service)
     expected = figures_of_the_day(day, service)
     if row is None:
@@ -196,7 +196,7 @@ LEVELS: dict[Formula, Callable[[int, int, int, int], tuple[int, int]]] = {
 @real
 @pytest.mark.parametrize("formula", LEVELS)
 def test_each_formula_gives_the_right_service_level(day: str, formula: Formula) -> None:
-    """All four formulas give the right service level, computed from the file's counts."""
+    """Each of the four formulas gives the service level that follows from the file's counts."""
     floor = floor_at(day, "23:59:59")
     directory = floor.state.directory
     before = dict(directory.services)
@@ -225,7 +225,7 @@ CLOCKS = (
 @real
 @pytest.mark.parametrize("clock", CLOCKS)
 def test_the_current_calls_match_the_file(day: str, clock: str) -> None:
-    """The queue, the longest wait and the calls with agents equal those of the file."""
+    """The queue, the longest wait and the calls with agents equal the file's."""
     now = seconds(clock)
     found = stats(floor_at(day, clock), clock_ms(clock))
     for service in SERVICES:
@@ -246,7 +246,7 @@ def test_the_current_calls_match_the_file(day: str, clock: str) -> None:
 
 
 def test_the_first_day_has_the_known_figures() -> None:
-    """1999-08-01 has 2,237 offered, 1,511 handled and 726 abandoned calls in all services."""
+    """On 1999-08-01, all services have 2,237 offered, 1,511 handled and 726 abandoned calls."""
     calls = [one for one in records(DAYS[0]) if one.offered]
     floor = folded(plan(), events(DAYS[0]))
     days = [
@@ -266,7 +266,10 @@ def nearest_rank(waits: list[int], percent: int) -> int:
 @real
 @pytest.mark.parametrize("service", SERVICES)
 def test_every_quarter_hour_matches_the_file(day: str, service: str) -> None:
-    """Each interval has the calls that joined, were answered or ended in it, and their waits."""
+    """Each interval counts the calls that joined, were answered or ended in the interval.
+
+    The waits of these calls also equal the file's.
+    """
     end = clock_ms("23:59:59") + 999
     midnight = clock_ms("00:00:00")
     rows = service_intervals(
@@ -300,7 +303,7 @@ def test_every_quarter_hour_matches_the_file(day: str, service: str) -> None:
 
 
 class EvictedCalls:
-    """The calls that have left a floor's memory, in their last state."""
+    """The calls that have left a floor's memory, in their final state."""
 
     def __init__(self, floor: Floor, service: int, day: int) -> None:
         self._calls = {call.key: call for call in floor.call_table.evicted}
@@ -321,7 +324,7 @@ class EvictedCalls:
 @real
 @pytest.mark.parametrize("service", SERVICES)
 def test_the_calls_behind_a_figure_match_the_file(day: str, service: str) -> None:
-    """Joins, answers and leaves are in the order of the file's own times."""
+    """The calls behind a figure have the file's times, and are sorted by these times."""
     floor, midnight = floor_at(day, "23:59:59"), clock_ms("00:00:00")
     number, today = SERVICES.index(service) + 1, FloorView(floor).day_of(midnight).number
     (scope,) = Visibility([FloorView(floor)]).scopes()

@@ -1,4 +1,4 @@
-"""Tests of call data computed from events, in memory and on disk, for each role."""
+"""Tests of call data that is computed from events, in memory and on disk, for each role."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.real.nodes import Clock, NodeHarness, scratch
 from tests.real.server import EVENTS
 from tests.real.sites import ACME, CHILD, event, ndjson
 
-MINUTES, HOURS = 60, 3600  # seconds; the nodes' clocks begin at 5 a.m. in New York
+MINUTES, HOURS = 60, 3600  # seconds; nodes' clocks start at 5 a.m. in New York
 IN_CALL, POST_CALL = "/realtime/callData/inCall", "/realtime/callData/postCall"
 IN_CALL_KEYS = [
     *("consumer", "serviceId", "callCenterId", "account", "zipCode", "totalDue"),
@@ -23,7 +23,7 @@ POST_CALL_KEYS = ["serviceId", "callEndTime", "lvResult", "phoneDialed", "termCo
 
 
 class Calls:
-    """Sends the events of calls one by one, and requests their data."""
+    """Sends events of calls one by one, and requests data of these calls."""
 
     def __init__(self, harness: NodeHarness) -> None:
         self.harness = harness
@@ -52,7 +52,7 @@ class Calls:
         return self.harness.ask("GET", path, session or self._session, params=query)
 
     def found(self, path: str, number: int) -> dict[str, Any]:
-        """Request call ``number``, which must exist."""
+        """Request call ``number``, which must exist. Returns its data."""
         self._session = self.harness.login()
         answer = self.ask(path, number)
         assert answer.status_code == 200, answer.text
@@ -68,14 +68,14 @@ class Calls:
         assert words in answer.json()["message"]
 
     def in_memory(self, number: int) -> bool:
-        """Return whether the floor has call ``number`` in memory."""
+        """Return whether the floor keeps call ``number`` in memory."""
         call_table = self.harness.node.server.floors[ACME].floor.call_table
         return (number, f"s{number}") in call_table.calls
 
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[Calls]:
-    """Run a node without data."""
+    """Run a node without data, and log in."""
     monkeypatch.setattr(feed, "POLL_SECONDS", 0.0)
     with scratch() as folder:
         harness = NodeHarness(folder, Clock())
@@ -86,7 +86,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[Calls]:
 def test_a_call_is_returned_only_in_its_phase(calls: Calls) -> None:
     """A call is "in call" until its end, and then "post call".
 
-    The response for the wrong phase names the right one.
+    A request for the wrong phase gets an error that names the method for the right phase.
     """
     calls.missing(IN_CALL, 1)
     calls.missing(POST_CALL, 1)
@@ -127,7 +127,7 @@ def test_a_call_is_returned_only_in_its_phase(calls: Calls) -> None:
 
 
 def test_unknown_members_of_a_call_are_null(calls: Calls) -> None:
-    """A call's unknown members are null, and not omitted."""
+    """Members of a call that no event has set are null. They are not omitted."""
     calls.send("queue", 1)
     response = calls.found(IN_CALL, 1)
     assert response["consumer"] == {"firstName": None, "lastName": None}
@@ -144,7 +144,7 @@ def test_unknown_members_of_a_call_are_null(calls: Calls) -> None:
 
 
 def test_a_call_on_disk_is_found_and_changed_by_late_events(calls: Calls) -> None:
-    """A call moves to disk ten minutes after its end. A later disposition still counts."""
+    """A call moves to disk ten minutes after its end. A later disposition still changes it."""
     calls.start(1, account="A1", phoneDialed="6505550100")
     calls.send("end", 1, lvResult="AGENT")
     ended = calls.found(POST_CALL, 1)
@@ -177,7 +177,7 @@ def test_a_call_on_disk_is_found_and_changed_by_late_events(calls: Calls) -> Non
 
 
 def test_a_call_without_recent_events_is_still_in_progress(calls: Calls) -> None:
-    """A call without events for hours leaves the memory, but the responses still have it."""
+    """A call that has had no event for hours leaves memory, but can still be requested."""
     calls.start(1, account="A1")
     calls.harness.clock.move(5 * HOURS)
     calls.start(2)
@@ -188,7 +188,7 @@ def test_a_call_without_recent_events_is_still_in_progress(calls: Calls) -> None
 
 
 def test_calls_are_returned_only_on_their_own_day(calls: Calls) -> None:
-    """A call that ended before midnight in the client's time zone is not found after midnight."""
+    """A call that ends before midnight in the client's time zone is not found after midnight."""
     calls.start(1)
     calls.start(2)
     calls.harness.clock.move(18 * HOURS + 50 * MINUTES)  # ten minutes before midnight in New York
@@ -204,7 +204,7 @@ def test_calls_are_returned_only_on_their_own_day(calls: Calls) -> None:
 
 
 def test_a_call_is_returned_only_to_authorized_users(calls: Calls) -> None:
-    """Call centers and roles limit access to calls, and a parent sees its child's calls."""
+    """Call centers and roles limit the access to calls. A parent sees its child's calls."""
     harness = calls.harness
     limited, superuser = harness.login("limited"), harness.login("superuser")
     child, stranger = harness.login(client="CHILD"), harness.login(client="STRANGER")
@@ -231,7 +231,7 @@ def test_a_call_is_returned_only_to_authorized_users(calls: Calls) -> None:
 
 
 def test_the_feed_continues_from_the_position_of_the_response(calls: Calls) -> None:
-    """The response has all events before its ``Feed-Token``, and the feed has all later ones."""
+    """The feed from a response's ``Feed-Token`` has all events after the response's position."""
     calls.start(1)
     answer = calls.ask(IN_CALL, 1)
     calls.send("end", 1)

@@ -1,4 +1,4 @@
-"""Tests of the client with a real server that is killed, disconnected, frozen and rate-limited."""
+"""Tests of the client with a real server, through kills, lost connections and rate limits."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ from tests.real.sites import PASSWORD, TOKENS, event, ndjson
 from tests.real.test_kills import SOURCES, THE_END
 
 KILLS = 3
-LONGEST = 30_000  # bytes after which the proxy cuts a connection
+LONGEST = 30_000  # bytes; the proxy cuts a connection before it has sent this many
 
 HASTY = Timing(
     chance=lambda: 0.05
-)  # short pauses, because the server is down only for a second or two
+)  # pauses are short, because the server is down only for a second or two
 
 
 def credentials(user: str = "sysadmin", password: str = PASSWORD) -> Credentials:
-    """Return a user of the site."""
+    """Return the credentials of a user of ACME."""
     return Credentials(client="ACME", user=user, password=password, api_token=TOKENS["ACME"])
 
 
@@ -52,7 +52,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 
 def calls(*numbers: int) -> bytes:
-    """Return the events of calls that begin."""
+    """Return the events with which calls begin."""
     return ndjson(
         event(
             "call.start",
@@ -70,7 +70,7 @@ Found = list[dict[str, Any]]
 
 
 def until_the_end(feed: Feed[Any]) -> Found:
-    """Return all events of a feed in order, up to the event that ends the test."""
+    """Read a feed up to the event that ends the test. Returns its events in order."""
     found: Found = []
     for _ in feed:
         found.append(json.loads(feed.json))
@@ -112,7 +112,7 @@ Read = Callable[..., Found]
 def test_feeds_give_each_event_once_through_kills_and_disconnections(
     tmp_path: Path, seed: int
 ) -> None:
-    """Streams and long polls give the same order, with and without a failing network."""
+    """Streams and long polls give the same events in the same order, even over a bad network."""
     chance, load = random.Random(seed), Load()
     with (
         running(tmp_path) as server,
@@ -161,7 +161,7 @@ def test_feeds_give_each_event_once_through_kills_and_disconnections(
 def test_a_silently_dead_connection_is_detected(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A stream without a timely keep-alive is closed and continued on another connection."""
+    """If no keep-alive arrives in time, the client continues the stream on a new connection."""
     monkeypatch.setattr(sync_io, "TIMEOUT", httpx.Timeout(1.0))
     with (
         Proxy(server.port, random.Random(1)) as proxy,
@@ -179,7 +179,7 @@ def test_a_silently_dead_connection_is_detected(
 
 
 def test_the_client_slows_down_before_the_rate_limit(tmp_path: Path) -> None:
-    """The last quarter of a minute's requests is spread out, and no response is a 429."""
+    """The last quarter of a minute's requests is spread out, so that no response is 429."""
     paused: list[float] = []
     with (
         running(tmp_path, "--rate-limit", 40) as server,
@@ -188,7 +188,7 @@ def test_the_client_slows_down_before_the_rate_limit(tmp_path: Path) -> None:
     ):
         for _ in range(35):
             client.live_connects()
-        # from the 31st on, each request waits a minute divided by the remaining requests
+        # from the 31st request on, the remaining requests share the rest of the minute equally
         assert len(paused) == 5
         assert all(5 < pause < 9 for pause in paused)
         assert caller.metric_value(_answers("/realtime/service/liveConnects", 429)) == 0
@@ -205,7 +205,7 @@ def _answers(path: str, status: int) -> str:
 
 
 def test_both_clients_return_equal_responses(server: Server) -> None:
-    """Both clients return equal typed responses from an active floor."""
+    """Both clients return responses of the same types, and the values are right."""
     call = {"transactionId": 7, "sessionId": "S7"}
     with Caller(server.url) as caller:
         caller.take(
@@ -257,7 +257,7 @@ ASKED: list[tuple[Any, ...]] = [
 
 
 def test_a_changed_password_is_used_for_later_logins(server: Server) -> None:
-    """A new password ends the sessions, and the client logs in again with the new password."""
+    """A new password ends the sessions, and the client then logs in with the new password."""
     with Client(server.url, credentials("manager"), timing=Timing(patience=5)) as client:
         client.agent_event_feed()
         client.change_password("another horse")
@@ -272,7 +272,7 @@ def test_a_changed_password_is_used_for_later_logins(server: Server) -> None:
 
 
 def test_a_store_resumes_each_feed_after_logouts_and_kills(server: Server, tmp_path: Path) -> None:
-    """Each feed continues where the last one ended, with a new session."""
+    """Each new feed continues after the previous feed's last event, with a new session."""
     store = TokenFile(tmp_path / "token")
     with Caller(server.url, up=server.up) as caller, Client(server.url, credentials()) as client:
         store.save(client.interaction_event_feed().token)

@@ -1,4 +1,4 @@
-"""Tests that run the programs in docs/client.md and the README as printed, through kills."""
+"""Tests that run the programs in docs/client.md and the README, and kill some of them."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = [(ROOT / page).read_text("utf-8") for page in ("docs/client.md", "README.md")]
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", "\n".join(PAGES), re.MULTILINE | re.DOTALL)
 EVENTS_AN_ACT = 30
-NUMBERS = itertools.count(1)  # event numbers; no event is sent to the module's server twice
+NUMBERS = itertools.count(1)  # of events; the server gets each number only once
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Run a server with the example site, which the page requires."""
+    """Run a server with the example site, which the pages require."""
     site = (files("floorcast") / "example_site.toml").read_text("utf-8")
     with running(tmp_path_factory.mktemp("page"), site=site) as one:
         yield one
 
 
 def program(server: Server, containing: str) -> list[str]:
-    """Return the page's program that contains this text, adapted to the test's server."""
+    """Return a command that runs the pages' program with this text on the test's server."""
     (block,) = (block for block in BLOCKS if containing in block)
     return [sys.executable, "-c", block.replace("http://127.0.0.1:8080", server.url)]
 
@@ -59,7 +59,7 @@ def started(server: Server, containing: str, folder: Path) -> Iterator[subproces
 
 
 def send(server: Server, *events: dict[str, object]) -> None:
-    """Send events of the example site's source."""
+    """Send events with the example site's ingest key."""
     answer = httpx.post(
         f"{server.url}/ingest/v1/events",
         content=ndjson(events),
@@ -74,7 +74,7 @@ def send(server: Server, *events: dict[str, object]) -> None:
 
 
 def call(number: int) -> dict[str, object]:
-    """Return the start of a call of the bank, identified by its session."""
+    """Return the event with which the call ``number`` starts at the bank."""
     return event(
         "call.start", f"call {number}", transactionId=number, sessionId=f"S{number}",
         service="PS", direction="INBOUND",
@@ -82,12 +82,12 @@ def call(number: int) -> dict[str, object]:
 
 
 def ready(number: int) -> dict[str, object]:
-    """Return an agent's change of state."""
+    """Return an event with which an agent becomes ready."""
     return event("agent.state", f"agent {number}", agent="SHARON", eventType="READY", service="PS")
 
 
 def test_every_program_on_the_pages_is_tested() -> None:
-    """Every program on the pages is tested."""
+    """The pages have as many programs as this module tests."""
     assert len(BLOCKS) == 8
 
 
@@ -107,7 +107,7 @@ def test_a_program_prints_new_events(
     what: Callable[[int], dict[str, object]],
     line: str,
 ) -> None:
-    """A program reads from the current time on, so events are sent until it has started."""
+    """A program that is running prints new events."""
     with started(server, containing, tmp_path) as process:
         assert process.stdout is not None
         said = ""
@@ -120,20 +120,20 @@ def test_a_program_prints_new_events(
 
 
 def test_a_refusal_is_printed_as_documented(server: Server, tmp_path: Path) -> None:
-    """The program prints the status, the code and the message."""
+    """The program prints the refusal's status, code and message."""
     with started(server, "except Refusal as refusal", tmp_path) as process:
         assert process.communicate(timeout=60)[0] == "401 300 userName or password is wrong\n"
 
 
 def test_events_sent_again_are_duplicates(server: Server, tmp_path: Path) -> None:
-    """The program prints the stored events, and its second run adds nothing."""
+    """The program's first run adds two events, and its second run reports duplicates."""
     for printed in ("2 0 []\n", "0 2 []\n"):
         with started(server, "Sender(", tmp_path) as process:
             assert process.communicate(timeout=60)[0] == printed
 
 
 def test_a_store_gives_every_event_at_least_once(server: Server, tmp_path: Path) -> None:
-    """No event is missing after the program is killed at random points."""
+    """The program prints every event at least once, although it is killed several times."""
     order: list[int] = []
     for act in range(3):
         with started(server, "TokenFile(", tmp_path) as process:
@@ -155,7 +155,7 @@ def test_a_store_gives_every_event_at_least_once(server: Server, tmp_path: Path)
 def test_a_token_in_the_transaction_gives_every_event_once(
     server: Server, tmp_path: Path, seed: int
 ) -> None:
-    """The events are in the order of the feed although program and server are killed."""
+    """The program stores each event once and in order, although it and the server are killed."""
     chance, database = random.Random(seed), tmp_path / "calls.db"
     sent = 0
     with started(server, "sqlite3", tmp_path):
@@ -182,7 +182,7 @@ def _rows(database: Path, table: str) -> int:
             count: int = db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
             return count
     except sqlite3.OperationalError:
-        return 0  # it is missing or is being written
+        return 0  # the table is missing or is being written
 
 
 def _wait_for(database: Path, table: str, rows: int) -> None:

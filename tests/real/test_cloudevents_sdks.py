@@ -1,4 +1,4 @@
-"""Tests that the CloudEvents SDKs of Python and JavaScript can send to a server unmodified."""
+"""Tests that the CloudEvents SDKs for Python and JavaScript can send events to a server."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.real.server import Server, environment, running
 from tests.real.sites import KEYS
 
 JS_SDK = "cloudevents@10.0.0"
-ID = "Z\u00fcrich 1/50%"  # must be encoded in a header
+ID = "Z\u00fcrich 1/50%"  # a header must encode it
 DATA = {"transactionId": 1, "sessionId": "s\u20ac", "service": "PS", "direction": "INBOUND"}
 SCRIPT = """
 import { CloudEvent, Mode, emitterFor, httpTransport } from "cloudevents";
@@ -40,7 +40,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def post(server: Server, message: HTTPMessage) -> dict[str, object]:
-    """Send the SDK's request with a key. Returns the verdicts."""
+    """Send a request that the SDK made, with an ingest key. Returns the verdicts."""
     headers = {**message.headers, "Authorization": f"Bearer {KEYS['ACME']}"}
     url = f"{server.url}/ingest/v1/events"
     answer: dict[str, object] = httpx.post(url, content=message.body, headers=headers).json()
@@ -48,7 +48,7 @@ def post(server: Server, message: HTTPMessage) -> dict[str, object]:
 
 
 def test_the_python_sdk_can_send_events(server: Server) -> None:
-    """The default mode is binary. The structured mode gives the same event.
+    """The SDK's binary mode and structured mode send the same event.
 
     Both modes keep the SDK's id and time.
     """
@@ -61,12 +61,12 @@ def test_the_python_sdk_can_send_events(server: Server) -> None:
     duplicate = {"accepted": 0, "duplicates": 1, "rejected": []}
     assert post(server, to_structured_event(event)) == duplicate
     packed = CloudEvent({**named, "id": "raw"}, httpx.Request("POST", "/", json=DATA).content)
-    assert post(server, to_structured_event(packed)) == accepted  # bytes become data_base64
+    assert post(server, to_structured_event(packed)) == accepted  # sent as data_base64
 
 
 @pytest.mark.long
 def test_the_javascript_sdk_can_send_events(server: Server, tmp_path: Path) -> None:
-    """The default mode is binary. The structured mode gives the same event."""
+    """The SDK's default mode, which is binary, and its structured mode send the same event."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
         pytest.skip("there is no node and npm here")
@@ -92,7 +92,7 @@ def test_the_javascript_sdk_can_send_events(server: Server, tmp_path: Path) -> N
 
 
 def test_ids_are_stored_as_sent(server: Server) -> None:
-    """Ids are not stored percent-encoded, so another mode or program sends the same event."""
+    """An id is stored decoded, so an event in another mode or from another program is equal."""
     named = {"type": "call.end", "source": "python", "id": ID}
     assert post(server, to_binary_event(CloudEvent(dict(named), DATA)))
     from_structured = {**named, "specversion": "1.0", "data": DATA}

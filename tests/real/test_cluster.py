@@ -1,6 +1,6 @@
-"""Tests of a cluster whose servers and nodes are killed and disconnected under load.
+"""Tests of a cluster in which servers and nodes are killed and disconnected under load.
 
-No acknowledged event is lost or repeated on any node, and all nodes agree at the same position.
+No node loses or repeats an acknowledged event, and all nodes agree at the same position.
 """
 
 from __future__ import annotations
@@ -33,14 +33,17 @@ STATISTICS = ("/realtime/service/stats", "/realtime/campaign/stats")
 def cluster(
     three_nats_servers: NatsServers, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Cluster]:
-    """Run three nodes on three NATS servers, for all tests in this file."""
+    """Run three nodes with three NATS servers, which all tests in this file use."""
     with running_cluster(tmp_path_factory.mktemp("cluster"), three_nats_servers.start()) as one:
         yield one
 
 
 @contextmanager
 def under_load(cluster: Cluster, name: str) -> Iterator[Load]:
-    """Run sources and readers on all nodes. Finally, every reader must have each event once."""
+    """Run sources and readers on all nodes during the block.
+
+    Afterwards, check that every reader has each event once, and that all nodes agree.
+    """
     load, the_end = Load(), f"the end of {name}"
     with ExitStack() as stack:
         readers = stack.enter_context(ThreadPoolExecutor())
@@ -103,7 +106,7 @@ def _check(
         for caller in callers:
             caller.http.headers["LV-Session"] = session
         for path in STATISTICS:
-            # the responses include waiting times, which may be a second longer in the next response
+            # waiting times may increase by a second between two nodes' responses
             assert any(_alike(cluster, callers, path) for _ in range(3))
             for moment in moments:
                 _assert_same_past(callers, path, moment)
@@ -120,7 +123,7 @@ def _assert_same_past(callers: list[Caller], path: str, moment: str) -> None:
 
 
 def _alike(cluster: Cluster, callers: list[Caller], path: str) -> bool:
-    """Return whether all nodes, which are at the same position, agree."""
+    """Return whether all nodes, which must be at the same position, have the same response."""
     answers = [caller.http.post(path, json={}) for caller in callers]
     assert len({_place(cluster, answer) for answer in answers}) == 1
     return len({answer.text for answer in answers}) == 1
@@ -132,7 +135,7 @@ def _place(cluster: Cluster, answer: httpx.Response) -> int:
 
 
 def test_the_stream_leader_is_killed(cluster: Cluster) -> None:
-    """Ingest continues once another leader is elected."""
+    """Ingest continues after another leader is elected."""
     with under_load(cluster, "leader") as load:
         leader = cluster.leader
         leader.kill()
@@ -142,7 +145,7 @@ def test_the_stream_leader_is_killed(cluster: Cluster) -> None:
 
 
 def test_a_node_is_killed_and_its_disk_is_lost(cluster: Cluster) -> None:
-    """The other nodes continue, and the killed node starts from a copy of another node's data."""
+    """The other nodes continue. The killed node starts with a copy of another node's data."""
     with under_load(cluster, "node") as load:
         node = random.choice(cluster.nodes)
         node.kill()
@@ -153,7 +156,7 @@ def test_a_node_is_killed_and_its_disk_is_lost(cluster: Cluster) -> None:
 
 
 def test_the_stream_leader_and_a_node_are_killed_together(cluster: Cluster) -> None:
-    """The node comes back, possibly before there is a new leader."""
+    """The node starts again, possibly before a new leader is elected."""
     with under_load(cluster, "both") as load:
         leader, node = cluster.leader, random.choice(cluster.nodes)
         leader.kill()
@@ -165,7 +168,7 @@ def test_the_stream_leader_and_a_node_are_killed_together(cluster: Cluster) -> N
 
 
 def test_a_node_is_disconnected(cluster: Cluster) -> None:
-    """A disconnected node reports this, serves the data that it has, and catches up by itself."""
+    """A disconnected node says so, serves the data that it has, and catches up later."""
     node = cluster.nodes[-1]
     with under_load(cluster, "wire") as load, Caller(node.url) as caller:
         caller.login()
@@ -183,7 +186,7 @@ def test_a_node_is_disconnected(cluster: Cluster) -> None:
 def test_events_are_refused_and_known_data_is_served_without_a_quorum(
     cluster: Cluster,
 ) -> None:
-    """Without a quorum, requests get 503 with Retry-After. Everything resumes with the quorum."""
+    """Without a quorum, events get 503 with Retry-After. Intake resumes when the quorum returns."""
     with ExitStack() as stack:
         callers = [stack.enter_context(Caller(node.url)) for node in cluster.nodes]
         for caller in callers:
@@ -225,9 +228,9 @@ def _send(caller: Caller, name: str) -> httpx.Response:
 
 
 def test_a_node_may_start_before_its_cluster(tmp_path: Path) -> None:
-    """A node without a cluster reports that it is alive and waiting, and starts when it can.
+    """A node whose cluster is not yet running is alive but not ready, and starts with the cluster.
 
-    It can also be stopped while it waits.
+    The node can be stopped while it waits.
     """
     servers = NatsServers(tmp_path, 1)
     options = ("--log", servers.account(), "--replicas", "1")

@@ -1,4 +1,4 @@
-"""Tests of two real servers in a chain: the second follows the first, through every kill."""
+"""Tests that a second real server can follow a first server, although parts are killed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MINUTES = 45
 SLICES = 4
 PATIENCE_SECONDS = 100.0
 LOGIN = Credentials(client="ACME", user="sysadmin", password=PASSWORD, api_token=TOKENS["ACME"])
-A_SECOND_OFF = {  # waits are published in whole seconds, rounded down
+A_SECOND_OFF = {  # the first server publishes waits in whole seconds, rounded down
     "average_speed_of_answer",
     "average_duration_to_abandon",
 }
@@ -40,7 +40,7 @@ OF_THE_CAMPAIGN = {"playing_dialable", "loaded", "remaining", "percent_complete"
 
 
 class Chain:
-    """Two servers, and the connector between them."""
+    """Two servers, and a connector from the first to the second."""
 
     def __init__(self, folder: Path, plan: FloorPlan) -> None:
         site = in_the_evening(site_of(plan))
@@ -54,14 +54,14 @@ class Chain:
         return Server(folder, site).start()
 
     def connect(self) -> None:
-        """Start the connector on the existing spool."""
+        """Start the connector with its existing spool, if any."""
         with (self.folder / "connector.log").open("ab") as log:
             self.connector = subprocess.Popen(
                 self._command(), cwd=self.folder, env=self._variables(), stdout=log, stderr=log
             )
 
     def check(self) -> str:
-        """Return the output of ``--check``."""
+        """Run the connector with ``--check``. Returns the output."""
         return subprocess.run(
             self._command("--check"),
             cwd=self.folder,
@@ -94,7 +94,7 @@ class Chain:
         self.connector.wait()
 
     def both(self, ask: Callable[[Client], T]) -> tuple[T, T]:
-        """Return the responses of both servers."""
+        """Return both servers' responses."""
         found = []
         for server in self.servers:
             with Client(server.url, LOGIN) as client:
@@ -103,7 +103,7 @@ class Chain:
         return first, second
 
     def until(self, ask: Callable[[Client], T]) -> tuple[T, T]:
-        """Return the responses of both servers, once they agree or the time is over."""
+        """Wait until both servers' responses agree, or time is up. Returns the responses."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
             first, second = self.both(ask)
@@ -113,7 +113,7 @@ class Chain:
 
 @contextmanager
 def chained(folder: Path, plan: FloorPlan) -> Iterator[Chain]:
-    """Run a chain, and wait until everything in it has ended."""
+    """Run a chain until the end of the block."""
     chain = Chain(folder, plan)
     try:
         yield chain
@@ -124,10 +124,10 @@ def chained(folder: Path, plan: FloorPlan) -> Iterator[Chain]:
 
 
 def agent_feed(client: Client) -> list[dict[str, Any]]:
-    """Return the whole agent feed, without members that the second server cannot know."""
+    """Return the whole agent feed, without the members that the second server cannot know."""
     found: list[dict[str, Any]] = []
     token, is_full = token_for_time(time.time() - 80_000), True
-    while is_full:  # an empty page takes 10 s
+    while is_full:  # the server would hold a request without events for 10 s
         page = client.agent_event_feed(token)
         found += [_without(one, "event_id", "agent_login_id") for one in page.events]
         token, is_full = page.token, len(page.events) == MOST
@@ -141,7 +141,7 @@ def interaction_feed(client: Client) -> list[dict[str, Any]]:
     while is_full:
         page = client.interaction_event_feed(token)
         for one in page.events:
-            # the call's state depends on how far the other feed had been read
+            # these members depend on how far the connector had read the other feed
             early = type(one) in {CallStart, CallDisposition}
             by_then = ("agent_id", "service_id", "call_center_id") if early else ()
             found.append(_without(one, "event_id", "agent_login_id", *by_then))
@@ -150,18 +150,18 @@ def interaction_feed(client: Client) -> list[dict[str, Any]]:
 
 
 def services(client: Client) -> dict[Any, dict[str, Any]]:
-    """Return the statistics of each service."""
+    """Return the statistics by service."""
     return {one.service_id: _without(one) for one in client.service_statistics().stats}
 
 
 def agents(client: Client) -> list[dict[str, Any]]:
-    """Return the figures of all agents, in an order that does not depend on names."""
+    """Return all agents' figures, in an order that does not depend on names."""
     found = [
         msgspec.to_builtins(one)
         for agent in client.agent_statistics_ex().agent_statistics
         for one in agent.services
     ]
-    # the feeds do not have an agent's other services, at which nothing happened
+    # the feeds do not show an agent's services at which nothing has happened
     found = [one for one in found if any(one[name] for name in one if name not in IDS)]
     return sorted(found, key=lambda one: sorted(one.items(), key=str).__str__())
 
@@ -169,22 +169,22 @@ def agents(client: Client) -> list[dict[str, Any]]:
 def _without(one: object, *names: str) -> dict[str, Any]:
     members: dict[str, Any] = {
         name: getattr(one, name)
-        for name in one.__struct_fields__  # type: ignore[attr-defined]  # a Struct
+        for name in one.__struct_fields__  # type: ignore[attr-defined]  # it is a Struct
     }
     return {name: value for name, value in members.items() if name not in names}
 
 
 def send(server: Server, events: Sequence[CloudEvent]) -> None:
-    """Send a part of the floor's day, even while the server is starting."""
+    """Send a part of the floor's day, and retry while the server is down."""
     with Sender(server.url, KEYS["ACME"], timing=Timing(patience=PATIENCE_SECONDS)) as sender:
         assert sender.send(events).rejected == []
 
 
 @pytest.mark.long
 def test_the_second_server_shows_the_same_figures(tmp_path: Path) -> None:
-    """Feeds, services and agents agree, no matter what was killed during the day."""
+    """The feeds, services and agents of both servers agree, whichever part was killed."""
     plan = floor_of(12, seed=5)
-    # the feeds do not show that a caller leaves a queue without hanging up
+    # the feeds do not show callers that leave a queue without hanging up
     plan = replace(plan, habits=replace(plan.habits, overflow=0.0, leaves=0.0))
     start = datetime.now(UTC) - timedelta(minutes=MINUTES + 1)
     simulation = Simulation(plan, seed=5, start=start)
@@ -224,7 +224,7 @@ def test_the_second_server_shows_the_same_figures(tmp_path: Path) -> None:
 
 
 def same(name: str, first: Any, second: Any) -> bool:  # noqa: ANN401 — any figure
-    """Return whether a figure is equal, as far as the feeds can show."""
+    """Return whether a figure is equal, as far as the feeds contain its data."""
     if name in OF_THE_CAMPAIGN:
         return True
     if name in A_SECOND_OFF:

@@ -1,4 +1,4 @@
-"""Tests that check ``deploy/`` on one machine with the tools that read it.
+"""Tests that check the files in ``deploy/`` with the tools that read them.
 
 No image is pulled or built, and no chart is installed.
 """
@@ -40,7 +40,7 @@ LOGON = (
 
 
 def program(name: str) -> str:
-    """Return a tool from the extra ``deploy`` or the machine. Without it, skip the test."""
+    """Return the path of a tool from the extra ``deploy`` or the machine, or skip the test."""
     found = shutil.which(name, path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     if found is None:
         pytest.skip(f"there is no {name} here; {MISSING}")
@@ -59,7 +59,7 @@ def ran(*words: object, env: dict[str, str] | None = None) -> subprocess.Complet
 
 
 def test_the_containerfile_is_valid() -> None:
-    """hadolint finds no problem, all copied files exist, and the user is not root."""
+    """hadolint finds no problem, the copied files exist, and the user is not root."""
     linted = ran(program("hadolint"), DEPLOY / "Containerfile")
     assert (linted.returncode, linted.stdout) == (0, "")
     lines = (DEPLOY / "Containerfile").read_text("utf-8").splitlines()
@@ -72,7 +72,10 @@ def test_the_containerfile_is_valid() -> None:
 
 
 def test_podman_builds_an_image_with_its_health_check() -> None:
-    """Podman's default format has no health check, and only a warning says so."""
+    """Every command for podman uses the format ``docker``, which keeps the health check.
+
+    Podman's default format drops the health check with only a warning.
+    """
     assert "\nHEALTHCHECK " in (DEPLOY / "Containerfile").read_text("utf-8")
     for text in (ROOT / "docs" / "deploy.md", DEPLOY / "Containerfile"):
         built = re.findall(r"podman build .*", text.read_text("utf-8"))
@@ -81,7 +84,10 @@ def test_podman_builds_an_image_with_its_health_check() -> None:
 
 
 def test_the_compose_file_is_valid() -> None:
-    """The file matches the specification. Mounted files exist, or the preparation creates them."""
+    """The Compose file matches the specification, and the files that it mounts exist.
+
+    ``prepare-cluster`` creates the files in ``cluster/``, so these are not checked.
+    """
     compose_spec = pytest.importorskip("compose_spec", reason=MISSING)
     text = (DEPLOY / "compose.yaml").read_text("utf-8")
     compose_spec.PyCompose(text)
@@ -91,7 +97,7 @@ def test_the_compose_file_is_valid() -> None:
 
 
 def test_caddy_forwards_stream_events_at_once(tmp_path: Path) -> None:
-    """A real Caddy with our configuration delivers an event while the stream continues."""
+    """A real Caddy with this configuration delivers an event while the stream is open."""
     caddy = program("caddy")
     with running(tmp_path) as server, Caller(server.url) as caller:
         own = f"http://127.0.0.1:{free_port()}"
@@ -127,7 +133,7 @@ def test_caddy_forwards_stream_events_at_once(tmp_path: Path) -> None:
     ids=["one server", "with an ingress", "a cluster", "with an archive"],
 )
 def test_the_chart_is_valid(values: dict[str, Any], kinds: list[str]) -> None:
-    """Helm's linter and renderer and the Kubernetes schemas find no problem."""
+    """Helm can lint and render the chart, and the results match the Kubernetes schemas."""
     chart = pytest.importorskip("helm_python.chart", reason=MISSING)
     schemas = pytest.importorskip("kubernetes_validate", reason=MISSING)
     yaml = pytest.importorskip("yaml", reason=MISSING)
@@ -148,7 +154,7 @@ def test_the_chart_is_valid(values: dict[str, Any], kinds: list[str]) -> None:
 
 
 def test_the_chart_configures_the_archives_bucket_and_credentials() -> None:
-    """The bucket's address is a setting, and the credentials come from a secret or a role."""
+    """The chart passes on the bucket's address, its credentials, and a service account."""
     chart = pytest.importorskip("helm_python.chart", reason=MISSING)
     yaml = pytest.importorskip("yaml", reason=MISSING)
     rendered = chart.Chart.load(str(CHART)).render(BUCKET, name="fc", namespace="floor")
@@ -161,7 +167,7 @@ def test_the_chart_configures_the_archives_bucket_and_credentials() -> None:
 
 
 def test_the_image_has_all_extras() -> None:
-    """The image has all of the package's extras."""
+    """The image has the extras ``archive`` and ``cluster``, and no extra that does not exist."""
     text = (DEPLOY / "Containerfile").read_text("utf-8")
     (extras,) = re.findall(r"^ARG EXTRAS=(\S+)$", text, re.MULTILINE)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
@@ -169,7 +175,10 @@ def test_the_image_has_all_extras() -> None:
 
 
 def test_the_chart_scrapes_all_nodes_but_client_figures_once() -> None:
-    """Each key belongs to a client. Only one node is scraped, because all have the same figures."""
+    """Prometheus scrapes all nodes, but each client's figures from only one node.
+
+    All nodes have the same figures, and each key is for one client.
+    """
     chart = pytest.importorskip("helm_python.chart", reason=MISSING)
     yaml = pytest.importorskip("yaml", reason=MISSING)
     values = {"monitor": {"enabled": True, "keySecrets": ["acme-key", "child-key"]}}
@@ -193,14 +202,14 @@ def test_the_chart_scrapes_all_nodes_but_client_figures_once() -> None:
 
 
 def test_the_chart_refuses_servers_without_a_shared_log() -> None:
-    """Without a shared log, each server would have only a part of the events."""
+    """The chart refuses several servers without a shared log, which would each lack events."""
     chart = pytest.importorskip("helm_python.chart", reason=MISSING)
     with pytest.raises(Exception, match=r"replicas above 1 need cluster\.secret"):
         chart.Chart.load(str(CHART)).render({"replicas": 2}, name="fc", namespace="floor")
 
 
 def test_the_unit_is_valid_and_matches_the_docs(tmp_path: Path) -> None:
-    """systemd's own check finds no problem, and docs/running.md shows the same file."""
+    """systemd accepts the unit, and docs/running.md shows the same unit."""
     text = (DEPLOY / "floorcast.service").read_text("utf-8")
     assert text in [block.text for block in blocks("running.md") if block.kind == "ini"]
     unit = tmp_path / "floorcast.service"
@@ -210,7 +219,7 @@ def test_the_unit_is_valid_and_matches_the_docs(tmp_path: Path) -> None:
 
 
 def test_preparing_a_cluster_creates_its_certificates(tmp_path: Path) -> None:
-    """Three servers get certificates from one authority, and the nodes get their address."""
+    """Three NATS servers get certificates from one authority, and nodes get their address."""
     program("openssl")
     shutil.copytree(DEPLOY, tmp_path / "deploy")
     prepare = tmp_path / "deploy" / "prepare-cluster"
@@ -222,7 +231,7 @@ def test_preparing_a_cluster_creates_its_certificates(tmp_path: Path) -> None:
     assert "@nats-1,nats-2,nats-3?ca=/etc/floorcast/ca.pem" in variables
     for name in ("nats-1", "nats-2", "nats-3"):
         own = made / name
-        # Python 3.13 verifies just as strictly.
+        # Python 3.13 is as strict as this.
         verify = ("openssl", "verify", "-x509_strict", "-CAfile", made / "ca.pem")
         checked = ran(*verify, own / "server.pem")
         assert checked.returncode == 0, checked.stderr

@@ -1,7 +1,7 @@
 """Tests that a real server on a disk with random faults keeps every acknowledged event.
 
-The test takes seconds in CI. ``FAULT_SECONDS=600 pytest tests/real/test_disk_faults.py`` searches
-longer.
+The test takes seconds in CI. To search longer, run ``FAULT_SECONDS=600 pytest
+tests/real/test_disk_faults.py``.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ FAULTS = {
     "short write": 5,
     "slow flush": 6,
 }
-LONGEST = 30.0  # seconds in which a server must accept events after the disk is repaired
+LONGEST = 30.0  # seconds after a repair of the disk in which the server must accept events again
 
 pytestmark = [
     pytest.mark.skipif(COMPILER is None, reason="needs a C compiler"),
@@ -44,7 +44,7 @@ pytestmark = [
 
 
 class Disk:
-    """The server's disk. ``fail`` makes a call fail after ``calls`` further calls."""
+    """The server's disk. ``fail`` injects a fault after ``calls`` further calls."""
 
     def __init__(self, control: mmap.mmap) -> None:
         self._control = control
@@ -108,7 +108,7 @@ class Source:
 
 
 def fed(caller: Caller, token: str) -> list[str]:
-    """Return the interaction feed's events since the token, by account."""
+    """Return the accounts of the interaction feed's events after a token."""
     accounts: list[str] = []
     while events := (page := caller.feed(EVENTS, token)).events:
         accounts += [one["account"] for one in events]
@@ -119,7 +119,7 @@ def fed(caller: Caller, token: str) -> list[str]:
 
 
 def check(caller: Caller, source: Source, begin: str) -> None:
-    """Check that the feed has acknowledged events once and in order, and no refused events."""
+    """Check that the feed has every acknowledged event once and in order, and no refused event."""
     accounts = fed(caller, begin)
     assert len(set(accounts)) == len(accounts)
     known = set(accounts)
@@ -128,12 +128,12 @@ def check(caller: Caller, source: Source, begin: str) -> None:
 
 
 def test_acknowledged_events_survive_every_fault(tmp_path: Path) -> None:
-    """Acknowledged events survive calls that fail once or for long, are cut short, or are slow.
+    """Acknowledged events survive writes, flushes and renames that fail.
 
-    The calls are writes, flushes and renames.
+    These calls fail once or repeatedly, write only a part, or are slow.
     """
     seed = int(os.environ.get("FAULT_SEED", str(Random().randrange(10**6))))
-    print(f"FAULT_SEED={seed}")  # noqa: T201 -- how to see a failure again
+    print(f"FAULT_SEED={seed}")  # noqa: T201 -- reproduces a failure
     chance = Random(seed)
     with failing_server(tmp_path) as (server, disk), Caller(server.url) as caller:
         caller.login()

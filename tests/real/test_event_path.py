@@ -1,4 +1,4 @@
-"""Tests the path of an event, from its source's socket to its readers."""
+"""Tests of an event's path from its source's socket to its readers."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "benchmarks" / "event_path.py"
 STAGE = re.compile(r"^\| \w+ \| `([\w/]+\.py)` \|", re.MULTILINE)
 MOST_MODULES = 40
-"""A change that needs more modules makes the path longer. docs/why.md explains the modules."""
+"""The maximum number of modules on the path. docs/why.md explains the modules."""
 
 
 def test_the_path_of_an_event_has_a_bounded_length() -> None:
-    """The path has a bounded length and passes once through each file in docs/how-it-works.md."""
+    """The path is not too long, and includes each file that docs/how-it-works.md lists for it."""
     done = subprocess.run(
         [sys.executable, SCRIPT], capture_output=True, text=True, timeout=60, check=True
     )

@@ -1,6 +1,7 @@
-"""Tests that ``floorcast connect freeswitch`` keeps the figures of a real server through any kill.
+"""Tests that a real server's figures stay right when ``floorcast connect freeswitch`` is killed.
 
-The event socket is simulated: it plays the events of mod_callcenter.
+The server and the connection are also killed. The event socket is simulated and plays
+mod_callcenter's events.
 """
 
 from __future__ import annotations
@@ -31,13 +32,13 @@ from tests.real.server import Server, command, environment, running
 from tests.real.sites import KEYS, in_the_evening
 
 STATS, AGENTS = "/realtime/service/stats", "/realtime/service/agents/status"
-BEHIND = 200.0  # seconds by which FreeSWITCH's clock is behind, so that calls need no real time
+BEHIND = 200.0  # seconds by which FreeSWITCH's clock is slow, so that calls can already have ended
 PATIENCE = 60.0  # seconds for steps that usually take one or two
 Row = dict[str, Any]
 
 
 class Connector:
-    """The program, which the test kills and restarts."""
+    """A running ``floorcast connect freeswitch``, which tests kill and restart."""
 
     def __init__(self, folder: Path, port: int, url: str) -> None:
         self._arguments = command(
@@ -55,13 +56,13 @@ class Connector:
             )
 
     def kill(self) -> None:
-        """Kill the program without a chance to clean up."""
+        """Kill the program with SIGKILL."""
         assert self._process is not None
         self._process.kill()
         self._process.wait(PATIENCE)
 
     def stop(self) -> int:
-        """Stop the program as an operator does. Returns the exit code."""
+        """Stop the program as an operator would. Returns the exit code."""
         assert self._process is not None
         self._process.terminate()
         return self._process.wait(PATIENCE)
@@ -71,7 +72,7 @@ class Connector:
 
 
 class Floor:
-    """A server, a connector and an event socket, with Anna and Bob at work."""
+    """A server, a connector, and an event socket on which Anna and Bob are available."""
 
     def __init__(self, folder: Path, server: Server, socket: Socket) -> None:
         self.server = server
@@ -87,7 +88,7 @@ class Floor:
         self._reader.login()
 
     def at_work(self, **more: str) -> list[Row]:
-        """Return the list of agents. ``more`` is added to Anna's row."""
+        """Return the rows of both agents. ``more`` is added to Anna's row."""
         since = str(self.began)
         anna = agent_row(ANNA, wrap_up_time="2", last_status_change=since, **more)
         return [anna, agent_row(BOB, last_status_change=since)]
@@ -105,7 +106,7 @@ class Floor:
         return {row["agentLoginId"]: row["state"] for row in self.rows(AGENTS)}
 
     def until(self, queue: str, **figures: int) -> None:
-        """Wait until a queue has these figures."""
+        """Wait until the server shows these figures for a queue."""
         wait_until(
             lambda: figures.items() <= self.services().get(queue, {}).items(),
             lambda: f"{self.services()}\n{self.connector.said()[-3000:]}",
@@ -125,7 +126,7 @@ class Floor:
 
 @pytest.fixture
 def floor(tmp_path: Path) -> Iterator[Floor]:
-    """Run the floor with a connector."""
+    """Run the floor, and wait until both agents are ready."""
     with running(tmp_path, site=in_the_evening()) as server, esl_in_thread() as socket:
         found = Floor(tmp_path, server, socket)
         with ended(found.connector):
@@ -154,7 +155,7 @@ def answered(one: Caller, at: float, agent: str = ANNA) -> list[Event]:
 
 @pytest.mark.long
 def test_a_floor_has_the_figures_of_its_events(floor: Floor) -> None:
-    """Calls are handled, abandoned or moved on, with their waits and talk times.
+    """Handled, abandoned and moved-on calls have the right figures, waits and talk times.
 
     No call stays open.
     """
@@ -190,7 +191,7 @@ def test_a_floor_has_the_figures_of_its_events(floor: Floor) -> None:
 
 @pytest.mark.long
 def test_a_call_survives_every_kill(floor: Floor) -> None:
-    """A call counts once although the connector, the server and the connection are killed."""
+    """Each call counts once, although the connector, the server and the connection are killed."""
     at = time.time() - BEHIND
     one, two, three = caller(1), caller(2), caller(3)
     floor.esl.sessions = {one.session, two.session, three.session}
@@ -220,7 +221,7 @@ def test_a_call_survives_every_kill(floor: Floor) -> None:
 
 @pytest.mark.long
 def test_a_restart_of_freeswitch_leaves_no_call_open(floor: Floor) -> None:
-    """Calls have ended, whether waiting or with an agent, and the agents are still logged in."""
+    """After a restart of FreeSWITCH, all calls have ended, and the agents are still logged in."""
     at = time.time() - BEHIND
     one, two = caller(1), caller(2)
     floor.socket.send([*answered(one, at), *two.joins(at + 20)])

@@ -1,4 +1,4 @@
-"""Tests that a full disk is reported, loses no events, and is usable again once it has room."""
+"""Tests that a full disk is reported and causes no loss, and that work resumes with free space."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ import pytest
 from tests.real.server import EVENTS, Caller, Server, command, environment
 from tests.real.sites import KEYS, event, ndjson
 
-SIZE = 64 << 20  # bytes; the write-ahead log alone is preallocated to 16 MiB
+SIZE = 64 << 20  # bytes, of which the preallocated write-ahead log takes 16 MiB
 BATCH = 2000  # events; about 400 KiB
 KEY = {"Authorization": f"Bearer {KEYS['ACME']}", "Content-Type": "application/x-ndjson"}
 
 
 def mounted(kind: str, image: Path, on: Path) -> bool:
-    """Mount a separate file system, if that is allowed."""
+    """Mount a small file system. Returns whether this was possible."""
     on.mkdir()
     if shutil.which("mount") is None:
         return False
@@ -42,7 +42,7 @@ def mounted(kind: str, image: Path, on: Path) -> bool:
 
 @pytest.fixture(params=["tmpfs", "ext4"])
 def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
-    """Provide a small disk."""
+    """Provide a small disk. Skips the test if the disk cannot be mounted."""
     folder = tmp_path / "disk"
     if os.geteuid() != 0 or not mounted(request.param, tmp_path / "image", folder):
         pytest.skip(f"only root may mount a {request.param} of its own, and not everywhere")
@@ -51,7 +51,7 @@ def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
 
 
 def batch(number: int) -> bytes:
-    """Return events of about 200 bytes each."""
+    """Return the body of a request with new events of about 200 bytes each."""
     account = "x" * 60
     return ndjson(
         event("call.start", f"{number}/{n}", service="Sales", direction="INBOUND",
@@ -65,7 +65,7 @@ def send(caller: Caller, number: int) -> httpx.Response:
 
 
 def fill(path: Path) -> None:
-    """Fill the remaining space."""
+    """Fill the remaining space of the disk with a file."""
     with path.open("wb", buffering=0) as file:
         for size in (1 << 20, 1 << 12, 1):
             try:
@@ -76,14 +76,14 @@ def fill(path: Path) -> None:
 
 
 def run(*words: object) -> subprocess.CompletedProcess[str]:
-    """Run a command until it ends."""
+    """Run a command until it ends. Returns its output and exit code."""
     return subprocess.run(
         command(*words), env=environment(), capture_output=True, text=True, check=False, timeout=60
     )
 
 
 def test_a_full_disk_stops_intake_until_there_is_room(disk: Path) -> None:
-    """The 503 names the full disk. Acknowledged events survive, even after a SIGKILL."""
+    """Events get 503 until the disk has room. Acknowledged events survive, even after SIGKILL."""
     (disk / "home").mkdir()
     server = Server(disk / "home")
     ballast = disk / "ballast"
@@ -113,7 +113,7 @@ def test_a_full_disk_stops_intake_until_there_is_room(disk: Path) -> None:
 
 @pytest.mark.parametrize("disk", ["tmpfs"], indirect=True)
 def test_a_start_and_a_backup_report_a_full_disk(disk: Path, tmp_path: Path) -> None:
-    """A start and a backup each print one line with the folder, and work once there is room."""
+    """A start and a backup each print one line about the full disk. A backup works afterwards."""
     server = Server(tmp_path)
     with server, Caller(server.url) as caller:
         caller.take(batch(0))

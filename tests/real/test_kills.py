@@ -1,4 +1,4 @@
-"""Tests a real server that is killed at random times under load, and once stopped normally."""
+"""Tests a real server that is killed at random times under load, and stopped normally once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ THE_END = "the end"
 
 @pytest.mark.long
 def test_no_event_is_lost_or_repeated_through_five_kills(tmp_path: Path) -> None:
-    """Both feeds have acknowledged events once and in order, with one session throughout."""
+    """Both feeds have the acknowledged events once and in order, and the session stays valid."""
     load, chance = Load(), random.Random()
     with (
         running(tmp_path) as server,

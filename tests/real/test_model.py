@@ -1,4 +1,4 @@
-"""Tests that compare the whole stack with a list: random sources, retries, restarts and readers."""
+"""Tests that compare a whole server with a list, under random requests, restarts and crashes."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ from tests.search import tries
 
 HOUR = 3600
 DAY = 24 * HOUR
-LONGEST = 25.5 * HOUR  # maximum seconds of an example, because the log keeps 26 hours
+LONGEST = 25.5 * HOUR  # seconds that an example may take; the log keeps entries for 26 hours
 
-# --- events of sources -------------------------------------------------------------------------
+# --- events from sources -----------------------------------------------------------------------
 
 SERVICES = st.sampled_from([38049, "Help", "38051", 77, "New line", "Sales"])
 NAMED = st.sampled_from([393601, "SEBY", "somebody", 12])
@@ -54,7 +54,7 @@ STATES = st.sampled_from(["LOGON", "READY", "IN_CALL", "WRAP_UP", "AGENT_HOLD", 
 
 
 class Draft(NamedTuple):
-    """An event without its id and its mark. ``ago`` is in seconds, or None for no time."""
+    """An event without an id and a mark. ``ago`` is in seconds, or None if it has no time."""
 
     kind: str
     data: dict[str, Any]
@@ -120,7 +120,7 @@ REFUSED: list[dict[str, Any]] = [
 
 DERIVED = ("flushed", "old", "gone")
 
-# --- requests of readers ------------------------------------------------------------------------
+# --- requests from readers ----------------------------------------------------------------------
 
 KINDS = st.sampled_from(["VOICE", "sms", "Email"])
 FILTERS = st.fixed_dictionaries(
@@ -143,7 +143,7 @@ CENTERS = {38049: 1623, 38050: 1700}
 
 
 def seen_by(wanted: Filter, user: str) -> Callable[[dict[str, Any]], bool]:
-    """Return the events that a filter and a user's limits select, by their printed members."""
+    """Return a function that tells whether a user sees an event through a filter."""
 
     def sees(one: dict[str, Any]) -> bool:
         if "agentId" in one and "seqNum" in one:
@@ -167,9 +167,9 @@ OF_CALL = {"callServiceId", "transactionId", "sessionId", "phoneNumber", "accoun
 
 
 def shown_to(user: str, one: dict[str, Any]) -> dict[str, Any]:
-    """Return an event as a user sees it.
+    """Return an event in the form in which a user sees it.
 
-    It is without its call if the user may not see the call center.
+    If the user may not see the call center, the event has no call.
     """
     service = one.get("callServiceId")
     if user != "limited" or service is None or CENTERS.get(service) == 1623:
@@ -182,7 +182,7 @@ def _number(printed: int | str | None) -> int | None:
 
 
 class Bookmark(NamedTuple):
-    """A token, and the number of published events of both feeds before it."""
+    """A token, and the number of events in both feeds before the token."""
 
     token: str
     position: int
@@ -195,7 +195,7 @@ class ExpectedEvent(NamedTuple):
     mark: str
 
 
-# All limits are small, so that short examples reach every boundary.
+# Limits are small, so that short examples reach them.
 SMALL = (
     (blocks, "SEAL_EVENTS", 20),
     (feed, "SLICE_SECONDS", 2),
@@ -211,8 +211,8 @@ SMALL = (
 class Floorcast(RuleBasedStateMachine):
     """Compares the server with a model.
 
-    ``order`` is the model: the acknowledged events in the order of the feeds. ``read`` has the
-    events that a reader without a filter received by following the tokens.
+    The model is ``order``, which has the acknowledged events in the order of the feeds. ``read``
+    has the events that a reader without a filter has received by following the tokens.
     """
 
     keeps = True
@@ -253,7 +253,7 @@ class Floorcast(RuleBasedStateMachine):
         snapshot_every=st.sampled_from([10, 50, 100_000]),
     )
     def begin(self, batches: list[list[Draft]], snapshot_every: int) -> None:
-        """Begin with some events."""
+        """Begin with the events of some concurrent requests."""
         self.patch.setattr(runner, "SNAPSHOT_EVENTS", snapshot_every)
         self.send_at_once(batches, twice=False)
 
@@ -274,7 +274,7 @@ class Floorcast(RuleBasedStateMachine):
         batch_form: bool,
         source: str,
     ) -> None:
-        """Send new events mixed with known and invalid ones."""
+        """Send new events together with known events and invalid events."""
         batch = [self._event(draft, source) for draft in drafts]
         known = [one for sent in self.sent for one in sent]
         for pick in again if known else ():
@@ -294,7 +294,7 @@ class Floorcast(RuleBasedStateMachine):
     @precondition(lambda self: self.sent)
     @rule(pick=st.integers(0, 10**6), times=st.integers(1, 3))
     def retry(self, pick: int, times: int) -> None:
-        """Repeat a whole request several times concurrently, which must change nothing."""
+        """Repeat a request several times concurrently. This must change nothing."""
         batch = self.sent[pick % len(self.sent)]
 
         async def at_once() -> list[httpx.Response]:
@@ -332,14 +332,14 @@ class Floorcast(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([0.0005, 1, 61, 11 * 60, HOUR, 3 * HOUR]))
     def wait(self, seconds: float) -> None:
-        """Let time pass. Tokens may become too old, but nothing leaves the log."""
+        """Let time pass. Tokens may become too old, but no event leaves the log."""
         if (self.clock() - self.begun) / TICKS_PER_SECOND + seconds < LONGEST:
             self.clock.move(seconds)
 
     @precondition(lambda self: self.keeps)
     @rule()
     def restart(self) -> None:
-        """Stop the server in the same way as on SIGTERM, and start it again."""
+        """Stop the server in the same way as SIGTERM would, and start it again."""
         self.harness.close()
         self._open_again()
 
@@ -348,7 +348,7 @@ class Floorcast(RuleBasedStateMachine):
     def crash(self, store: str, keys: str) -> None:
         """Crash the server, and start it again with the files on disk.
 
-        Derived data is not flushed, so it may be older or missing.
+        Derived data may be older or missing, because it is not flushed.
         """
         folder = self.harness.crash()
         saved = self.folder / f"saved{len(self.saved)}"
@@ -371,7 +371,7 @@ class Floorcast(RuleBasedStateMachine):
         count=st.sampled_from([1, 2, 7, 50, 1000]),
     )
     def follow(self, pick: int, path: str, wanted: Filter, user: str, count: int) -> None:
-        """Follow a feed from any token or eventId, and check what the filter selects."""
+        """Read a feed from any token or eventId, and check that it has the events of the filter."""
         mark = self._bookmark(pick)
         body = {"token": mark.token, **_filter(path, wanted)}
         if self._is_old(mark.token):
@@ -402,9 +402,9 @@ class Floorcast(RuleBasedStateMachine):
         user=st.sampled_from(["sysadmin", "limited"]),
     )
     def wait_for(self, drafts: list[Draft], path: str, wanted: Filter, user: str) -> None:
-        """Check that a waiting reader is woken by the first event that it sees.
+        """Check that the first event that a waiting reader may see wakes the reader.
 
-        No other event may wake it.
+        No other event may wake the reader.
         """
         batch = [self._event(draft, "pbx") for draft in [FED_TO[path], *drafts]]
         everything = {"token": self.ends[path]}
@@ -442,7 +442,7 @@ class Floorcast(RuleBasedStateMachine):
 
     @invariant()
     def feeds_equal_the_model(self) -> None:
-        """Check that following the tokens gives every acknowledged event once and in order."""
+        """Check that a reader that follows the tokens gets every event once and in order."""
         self._catch_up()
 
     # --- the model and its requests
@@ -483,7 +483,7 @@ class Floorcast(RuleBasedStateMachine):
             assert list(map(_mark, self.read[path])) == marks
 
     def _bookmark(self, pick: int) -> Bookmark:
-        """Return an earlier token, or the eventId of an interaction event."""
+        """Return a token that a reader received, or the eventId of an interaction event."""
         pick %= len(self.bookmarks) + len(self.read[EVENTS])
         if pick < len(self.bookmarks):
             return self.bookmarks[pick]
@@ -511,7 +511,7 @@ class Floorcast(RuleBasedStateMachine):
             assert found == self.read[path][before:]
 
     def _log_in(self) -> None:
-        """Log in again if the sessions may have ended. The sessions on disk may be older."""
+        """Log in again if the sessions may have ended, as sessions on disk may be older."""
         if not self.sessions or self.clock() - self.logged_in > HOUR * TICKS_PER_SECOND:
             for session in self.sessions.values():
                 self.harness.ask("DELETE", f"/session/logout/{session}")
@@ -541,7 +541,7 @@ class Floorcast(RuleBasedStateMachine):
 
 
 class InMemoryFloorcast(Floorcast):
-    """The same model for ``:memory:``, without restarts."""
+    """The same comparison for a server with ``:memory:``, which cannot be restarted."""
 
     keeps = False
 
@@ -566,7 +566,7 @@ def _filter(path: str, wanted: Filter) -> dict[str, Any]:
     ("machine", "count"), [(Floorcast, 25), (InMemoryFloorcast, 10)], ids=["files", "memory"]
 )
 def test_no_event_is_lost_repeated_or_reordered(machine: type[Floorcast], count: int) -> None:
-    """For any sources, readers, restarts and crashes, the feeds equal the list of events."""
+    """The feeds equal the list of events for any sources, readers, restarts and crashes."""
     run_state_machine_as_test(
         machine,
         settings=settings(

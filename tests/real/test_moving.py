@@ -1,4 +1,4 @@
-"""Tests that moving an embedded folder to a cluster and back changes no data."""
+"""Tests that a data folder can be moved to a cluster and back without changes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FEEDS = (EVENTS, AGENTS)
 
 
 def events(begin: int, end: int) -> bytes:
-    """Return numbered events of both feeds."""
+    """Return numbered events for both feeds."""
     found: list[dict[str, Any]] = []
     for number in range(begin, end):
         sent = {"eventType": "SENT", "accountNumber": str(number)}
@@ -37,14 +37,14 @@ def events(begin: int, end: int) -> bytes:
 
 
 def cli(*words: object) -> subprocess.CompletedProcess[str]:
-    """Run a command."""
+    """Run a command of the program. Returns its output and exit code."""
     return subprocess.run(
         command(*words), env=environment(), capture_output=True, text=True, timeout=60, check=False
     )
 
 
 class Reader:
-    """A reader with one session, which resumes from its tokens wherever the data is."""
+    """A reader with one session, which can resume from its tokens on any server."""
 
     def __init__(self, session: str, tokens: dict[str, str]) -> None:
         self.session = session
@@ -52,7 +52,7 @@ class Reader:
         self.read: dict[str, list[dict[str, Any]]] = {path: [] for path in FEEDS}
 
     def read_new_events(self, server: Server) -> dict[str, int]:
-        """Read the available events. Returns the number of events."""
+        """Read the available events. Returns the number of events in each feed."""
         counts = {}
         with Caller(server.url) as caller:
             caller.http.headers["LV-Session"] = self.session
@@ -65,14 +65,14 @@ class Reader:
 
 
 def move_folder(how: str, data: Path, url: str) -> None:
-    """Move a folder with the command."""
+    """Move a folder with ``floorcast cluster``."""
     said = cli("cluster", how, "--data", data, "--log", url)
     assert said.returncode == 0, said.stderr
     assert "moved" in said.stdout
 
 
 def duplicates(server: Server, begin: int, end: int) -> int:
-    """Send events. Returns how many of them were already known."""
+    """Send events. Returns the number of duplicates."""
     with Caller(server.url) as caller:
         verdicts = caller.take(events(begin, end))
         assert verdicts["rejected"] == []
@@ -81,9 +81,9 @@ def duplicates(server: Server, begin: int, end: int) -> int:
 
 
 def started_embedded(server: Server) -> tuple[Reader, dict[str, str]]:
-    """Put events into an embedded server and read some of them.
+    """Send events to an embedded server, and read some of them.
 
-    Returns the tokens from before the first event.
+    Returns the reader, and the tokens before the first event.
     """
     with server, Caller(server.url) as caller:
         session = caller.login()
@@ -97,9 +97,9 @@ def started_embedded(server: Server) -> tuple[Reader, dict[str, str]]:
 
 @pytest.mark.long
 def test_a_folder_moves_to_a_cluster_and_back(nats_server: NatsServers, tmp_path: Path) -> None:
-    """Each event comes once, with earlier tokens and the same session.
+    """A reader with its earlier tokens and session gets each event once.
 
-    Duplicates are still recognized.
+    Duplicates are still detected.
     """
     url = nats_server.account()
     embedded = Server(tmp_path)
@@ -133,7 +133,7 @@ def test_a_folder_moves_to_a_cluster_and_back(nats_server: NatsServers, tmp_path
 
 
 async def add_entry(data: Path, site: bytes = b"{}") -> None:
-    """Add an entry to an embedded folder, which is created if missing."""
+    """Add an entry to a data folder, which is created if it does not exist."""
     with DataFolder(data) as folder:
         log = EmbeddedLog(folder, system_now)
         await log.append_site(1, site)
@@ -144,14 +144,14 @@ async def add_entry(data: Path, site: bytes = b"{}") -> None:
 def refusal_message(
     move: Callable[[Settings], Coroutine[Any, Any, Moved]], url: str, data: Path
 ) -> str:
-    """Return the error message of a refused move."""
+    """Return the error message of a move, which must be refused."""
     with pytest.raises(SettingError) as refusal:
         asyncio.run(move(Settings(log=url, data=data)))
     return str(refusal.value)
 
 
 def test_an_impossible_move_is_reported(nats_server: NatsServers, tmp_path: Path) -> None:
-    """An invalid folder, a folder in use, a log in the cluster and a running node are errors."""
+    """Moves with an invalid folder, a folder in use, other data or a running node are refused."""
     url = nats_server.account()
     for move in (import_folder, export_cluster):
         assert "there is no folder" in refusal_message(move, url, tmp_path / "nothing")

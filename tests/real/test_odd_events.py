@@ -1,4 +1,4 @@
-"""Tests that events with unusual values in any member are rejected or handled like all others."""
+"""Tests that events with unusual values in any member do no harm."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ USUAL = {
 
 
 def members(kind: type[msgspec.Struct]) -> list[str]:
-    """Return the possible members of the data of this event type."""
+    """Return the members that an event type's data can have."""
     (data,) = [field.type for field in msgspec.structs.fields(kind) if field.name == "data"]
     return [field.encode_name for field in msgspec.structs.fields(data)]
 
@@ -67,7 +67,7 @@ INNER = st.dictionaries(
 
 @st.composite
 def odd_event(draw: st.DrawFn) -> dict[str, Any]:
-    """Return an event with most of its usual members and some unusual ones."""
+    """Draw an event in which some members have unusual values."""
     kind = draw(st.sampled_from(sorted(MEMBERS)))
     data = {name: USUAL[name] for name in MEMBERS[kind] if name in USUAL}
     data |= draw(
@@ -82,7 +82,7 @@ def odd_event(draw: st.DrawFn) -> dict[str, Any]:
 
 @contextmanager
 def checked_node(folder: Path) -> Iterator[NodeHarness]:
-    """Run a node that must log no error and be unchanged after a restart."""
+    """Run a node, which must not log an error. Its feeds must be the same after a restart."""
     with pytest.MonkeyPatch.context() as patch, capture_logs() as logged:
         patch.setattr(feed, "POLL_SECONDS", 0.0)
         harness = NodeHarness(folder, Clock())
@@ -108,7 +108,7 @@ def checked_node(folder: Path) -> Iterator[NodeHarness]:
 
 
 def send(harness: NodeHarness, batch: list[dict[str, Any]]) -> None:
-    """Send events, each of which must get its own verdict. Ended calls leave the memory."""
+    """Send events, and then let enough time pass for ended calls to leave memory."""
     answer = harness.ask(
         "POST",
         "/ingest/v1/events",
@@ -124,7 +124,7 @@ def send(harness: NodeHarness, batch: list[dict[str, Any]]) -> None:
 
 @pytest.mark.parametrize("kind", sorted(MEMBERS))
 def test_each_odd_value_in_each_member_is_harmless(kind: str) -> None:
-    """No value makes a fold fail, stops the floor, or prevents a snapshot."""
+    """No unusual value makes a fold fail, stops the floor, or prevents a snapshot."""
     batch: list[dict[str, Any]] = []
     for member in MEMBERS[kind]:
         for value in ODD:
@@ -145,7 +145,7 @@ def test_each_odd_value_in_each_member_is_harmless(kind: str) -> None:
 @settings(max_examples=tries(25))
 @given(st.lists(st.lists(odd_event(), min_size=1, max_size=10), min_size=1, max_size=4))
 def test_combined_odd_values_are_harmless(batches: list[list[dict[str, Any]]]) -> None:
-    """Several unusual values together have no such effect either."""
+    """Several unusual values in one event do no harm, either."""
     with scratch() as folder, checked_node(folder) as harness:
         for batch in batches:
             send(harness, batch)

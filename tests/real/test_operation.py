@@ -1,4 +1,4 @@
-"""Tests of operating a real server: stopping, refused starts, metrics, and the log."""
+"""Tests of a real server's operation: stopping, refused starts, metrics, and the log."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.real.server import (
 )
 from tests.real.sites import KEYS, PASSWORD, SITE, event, ndjson
 
-LONGEST = 30.0  # seconds for a command that must not start, so that no test hangs
+LONGEST = 30.0  # seconds after which a command that must end is killed, so that no test hangs
 CALL = {"transactionId": 1, "sessionId": "s", "service": "Sales"}
 
 
@@ -40,7 +40,7 @@ class CommandOutput(NamedTuple):
 
 
 def run(folder: Path, *arguments: object, **more: str) -> CommandOutput:
-    """Run the program until it ends, with ``more`` in its environment."""
+    """Run the program until it ends. ``more`` is added to its environment."""
     done = subprocess.run(
         command(*arguments),
         cwd=folder,
@@ -54,7 +54,7 @@ def run(folder: Path, *arguments: object, **more: str) -> CommandOutput:
 
 
 class PartialRequest:
-    """A request with events, of which the server has received only the head."""
+    """A request with events, of which the server has received only the beginning."""
 
     def __init__(self, port: int, body: bytes) -> None:
         self._body = body
@@ -82,9 +82,9 @@ class PartialRequest:
 def test_a_shutdown_finishes_requests_and_loses_no_event(
     tmp_path: Path, number: signal.Signals
 ) -> None:
-    """When the server stops, waiting polls return at once and partial requests finish.
+    """A server that is told to stop answers waiting polls at once and finishes partial requests.
 
-    The exit code is 0.
+    Its exit code is 0.
     """
     with (
         running(tmp_path) as server,
@@ -123,7 +123,7 @@ def test_a_shutdown_finishes_requests_and_loses_no_event(
 
 
 def test_health_readiness_and_metrics_are_reported(tmp_path: Path) -> None:
-    """``/healthz`` and ``/readyz`` respond, and counters in ``/metrics`` change with the load."""
+    """``/healthz`` and ``/readyz`` respond, and ``/metrics`` counts requests and events."""
     with running(tmp_path) as server, Caller(server.url) as caller:
         for path, status in (("/healthz", "ok"), ("/readyz", "ready")):
             answer = caller.http.get(path)
@@ -165,10 +165,10 @@ def test_health_readiness_and_metrics_are_reported(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("most", [8192, 1], ids=["data", "data and what it tells"])
 def test_a_full_disk_is_reported_and_no_unstored_event_is_shown(tmp_path: Path, most: int) -> None:
-    """Requests get 503 until there is room. The retry is then accepted once.
+    """Events get 503 until the disk has room, and a retry is then accepted once.
 
-    No file may exceed ``most`` bytes, which the events already do. The server's own files on the
-    same disk are larger than one byte.
+    The test lets no file exceed ``most`` bytes. With 8192, this affects the log. With 1, it also
+    affects the server's smaller files.
     """
     with running(tmp_path) as server, Caller(server.url) as caller:
         caller.login()
@@ -206,7 +206,7 @@ def test_a_full_disk_is_reported_and_no_unstored_event_is_shown(tmp_path: Path, 
 
 
 def test_a_second_server_on_the_same_folder_is_refused(tmp_path: Path) -> None:
-    """A second server exits with code 1 and one line that names the owner, which continues."""
+    """A second server prints one line with the folder's owner, and exits with code 1."""
     with running(tmp_path) as server, Caller(server.url) as caller:
         said = run(tmp_path, "serve", "--data", server.data, "--site", server.site, "--port", 0)
         assert said.code == 1
@@ -218,7 +218,7 @@ def test_a_second_server_on_the_same_folder_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_log_that_lost_events_is_refused_without_accept_loss(tmp_path: Path) -> None:
-    """A deleted log is not silently recreated. With --accept-loss, the server starts without it."""
+    """A server whose log was deleted does not start, except with ``--accept-loss``."""
     with running(tmp_path) as server, Caller(server.url) as caller:
         caller.login()
         caller.take(ndjson([event("call.start", 1, direction="INBOUND", **CALL)]))
@@ -242,7 +242,7 @@ def test_a_log_that_lost_events_is_refused_without_accept_loss(tmp_path: Path) -
 
 
 def test_the_server_raises_the_limit_on_open_files(tmp_path: Path) -> None:
-    """The server raises the shell's limit on open files to the machine's limit."""
+    """The server raises the soft limit on open files, so it accepts more connections than that."""
     port = free_port()
     serve = command("serve", "--data", tmp_path / "data", "--port", port)
     limited = ["sh", "-c", 'ulimit -Sn 64; exec "$@"', "sh", *serve]
@@ -259,7 +259,7 @@ def test_the_server_raises_the_limit_on_open_files(tmp_path: Path) -> None:
 
 
 def test_a_port_in_use_is_refused(tmp_path: Path) -> None:
-    """The exit code is 1, one line names the port, and no data folder is created."""
+    """The server prints one line with the port, exits with code 1, and creates no data folder."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         said = run(tmp_path, "serve", "--data", "data", "--port", port)
@@ -281,7 +281,7 @@ WRONG = [
 def test_an_invalid_setting_is_refused_before_anything_starts(
     tmp_path: Path, options: list[str], variables: dict[str, str], file: str, message: str
 ) -> None:
-    """The exit code is 1, and one line names the setting, its source and the valid values."""
+    """The server prints a message that names the setting, and exits with code 1."""
     if file:
         (tmp_path / "floorcast.toml").write_text(file)
     said = run(tmp_path, "serve", *options, **variables)
@@ -293,7 +293,7 @@ def test_an_invalid_setting_is_refused_before_anything_starts(
 
 
 def test_an_unknown_option_is_refused(tmp_path: Path) -> None:
-    """An unknown option gives exit code 2 and an error with its name, as for any command."""
+    """An unknown option leads to an error with the option's name and to exit code 2."""
     said = run(tmp_path, "serve", "--prot", "1")
     assert said.code == 2
     assert "--prot" in said.err
@@ -332,7 +332,7 @@ user = [{id = 1, name = "clear", role = "Sysadmin", password = "clear secret"}]
 
 
 def test_the_log_has_no_personal_data_or_secrets(tmp_path: Path) -> None:
-    """The log at info level has no numbers, names, passwords, tokens, keys or sessions."""
+    """At level info, the log has no phone numbers, names, passwords, tokens, keys or sessions."""
     with running(tmp_path, site=SITE + MORE_SITE) as server, Caller(server.url) as caller:
         session = caller.login()
         hidden = [*HIDDEN, session, "clear-token-for-tests"]
@@ -383,7 +383,7 @@ def test_the_log_has_no_personal_data_or_secrets(tmp_path: Path) -> None:
 
 
 def test_a_server_in_memory_leaves_no_files(tmp_path: Path) -> None:
-    """A server with ``--data :memory:`` works like any other and leaves the folder unchanged."""
+    """A server with ``--data :memory:`` works like any other server, but creates no files."""
     server = Server(tmp_path)
     server.data = Path(":memory:")
     with server, Caller(server.url) as caller:

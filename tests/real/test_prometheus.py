@@ -1,4 +1,4 @@
-"""Tests that a real Prometheus can scrape a floor.
+"""Tests that a real Prometheus can scrape a floor, with the files in ``deploy/``.
 
 Every panel must have data, and the rules must be valid.
 """
@@ -24,7 +24,7 @@ PROMTOOL = shutil.which("promtool")
 RULES = ROOT / "deploy/prometheus/floorcast-rules.yml"
 DASHBOARD = ROOT / "deploy/grafana/floorcast-floor.json"
 CONFIG = ROOT / "deploy/prometheus/prometheus.yml"
-SECONDS = 60  # until a panel must have data
+SECONDS = 60  # until every panel must have data
 VARIABLES = {
     "$service": ".*",
     "$call_center": ".*",
@@ -40,7 +40,7 @@ needs_prometheus = pytest.mark.skipif(
 
 
 def promtool(*arguments: str | Path, folder: Path = RULES.parent) -> str:
-    """Run promtool, which must succeed, and return its output."""
+    """Run promtool, which must succeed. Returns its output."""
     assert PROMTOOL is not None
     said = subprocess.run(
         [PROMTOOL, *map(str, arguments)],
@@ -63,7 +63,7 @@ def test_the_rules_pass_their_unit_tests() -> None:
 
 @needs_promtool
 def test_the_scrape_configuration_is_valid(tmp_path: Path) -> None:
-    """The scrape configuration in ``deploy/`` is valid with a key."""
+    """The scrape configuration in ``deploy/`` is valid if the key's file exists."""
     for name in (CONFIG, RULES):
         shutil.copy(name, tmp_path)
     (tmp_path / "floorcast-metrics-key").write_text("key")
@@ -71,7 +71,7 @@ def test_the_scrape_configuration_is_valid(tmp_path: Path) -> None:
 
 
 def metrics_key(server: Server) -> str:
-    """Return a key for the floor's metrics, created by the command."""
+    """Create a key for the floor's metrics with the command. Returns the key."""
     made = subprocess.run(
         command("key", "new", "--metrics", "--client", "ACME", "--data", server.data),
         check=False,
@@ -86,9 +86,9 @@ def metrics_key(server: Server) -> str:
 
 @pytest.fixture
 def prometheus(tmp_path: Path) -> Iterator[tuple[Server, str]]:
-    """Run a server with a floor, and a Prometheus that scrapes it every second.
+    """Run a server, and a Prometheus that scrapes it every second.
 
-    Returns the server and the URL of Prometheus.
+    Yields the server and Prometheus's URL.
     """
     with running(tmp_path) as server:
         key = tmp_path / "floorcast-metrics-key"
@@ -113,7 +113,7 @@ def prometheus(tmp_path: Path) -> Iterator[tuple[Server, str]]:
 
 
 def send_calls(server: Server, number: int) -> None:
-    """Send calls of one service: handled, abandoned, moved on, and waiting."""
+    """Send a service's events, with calls that are handled, abandoned, moved on and waiting."""
     steps = [
         ("call.answer", {"agent": "ANN"}),
         ("call.end", {}),
@@ -147,7 +147,7 @@ def with_values(expression: str) -> str:
 
 
 def has_data(url: str, expression: str) -> bool:
-    """Return whether Prometheus returns numbers."""
+    """Return whether Prometheus has numbers for an expression."""
     try:
         response = httpx.get(f"{url}/api/v1/query", params={"query": expression})
     except httpx.TransportError:
@@ -162,7 +162,7 @@ def has_data(url: str, expression: str) -> bool:
 
 @needs_prometheus
 def test_every_panel_of_the_dashboard_has_data(prometheus: tuple[Server, str]) -> None:
-    """Each expression of each panel has data while calls arrive."""
+    """All expressions of all panels have data while calls arrive."""
     server, url = prometheus
     panels = json.loads(DASHBOARD.read_text())["panels"]
     missing = {with_values(target["expr"]) for panel in panels for target in panel["targets"]}

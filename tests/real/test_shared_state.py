@@ -1,6 +1,6 @@
-"""Tests of the state that nodes share over a real NATS server.
+"""Tests of the state that nodes share through a real NATS server.
 
-The state consists of sessions, the site, throttling and commands.
+This state includes sessions, the site, and the count of wrong passwords.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ from tests.site.sites import CHEAP, SMALL
 
 
 class NodeLogin(NamedTuple):
-    """The login of one node."""
+    """One node's parts that are needed for logins."""
 
     kv: JetStreamKeyValueStore
     site: Site
     sessions: Sessions
 
     async def login(self, user: str = "reports", password: str = "correct horse") -> Session:
-        """Log in a user of the small site."""
+        """Log in as a user of the small site."""
         return await self.sessions.login(
             "ACME", user, password, "test-token-of-acme-01", address="192.0.2.1"
         )
@@ -49,7 +49,7 @@ class NodeLogin(NamedTuple):
 
 @asynccontextmanager
 async def nodes(url: str, count: int, clock: Clock) -> AsyncIterator[list[NodeLogin]]:
-    """Run several nodes of a cluster with the small site."""
+    """Run ``count`` nodes of a cluster with the small site."""
     async with AsyncExitStack() as stack:
         passwords = Passwords(CHEAP)
         stack.callback(passwords.close)
@@ -74,7 +74,7 @@ def run(work: Coroutine[Any, Any, None]) -> None:
 
 
 def test_a_login_on_one_node_is_valid_on_all_nodes(nats_server: NatsServers) -> None:
-    """Concurrent logins on all nodes give one session, and every node accepts it."""
+    """Concurrent logins on all nodes return the same session, and every node accepts it."""
 
     async def work() -> None:
         async with nodes(nats_server.account(), 3, Clock()) as logins:
@@ -87,7 +87,7 @@ def test_a_login_on_one_node_is_valid_on_all_nodes(nats_server: NatsServers) -> 
 
 @pytest.mark.parametrize("how", ["logout", "password", "token"])
 def test_a_session_ended_on_one_node_ends_on_all_nodes(nats_server: NatsServers, how: str) -> None:
-    """A logout, a new password and a revoked token take effect at once on every node."""
+    """A logout, a new password or a revoked token ends a session on every node."""
 
     async def work() -> None:
         async with nodes(nats_server.account(), 2, Clock()) as (one, two):
@@ -110,7 +110,7 @@ def test_a_session_ended_on_one_node_ends_on_all_nodes(nats_server: NatsServers,
 
 
 def test_using_a_session_on_one_node_extends_it_on_all_nodes(nats_server: NatsServers) -> None:
-    """A session that is used on one node stays valid on every node until nobody uses it."""
+    """A session stays valid on every node while one node uses it, and expires afterwards."""
     clock = Clock()
 
     async def work() -> None:
@@ -122,7 +122,7 @@ def test_using_a_session_on_one_node_extends_it_on_all_nodes(nats_server: NatsSe
                 assert one.sessions.validate(session.id)
                 before = two.kv.version("sessions")
                 await one.sessions.keep()
-                await wait_until(lambda: two.kv.version("sessions") > before)  # noqa: B023 — now
+                await wait_until(lambda: two.kv.version("sessions") > before)  # noqa: B023 — used at once
                 await two.sessions.keep()
             assert two.sessions.validate(session.id)
             clock.advance(3 * 3600)
@@ -134,7 +134,7 @@ def test_using_a_session_on_one_node_extends_it_on_all_nodes(nats_server: NatsSe
 
 
 def test_wrong_passwords_are_counted_across_nodes(nats_server: NatsServers) -> None:
-    """After five wrong passwords on all nodes together, every node delays the next login."""
+    """After five wrong passwords on all nodes together, every node refuses the next login."""
 
     async def work() -> None:
         async with nodes(nats_server.account(), 3, Clock()) as logins:
@@ -152,7 +152,7 @@ def test_wrong_passwords_are_counted_across_nodes(nats_server: NatsServers) -> N
 def test_commands_change_the_site_of_a_running_cluster(
     nats_server: NatsServers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same commands as for folders work with --log, and the nodes see a change at once."""
+    """With ``--log``, commands change the cluster's site, and running nodes see the changes."""
     admin = AdminCommands(tmp_path, monkeypatch)
     url = nats_server.account()
     with pytest.raises(Exception, match="has no site yet"):

@@ -1,4 +1,4 @@
-"""Tests that a running server applies changes that commands make to the site."""
+"""Tests that a running server applies the changes that commands make to its site."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from floorcast.site.file_reader import parse
 from tests.real.server import AGENTS, EVENTS, Caller, Server, command, environment, running
 from tests.real.sites import CHEAP, PASSWORD, SITE, event, ndjson
 
-SOON = 60.0  # seconds until a change must take effect; it usually takes less than one
+SOON = 60.0  # seconds in which a change must take effect; one is usually enough
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Run a server with the initial site, which each test changes."""
+    """Run a server with the usual site, which each test changes."""
     with running(tmp_path_factory.mktemp("site")) as one:
         yield one
 
 
 def write_site(server: Server, *changes: tuple[str, str]) -> str:
-    """Write the site file with some of its text replaced. Returns the text."""
+    """Write the site file with these replacements. Returns its text."""
     text = SITE
     for old, new in changes:
         assert old in text
@@ -38,7 +38,7 @@ def write_site(server: Server, *changes: tuple[str, str]) -> str:
 
 
 def apply(server: Server, *changes: tuple[str, str]) -> str:
-    """Apply the site with some of its text replaced. Returns the output."""
+    """Apply the site with these replacements by command. Returns the output."""
     write_site(server, *changes)
     arguments = command("site", "apply", server.site, "--yes", "--data", server.data)
     done = subprocess.run(arguments, env=environment(), capture_output=True, text=True, check=True)
@@ -46,7 +46,7 @@ def apply(server: Server, *changes: tuple[str, str]) -> str:
 
 
 def apply_here(server: Server, *changes: tuple[str, str]) -> None:
-    """Run the command in this process, which saves the time to start it."""
+    """Apply the site with these replacements in this process, which is faster."""
 
     async def change() -> None:
         kv = open_kv(server.data)
@@ -57,7 +57,7 @@ def apply_here(server: Server, *changes: tuple[str, str]) -> None:
 
 
 def answered(ask: Callable[[], httpx.Response], status: int) -> httpx.Response:
-    """Repeat a request until the response has this status. Fails if that takes long."""
+    """Repeat a request until the response has this status. Fails if this takes too long."""
     end = time.monotonic() + SOON
     while (answer := ask()).status_code != status:
         assert time.monotonic() < end, answer.text
@@ -65,14 +65,14 @@ def answered(ask: Callable[[], httpx.Response], status: int) -> httpx.Response:
 
 
 def sms(number: int) -> bytes:
-    """Return an event of the child's interaction feed."""
+    """Return an event for the child's interaction feed."""
     return ndjson(
         [event("sms.attempt", number, service=4199, eventType="Attempt", threadId=number)]
     )
 
 
 def test_a_newly_enabled_feed_has_no_earlier_events(server: Server) -> None:
-    """A new feed has no earlier events, for any token. A feed that is switched off is refused."""
+    """A new feed has no events from before, with any token. A disabled feed is refused."""
     with Caller(server.url, "CHILD") as child:
         child.login()
         before = child.feed(AGENTS).token
@@ -100,7 +100,10 @@ def test_a_newly_enabled_feed_has_no_earlier_events(server: Server) -> None:
 
 
 def test_a_removal_ends_only_the_affected_sessions(server: Server) -> None:
-    """A session ends when its user, token or right is removed. Other sessions continue."""
+    """Sessions end when their user or token is removed. Other sessions continue.
+
+    A session whose user has a new role is refused what that role may not do.
+    """
     with (
         Caller(server.url) as stays,
         Caller(server.url) as removed,
@@ -132,9 +135,9 @@ def test_a_removal_ends_only_the_affected_sessions(server: Server) -> None:
 
 
 def test_a_returning_client_continues_its_feed(server: Server) -> None:
-    """A new client can log in and send, and a removed client cannot.
+    """A new client can log in and send events, and a removed client cannot.
 
-    The feed of a client that returns continues.
+    If a removed client returns, its feed continues.
     """
     renamed = [("id = 5\n", "id = 6\n"), ('"STRANGER"', '"NEW"'), ("stranger-", "newcomer-")]
     with Caller(server.url, "STRANGER") as stranger, Caller(server.url, "ACME") as other:
@@ -173,7 +176,7 @@ def test_a_returning_client_continues_its_feed(server: Server) -> None:
 
 
 def test_a_declared_service_applies_from_the_change_on(server: Server) -> None:
-    """A service that is declared later has its id and its call center from then on."""
+    """A service has its declared id and call center in events after the declaration."""
     with Caller(server.url) as caller:
         caller.login()
         token = caller.feed(EVENTS).token

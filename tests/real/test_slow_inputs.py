@@ -1,4 +1,4 @@
-"""Tests that no request blocks the event loop for long, using the search in ``slow_inputs``."""
+"""Tests that the search in ``slow_inputs`` finds no request that blocks the event loop."""
 
 from __future__ import annotations
 
@@ -10,20 +10,18 @@ import pytest
 from tests.real.slow_inputs import MOST_BYTES, SEEDS, Measured, Search, search
 from tests.search import TIMES
 
-SECONDS = (
-    5.0 * TIMES
-)  # of search; to search longer: python -m tests.real.slow_inputs --seconds 1800
+SECONDS = 5.0 * TIMES  # to search longer: python -m tests.real.slow_inputs --seconds 1800
 
 
 @pytest.mark.long
 def test_no_request_blocks_the_loop_for_100_ms() -> None:
-    """No request of at most 16 MiB takes 100 ms of CPU time in one turn."""
+    """No request of at most 16 MiB takes more than 100 ms of CPU time in one turn."""
     found = search(SECONDS, seed=20261128, at_least=2 * len(SEEDS))
     assert [str(finding) for finding in found.findings] == []
 
 
 class Quadratic(Measured):
-    """A server that needs quadratic time for backslashes, and almost none for other input."""
+    """A server that takes quadratic time for backslashes, and little time for other input."""
 
     def __init__(self) -> None:
         self.largest = 0
@@ -34,7 +32,7 @@ class Quadratic(Measured):
 
 
 def test_the_search_finds_slow_inputs() -> None:
-    """The search doubles repeated parts, up to the largest request, until the cost is visible."""
+    """The search finds a slow input, and its requests do not become much larger than the limit."""
     found, measured = Search(seed=1), Quadratic()
     while not found.findings and found.tried < 5_000:
         found.try_next(cast("Measured", measured))
@@ -44,7 +42,7 @@ def test_the_search_finds_slow_inputs() -> None:
 
 
 def test_a_recipe_has_the_requested_size() -> None:
-    """A recipe has the requested size, and its numbers are new in each repetition."""
+    """A recipe's request has about the requested size, and each repetition has a new number."""
     chance = random.Random(1)
     for recipe in SEEDS:
         if not recipe.gzip:

@@ -1,4 +1,4 @@
-"""Tests that a real server's statistics are right at their position, and verified afterwards."""
+"""Tests that a real server's statistics are right at their position and can be verified."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ Row = dict[str, Any]
 
 
 def request_rows(caller: Caller, path: str = STATUS) -> tuple[list[Row], str]:
-    """Return the rows of a response, and its token."""
+    """Request a method. Returns the rows and the token of the response."""
     answer = caller.http.post(path)
     assert answer.status_code == 200, answer.text
     return next(iter(answer.json().values())), answer.headers["feed-token"]
 
 
 def send_states(server: Server, stop: threading.Event) -> None:
-    """Change agents' states, some at a time. The last event ends the test."""
+    """Send new states of agents until ``stop`` is set. The last event ends the test."""
     with Caller(server.url) as caller:
         number = 0
         while not stop.is_set():
@@ -48,12 +48,15 @@ def send_states(server: Server, stop: threading.Event) -> None:
 
 
 def status_by_agent(rows: list[Row]) -> dict[str, object]:
-    """Return the agents' status as a wallboard keeps it."""
+    """Return each agent's state and service, which a wallboard would keep."""
     return {row["agentLoginId"]: (row["stateId"], row["serviceId"]) for row in rows}
 
 
 def test_a_response_and_the_feed_from_its_token_give_the_next_response(tmp_path: Path) -> None:
-    """A response and the feed from its token give the next response, even in a flood of events."""
+    """A response and the feed's events after its token lead to the next response.
+
+    This is true even in a flood of events.
+    """
     stop = threading.Event()
     with running(tmp_path) as server, Caller(server.url) as caller:
         caller.login()
@@ -78,7 +81,7 @@ def test_a_response_and_the_feed_from_its_token_give_the_next_response(tmp_path:
 
 @pytest.mark.skipif(not BANK.exists(), reason="the bank's day is not here: ../shared/data")
 def test_a_banks_day_has_the_same_figures_after_a_kill_and_is_verified(tmp_path: Path) -> None:
-    """A day is replayed through a kill and a restart, and then verified by ``floorcast verify``."""
+    """A replayed day has the same figures after a kill, and ``floorcast verify`` confirms them."""
     with running(tmp_path, site=in_the_evening()) as server:
         replay = command(
             "replay", BANK, "--format", "anonymous-bank", "--url", server.url,

@@ -1,4 +1,4 @@
-"""Tests of a real server's streams with real readers: curl, httpx, a browser, a slow reader."""
+"""Tests of a real server's streams with curl, httpx, a browser and slow readers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.real.sites import PASSWORD, TOKENS, event, ndjson
 
 STREAM = EVENTS + "/sse"
 
-# The page logs in with a cookie, follows, and reports its progress.
+# The page logs in with a cookie, follows the feed, and collects the events.
 FOLLOW = """async ([access, login]) => {
     const answer = await fetch("/session/login?cookie=true", {
         method: "POST", headers: {"LV-Access": access}, body: JSON.stringify(login)});
@@ -48,7 +48,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 
 def calls(*numbers: int, pad: int = 0) -> bytes:
-    """Return the events of calls that begin."""
+    """Return the events with which calls begin."""
     return ndjson(
         event(
             "call.start",
@@ -66,7 +66,10 @@ def calls(*numbers: int, pad: int = 0) -> bytes:
 @pytest.mark.long
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_curl_receives_the_bytes_of_the_reference(server: Server) -> None:
-    """curl shows data lines and keep-alives in the client's time zone, with and without gzip."""
+    """curl prints data lines and keep-alives, with and without gzip.
+
+    The keep-alives have the time in the client's time zone.
+    """
     with Caller(server.url) as caller, ExitStack() as stack:
         session = caller.login()
         curls = []
@@ -99,19 +102,19 @@ def head(curl: subprocess.Popen[bytes], count: int) -> list[bytes]:
 
 
 def request(session: str, body: str = "", *, path: str = STREAM, version: str = "1.1") -> bytes:
-    """Return a request as sent on the wire. With HTTP/1.0, a stream is not chunked."""
+    """Return the bytes of a request. In a response to HTTP/1.0, a stream is not chunked."""
     head = f"POST {path} HTTP/{version}\r\nHost: x\r\nLV-Session: {session}\r\n"
     return f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
 
 
 def until_open(caller: Caller, count: int) -> None:
-    """Wait until the server has this many streams."""
+    """Wait until the server has this many open streams."""
     while caller.metric_value("floorcast_feed_open_streams") != count:
         pass
 
 
 def test_httpx_sse_gives_each_event_once_across_kills(server: Server) -> None:
-    """The reader resumes from the last event's eventId, no matter what failed."""
+    """A reader that resumes from the last event's eventId gets each event once."""
     with Caller(server.url, up=server.up) as caller:
         caller.login()
         token = caller.feed(EVENTS).token
@@ -137,7 +140,7 @@ def test_httpx_sse_gives_each_event_once_across_kills(server: Server) -> None:
 
 
 def test_a_compressed_stream_is_delivered_block_by_block(server: Server) -> None:
-    """Blocks are delivered one by one, no matter which decompressor reads them."""
+    """A client can decompress each event as soon as it arrives."""
     with Caller(server.url) as caller:
         caller.login()
         token = caller.feed(EVENTS).token
@@ -159,7 +162,7 @@ def page() -> Iterator[Page]:
 
 
 def test_an_event_source_reconnects_after_a_restart(server: Server, page: Page) -> None:
-    """The browser reconnects by itself with the last event's id, and misses no event."""
+    """The browser reconnects with the last event's id, and misses no event."""
     page.goto(server.url + "/healthz")
     login = {"clientName": "ACME", "userName": "sysadmin", "password": PASSWORD}
     assert page.evaluate(FOLLOW, [TOKENS["ACME"], login]) == 200
@@ -180,7 +183,7 @@ def test_an_event_source_reconnects_after_a_restart(server: Server, page: Page) 
 
 
 def test_a_stalled_reader_uses_no_memory_and_misses_no_event(server: Server) -> None:
-    """The server does not buffer 20 MB for a slow reader, who later reads all events."""
+    """The server does not buffer 20 MB for a slow reader, which later reads all events."""
     with Caller(server.url) as caller, socket.create_connection(("127.0.0.1", server.port)) as sock:
         session = caller.login()
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
@@ -193,8 +196,8 @@ def test_a_stalled_reader_uses_no_memory_and_misses_no_event(server: Server) -> 
             caller.take(calls(*range(start, start + 1000), pad=500))
         written = caller.metric_value("floorcast_feed_stream_bytes_total")
         grown = caller.metric_value("process_resident_memory_bytes") - before
-        assert written < 4_000_000  # the kernel's buffers plus one write
-        assert grown < 200_000_000  # the memory of 20,000 calls on the floor
+        assert written < 4_000_000  # the kernel's buffers and one write
+        assert grown < 200_000_000  # 20,000 calls on the floor need this
         found: list[int] = []
         rest = b""
         while len(found) < 20_000:
@@ -208,7 +211,7 @@ def test_a_stalled_reader_uses_no_memory_and_misses_no_event(server: Server) -> 
 
 
 class Reader:
-    """A reader that reads parts of a stream, disconnects at random, and resumes."""
+    """A reader that reads a stream in pieces, disconnects at random, and resumes."""
 
     def __init__(self, server: Server, session: str, token: str, rng: random.Random) -> None:
         self.got: list[int] = []
@@ -217,8 +220,8 @@ class Reader:
         self._session = session
         self._token = token
         self._rng = rng
-        self._gulp = rng.choice([4000, 20_000, 1 << 20])  # bytes at most
-        self._breaks = rng.choice([0.0, 0.05, 0.5])  # number of reads
+        self._gulp = rng.choice([4000, 20_000, 1 << 20])  # maximum bytes
+        self._breaks = rng.choice([0.0, 0.05, 0.5])  # share of reads
         self._begin()
 
     def fileno(self) -> int:
@@ -226,7 +229,7 @@ class Reader:
         return self.sock.fileno()
 
     def step(self) -> None:
-        """Read some bytes, and sometimes disconnect in the middle."""
+        """Read some bytes, and sometimes disconnect afterwards."""
         try:
             piece = self.sock.recv(self._rng.randint(1, self._gulp))
         except ConnectionResetError:
@@ -242,7 +245,7 @@ class Reader:
                 self.got.append(received["transactionId"])
                 self._token = received["eventId"]
         if self._rng.random() < self._breaks:
-            if self._rng.random() < 0.5:  # a reset, not an end
+            if self._rng.random() < 0.5:  # with a reset
                 self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
             self.sock.close()
             self._begin()
@@ -257,7 +260,7 @@ class Reader:
 
 
 def all_step(readers: list[Reader]) -> None:
-    """Let each reader that has data take a step, as soon as there is one."""
+    """Wait until a reader has data, and let each reader that has data take a step."""
     for reader in select.select(readers, [], [], 1)[0]:
         reader.step()
 
@@ -294,7 +297,7 @@ def test_fast_slow_and_disconnecting_readers_get_each_event_once(server: Server,
 
 @pytest.mark.parametrize("answers", [0, 2])
 def test_a_stream_works_after_pipelined_requests(server: Server, answers: int) -> None:
-    """A stream works after pipelined requests, and a request after it is never answered."""
+    """A stream works after pipelined requests. A request after the stream gets no response."""
     with Caller(server.url) as caller, socket.socket() as sock:
         session = caller.login()
         token = caller.feed(EVENTS).token

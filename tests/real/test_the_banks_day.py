@@ -1,4 +1,4 @@
-"""Tests that replay a real bank's day into a real server, which is killed halfway."""
+"""Tests that replay a real bank's day to a real server, which is killed halfway."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.real.sites import KEYS, event, ndjson
 
 DAY = Path(__file__).resolve().parents[3] / "shared/data/anonymous-bank/1999-08-01.csv"
 THE_END = "the end of the day"
-CALLS = 2_357  # 2,375 records without the 18 PHANTOM records
+CALLS = 2_357  # 2,375 records minus 18 PHANTOM records
 
 pytestmark = pytest.mark.skipif(
     not DAY.exists(), reason="the bank's day, ../shared/data/anonymous-bank, is not here"
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(
 
 
 class Day(NamedTuple):
-    """The observed day: the file's calls by session, both feeds, and the output of replay."""
+    """The file's records by session, the events of both feeds, and the output of the replay."""
 
     records: dict[str, dict[str, str]]
     calls: list[dict[str, Any]]
@@ -36,7 +36,7 @@ class Day(NamedTuple):
 
 @contextmanager
 def replaying(server: Server) -> Iterator[subprocess.Popen[str]]:
-    """Run ``floorcast replay`` at full speed during the block."""
+    """Run ``floorcast replay`` at full speed until the end of the block."""
     arguments = command(
         "replay", DAY, "--format", "anonymous-bank", "--url", server.url, "--key", KEYS["ACME"]
     )
@@ -57,7 +57,7 @@ def replaying(server: Server) -> Iterator[subprocess.Popen[str]]:
 
 @pytest.fixture(scope="module")
 def day(tmp_path_factory: pytest.TempPathFactory) -> Day:
-    """Replay the day and follow it with one session, through a kill and a restart."""
+    """Replay the day and follow the feeds with one session, while the server is killed once."""
     with (
         running(tmp_path_factory.mktemp("bank")) as server,
         Caller(server.url, up=server.up) as reader,
@@ -94,7 +94,7 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Day:
 
 
 def test_every_call_appears_once_and_ends_after_its_start(day: Day) -> None:
-    """2,357 calls begin in the interaction feed, and each ends once after its start."""
+    """2,357 calls start in the interaction feed, and each call ends once, after its start."""
     steps = [(one["sessionId"], one["callEventType"]) for one in day.calls]
     assert max(Counter(steps).values()) == 1
     starts = [session for session, kind in steps if kind == "CALL_START"]
@@ -107,14 +107,14 @@ def test_every_call_appears_once_and_ends_after_its_start(day: Day) -> None:
 
 
 def test_events_are_in_chronological_order(day: Day) -> None:
-    """The events' own times never decrease, and eventIds are unique."""
+    """The events' times never decrease, and their eventIds are unique."""
     times = [one["timestamp"] for one in day.calls]
     assert times == sorted(times)
     assert len({one["eventId"] for one in day.calls}) == len(day.calls)
 
 
 def test_the_hold_duration_of_every_call_matches_the_file(day: Day) -> None:
-    """``transferHoldDuration`` equals ``q_time`` for answered and abandoned calls."""
+    """``transferHoldDuration`` equals the file's ``q_time`` for answered and abandoned calls."""
     ended = [one for one in day.calls if one["callEventType"] == "CALL_TERMINATION"]
     answered = 0
     for one in ended:
@@ -126,7 +126,10 @@ def test_the_hold_duration_of_every_call_matches_the_file(day: Day) -> None:
 
 
 def test_each_agents_events_are_numbered_without_gaps(day: Day) -> None:
-    """``seqNum`` counts from 1 for each agent, across the kill, and all agents log on and off."""
+    """Each agent's ``seqNum`` counts from 1 without a gap, in spite of the kill.
+
+    All agents log on first and log off last.
+    """
     numbers = defaultdict(list)
     kinds = defaultdict(list)
     for one in day.agents:
@@ -138,7 +141,7 @@ def test_each_agents_events_are_numbered_without_gaps(day: Day) -> None:
 
 
 def test_the_replay_reports_all_events_as_accepted(day: Day) -> None:
-    """Each event was accepted, or known from before the kill. None was rejected."""
+    """Each event was accepted or was a duplicate from before the kill. None was rejected."""
     last = day.replayed.splitlines()[-1]
     found = re.fullmatch(r"sent (\d+)  accepted (\d+)  duplicates (\d+)  refused 0", last)
     assert found, last

@@ -1,4 +1,4 @@
-"""Tests that everything works over TLS as without it, with the right security headers."""
+"""Tests that a server works over TLS, with the right security headers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TEXT = ndjson([event("sms.attempt", "tls", service=77, eventType="Attempt")])
 
 
 def issue(authority: trustme.CA, folder: Path) -> None:
-    """Write a new certificate and its key."""
+    """Write a new certificate and its key to the folder."""
     issued = authority.issue_cert("127.0.0.1")
     issued.private_key_pem.write_to_path(folder / "key.pem")
     (folder / "cert.pem").write_bytes(b"".join(pem.bytes() for pem in issued.cert_chain_pems))
@@ -46,7 +46,7 @@ def server(authority: trustme.CA, folder: Path) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def caller(server: Server, authority: trustme.CA) -> Iterator[Caller]:
-    """Return a caller that trusts the authority and verifies certificates."""
+    """Yield a caller that trusts the authority and verifies certificates."""
     context = ssl.create_default_context()
     authority.configure_trust(context)
     with Caller(server.url) as one:
@@ -55,7 +55,7 @@ def caller(server: Server, authority: trustme.CA) -> Iterator[Caller]:
 
 
 def test_feeds_and_streams_work_over_tls(caller: Caller) -> None:
-    """An event is accepted and then delivered by a long poll and by a stream."""
+    """An event that is accepted over TLS arrives by a long poll and by a stream."""
     caller.login()
     token = caller.feed(EVENTS).token
     stream = caller.http.stream("POST", f"{EVENTS}/sse", json={"token": token})
@@ -68,7 +68,7 @@ def test_feeds_and_streams_work_over_tls(caller: Caller) -> None:
 
 
 def test_responses_have_hsts_and_a_secure_cookie(caller: Caller) -> None:
-    """Every response has HSTS and nosniff, even a refusal, and the cookie is Secure."""
+    """Every response, even a refusal, has HSTS and nosniff. The cookie is Secure."""
     answers = [caller.http.get(path) for path in ("/healthz", "/nowhere", "/wallboard", "/docs")]
     answers.append(
         caller.http.post(
@@ -98,9 +98,9 @@ def test_a_new_certificate_is_loaded_on_sighup(
 
 
 def test_a_server_on_a_network_without_tls_warns(tmp_path: Path) -> None:
-    """A server without TLS on a network warns that passwords are not encrypted.
+    """A server without TLS on a network logs a warning that passwords are not encrypted.
 
-    There is no warning on loopback or behind a trusted proxy.
+    A server on loopback, or behind a trusted proxy, logs no warning.
     """
     for options, warned in (
         (("--host", "0.0.0.0"), True),  # all addresses, including loopback

@@ -1,4 +1,4 @@
-"""Tests that a TypeScript client generated from ``/openapi.json`` works with a server."""
+"""Tests that a TypeScript client that is generated from ``/openapi.json`` works."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ EVENTS = ndjson(
 
 
 def ran(words: Sequence[object], folder: Path) -> str:
-    """Run a program, which must succeed, and return its output."""
+    """Run a program, which must succeed. Returns its output."""
     done = subprocess.run(
         [str(word) for word in words],
         cwd=folder,
@@ -49,9 +49,9 @@ def ran(words: Sequence[object], folder: Path) -> str:
 
 
 def test_a_generated_client_compiles_and_reads_the_floor(tmp_path: Path) -> None:
-    """The client compiles, logs in, and reads figures and a feed.
+    """The generated client compiles, logs in, and reads figures and a feed.
 
-    Its types distinguish the feeds' unions.
+    Its types distinguish the kinds of events in a feed.
     """
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:

@@ -1,4 +1,4 @@
-"""Tests of real servers' webhooks through kills and a change of the node."""
+"""Tests of real servers' webhooks while servers and nodes are killed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ KILLS = 3
 
 
 class Receiver(ThreadingHTTPServer):
-    """A receiver. ``fails`` is the share of requests that get a 500."""
+    """A webhook's receiver. ``fails`` is the share of requests that get a 500."""
 
     daemon_threads = True
 
@@ -38,7 +38,10 @@ class Receiver(ThreadingHTTPServer):
         self.turn = threading.Lock()
 
     def site(self, sent: str = "interaction", more: str = "") -> str:
-        """Return the usual site with a webhook that sends interactions to this receiver."""
+        """Return the usual site with a webhook that sends the feed ``sent`` to this receiver.
+
+        ``more`` is added after the webhook's table.
+        """
         table = f"""[[client.webhook]]
 name = "ops"
 url = "http://127.0.0.1:{self.server_port}/hook"
@@ -66,7 +69,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("content-length", "0")
         self.end_headers()
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 — the library's
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 — the library's name
         """Log nothing."""
 
 
@@ -92,7 +95,7 @@ def send(caller: Caller, number: int, count: int = 5) -> None:
 
 
 def all_ids(caller: Caller, token: str, count: int) -> list[str]:
-    """Return the ids of the interaction feed after a token."""
+    """Return the ids of the ``count`` events after a token in the interaction feed."""
     found: list[str] = []
     while len(found) < count:
         page = caller.feed(EVENTS, token)
@@ -102,14 +105,14 @@ def all_ids(caller: Caller, token: str, count: int) -> list[str]:
 
 
 def at_least_once(receiver: Receiver, ids: list[str]) -> bool:
-    """Return whether each event has arrived, with first deliveries in order."""
+    """Return whether each event has arrived, and the first deliveries were in order."""
     with receiver.turn:
         return list(dict.fromkeys(receiver.ids)) == ids
 
 
 @pytest.mark.long
 def test_webhook_events_arrive_in_order_despite_kills(tmp_path: Path, receiver: Receiver) -> None:
-    """No event is lost although the server is killed repeatedly and the receiver fails at times."""
+    """No event is lost, although the server is killed and the receiver sometimes fails."""
     receiver.fails = 0.3
     with running(tmp_path, site=receiver.site()) as server, _caller(server) as caller:
         begin = caller.feed(EVENTS).token
@@ -139,7 +142,7 @@ def _caller(server: Server) -> Iterator[Caller]:
 
 
 def sending(cluster: Cluster) -> list[Server]:
-    """Return the nodes that run the webhook."""
+    """Return the nodes that currently run the webhook."""
     return [
         node
         for node in cluster.nodes
@@ -152,7 +155,7 @@ def sending(cluster: Cluster) -> list[Server]:
 def test_another_node_takes_over_when_the_sender_is_killed(
     three_nats_servers: NatsServers, tmp_path: Path, receiver: Receiver
 ) -> None:
-    """After the only sending node of three is killed, another node sends the rest in order."""
+    """After the sending node is killed, another node sends the later events in order."""
 
     def prepare(cluster: Cluster) -> None:
         for node in cluster.nodes:
@@ -190,7 +193,7 @@ above = 1
 
 
 def test_an_alert_is_sent_to_its_webhook(tmp_path: Path, receiver: Receiver) -> None:
-    """An alert is sent when it fires and when it ends. Alerts without a webhook are not sent."""
+    """An alert is sent when it fires and when it ends. An alert without a webhook is not sent."""
     with running(tmp_path, site=receiver.site("alerts", SILENCE)) as server, _caller(server) as one:
         send(one, 1)
         wait_until(lambda: "firing" in _statuses(receiver))

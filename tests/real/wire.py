@@ -1,4 +1,4 @@
-"""A connection between a node and a server, which the test can interrupt silently."""
+"""A connection between a node and a server, which a test can interrupt silently."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PIECE = 64 * 1024
 
 
 class Wire:
-    """Forwards connections to a loopback port, on its own thread. ``port`` is its own port."""
+    """Forwards connections from its own ``port`` to a loopback port, on its own thread."""
 
     def __init__(self, to: int) -> None:
         self._to = to
@@ -34,11 +34,11 @@ class Wire:
         self._loop.call_soon_threadsafe(self._whole.clear)
 
     def mend(self) -> None:
-        """Forward the pending data and all later data."""
+        """Forward the waiting data, and all later data."""
         self._loop.call_soon_threadsafe(self._whole.set)
 
     def close(self) -> None:
-        """Close every connection."""
+        """Close every connection, and end the thread."""
         self._on_loop(self._end())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()

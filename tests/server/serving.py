@@ -1,4 +1,4 @@
-"""A small application on the real transport on loopback, with the test's clock."""
+"""A small application on the real transport, on loopback, with a test's clock."""
 
 from __future__ import annotations
 

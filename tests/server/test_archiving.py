@@ -1,4 +1,4 @@
-"""The server's archive: hours are sealed while it runs, and failures are retried."""
+"""Tests that a running server seals hours, and retries after failures."""
 
 from __future__ import annotations
 

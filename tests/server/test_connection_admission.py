@@ -1,4 +1,4 @@
-"""Admitting connections, and closing some to make room or because they are overdue."""
+"""Tests that connections are admitted, and closed if they are overdue or to make room."""
 
 from __future__ import annotations
 

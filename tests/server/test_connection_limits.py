@@ -1,4 +1,4 @@
-"""Limits of connections, in total and per address."""
+"""Tests of the limits on connections, in total and per address."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Responses to disconnected callers. ``tests/real`` has real connections."""
+"""Tests of responses to disconnected callers. ``tests/real`` has real connections."""
 
 from __future__ import annotations
 

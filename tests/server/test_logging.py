@@ -1,4 +1,4 @@
-"""The server's log: one line per event in the chosen format, without secrets."""
+"""Tests that the server's log has one line per event in the chosen format, and no secrets."""
 
 from __future__ import annotations
 

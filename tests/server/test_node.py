@@ -1,4 +1,4 @@
-"""A node's life: opened, started, changed while running, and stopped."""
+"""Tests of a node that is opened, started, changed while it runs, and stopped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One log line per kind and period, with a count."""
+"""Tests that the log has one line, with a count, per kind of notice and period."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The version of the program."""
+"""Tests of the program's version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stores for the given settings, and errors for missing ones."""
+"""Tests of the stores that the settings select, and of the errors for missing stores."""
 
 from __future__ import annotations
 

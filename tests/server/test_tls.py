@@ -1,4 +1,4 @@
-"""TLS: refused files, reloading, and streams."""
+"""Tests of TLS: refused files, reloading, and streams."""
 
 from __future__ import annotations
 

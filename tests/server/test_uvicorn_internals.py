@@ -1,4 +1,4 @@
-"""uvicorn's connections with floorcast's limits, on real sockets, and uvicorn's internals."""
+"""Tests of uvicorn's internals, and of its connections with floorcast's limits."""
 
 from __future__ import annotations
 

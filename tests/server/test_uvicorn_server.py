@@ -1,4 +1,7 @@
-"""Addresses and folders that the server refuses. ``tests/real`` tests a running server."""
+"""Tests of addresses and folders that the server refuses.
+
+``tests/real`` tests a running server.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The wallboard's files over HTTP."""
+"""Tests of the wallboard's files over HTTP."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A simulated floor on a real node, and a comparison of their figures."""
+"""Runs a simulated floor on a real node, and compares their figures."""
 
 from __future__ import annotations
 

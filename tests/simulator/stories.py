@@ -1,4 +1,4 @@
-"""The events of a simulation by call, for tests that use only these."""
+"""The events of a simulation, grouped by call."""
 
 from __future__ import annotations
 

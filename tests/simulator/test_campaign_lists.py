@@ -1,4 +1,4 @@
-"""Tests a campaign's list: people are called during their daytime, and counted once."""
+"""Tests of a campaign's list, whose people are called during their daytime and counted once."""
 
 from __future__ import annotations
 

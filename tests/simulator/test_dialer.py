@@ -1,4 +1,4 @@
-"""The dialer follows the number of ready agents."""
+"""Tests that the dialer follows the number of ready agents."""
 
 from __future__ import annotations
 

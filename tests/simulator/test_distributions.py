@@ -1,4 +1,4 @@
-"""Tests the drawn durations and the means of distributions."""
+"""Tests of drawn durations, and of the means of distributions."""
 
 from __future__ import annotations
 

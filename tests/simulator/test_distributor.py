@@ -1,4 +1,4 @@
-"""Compares the distributor with a list. No call waits while an agent is free."""
+"""Tests that the distributor acts like a list, and no call waits while an agent is free."""
 
 from __future__ import annotations
 

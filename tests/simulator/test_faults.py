@@ -1,4 +1,4 @@
-"""Simulated transport faults happen as configured and do not lose events."""
+"""Tests that simulated transport faults occur as configured and do not lose events."""
 
 from __future__ import annotations
 

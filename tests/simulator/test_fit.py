@@ -1,4 +1,4 @@
-"""Fitting finds known parameters, and the package has those of the bank's days."""
+"""Tests that fitting finds known parameters, and that the package has those of the bank's days."""
 
 from __future__ import annotations
 

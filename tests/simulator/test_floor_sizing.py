@@ -1,4 +1,4 @@
-"""Floors of ten to ten thousand agents are plausible."""
+"""Tests that floors with ten to ten thousand agents are plausible."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts and emails: each has an attempt and then an outcome."""
+"""Tests that each text or email has an attempt and then an outcome."""
 
 from __future__ import annotations
 

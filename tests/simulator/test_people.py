@@ -1,4 +1,4 @@
-"""Invented people are distinct and unreachable."""
+"""Tests that invented people are distinct and cannot be reached."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests agents who dial without the dialer, with a preview or manually."""
+"""Tests of agents who dial without the dialer, with a preview or manually."""
 
 from __future__ import annotations
 

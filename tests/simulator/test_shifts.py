@@ -1,4 +1,4 @@
-"""Tests an agent's day, with the shift, its breaks and all kinds of events."""
+"""Tests of an agent's day, with the shift, its breaks, and all kinds of events."""
 
 from __future__ import annotations
 

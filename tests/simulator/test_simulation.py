@@ -1,4 +1,4 @@
-"""A simulated floor is reproducible, plausible, and waits as theory predicts."""
+"""Tests that a simulated floor is reproducible and plausible, with the waits that theory gives."""
 
 from __future__ import annotations
 

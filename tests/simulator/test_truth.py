@@ -1,4 +1,4 @@
-"""The simulator's truth equals a server's statistics in all common figures."""
+"""Tests that the simulator's truth equals a server's statistics in all common figures."""
 
 from __future__ import annotations
 

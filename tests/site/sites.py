@@ -1,4 +1,4 @@
-"""Sites for tests: a small one as a file, and random ones."""
+"""Sites for tests: a small site as a file, and random sites."""
 
 from __future__ import annotations
 
@@ -51,17 +51,17 @@ call_center = [{id = 21, name = "West"}]
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine on its own loop. Returns its result."""
+    """Run a coroutine on a new event loop. Returns its result."""
     return asyncio.run(work)
 
 
 def applied(text: str, kv: KeyValueStore) -> list[Change]:
-    """Apply a site file given as text, with cheap hashes."""
+    """Apply the text of a site file, with cheap hashes. Returns the changes."""
     return run(apply(kv, parse(text), CHEAP))
 
 
 def small() -> MemoryKeyValueStore:
-    """Return a store with the small site."""
+    """Return a new store that contains the small site."""
     kv = MemoryKeyValueStore()
     applied(SMALL, kv)
     return kv
@@ -151,7 +151,7 @@ def _client(draw: st.DrawFn, number: int) -> FileClient:
 
 @st.composite
 def site_files(draw: st.DrawFn) -> SiteFile:
-    """Return any valid site file with up to three clients."""
+    """Draw any valid site file with up to three clients."""
     clients = [draw(_client(number)) for number in range(1, draw(st.integers(1, 4)))]
     order = draw(st.permutations(clients))
     assert not problems(order)
@@ -162,7 +162,7 @@ HOOK_SECRET = "whsec_" + "QUFB" * 10
 
 
 def with_webhook(**members: str) -> str:
-    """Return the small site as TOML, with a webhook of its first client that has these members."""
+    """Return the small site as TOML, in which the first client has a webhook with these members."""
     given = {
         "name": '"ops"',
         "url": '"https://example.org/a-secret-path"',

@@ -1,4 +1,4 @@
-"""The alert rules of a site file."""
+"""Tests of the alert rules in a site file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ service = [{id = 7, name = "Support", call_center = 5}, {id = 8, name = "Sales"}
 
 
 def rules(text: str) -> tuple[AlertRule, ...]:
-    """Return the rules of a client with this alert table."""
+    """Return the alert rules of a client whose file contains this text."""
     return parse(SITE + text).clients[0].plan().alerts
 
 
@@ -66,7 +66,7 @@ def test_names_become_ids_and_defaults_are_filled_in() -> None:
     ],
 )  # fmt: skip
 def test_an_invalid_rule_is_a_setting_error(keys: dict[str, str], said: str) -> None:
-    """The message names the alert and the allowed values."""
+    """The message names the client and explains the error."""
     with pytest.raises(SettingError) as error:
         rules(alert(**keys))
     assert said.lower() in str(error.value).lower()
@@ -74,7 +74,7 @@ def test_an_invalid_rule_is_a_setting_error(keys: dict[str, str], said: str) -> 
 
 
 def test_rules_have_unique_names_and_a_maximum_number() -> None:
-    """The name identifies the alert."""
+    """A client cannot have two rules with one name, or too many rules."""
     with pytest.raises(SettingError, match="the name is used twice"):
         rules(alert() + alert())
     with pytest.raises(SettingError, match=f"at most {MAX_RULES}"):

@@ -1,4 +1,4 @@
-"""The hours of alerts."""
+"""Tests of the hours in which alerts are evaluated."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BERLIN = ZoneInfo("Europe/Berlin")
 
 
 def at(text: str, fold: int = 0) -> int:
-    """Epoch milliseconds of a local time in Berlin."""
+    """Return the epoch milliseconds of a local time in Berlin."""
     moment = datetime.fromisoformat(text).replace(tzinfo=BERLIN, fold=fold)
     return int(moment.timestamp() * 1000)
 
@@ -40,7 +40,7 @@ def test_hours_are_spans_of_local_time(hours: str, moment: str, expected: bool) 
 
 
 def test_hours_follow_local_time_across_dst_changes() -> None:
-    """A repeated hour counts twice. Other hours of the day are not affected."""
+    """An hour that occurs twice is included both times, and a skipped hour is never included."""
     hours = parse_hours("Sun 02:00-03:00")
     assert hours.hold(at("2026-10-25T02:30:00"), BERLIN)
     assert hours.hold(at("2026-10-25T02:30:00", fold=1), BERLIN)
@@ -54,6 +54,6 @@ def test_hours_follow_local_time_across_dst_changes() -> None:
      "00:00-24:01", ",".join(["08:00-09:00"] * (MAX_SPANS + 1))],
 )  # fmt: skip
 def test_invalid_hours_raise_an_error(text: str) -> None:
-    """Any other text raises a ``ValueError``."""
+    """A text that is not valid hours raises a ``ValueError``."""
     with pytest.raises(ValueError, match=r"hours|day|time"):
         parse_hours(text)

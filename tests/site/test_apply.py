@@ -1,4 +1,4 @@
-"""Applying a site file: changes, unchanged parts, and the stored form."""
+"""Tests that apply a site file: the changes, the unchanged parts, and the stored form."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def clients_of(kv: KeyValueStore) -> dict[int, Client]:
 @settings(max_examples=tries(40))
 @given(site_files())
 def test_reapplying_a_file_changes_nothing(site_file: SiteFile) -> None:
-    """The second application changes and writes nothing, and hashes stay."""
+    """If a file is applied again, nothing is written, and the password hashes stay the same."""
     kv = MemoryKeyValueStore()
     run(apply(kv, site_file, CHEAP))
     stored, version = kv.items("site"), kv.version("site")
@@ -60,7 +60,10 @@ def test_reapplying_a_file_changes_nothing(site_file: SiteFile) -> None:
 def test_the_applied_site_does_not_depend_on_the_previous_file(
     one: SiteFile, other: SiteFile
 ) -> None:
-    """Applying A and then B gives B, and only differences are reported and written."""
+    """Applying file A and then file B gives the same site as file B alone.
+
+    Changes are reported only if the two sites differ.
+    """
     fresh, changed = MemoryKeyValueStore(), MemoryKeyValueStore()
     run(apply(fresh, other, CHEAP))
     run(apply(changed, one, CHEAP))
@@ -79,7 +82,7 @@ def clients_with_plain_passwords(kv: KeyValueStore) -> dict[int, Client]:
 @settings(max_examples=tries(40))
 @given(site_files(), site_files())
 def test_users_and_keys_made_by_command_survive_every_file(one: SiteFile, other: SiteFile) -> None:
-    """Users and keys made by hand stay after any other file with their client is applied."""
+    """Users and keys made by command stay after another file with their client is applied."""
     kv, fresh = MemoryKeyValueStore(), MemoryKeyValueStore()
     run(apply(kv, one, CHEAP))
     had = {client.id for client in one.clients}
@@ -103,7 +106,7 @@ def test_users_and_keys_made_by_command_survive_every_file(one: SiteFile, other:
 
 
 def test_no_secret_is_stored_in_plain_text() -> None:
-    """No stored value contains a password, token or key of the file."""
+    """No stored value contains a password, token or key from the file."""
     kv = small()
     stored = b"".join(
         value for bucket in ("site", "by-hand", "site-file") for value in kv.items(bucket).values()
@@ -120,7 +123,7 @@ def test_no_secret_is_stored_in_plain_text() -> None:
 
 
 def test_a_changed_file_changes_only_the_differences() -> None:
-    """Other passwords keep their hashes. Changes are listed without secrets."""
+    """Unchanged passwords keep their hashes, and the list of changes has no secrets."""
     kv = small()
     before = Site(kv).clients[1]
     text = (
@@ -146,7 +149,7 @@ def test_a_changed_file_changes_only_the_differences() -> None:
 
 
 def test_an_added_or_removed_client_is_listed_as_one_change() -> None:
-    """A new or removed client is one line with its contents."""
+    """A new or removed client has one line, which summarizes its contents."""
     kv = small()
     assert [
         tuple(change) for change in applied(SMALL.partition("\n[[client]]\nid = 2")[0], kv)
@@ -155,7 +158,7 @@ def test_an_added_or_removed_client_is_listed_as_one_change() -> None:
 
 
 def test_hashes_in_the_file_are_stored_unchanged() -> None:
-    """password_hash, api_token_hashes and ingest_key_hashes replace the secrets."""
+    """A file can have password_hash, api_token_hashes and ingest_key_hashes instead of secrets."""
     kv = MemoryKeyValueStore()
     hashed = CHEAP.hash("secret")
     applied(
@@ -175,7 +178,7 @@ def test_hashes_in_the_file_are_stored_unchanged() -> None:
 
 
 def test_a_password_changed_by_its_user_survives_other_file_changes() -> None:
-    """Other changes to the file keep the password. A new password in the file replaces it."""
+    """The user's own password is valid until the file has a new password for this user."""
     kv = small()
     run(set_password(kv, 1, "reports", CHEAP.hash("their own")))
     changes = applied(SMALL.replace("Sales", "Sale"), kv)
@@ -188,14 +191,14 @@ def test_a_password_changed_by_its_user_survives_other_file_changes() -> None:
 
 
 def password_of(kv: KeyValueStore, name: str) -> str:
-    """Return the effective hash of a user of client 1."""
+    """Return the effective password hash of a user of client 1."""
     user = Site(kv).user(1, name)
     assert user is not None
     return user.password_hash
 
 
 def test_removals_by_command_are_kept() -> None:
-    """Removed users and revoked keys do not return with a file that still has them."""
+    """Removed users and revoked keys do not return if a file still has them."""
     kv = small()
     run(remove_user(kv, 1, "reports"))
     run(revoke_key(kv, 1, digest("ingest-key-of-acme-01")[:8]))
@@ -217,7 +220,7 @@ def test_removals_by_command_are_kept() -> None:
 
 
 def test_a_returning_client_keeps_its_users_made_by_command() -> None:
-    """While the file lacks the client, nobody can log in. Afterwards, its own users can."""
+    """Users made by command cannot log in while the file lacks their client, but can afterwards."""
     kv = small()
     user = User(id=900, name="made", password_hash=CHEAP.hash(PASSWORDS[0]), role="Auditor")
     run(add_user(kv, 2, user))
@@ -229,7 +232,7 @@ def test_a_returning_client_keeps_its_users_made_by_command() -> None:
 
 @pytest.mark.parametrize(("number", "name"), [(900, "other"), (7, "made")])
 def test_a_file_cannot_take_over_a_user_made_by_command(number: int, name: str) -> None:
-    """A user with the same id or name is rejected, and the message says what to do."""
+    """A user in the file with the same id or name is rejected. The message explains the fix."""
     kv = small()
     user = User(id=900, name="made", password_hash=CHEAP.hash(PASSWORDS[0]), role="Auditor")
     run(add_user(kv, 1, user))
@@ -251,14 +254,14 @@ def test_tokens_made_by_command_count_towards_the_limit() -> None:
 
 
 class ConflictingStore(MemoryKeyValueStore):
-    """A store in which another process adds a user during a write, ``times`` times."""
+    """A store in which another process writes first during the next ``times`` writes."""
 
     def __init__(self, times: int) -> None:
         super().__init__()
         self.times = times
 
     async def write(self, items: Iterable[Item], seen: Iterable[Item] = ()) -> None:
-        """Let the other process write first."""
+        """Write, or raise ``Conflict`` because the other process was first."""
         if self.times:
             self.times -= 1
             raise Conflict("somebody was first")
@@ -266,7 +269,7 @@ class ConflictingStore(MemoryKeyValueStore):
 
 
 def test_write_conflicts_are_retried() -> None:
-    """A conflict restarts the work. Endless conflicts are Unavailable."""
+    """After a conflict, the work starts again. Endless conflicts raise ``Unavailable``."""
     kv = ConflictingStore(3)
     assert applied(SMALL, kv)
     assert set(Site(kv).clients) == {1, 2}
@@ -275,7 +278,7 @@ def test_write_conflicts_are_retried() -> None:
 
 
 def test_an_empty_file_empties_the_site() -> None:
-    """A file without clients removes all clients. The removal is listed and can be reverted."""
+    """A file without clients removes all clients. The removals are listed and can be undone."""
     kv = small()
     assert [change.action for change in applied("", kv)] == ["removed", "removed"]
     assert not Site(kv).clients

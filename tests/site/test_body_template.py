@@ -1,4 +1,4 @@
-"""Templates of webhook bodies: their output and their limits."""
+"""Tests of the templates for webhook bodies: their output and their limits."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ JSON = "application/json"
 @settings(max_examples=tries(40))
 @given(value=st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists))
 def test_the_json_filter_writes_any_value(value: object) -> None:
-    """The body is valid JSON for any event."""
+    """The filter makes any value of an event valid JSON."""
     body = render('{"said": {{ event.data.value | json }}}', JSON, {"data": {"value": value}})
     assert json.loads(body) == {"said": value}
 
 
 def test_a_missing_member_is_null() -> None:
-    """A missing member is null as JSON, and empty as text."""
+    """A missing member is ``null`` with the ``json`` filter, and empty without it."""
     body = render("[{{ event.data.none | json }}, {{ event.none | json }}]", JSON, {"data": {}})
     assert json.loads(body) == [None, None]
     assert render("a{{ event.none }}b", "text/plain", {}) == b"ab"
 
 
 def test_a_template_can_skip_an_event() -> None:
-    """A body that has only white space is not sent."""
+    """A body that contains only white space becomes empty, and is therefore not sent."""
     template = '{% if event.type == "x" %} {"a": 1} {% endif %}\n'
     assert render(template, JSON, {"type": "x"}) == b'{"a": 1}'
     assert render(template, JSON, {"type": "y"}) == b""
@@ -52,7 +52,7 @@ def test_a_template_can_skip_an_event() -> None:
     ],
 )
 def test_an_invalid_template_raises_a_clear_error(template: str, why: str) -> None:
-    """The templates have syntax errors, access files, or have long loops."""
+    """Syntax errors, access to files, long loops and output that is not JSON are rejected."""
     begun = time.process_time()
     with pytest.raises(TemplateError) as error:
         check_template(template, JSON, ["interaction"])
@@ -62,14 +62,14 @@ def test_an_invalid_template_raises_a_clear_error(template: str, why: str) -> No
 
 
 def test_output_is_bounded() -> None:
-    """A long value in a loop stops the template."""
+    """A template whose output becomes too long is stopped."""
     grow = "{% for i in (1..9999) %}{{ event.a }}{% endfor %}"
     with pytest.raises(TemplateError, match="limit"):
         render(grow, "text/plain", {"a": "x" * 1000})
 
 
 def test_each_kind_of_event_has_an_example() -> None:
-    """The examples' free text has quotes, which break a template without the filter."""
+    """An example's free text has quotes, which break templates that lack the ``json`` filter."""
     for name in ("agent", "interaction", "alerts"):
         check_template("{{ event | json }}", JSON, [name])
         assert '"' in "".join(one for one in _texts(EXAMPLES[name]["data"]))

@@ -1,4 +1,4 @@
-"""Warnings about a site file."""
+"""Tests of the warnings about a site file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ user = [
 
 
 def test_every_secret_of_the_example_is_reported() -> None:
-    """A user, an agent, tokens and keys are listed by place, never by value."""
+    """The warnings name the places of passwords, tokens and keys, but never the secrets."""
     told = list(example_secrets(read(EXAMPLE)))
     assert [line.partition(":")[0] for line in told] == [
         "client 47415, user 9001",
@@ -43,7 +43,10 @@ def test_every_secret_of_the_example_is_reported() -> None:
 def test_a_file_with_secrets_that_others_can_read_causes_a_warning(
     tmp_path: Path, text: str, mode: int, warned: bool
 ) -> None:
-    """The warning has the mode and the fix. The example and files with hashes can be readable."""
+    """The warning names the file's mode and the fix.
+
+    The example, and files that contain only hashes, cause no warning.
+    """
     file = tmp_path / "site.toml"
     file.write_text(text)
     file.chmod(mode)

@@ -1,4 +1,4 @@
-"""The lines that list the changes of a site file."""
+"""Tests of the lines that list a site file's changes."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ ACME = Client(
 
 
 def lines(old: Client | None, new: Client | None) -> list[tuple[str, ...]]:
-    """Return the changes as plain tuples."""
+    """Return the changes between two clients as plain tuples."""
     return [tuple(change) for change in differences(old, new)]
 
 
 def test_equal_clients_have_no_changes() -> None:
-    """Two missing clients do not differ either."""
+    """There is no change between equal clients, or between two missing clients."""
     assert lines(ACME, structs.replace(ACME)) == []
     assert lines(None, None) == []
 
 
 def test_a_clients_own_members_share_one_line() -> None:
-    """Name, parent, zone and feeds have their old and new values."""
+    """The line has the old and new values of the name, the parent, the time zone and the feeds."""
     new = structs.replace(
         ACME,
         name="Acme",
@@ -45,13 +45,13 @@ def test_a_clients_own_members_share_one_line() -> None:
 
 
 def test_a_changed_limit_is_listed_with_its_name_in_the_file() -> None:
-    """A limit has the same name as in the file, and is listed only if it changed."""
+    """A limit that has changed is listed under the name that it has in the file."""
     new = structs.replace(ACME, limits=Limits(agents=5))
     assert lines(ACME, new) == [("changed", "client 7 ACME", "limits.agents 100000 → 5")]
 
 
 def test_parts_are_listed_individually_and_without_hashes() -> None:
-    """Ids are sorted by number. A changed password is listed without its hash."""
+    """Parts are sorted by their numeric ids. A changed password is listed without its hash."""
     centers = tuple(CallCenter(id=number, name="c") for number in (2, 10))
     plan = FloorConfig(
         feeds=("agent",),

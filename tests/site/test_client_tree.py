@@ -1,4 +1,4 @@
-"""Child clients at any depth."""
+"""Tests of child clients at any depth."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PARENTS = {1: None, 2: 1, 3: 1, 4: 2, 5: None, 6: 99}
 
 
 def test_a_family_includes_all_descendants() -> None:
-    """The client comes first, then all clients below it, sorted by id."""
+    """A family begins with the client itself, followed by its descendants, sorted by id."""
     children = children_of(PARENTS)
     assert family(1, children) == (1, 2, 3, 4)
     assert family(2, children) == (2, 4)
@@ -21,7 +21,7 @@ def test_a_family_includes_all_descendants() -> None:
 
 @given(st.dictionaries(st.integers(0, 6), st.none() | st.integers(0, 6)))
 def test_cycles_are_detected(parents: dict[int, int | None]) -> None:
-    """Both directions terminate, and agree on which clients are their own ancestors."""
+    """Searches for ancestors and for descendants terminate, and find the same cycles."""
     children = children_of(parents)
     for client, parent in parents.items():
         below = family(client, children)

@@ -1,4 +1,4 @@
-"""Consistency of the parts of a site file."""
+"""Tests that the parts of a site file must be consistent."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ DOES_NOT_FIT = [
     ("old", "new", "message"), DOES_NOT_FIT, ids=[one[2][:50] for one in DOES_NOT_FIT]
 )
 def test_each_inconsistency_has_its_message(old: str, new: str, message: str) -> None:
-    """Each rule has a message with the table, the key and the fix."""
+    """The message for each broken rule names the table, the key and the fix."""
     assert old in SMALL
     with pytest.raises(SettingError) as caught:
         parse(SMALL.replace(old, new, 1))
@@ -115,7 +115,7 @@ def test_each_inconsistency_has_its_message(old: str, new: str, message: str) ->
 
 
 def test_all_inconsistencies_are_reported_together() -> None:
-    """A file with three mistakes has three lines."""
+    """The error message for a file with three mistakes has three lines."""
     text = SMALL.replace("Help", "Sales").replace("parent = 1", "parent = 9")
     with pytest.raises(SettingError) as caught:
         parse(text.replace("America/New_York", "X"))
@@ -123,11 +123,11 @@ def test_all_inconsistencies_are_reported_together() -> None:
 
 
 def test_a_parents_user_may_be_limited_to_a_childs_call_center() -> None:
-    """A user sees the child clients, so its limits may be their call centers."""
+    """A user sees the child clients, so the user's limits may include their call centers."""
     parse(SMALL.replace("[11]}", "[11, 21]}"))
 
 
 def test_a_childs_call_center_can_be_named_with_its_client() -> None:
-    """The id alone is enough if the client has no call center with this id."""
+    """The id alone is enough if the user's own client has no call center with this id."""
     for named in ("{client = 2, id = 21}", "21", "11, {client = 2, id = 21}"):
         assert parse(SMALL.replace("[11]}", f"[{named}]}}"))

@@ -1,4 +1,4 @@
-"""Changes of users and keys by command."""
+"""Tests of the commands that change users and keys."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MADE = User(id=900, name="made", password_hash="$argon2id$made", role="Auditor")
 
 
 def test_a_user_can_be_added_and_removed() -> None:
-    """The user exists from its creation to its removal."""
+    """A user exists from the time it is added until it is removed."""
     kv = small()
     run(add_user(kv, 1, MADE))
     assert Site(kv).user(1, "made") == MADE
@@ -40,7 +40,7 @@ def test_a_user_can_be_added_and_removed() -> None:
     [(1, "reports", "already has a user reports"), (301, "new", "id 301 belongs to user reports")],
 )
 def test_a_name_or_id_in_use_is_refused(number: int, name: str, message: str) -> None:
-    """This includes users in the file and removed users."""
+    """A new user cannot have the name or id of a user in the file, even of a removed user."""
     kv = small()
     run(remove_user(kv, 1, "reports"))
     with pytest.raises(InvalidParameter, match=message):
@@ -48,7 +48,7 @@ def test_a_name_or_id_in_use_is_refused(number: int, name: str, message: str) ->
 
 
 def test_a_users_name_may_be_an_agents_login() -> None:
-    """Users and agents have separate names."""
+    """A user and an agent can have the same name, because their names are separate."""
     kv = small()
     run(add_user(kv, 1, structs.replace(MADE, id=201, name="ANN")))
     site = Site(kv)
@@ -56,7 +56,10 @@ def test_a_users_name_may_be_an_agents_login() -> None:
 
 
 def test_an_agents_login_can_be_enabled_and_disabled() -> None:
-    """Setting a password allows the login, and removing it ends that. Unknown agents are errors."""
+    """Setting a password enables the login, and removing the user disables it.
+
+    An unknown agent is an error.
+    """
     kv = small()
     run(set_password(kv, 1, "BOB", "$argon2id$bob", agent=True))
     bob = Site(kv).user(1, "BOB", agent=True)
@@ -69,7 +72,7 @@ def test_an_agents_login_can_be_enabled_and_disabled() -> None:
 
 
 def test_a_removed_users_password_cannot_be_set_by_command() -> None:
-    """The error for a removed user is that it does not exist."""
+    """The command fails with an error that says that the user does not exist."""
     kv = small()
     run(remove_user(kv, 1, "ANN", agent=True))
     assert Site(kv).user(1, "ANN", agent=True) is None
@@ -79,7 +82,10 @@ def test_a_removed_users_password_cannot_be_set_by_command() -> None:
 
 
 def test_keys_are_revoked_by_their_fingerprints() -> None:
-    """This applies to both kinds, from the file or by command. A sixth token is rejected."""
+    """API tokens and ingest keys can be revoked, whether they come from the file or a command.
+
+    A client cannot have a sixth token.
+    """
     kv = small()
     for number in range(4):
         run(add_key(kv, 1, "api_tokens", digest(f"made {number}")))
@@ -94,7 +100,7 @@ def test_keys_are_revoked_by_their_fingerprints() -> None:
 
 
 def test_a_fingerprint_must_identify_exactly_one_key() -> None:
-    """Too few digits, an unknown key and an ambiguous key are rejected."""
+    """A fingerprint is rejected if it is too short or ambiguous, or if no key has it."""
     kv = small()
     for key in ("abcdef0", "abcdef1"):
         run(add_key(kv, 1, "ingest_keys", key * 9))
@@ -106,13 +112,13 @@ def test_a_fingerprint_must_identify_exactly_one_key() -> None:
 
 
 def test_an_unknown_client_is_an_error() -> None:
-    """Users and keys need a client of a file."""
+    """A user cannot be added to a client that no site file declares."""
     with pytest.raises(NotFound, match="no client 9"):
         run(add_user(small(), 9, MADE))
 
 
 def test_concurrent_commands_all_take_effect(tmp_path: Path) -> None:
-    """Processes that edit the same client never revert each other."""
+    """Processes that edit the same client never undo each other's changes."""
     declared = small().get("site", "1")
 
     async def race() -> set[str]:
@@ -129,7 +135,7 @@ def test_concurrent_commands_all_take_effect(tmp_path: Path) -> None:
 
 
 def test_endless_conflicts_make_the_command_unavailable() -> None:
-    """If another process always writes first, the command fails eventually."""
+    """If another process always writes first, the command finally raises ``Unavailable``."""
     kv = ConflictingStore(0)
     run(MemoryKeyValueStore.write(kv, [Item("site", "1", small().get("site", "1"))]))
     kv.times = 100

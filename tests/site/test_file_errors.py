@@ -1,4 +1,4 @@
-"""Messages about a site file name the place and the type."""
+"""Tests that messages about a site file name the place and the expected type."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from floorcast.site.file_schema import SiteTables
     ],
 )
 def test_a_table_is_identified_by_its_id_or_name(entry: object, called: str) -> None:
-    """The label has the id, login, name or code, or otherwise the number."""
+    """The label has the table's id, login, name or code, or else its number."""
     assert label("user", entry, 2) == called
 
 
 def test_errors_describe_the_expected_value_of_every_key() -> None:
-    """No message for a key is in the library's words."""
+    """The message for a key has floorcast's own wording, and not the library's."""
     raw: dict[str, object] = {"client": [{"id": 1, "name": "A"}]}
     for key in SiteTables.__struct_fields__ and ("time_zone", "feeds", "parent", "service"):
         wrong = {"client": [{"id": 1, "name": "A", key: 1.5}]}

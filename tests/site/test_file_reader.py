@@ -1,4 +1,4 @@
-"""Reading a site file, and its errors."""
+"""Tests that read valid and invalid site files."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ role = "Sysadmin"                   # call_centers = [1623] limits what it sees
 
 
 def test_the_contracts_example_is_read() -> None:
-    """The file of section 10 is read as printed, apart from its shortened secrets."""
+    """The file in the contract's section 10 can be read, apart from its shortened secrets."""
     (client,) = parse(CONTRACT).clients
     assert (client.id, client.name, client.time_zone) == (47415, "ACME", "America/New_York")
     assert client.plan().feeds == ("agent", "interaction")
@@ -116,7 +116,7 @@ WRONG = [
 
 @pytest.mark.parametrize(("old", "new", "message"), WRONG, ids=[wrong[1] for wrong in WRONG])
 def test_each_error_names_its_place(old: str, new: str, message: str) -> None:
-    """The message has the table, the key, and the expected value."""
+    """The message names the table, the key and the expected value."""
     with pytest.raises(SettingError) as caught:
         parse(CONTRACT.replace(old, new, 1) if old else new)
     assert message in str(caught.value)
@@ -131,7 +131,7 @@ def test_an_invalid_secret_is_not_repeated(key: str) -> None:
 
 
 def test_error_messages_name_the_file(tmp_path: Path) -> None:
-    """Each line of any message begins with the path."""
+    """Every line of an error message begins with the file's path."""
     path = tmp_path / "site.toml"
     path.write_text('[[client]]\nid = 1\nname = "A"\nparent = 2\ntime_zone = "Mars/Base"')
     with pytest.raises(SettingError) as caught:
@@ -146,7 +146,7 @@ def test_error_messages_name_the_file(tmp_path: Path) -> None:
 
 
 def test_the_number_of_listed_errors_is_limited() -> None:
-    """The first twenty are listed, with the number of the others."""
+    """The message lists the first twenty errors and the number of further errors."""
     users = "".join(
         f'[[client.user]]\nid = {number}\nname = "{number}"\nrole = "Auditor"\n'
         for number in range(50)
@@ -174,19 +174,19 @@ def as_toml(value: object) -> str:
         return "[" + ", ".join(map(as_toml, value)) + "]"
     if isinstance(value, str):
         return '"' + "".join(f"\\U{ord(one):08x}" for one in value) + '"'
-    return {True: "true", False: "false", None: "''"}.get(value, str(value))  # type: ignore[call-overload, no-any-return]  # numbers are themselves
+    return {True: "true", False: "false", None: "''"}.get(value, str(value))  # type: ignore[call-overload, no-any-return]  # numbers are written as they are
 
 
 @given(st.dictionaries(KEYS, JUNK, max_size=3))
 def test_any_toml_is_read_or_refused(tables: dict[str, object]) -> None:
-    """Any TOML is either a site or a SettingError."""
+    """Any TOML document either is a site or raises a ``SettingError``."""
     text = "\n".join(f"{key} = {as_toml(value)}" for key, value in tables.items())
     with suppress(SettingError):
         parse(text)
 
 
 def test_all_errors_of_a_file_are_listed_at_once_with_suggestions() -> None:
-    """Wrong types, unknown and missing keys in all tables are listed once, with suggestions."""
+    """The message lists wrong types and unknown or missing keys once, and suggests valid keys."""
     text = (
         CONTRACT.replace("sla_seconds = 20", "sla_second = 20")
         .replace('time_zone = "America/New_York"', "time_zone = 5")
@@ -219,7 +219,7 @@ def test_all_errors_of_a_file_are_listed_at_once_with_suggestions() -> None:
     ids=["key", "table", "inline"],
 )
 def test_a_key_with_thousands_of_parts_is_refused_immediately(text: str) -> None:
-    """Python's reader would take quadratic time, and minutes for a file of 200 KB."""
+    """Python's TOML reader needs quadratic time, which is minutes for a file of 200 KB."""
     with pytest.raises(SettingError, match="a key has more than 16 parts"):
         parse(text)
 
@@ -228,14 +228,14 @@ def test_a_key_with_thousands_of_parts_is_refused_immediately(text: str) -> None
     "text", ['name = "a.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p.q.r.s.t"', "[client.limits]"]
 )
 def test_dots_in_a_string_do_not_split_a_key(text: str) -> None:
-    """Dots separate the parts of a key, but not those of a quoted string."""
+    """Dots in a quoted string do not count as separators of a key's parts."""
     with pytest.raises(SettingError) as caught:
         parse(text)
     assert "parts" not in str(caught.value)
 
 
 def test_an_endless_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A device or a video is refused by its size."""
+    """A device, or any other file that is too large, is refused."""
     monkeypatch.setattr("floorcast.site.file_reader.MAX_FILE_BYTES", 1 << 20)
     (tmp_path / "zero.toml").symlink_to("/dev/zero")
     with pytest.raises(SettingError, match="it has more than 1 MiB"):

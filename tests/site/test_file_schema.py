@@ -1,4 +1,4 @@
-"""A client of the file in the form for the floor and the login."""
+"""Tests of the floor configuration and the logins that a client in the file becomes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.site.sites import site_files
 @settings(max_examples=tries(40))
 @given(site_files(), st.randoms(use_true_random=False))
 def test_the_order_of_tables_does_not_matter(site_file: SiteFile, random: Random) -> None:
-    """A shuffled file has the same floor configuration and logins."""
+    """A client with shuffled lists has the same floor configuration and logins."""
     for client in site_file.clients:
         shuffled = shuffle(client, random)
         assert shuffled.plan() == client.plan()
@@ -28,7 +28,7 @@ def test_the_order_of_tables_does_not_matter(site_file: SiteFile, random: Random
 
 
 def shuffle(client: FileClient, random: Random) -> FileClient:
-    """Return the client with every list in another order."""
+    """Return the client with every list in a random order."""
     lists = {
         field.name: tuple(random.sample(value, len(value)))
         for field in structs.fields(client)
@@ -38,20 +38,20 @@ def shuffle(client: FileClient, random: Random) -> FileClient:
 
 
 def test_a_plan_contains_no_secrets() -> None:
-    """The log never gets passwords or keys."""
+    """The floor configuration, which is written to the log, has no passwords or keys."""
     client = FileClient(id=1, name="A", api_tokens=("t",), ingest_keys=("k",))
     assert not {"password", "api_tokens", "users"} & set(client.plan().__struct_fields__)
 
 
 def test_a_plan_contains_no_limits() -> None:
-    """The log's events are folded regardless of the current limits."""
+    """The floor configuration has no limits, because they must not affect how events are folded."""
     client = FileClient(id=1, name="A")
     limited = structs.replace(client, limits=Limits(agents=1))
     assert limited.plan() == client.plan()
 
 
 def test_the_documentation_lists_the_limits_and_their_defaults() -> None:
-    """docs/site.md has a row for each, in order."""
+    """docs/site.md has a row for each limit, with its default, in order."""
     text = (Path(__file__).parents[2] / "docs" / "site.md").read_text()
     rows = re.findall(r"^\| `(\w+)` \| ([\d,]+) \|", text, re.MULTILINE)
     defaults = structs.asdict(Limits())

@@ -1,4 +1,4 @@
-"""The site of a running server, and its detection of changes."""
+"""Tests of a running server's site: lookups, and the detection of changes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def directory() -> Directory:
 
 
 def test_clients_are_found_by_id_and_by_name() -> None:
-    """Both give the same client."""
+    """The id and the name lead to the same client."""
     found = directory()
     assert found.clients[2] is found.by_name["ACME West"]
     assert found.named("2") is found.named("ACME West") is found.clients[2]
@@ -35,7 +35,7 @@ def test_clients_are_found_by_id_and_by_name() -> None:
 
 
 def test_users_and_agents_are_separate() -> None:
-    """User names and agent logins are separate. Only agents with a password are included."""
+    """User names and agent logins are separate. Agents without a password cannot be found."""
     found = directory()
     ann, reports = found.user(1, "ANN", agent=True), found.user(1, "reports")
     assert ann is not None
@@ -53,7 +53,7 @@ def test_users_and_agents_are_separate() -> None:
 
 
 def test_an_ingest_key_identifies_its_client() -> None:
-    """The key is found only by its digest."""
+    """A key leads to its client. The lookup uses only the key's digest."""
     found = directory()
     assert found.client_of_ingest_key(digest("ingest-key-of-acme-01")) == 1
     assert found.client_of_ingest_key("ingest-key-of-acme-01") is None
@@ -126,7 +126,7 @@ call_center = [{id = 10, name = "Ten"}, {id = 12, name = "Twelve"}]
 def test_a_limit_refers_to_one_clients_call_center(
     name: str, centers: set[tuple[int, int]] | None
 ) -> None:
-    """A plain id is the client's own call center, or else any child's with that id."""
+    """A plain id refers to the client's own call center, or else to any child's call center."""
     kv = MemoryKeyValueStore()
     applied(BOTH_HAVE_TEN, kv)
     found = Site(kv).directory
@@ -150,7 +150,7 @@ def test_limits_stored_by_an_earlier_release_still_work() -> None:
 
 
 def test_a_service_belongs_to_the_own_client_unless_only_a_child_declares_it() -> None:
-    """Otherwise, the service belongs to the child client that declares it."""
+    """If only a child client declares a service, the service belongs to that child."""
     kv = MemoryKeyValueStore()
     text = BOTH_HAVE_TEN.replace('name = "Parent"', 'name = "P"\nservice = [{id = 1, name = "a"}]')
     text = text.replace(
@@ -163,7 +163,7 @@ def test_a_service_belongs_to_the_own_client_unless_only_a_child_declares_it() -
 
 
 def test_an_empty_site_finds_no_users() -> None:
-    """A server without a site refuses every lookup."""
+    """A server without a site has no clients, and finds no user."""
     found = Directory()
     assert not found.clients
     assert found.user(1, "reports") is None
@@ -183,7 +183,7 @@ def test_an_unchanged_site_notifies_no_listener() -> None:
 
 
 def test_a_change_is_reported_with_the_changed_plans() -> None:
-    """Only clients with a new or changed floor configuration are included."""
+    """The change includes only the clients whose floor configuration is new or different."""
     kv = small()
     site = Site(kv)
     told: list[SiteChange] = []
@@ -205,7 +205,7 @@ def test_a_change_is_reported_with_the_changed_plans() -> None:
 
 
 def test_a_new_user_changes_no_plan() -> None:
-    """User changes affect the site but no floor."""
+    """A new user changes the site, but not the configuration of any floor."""
     kv = small()
     site = Site(kv)
     untouched = site.clients[2]
@@ -216,7 +216,7 @@ def test_a_new_user_changes_no_plan() -> None:
 
 
 def test_changes_by_another_process_are_noticed(tmp_path: Path) -> None:
-    """A site in a file sees the write of another connection."""
+    """A site in a file sees what another connection writes."""
     declared = small().get("site", "1")
 
     async def notice() -> bool:
@@ -236,7 +236,7 @@ def test_changes_by_another_process_are_noticed(tmp_path: Path) -> None:
 
 
 def test_an_undecodable_site_is_refused_and_the_old_one_stays() -> None:
-    """Damage in the store is a SettingError, and never half a site."""
+    """If the stored site is damaged, a ``SettingError`` is raised, and no part of it is used."""
     kv = small()
     site = Site(kv)
     run(kv.write([Item("site", "1", b'{"id": 1}')]))
@@ -248,7 +248,7 @@ def test_an_undecodable_site_is_refused_and_the_old_one_stays() -> None:
 
 
 def test_concurrent_refreshes_report_a_change_once() -> None:
-    """Concurrent refreshes report a change once."""
+    """Only the first of five concurrent refreshes reports the change."""
     kv = MemoryKeyValueStore()
     site = Site(kv)
     told: list[SiteChange] = []

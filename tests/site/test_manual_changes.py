@@ -1,4 +1,4 @@
-"""Changes by command, applied on top of the file."""
+"""Tests of changes by command, which apply on top of the file."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ CHANGED = ByHand(
 
 
 def test_a_client_without_manual_changes_is_as_declared() -> None:
-    """A client without changes by command is as declared."""
+    """A client that no command has changed equals the client in the file."""
     assert laid_over(ACME, ByHand()) == ACME
     assert prune(ACME, ByHand()) == ByHand()
 
 
 def test_manual_changes_are_applied() -> None:
-    """Users and keys are added, passwords replaced, agents admitted, and keys revoked."""
+    """Commands add users and keys, replace passwords, enable agents' logins, and revoke keys."""
     client = laid_over(ACME, CHANGED)
     assert client.users == (
         structs.replace(REPORTS, password_hash="own"),
@@ -48,7 +48,7 @@ def test_manual_changes_are_applied() -> None:
 
 
 def test_a_changed_declaration_replaces_the_manual_change() -> None:
-    """A new password in the file, or a removed token or agent, ends the change by command."""
+    """A change by command ends when the file has a new password, or lacks the token or agent."""
     other = structs.replace(
         ACME,
         users=(structs.replace(REPORTS, password_hash="new"),),
@@ -60,7 +60,7 @@ def test_a_changed_declaration_replaces_the_manual_change() -> None:
 
 
 def test_a_declared_user_takes_precedence_over_a_manual_one() -> None:
-    """If two users share a name or an id, this is reported, and the file's user applies."""
+    """If two users share a name or an id, this is reported, and only the file's user exists."""
     for twin in (structs.replace(MADE, id=1), structs.replace(MADE, name="reports")):
         by_hand = ByHand(users=(twin,))
         assert collisions(ACME, by_hand) == [twin]

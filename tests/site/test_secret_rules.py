@@ -1,4 +1,4 @@
-"""The strength of secrets, and published ones."""
+"""Tests of the rules that secrets must follow, and of the list of published secrets."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ from floorcast.site.secret_rules import (
     ],
 )
 def test_a_password_must_be_long_and_not_the_users_name(password: str, fault: str) -> None:
-    """Length is in characters. Names are compared case-insensitively."""
+    """The length is counted in characters, and the name is compared case-insensitively."""
     assert password_fault(password, "maria.kowalska") == fault
 
 
 def test_every_secret_of_the_example_site_is_known_as_public() -> None:
-    """An unlisted secret of the example would pass for a private one."""
+    """An example secret that is not listed would be treated as private."""
     example = tomllib.loads((files("floorcast") / "example_site.toml").read_text("utf-8"))
     for client in example["client"]:
         assert all(is_example_key(digest(key)) for key in client["api_tokens"])

@@ -1,4 +1,4 @@
-"""The stored form of the site in the key-value store."""
+"""Tests of the site's form in the key-value store."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.site.sites import CHEAP, site_files
 @settings(max_examples=tries(40))
 @given(site_files())
 def test_a_stored_client_is_read_back_unchanged(site_file: SiteFile) -> None:
-    """Any client is read back unchanged."""
+    """Any client equals its original after it is written and read."""
     for client in site_file.clients:
         declared = declare(client, None, CHEAP)
         raw = msgspec.json.encode(declared)
@@ -27,12 +27,12 @@ def test_a_stored_client_is_read_back_unchanged(site_file: SiteFile) -> None:
 
 
 def test_a_missing_item_means_no_manual_changes() -> None:
-    """A client without changes by command has no item for them."""
+    """The store has no item for a client that no command has changed."""
     assert read_by_hand(None) == ByHand()
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"[]", b'{"id": 1}', b"\xff"])
 def test_damaged_data_raises_a_setting_error(raw: bytes) -> None:
-    """The error says what to do."""
+    """Reading damaged data raises a ``SettingError`` that explains the fix."""
     with pytest.raises(SettingError, match="apply the site file again"):
         read_client(raw)

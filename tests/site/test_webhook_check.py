@@ -1,4 +1,4 @@
-"""Errors in a webhook's table."""
+"""Tests of the errors in a webhook's table."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ MISTAKES: dict[str, tuple[dict[str, str], str]] = {
 
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_each_error_names_its_place_and_the_fix(mistake: str) -> None:
-    """The error has the client's and the webhook's name, and neither the secret nor the path."""
+    """The error names the client and the webhook, but contains neither the secret nor the path."""
     members, said = MISTAKES[mistake]
     with pytest.raises(SettingError) as error:
         parse(with_webhook(**members))
@@ -48,7 +48,7 @@ def test_each_error_names_its_place_and_the_fix(mistake: str) -> None:
 
 
 def test_a_feed_that_is_not_switched_on_is_refused() -> None:
-    """A webhook cannot send a feed that the client does not have."""
+    """A webhook cannot send a feed that is not enabled for the client."""
     with pytest.raises(SettingError, match="the agent feed is not in the client's feeds"):
         parse(
             with_webhook(send='["agent"]').replace('["agent", "interaction"]', '["interaction"]', 1)
@@ -56,7 +56,7 @@ def test_a_feed_that_is_not_switched_on_is_refused() -> None:
 
 
 def test_webhook_names_must_be_unique() -> None:
-    """Two webhooks of a client have different names."""
+    """A client's webhooks must have different names."""
     table = with_webhook().split("[[client.webhook]]")[1].split("[[client]]")[0]
     with pytest.raises(SettingError, match="webhook ops: the name is used twice"):
         parse(

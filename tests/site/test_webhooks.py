@@ -1,4 +1,4 @@
-"""Webhooks of a site: stored and shown forms."""
+"""Tests of the forms in which a site's webhooks are stored and listed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.site.sites import HOOK_SECRET, applied, with_webhook
 
 
 def test_names_in_a_filter_become_ids() -> None:
-    """Services and call centers are given by id or name."""
+    """A filter in the file can identify services and call centers by id or name."""
     chosen = '{service = ["Help", 101], callCenter = ["North"], interactionType = ["SMS"]}'
     kv = MemoryKeyValueStore()
     applied(with_webhook(filter=chosen), kv)
@@ -34,7 +34,7 @@ def test_names_in_a_filter_become_ids() -> None:
     ],
 )
 def test_changes_are_listed_without_secrets(change: Callable[[str], str]) -> None:
-    """The changed member is named without its value."""
+    """A changed secret is listed by name, without its value."""
     kv = MemoryKeyValueStore()
     told = applied(with_webhook(), kv) + applied(change(with_webhook()), kv)
     text = " ".join(" ".join(one) for one in told)
@@ -45,7 +45,7 @@ def test_changes_are_listed_without_secrets(change: Callable[[str], str]) -> Non
 
 
 def test_the_published_secret_causes_a_warning() -> None:
-    """The secret is published."""
+    """The documentation's example secret causes a warning, because everybody knows it."""
     published = '"whsec_ZXhhbXBsZS13ZWJob29rLXNlY3JldC1jaGFuZ2UtbWU="'
     assert list(example_secrets(parse(with_webhook()))) == []
     (warning,) = example_secrets(parse(with_webhook(secret=published)))

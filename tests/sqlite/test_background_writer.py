@@ -1,4 +1,4 @@
-"""Derived data is written in the background, in order, and never dropped."""
+"""Tests that derived data is written in the background, in order, and never dropped."""
 
 from __future__ import annotations
 

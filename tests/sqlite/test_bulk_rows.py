@@ -1,4 +1,4 @@
-"""Inserting many rows with one statement."""
+"""Tests that insert many rows with one statement."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checksums of the rows of small tables."""
+"""Tests of the checksums of rows in small tables."""
 
 from __future__ import annotations
 

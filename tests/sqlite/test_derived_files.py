@@ -1,4 +1,4 @@
-"""Files of derived data match their log or are recreated."""
+"""Tests that files of derived data match their log or are recreated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Opening and upgrading SQLite files."""
+"""Tests that open and upgrade SQLite files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Connections for streams, whose peers read as many bytes as the test tells them."""
+"""Connections for streams, whose peers read as many bytes as a test tells them to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compares streams with a simple list: a reader that resumes gets each event once."""
+"""Tests that a reader which resumes a stream gets each event once, as from a simple list."""
 
 from __future__ import annotations
 

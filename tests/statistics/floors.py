@@ -1,4 +1,4 @@
-"""Makes floors with events at given times, and requests about these floors."""
+"""Makes floors with events at given times, and requests for these floors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Agent averages divide time by visits."""
+"""Tests that agent averages divide time by visits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Agent statistics list the right agents, and their sums are consistent."""
+"""Tests that agent statistics list the right agents and have consistent sums."""
 
 from __future__ import annotations
 

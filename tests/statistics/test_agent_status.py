@@ -1,4 +1,4 @@
-"""Agent status shows the present and the changes, and agrees with the feed."""
+"""Tests that agent status shows current states and recent changes, and agrees with the feed."""
 
 from __future__ import annotations
 

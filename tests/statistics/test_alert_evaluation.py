@@ -1,4 +1,4 @@
-"""An alert rule's value equals the figure in the statistics."""
+"""Tests that an alert rule's value equals the figure in the statistics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each method turns a request into the bytes of a response."""
+"""Tests that each method turns a request into the bytes of a response."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Responses about the past are computed as in a worker process."""
+"""Tests that compute responses about the past in the same way as a worker process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A page is one part of a long list."""
+"""Tests of pages, which are parts of long lists."""
 
 from __future__ import annotations
 

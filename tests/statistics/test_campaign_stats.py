@@ -1,4 +1,4 @@
-"""Campaign statistics list today's campaigns and their data."""
+"""Tests that campaign statistics list today's campaigns and their data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All rows show the floor at one position, whatever is folded between two slices."""
+"""Tests that all rows show one position, whatever is folded between two slices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A figure equals the number of calls behind it, whether they are in memory or stored."""
+"""Tests that a figure equals the number of calls behind it, in memory and in the store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A request for the calls behind a figure names a day and an interval."""
+"""Tests that a request for the calls behind a figure can name a day and an interval."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cached rows do not change responses, and the cache stays within its limits."""
+"""Tests that cached rows do not change responses, and that the cache is bounded."""
 
 from __future__ import annotations
 

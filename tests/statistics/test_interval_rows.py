@@ -1,4 +1,4 @@
-"""A service's rows have percentiles and maxima, and allow for clocks that are ahead."""
+"""Tests of the percentiles and maxima in a service's rows, and of clocks that are ahead."""
 
 from __future__ import annotations
 

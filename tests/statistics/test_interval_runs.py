@@ -1,4 +1,4 @@
-"""A run holds the same rows as a list that begins with the run's first interval."""
+"""Tests that a run has the same rows as a list that begins with the run's first interval."""
 
 from __future__ import annotations
 

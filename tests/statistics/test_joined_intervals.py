@@ -1,4 +1,4 @@
-"""Joined intervals hold the same pieces as a list that begins with the first interval."""
+"""Tests that joined intervals have the same pieces as a list from the first interval on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Live connects are the right-party contacts of the last half hour."""
+"""Tests that live connects are the right-party contacts of the last half hour."""
 
 from __future__ import annotations
 

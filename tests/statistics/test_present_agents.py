@@ -1,4 +1,4 @@
-"""The current state's time ends at midnight, on days of any length, and for quiet agents."""
+"""Tests that a current state's time ends at midnight and for quiet agents, on any kind of day."""
 
 from __future__ import annotations
 

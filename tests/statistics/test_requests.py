@@ -1,4 +1,4 @@
-"""Requests for statistics are checked."""
+"""Tests that requests for statistics are checked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Means and rates are rounded exactly."""
+"""Tests that means and rates are rounded exactly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests the rows, time spans and sums of service statistics by interval."""
+"""Tests of the rows, time spans and sums of service statistics by interval."""
 
 from __future__ import annotations
 

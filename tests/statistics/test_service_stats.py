@@ -1,4 +1,4 @@
-"""Service statistics show today's counts, rates and means, and the present state."""
+"""Tests that service statistics show today's counts, rates and means, and current calls."""
 
 from __future__ import annotations
 

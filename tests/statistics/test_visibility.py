@@ -1,4 +1,4 @@
-"""Hidden data is not counted, listed or named."""
+"""Tests that hidden data is not counted, listed or named."""
 
 from __future__ import annotations
 

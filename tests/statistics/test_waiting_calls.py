@@ -1,4 +1,4 @@
-"""Waiting calls are listed by their wait, longest first."""
+"""Tests that waiting calls are listed by their waits, longest first."""
 
 from __future__ import annotations
 

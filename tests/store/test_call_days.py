@@ -1,4 +1,4 @@
-"""The store has an index of calls by day and service."""
+"""Tests of the store's index of calls by day and service."""
 
 from __future__ import annotations
 

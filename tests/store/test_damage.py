@@ -1,4 +1,4 @@
-"""Damage to the store is found when data is read, is reported, and is never served."""
+"""Tests that damage to the store is found at a read, is reported, and is never served."""
 
 from __future__ import annotations
 

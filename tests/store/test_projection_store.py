@@ -1,4 +1,4 @@
-"""The store returns all data, whether it has been written to disk or not."""
+"""Tests that the store returns all data, whether or not it has been written to disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clients' stored data is rebuilt, even across crashes and upgrades."""
+"""Tests that clients' stored data is rebuilt, even after crashes and upgrades."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A segment's arrays match its events."""
+"""Tests that a segment's arrays match its events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests the blob of a snapshot, which is built part by part."""
+"""Tests of a snapshot's blob, which is built part by part."""
 
 from __future__ import annotations
 

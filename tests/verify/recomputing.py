@@ -1,4 +1,4 @@
-"""Recomputes the rows that follow from some events, without the fold and its model."""
+"""Recomputes the rows for some events without the fold and its model."""
 
 from __future__ import annotations
 

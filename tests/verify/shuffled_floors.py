@@ -1,4 +1,4 @@
-"""Draws random half hours on a floor, with events that arrive in a random order."""
+"""Draws random half hours on a floor, whose events arrive in a random order."""
 
 from __future__ import annotations
 

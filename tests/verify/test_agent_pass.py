@@ -1,4 +1,4 @@
-"""The pass over agents orders states by their own times, and assigns wrap-ups to calls."""
+"""Tests that the pass over agents sorts states by their own times, and assigns wrap-ups."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pass over calls finds each call's result and its agents."""
+"""Tests that the pass over calls finds each call's result and agents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Damage on disk is found wherever it is."""
+"""Tests that damage on disk is found wherever it is."""
 
 from __future__ import annotations
 

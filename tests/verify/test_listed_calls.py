@@ -1,4 +1,4 @@
-"""The calls behind each figure are listed for verification."""
+"""Tests that the calls behind each figure are listed for verification."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recomputed figures agree with the fold for any events, and reveal mistakes in the fold."""
+"""Tests that recomputed figures agree with the fold, and reveal mistakes in the fold."""
 
 from __future__ import annotations
 

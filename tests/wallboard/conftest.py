@@ -1,4 +1,4 @@
-"""A browser, and a server with an active floor, for all wallboard tests."""
+"""Fixtures for the wallboard tests: a browser, and a server with an active floor."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _browser() -> Browser:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
-    """Close the browser after the last test: while open, it blocks other event loops."""
+    """Close the browser after the last test, because an open browser blocks other event loops."""
     yield
     if nextitem is None or nextitem.path.parent != item.path.parent:
         _browser.cache_clear()
@@ -34,13 +34,13 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
 @pytest.fixture(scope="module")
 def browser() -> Browser:
-    """The browser. Each test has its own cookies and storage."""
+    """Return the browser, which all tests share. Each screen has its own cookies and storage."""
     return _browser()
 
 
 @pytest.fixture(scope="session")
 def floor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server whose client ACME has a shift in progress."""
+    """Run a server whose client ACME has a shift in progress."""
     with (
         running(tmp_path_factory.mktemp("wallboard"), site=WALL_SITE) as server,
         Caller(server.url) as caller,
@@ -51,14 +51,14 @@ def floor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture
 def wall(browser: Browser, floor: Server) -> Iterator[Screen]:
-    """A screen that shows the floor."""
+    """Yield a screen for the shared floor."""
     with screen(browser, floor.url) as one:
         yield one
 
 
 @pytest.fixture
 def source(floor: Server) -> Iterator[Caller]:
-    """Sends events and requests."""
+    """Yield a caller that can send events and requests to the floor."""
     with Caller(floor.url) as caller:
         caller.login()
         yield caller

@@ -1,4 +1,4 @@
-"""Floors created by a test: a server with its own site and events, and a screen."""
+"""Floors for single tests: a server with its own site and events, and a screen."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from tests.wallboard.shifts import WALL_SITE
 
 __all__ = ["shown", "waits"]
 
-PHONE = 600  # pixels below which the screen is a phone
+PHONE = 600  # pixels; a narrower screen is a phone
 
 
 def waits(
     number: int, service: int, time: str | None = None, **who: object
 ) -> list[dict[str, Any]]:
-    """Return the events of a call that waits for a service."""
+    """Return the events of a call that is waiting for a service."""
     call = {"transactionId": number, "sessionId": f"S{number}"}
     start = {"service": service, "direction": "INBOUND", **who}
     return [
@@ -42,7 +42,10 @@ def shown(
     size: tuple[int, int] = (1440, 900),
     options: Iterable[object] = (),
 ) -> Iterator[tuple[Screen, Caller]]:
-    """Open a screen for a test's own floor, with a source of events. Phones have touch input."""
+    """Run a server with these events. Yields a screen that shows its floor, and a caller.
+
+    A phone's screen has touch input.
+    """
     with (
         running(folder, *options, site=site) as server,
         Caller(server.url) as caller,

@@ -1,4 +1,4 @@
-"""A screen with the wallboard: a page in a real browser."""
+"""A screen that shows the wallboard in a real browser."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from tests.real.sites import PASSWORD, TOKENS
 
 __all__ = ["Screen", "screen"]
 
-PATIENCE = 60_000  # ms in which a condition must come true, on a busy machine
-LOOK = 50  # ms between two checks of a condition: each takes time of the page's own process
+PATIENCE = 60_000  # ms until a condition must be true, on a busy machine
+LOOK = 50  # ms between two checks of a condition, which slow down the page
 
 _CELLS = """(section) => Object.fromEntries(
     [...document.querySelectorAll(`#${section} tbody:not(.space) tr`)].map((row) => [
@@ -30,7 +30,7 @@ _CELLS = """(section) => Object.fromEntries(
 
 
 class Screen:
-    """A page with its requests and its errors."""
+    """A page, and its requests, responses and errors."""
 
     def __init__(self, context: BrowserContext, url: str) -> None:
         self.page: Page = context.new_page()
@@ -56,11 +56,11 @@ class Screen:
         self.page.clock.fast_forward(round(seconds * 1000))
 
     def open(self, view: str = "") -> None:
-        """Load the page."""
+        """Load the page with a view, which is the fragment of the address."""
         self.page.goto(f"{self.url}/wallboard{view}")
 
     def fill(self, client: str = "ACME", user: str = "sysadmin", password: str = PASSWORD) -> None:
-        """Fill in the form and send it."""
+        """Fill in the sign-in form and submit it."""
         for name, value in (
             ("clientName", client),
             ("userName", user),
@@ -77,21 +77,21 @@ class Screen:
         self.page.wait_for_selector("#board:not([hidden])")
 
     def tool(self, selector: str) -> None:
-        """Click a tool in the header. On a narrow screen, the tools are in the menu."""
+        """Click a tool in the header. On a narrow screen, open the menu with the tools first."""
         menu = self.page.locator("#show-menu")
         if menu.is_visible() and menu.get_attribute("aria-expanded") == "false":
             menu.click()
         self.page.click(selector)
 
     def until(self, condition: str, argument: object = None) -> None:
-        """Wait until a JavaScript condition holds.
+        """Wait until a JavaScript condition is true.
 
-        Playwright's own wait evaluates text in the page, which the page's policy forbids.
+        Playwright's own method would evaluate text in the page, which the page's policy forbids.
         """
         self.until_so(lambda: self.page.evaluate(condition, argument), condition)
 
     def until_so(self, so: Callable[[], object], condition: str) -> None:
-        """Wait until a condition holds, in the page or elsewhere, while the page runs."""
+        """Wait until ``so`` returns a true value. The page continues to run."""
         deadline = time.monotonic() + PATIENCE / 1000
         while not so():
             assert time.monotonic() < deadline, f"it never came about that {condition}"
@@ -102,20 +102,20 @@ class Screen:
         self.page.locator(selector, has_text=text).first.wait_for()
 
     def rows(self, section: str) -> dict[str, list[str]]:
-        """Return the rows of a panel by id: a figure's exact value, or the text of the cell."""
+        """Return a panel's rows by id. A cell is its figure's exact value, or else its text."""
         rows: dict[str, list[str]] = self.page.evaluate(_CELLS, section)
         return rows
 
     def texts(self, selector: str) -> list[str]:
-        """Return the texts of elements."""
+        """Return the texts of the elements that a selector finds."""
         return self.page.locator(selector).all_inner_texts()
 
     def token(self, section: str) -> str:
-        """Return the position in the feeds at which a panel holds."""
+        """Return the token of the position that a panel shows."""
         return self.page.get_attribute(f"#{section}", "data-feed-token") or ""
 
     def answer(self, path: str, token: str) -> dict[str, Any]:
-        """Return the API's response to the page at a position."""
+        """Return the API's response that the page received with a token."""
         for response in reversed(self.answers):
             if response.url.endswith(path) and response.headers.get("feed-token") == token:
                 found: dict[str, Any] = response.json()
@@ -134,10 +134,11 @@ def screen(
     shared: bool = False,
     touch: bool = False,
 ) -> Iterator[Screen]:
-    """A screen with its own cookies and storage.
+    """Open a screen with its own cookies and storage until the end of the block.
 
-    Its page follows the floor itself, so that the test can see and delay its requests or, if
-    ``shared``, by the browser's worker. With ``touch`` it has touch input.
+    By default, its page follows the floor itself, so that tests can see and delay the requests. If
+    ``shared`` is true, the browser's worker follows the floor. If ``touch`` is true, the screen has
+    touch input.
     """
     context = browser.new_context(
         viewport={"width": width, "height": height},

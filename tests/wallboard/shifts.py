@@ -1,4 +1,4 @@
-"""Floors to show: a site with a few services, and the events of a shift."""
+"""Data for the wallboard tests: a site with a few services, and the events of a shift."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LAST = ("Okafor", "Nowak", "Silva", "Haddad", "Lind", "Marsh", "Ito", "Berg", "C
 
 
 def with_rule() -> str:
-    """Return the site of the wallboard tests, with an alert of two waiting calls at any service."""
+    """Return the wallboard tests' site with an alert that fires at two waiting calls."""
     first, second = WALL_SITE.split("\n\n[[client]]", 1)
     return f"{first}\n{RULE}\n[[client]]{second}"
 
@@ -42,7 +42,7 @@ def with_rule() -> str:
 def shift(
     agents: int, calls: int, waiting: int, seed: int = 1, now: datetime | None = None
 ) -> Iterator[dict[str, Any]]:
-    """Yield the events of a shift's first half hour, including finished and waiting calls."""
+    """Yield the events of a shift's first half hour, with finished and waiting calls."""
     random, now = Random(seed), now or datetime.now(UTC)
     numbers = count(seed * 1_000_000)
     services = list(SERVICES)
@@ -51,7 +51,7 @@ def shift(
         return (now - timedelta(seconds=seconds_ago)).isoformat()
 
     for number in range(agents):
-        # events have no name, so the login reads like one
+        # events have no names, so the logins look like names
         login = f"{FIRST[number % 12]} {LAST[number // 12 % 10]} {number:04}"
         data: dict[str, Any] = {"agent": login, "service": services[number % len(services)]}
         yield event("agent.state", next(numbers), time=at(1900), **data, eventType="LOGON")
@@ -96,7 +96,7 @@ def _done(
 
 
 def campaigns() -> Iterator[dict[str, Any]]:
-    """Three of today's campaigns: one is running, one completed and one loading."""
+    """Yield the events of three campaigns: one is running, one is complete, and one is loading."""
     zones = {"ET": 12_400, "CT": 8_100, "MT": 2_300, "PT": 6_050}
     playing = {"loaded": 40_000, "uploaded": 41_200, "completed": 11_150, "remaining": 28_850}
     done = {"loaded": 5_000, "uploaded": 5_000, "completed": 5_000, "remaining": 0}

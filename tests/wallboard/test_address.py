@@ -1,4 +1,4 @@
-"""Tests the view in the address, with services and the wall mode."""
+"""Tests of the address, which selects the view, its services and the wall mode."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NAMES = "#services tbody .name"
 
 
 def test_the_address_selects_the_view(wall: Screen) -> None:
-    """Ids select services or call centers. Without ids, all services are shown."""
+    """Ids in the address select services or call centers. Without ids, all services are shown."""
     wall.open()
     both = wall.page.evaluate(READ, "#wall&service=1,x,4&callCenter=2")
     services = [{"id": "1"}, {"id": "4"}]
@@ -26,7 +26,7 @@ def test_the_address_selects_the_view(wall: Screen) -> None:
 
 
 def test_a_selected_view_applies_to_every_panel(wall: Screen) -> None:
-    """Every panel and tile shows the data of one call center."""
+    """Every panel shows only the data of the selected call center."""
     wall.sign_in()
     wall.page.wait_for_selector("#campaigns tbody tr")
     wall.page.click("#show-view")
@@ -52,7 +52,7 @@ def test_a_selected_view_applies_to_every_panel(wall: Screen) -> None:
 
 
 def test_a_view_of_unknown_services_explains_itself(wall: Screen) -> None:
-    """A bookmark can be outdated. The board shows nothing and reports no error."""
+    """If no service of the view exists, as in an old bookmark, the board says so."""
     wall.sign_in(view="#service=99")
     wall.until_text("#services .explanation", "No service of this view")
     wall.until_text("#connects-chart .explanation", "there is no such service")

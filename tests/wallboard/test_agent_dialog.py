@@ -1,4 +1,4 @@
-"""A dialog with an agent's complete data."""
+"""Tests of the dialog with an agent's complete data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ STATE = {"agent": LOGIN, "service": 38049, "eventType": "NOT_READY", "reason": "
 
 
 def test_the_dialog_shows_and_follows_an_agent(browser: Browser, tmp_path: Path) -> None:
-    """The dialog opens by keyboard and shows the login, state, time and service."""
+    """The dialog opens by keyboard and shows the agent's login, state, time and service."""
     events = [*waits(1, 38049), event("agent.state", "a1", **STATE)]
     with shown(tmp_path, browser, events) as (wall, source):
         opener = f"#agents [data-login={LOGIN}] button"
@@ -39,7 +39,7 @@ def test_the_dialog_shows_and_follows_an_agent(browser: Browser, tmp_path: Path)
 
 
 def test_arrow_keys_move_between_agents(wall: Screen) -> None:
-    """This includes rows that are not visible."""
+    """The arrow keys also reach agents whose rows are not visible."""
     wall.sign_in()
     wall.page.wait_for_selector("#agents [data-login]")
     wall.page.click("#agents [data-order=name]")
@@ -57,7 +57,7 @@ def test_arrow_keys_move_between_agents(wall: Screen) -> None:
 
 
 def test_agents_are_not_buttons_on_a_wall(browser: Browser, tmp_path: Path) -> None:
-    """A wall has no input devices."""
+    """A wall has no input devices, so the agents on it are not buttons."""
     events = [*waits(1, 38049), event("agent.state", "a1", **STATE)]
     with shown(tmp_path, browser, events, view="#wall") as (wall, _):
         wall.page.wait_for_selector("#agents [data-login]")

@@ -1,4 +1,4 @@
-"""Compares the page's handling of late agent events with the server's fold."""
+"""Tests that the page handles late agent events in the same way as the server's fold."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.floor.random_floors import agent, new_floor, ticks
 from tests.wallboard.screen import Screen
 
 AGENTS = (7, 8)
-TAKEN = 1000  # seconds after noon: events before second 100 are too late
+TAKEN = 1000  # seconds after noon; events before second 100 are then too late
 PAST = """async (cases) => {
     const { Roster } = await import("/wallboard/roster.js");
     return cases.map(([rows, events]) => {
@@ -28,7 +28,7 @@ PAST = """async (cases) => {
 
 
 def changes(random: Random) -> list[InboundEvent]:
-    """Random events of an agent. A third of them are late, and only a late Logon has a service."""
+    """Return random events of two agents. A third of them are late, and these have no service."""
     found = []
     for step in range(20, 400, 2):
         late = random.choice((0, 0, random.randrange(1, 19)))
@@ -43,7 +43,7 @@ def changes(random: Random) -> list[InboundEvent]:
 
 
 def case(events: list[InboundEvent]) -> tuple[list[Any], list[list[Any]]]:
-    """Return the events of two agents that the page receives, and the agents' final states."""
+    """Return the rows and events that the page receives, and the agents' final states."""
     floor = new_floor()
     take(floor, [agent("LOGON", 0, who, service=10) for who in AGENTS], 1)
     rows = [
@@ -61,7 +61,7 @@ def case(events: list[InboundEvent]) -> tuple[list[Any], list[list[Any]]]:
 
 
 def take(floor: Floor, events: list[InboundEvent], second: int) -> list[Any]:
-    """Fold the events. Yields each as published, with the time of its recording (ms)."""
+    """Fold events. Returns each published event with the time at which it was recorded (ms)."""
     fed = []
     for number, event in enumerate(events, 1):
         at = ticks(second) + number
@@ -77,7 +77,10 @@ def status(floor: Floor) -> list[list[Any]]:
 
 
 def test_events_in_any_order_give_the_server_state(wall: Screen) -> None:
-    """Events up to 15 minutes late are inserted at their times. Later ones change nothing."""
+    """Events that are up to 15 minutes late take effect at their own times.
+
+    Events that are later change nothing.
+    """
     wall.open()
     cases = [case(changes(Random(seed))) for seed in range(60)]
     found = wall.page.evaluate(PAST, [told for told, _ in cases])
@@ -85,7 +88,7 @@ def test_events_in_any_order_give_the_server_state(wall: Screen) -> None:
 
 
 def test_a_late_event_sets_the_service_until_the_next_change(wall: Screen) -> None:
-    """The service of an inserted event applies until a later event names another service."""
+    """A late event's service applies until the next event that names another service."""
     wall.open()
     moved = [agent("READY", 500, 7), agent("IN_CALL", 520, 7), agent("READY", 510, 7, service=20)]
     moved_on = [
@@ -100,7 +103,7 @@ def test_a_late_event_sets_the_service_until_the_next_change(wall: Screen) -> No
 
 
 def test_future_event_times_are_limited_to_now(wall: Screen) -> None:
-    """A future state begins when it is recorded, and the events after it are not late."""
+    """A state with a future time begins when it is recorded, so the next event is not late."""
     wall.open()
     told, wanted = case([agent("IN_CALL", TAKEN + 200, 7), agent("READY", TAKEN + 100, 7)])
     assert wall.page.evaluate(PAST, [told]) == [wanted]

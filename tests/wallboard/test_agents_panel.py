@@ -1,4 +1,4 @@
-"""Two thousand agents on the page."""
+"""Tests of the page with two thousand agents."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MANY = 2000
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Caller]:
-    """A source of its own server with many active agents."""
+    """Run a separate server with many active agents. Yields a caller of this server."""
     with running(tmp_path_factory.mktemp("crowd")) as server, Caller(server.url) as caller:
         caller.take(ndjson(shift(agents=MANY, calls=0, waiting=0)))
         yield caller
@@ -27,7 +27,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Caller]:
 
 @pytest.fixture(scope="module")
 def crowded(source: Caller, browser: Browser) -> Iterator[Screen]:
-    """A screen that shows the floor."""
+    """Yield a screen that shows this floor."""
     with screen(browser, str(source.http.base_url)) as wall:
         wall.sign_in()
         wall.until_text("#agents h2", "2,000 agents")
@@ -40,7 +40,7 @@ def drawn(wall: Screen) -> list[str]:
 
 
 def test_only_visible_rows_are_drawn(crowded: Screen) -> None:
-    """Scrolling reaches all rows, and screen readers get their number."""
+    """Scrolling reaches all rows, and screen readers learn how many rows exist."""
     assert 10 < len(drawn(crowded)) < 60
     assert crowded.page.get_attribute("#agents table", "aria-rowcount") == str(MANY + 1)
     crowded.page.eval_on_selector("#agents .scroll", "(one) => { one.scrollTop = 1e9; }")
@@ -51,7 +51,7 @@ def test_only_visible_rows_are_drawn(crowded: Screen) -> None:
 
 
 def test_a_change_appears_at_once(crowded: Screen, source: Caller) -> None:
-    """The stream delivers it. The list keeps its scroll position, and the counts change."""
+    """A new state in the stream appears in the agent's row and in the counts."""
     crowded.page.fill("#agents input", "0007")
     crowded.until_text("#agents h2", "1 of 2,000 agents")
     (login,) = drawn(crowded)
@@ -65,18 +65,18 @@ def test_a_change_appears_at_once(crowded: Screen, source: Caller) -> None:
 
 
 def test_the_list_is_searched_and_sorted_by_keyboard(crowded: Screen) -> None:
-    """Words match in any order. A column cycles through up, down and urgency."""
+    """Words match in any order. A column sorts up, then down, and then by urgency again."""
     keys, page = crowded.page.keyboard, crowded.page
     page.focus("#agents input")
     keys.type("berg ready dana")
     crowded.until_text("#agents h2", "of 2,000 agents")
-    crowded.until_so(  # each key finds some, and the list is drawn shortly after the last one
+    crowded.until_so(  # the list is drawn shortly after the last key
         lambda: {name[:9] for name in drawn(crowded)} == {"Dana Berg"}, "only hers are drawn"
     )
     keys.press("ControlOrMeta+A")
     keys.press("Delete")
     crowded.until_text("#agents h2", "2,000 agents")
-    keys.press("Tab")  # the list itself, which scrolls with the arrow keys
+    keys.press("Tab")  # to the list, which scrolls with the arrow keys
     keys.press("Tab")
     for order in ("ascending", "descending"):
         keys.press("Enter")
@@ -100,7 +100,7 @@ def test_the_list_is_searched_and_sorted_by_keyboard(crowded: Screen) -> None:
 
 
 def test_the_reason_is_shown_in_full(browser: Browser, tmp_path: Path) -> None:
-    """The reason replaces the state's name. Color and screen reader text still show the state."""
+    """The reason replaces the visible name of the state, and fits in the cell."""
     late = {"agent": "ANN", "service": 38049, "eventType": "NOT_READY", "reason": "TEAM MEETING"}
     with shown(tmp_path, browser, [*waits(1, 38049), event("agent.state", "a1", **late)]) as (
         wall,

@@ -1,4 +1,4 @@
-"""The banner with firing alerts, and its dialog."""
+"""Tests of the banner with firing alerts, and of its dialog."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ SERVICE = 38049
 
 
 def queue(*numbers: int) -> list[dict[str, object]]:
-    """Waiting calls."""
+    """Return the events of waiting calls with these numbers."""
     return [one for number in numbers for one in waits(number, SERVICE)]
 
 
 def fires(wall: Screen) -> None:
-    """Wait for the banner."""
+    """Wait until the banner is shown."""
     wall.until("!document.getElementById('alerts').hidden")
 
 
 def test_the_banner_shows_alerts_and_users_acknowledge_them(
     browser: Browser, tmp_path: Path
 ) -> None:
-    """The banner follows the figure, and screen readers announce it."""
+    """The banner appears and disappears with the alert, and screen readers announce it."""
     with shown(tmp_path, browser, queue(1), site=with_rule()) as (wall, source):
         wall.page.wait_for_selector("#show-alerts:not([hidden])")
         assert wall.page.is_hidden("#alerts")
@@ -56,7 +56,7 @@ def test_the_banner_shows_alerts_and_users_acknowledge_them(
 
 
 def test_sound_and_notifications_are_off_by_default(browser: Browser, tmp_path: Path) -> None:
-    """The choice is stored. A browser that blocks notifications is reported."""
+    """The user's choice is stored. A message explains that the browser blocks notifications."""
     with shown(tmp_path, browser, queue(1, 2), site=with_rule()) as (wall, _):
         fires(wall)
         wall.page.click("#show-alerts")
@@ -74,7 +74,7 @@ def test_sound_and_notifications_are_off_by_default(browser: Browser, tmp_path: 
 
 
 def test_a_view_shows_the_alerts_of_its_services(browser: Browser, tmp_path: Path) -> None:
-    """A wall that shows another service has no alerts."""
+    """A view that shows only another service has no alerts."""
     events = [*queue(1, 2), *waits(3, 38050)]
     view = "#service=38050"
     with shown(tmp_path, browser, events, site=with_rule(), view=view) as (wall, _):

@@ -1,4 +1,4 @@
-"""The whole board: its requests, and its contents for each role."""
+"""Tests of the whole board: its requests, and its contents for each role."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ASKED = re.compile(r"/(wallboard|session|realtime)(/|\?|$)")
 
 
 def test_the_board_uses_only_this_server_without_errors(wall: Screen, source: Caller) -> None:
-    """There are no errors, warnings or policy violations."""
+    """The board requests only this server's paths, and causes no errors or warnings."""
     wall.sign_in()
     wall.page.wait_for_selector(SERVICES)
     wall.page.wait_for_selector("#agents [data-login]")
@@ -32,7 +32,7 @@ def test_the_board_uses_only_this_server_without_errors(wall: Screen, source: Ca
 
 
 def test_a_waiting_call_is_listed_until_answered(wall: Screen, source: Caller) -> None:
-    """The call also counts at its service."""
+    """While a call is waiting, it is listed and counts at its service."""
     call = {"transactionId": 4711, "sessionId": "S4711"}
     wall.sign_in()
     wall.page.wait_for_selector("#waiting tbody tr")
@@ -53,7 +53,7 @@ def test_a_waiting_call_is_listed_until_answered(wall: Screen, source: Caller) -
 
 
 def test_panels_without_permission_show_a_reason(wall: Screen) -> None:
-    """An auditor sees the campaigns, and an explanation in place of everything else."""
+    """An auditor sees the campaigns. The other panels explain why they show nothing."""
     wall.sign_in(user="auditor")
     wall.page.wait_for_selector("#campaigns tbody tr")
     for panel in ("services", "agents", "waiting", "queue-chart", "connects-chart"):
@@ -67,7 +67,7 @@ def test_panels_without_permission_show_a_reason(wall: Screen) -> None:
 
 
 def test_agents_are_shown_without_permission_for_feeds(wall: Screen, source: Caller) -> None:
-    """A superuser may read the statistics, so the page polls them."""
+    """A superuser may not read the feeds, so the page polls the statistics."""
     wall.sign_in(user="superuser")
     wall.page.wait_for_selector("#agents [data-login]")
     source.take(
@@ -79,7 +79,7 @@ def test_agents_are_shown_without_permission_for_feeds(wall: Screen, source: Cal
 
 
 def test_a_limited_user_sees_only_their_services(wall: Screen) -> None:
-    """Hidden services do not appear."""
+    """A limited user's board does not show services outside the limits."""
     wall.sign_in(user="limited")
     wall.page.wait_for_selector(SERVICES)
     assert {row[0] for row in wall.rows("services").values()} == {"Sales", "Claims"}
@@ -88,7 +88,10 @@ def test_a_limited_user_sees_only_their_services(wall: Screen) -> None:
 
 
 def test_hidden_tabs_do_not_follow_feeds(wall: Screen, source: Caller) -> None:
-    """A browser has six connections per host, which three hidden tabs would use up."""
+    """A hidden tab closes its streams.
+
+    A browser opens only six connections per host, which three hidden tabs would use up.
+    """
     turn = """(hidden) => {
         Object.defineProperty(document, "hidden", {value: hidden, configurable: true});
         document.dispatchEvent(new Event("visibilitychange"));

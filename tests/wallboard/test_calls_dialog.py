@@ -1,4 +1,4 @@
-"""The dialog with the calls behind a figure."""
+"""Tests of the dialog with the calls behind a figure."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ SERVICE = 38049
 
 
 def opener(service: object, cell: str) -> str:
-    """Return the selector of a figure's button."""
+    """Return the selector of the button in a service's cell."""
     return f"{ROW.format(service)} .{cell} button"
 
 
 def figures(wall: Screen) -> tuple[str, str, int]:
-    """Return the dialog's title, its note, and its number of rows."""
+    """Return the dialog's title, note and number of rows."""
     wall.page.wait_for_selector("#calls[open] .scroll:not([hidden]) tbody tr")
     rows = wall.page.locator("#calls tbody tr").count()
     title, note = (wall.page.inner_text(f"#calls-{part}") for part in ("title", "note"))
@@ -32,7 +32,7 @@ def figures(wall: Screen) -> tuple[str, str, int]:
 
 
 def test_figures_open_their_calls_by_mouse_and_keyboard(wall: Screen, source: Caller) -> None:
-    """The number of rows equals the figure. Escape returns the focus to the figure."""
+    """The dialog has as many rows as the figure says. Escape returns the focus to the figure."""
     wall.sign_in()
     wall.page.wait_for_selector("#services tbody tr")
     row = wall.page.locator("#services tbody tr").first
@@ -57,7 +57,7 @@ def test_figures_open_their_calls_by_mouse_and_keyboard(wall: Screen, source: Ca
 
 
 def test_more_calls_are_added_page_by_page(browser: Browser, tmp_path: Path) -> None:
-    """Each page adds a thousand unique calls, and the button disappears after the last."""
+    """Each page adds up to a thousand different calls. The last page has no button for more."""
     events = [one for number in range(1, 2302) for one in waits(number, SERVICE)]
     with shown(tmp_path, browser, events) as (wall, _):
         wall.page.click(opener(SERVICE, "queue"))
@@ -74,7 +74,7 @@ def test_more_calls_are_added_page_by_page(browser: Browser, tmp_path: Path) -> 
 
 
 def test_the_table_fits_on_a_phone(browser: Browser, tmp_path: Path) -> None:
-    """Nothing is cut off, and cells are below their column titles."""
+    """The dialog fits on the screen, and the cells are aligned with the column titles."""
     events = [one for number in range(1, 40) for one in waits(number, SERVICE)]
     with shown(tmp_path, browser, events, size=(390, 844)) as (wall, _):
         wall.page.click(opener(SERVICE, "queue"))
@@ -94,14 +94,14 @@ def test_the_table_fits_on_a_phone(browser: Browser, tmp_path: Path) -> None:
 
 
 def test_figures_are_not_buttons_without_permission(wall: Screen) -> None:
-    """Roles without call data and screens (``test_session``) have no button."""
+    """Roles that may not see call data have no buttons. Neither do screens (``test_session``)."""
     wall.sign_in(user="manager")
     wall.page.wait_for_selector("#services tbody tr")
     assert wall.page.locator("#services tbody button").count() == 0
 
 
 def test_page_and_server_agree_on_roles_for_call_data() -> None:
-    """Both have the same list."""
+    """The page's list of roles equals the server's list."""
     script = files("floorcast.wallboard").joinpath("page/calls_dialog.js").read_text("utf-8")
     listed = re.search(r"ROLES = (\[[^\]]*\])", script)
     assert listed is not None

@@ -1,4 +1,4 @@
-"""The server's time on the page."""
+"""Tests of the server's time on the page."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HEAR = """async (told) => {
 
 
 def test_the_clock_stops_after_a_while_without_responses(wall: Screen) -> None:
-    """The time never decreases, except when the server's clock is set."""
+    """The time stops without responses, and decreases only if the server's clock is set back."""
     told = 1_795_000_000_000
     wall.page.clock.install()
     wall.open()

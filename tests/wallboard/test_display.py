@@ -1,4 +1,4 @@
-"""Tests that every view is accessible and fits the screen, and that choices are stored."""
+"""Tests that every view is accessible and fits the screen, and that settings are stored."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ CUT_OFF = """[...document.querySelectorAll(".panel :is(.scroll, .plot)")]
 
 
 def violations(wall: Screen) -> list[Any]:
-    """Return the violations that axe finds, by rule, with the elements."""
+    """Return the rules that axe finds violated, with the elements."""
     if not wall.page.evaluate("'axe' in window"):
         wall.page.evaluate(AXE)
-    rules = "{'target-size': {enabled: true}}"  # of WCAG 2.2, which axe does not enable by default
+    rules = "{'target-size': {enabled: true}}"  # from WCAG 2.2; off by default
     found = wall.page.evaluate(
         f"axe.run(document, {{resultTypes: ['violations'], rules: {rules}}})"
     )
@@ -42,7 +42,7 @@ def violations(wall: Screen) -> list[Any]:
 
 
 def test_axe_finds_no_violations_in_any_view(wall: Screen, tmp_path: Path) -> None:
-    """The sign-in form, every view and the thresholds are checked, and no text is cut off."""
+    """axe checks the sign-in form, every view and two dialogs, and no panel is cut off."""
     wall.open()
     wall.page.wait_for_selector("#sign-in")
     assert violations(wall) == []
@@ -70,7 +70,7 @@ def test_axe_finds_no_violations_in_any_view(wall: Screen, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("view", ["", "#wall"])
 def test_the_view_and_the_theme_are_remembered(wall: Screen, view: str) -> None:
-    """The address has the view, so that screens can start with it. The browser stores the theme."""
+    """The address selects the first view. The view and the theme stay the same after a reload."""
     wall.sign_in(view=view)
     assert wall.page.get_attribute("html", "data-view") == ("wall" if view else "desk")
     if view:
@@ -103,7 +103,7 @@ LINES = """() => [...document.querySelectorAll(".panel h2")]
 
 
 def trying() -> Iterator[dict[str, Any]]:
-    """Yield the events of a floor with wide values, such as long names and long waits."""
+    """Yield events that lead to long names and large figures."""
     yield from campaigns()
     yield from shift(agents=150, calls=400, waiting=110)
     yield from waits(1, 38061, callerId=SIP)
@@ -114,7 +114,10 @@ def trying() -> Iterator[dict[str, Any]]:
 
 
 def test_nothing_overflows_on_any_screen(tmp_path: Path, browser: Browser) -> None:
-    """Walls have 1280 to 3840 pixels or are upright. Names have any length and direction."""
+    """Figures and names fit on walls with 1280 to 3840 pixels, and on upright walls.
+
+    Names are long, or are written from right to left.
+    """
     with shown(tmp_path, browser, trying(), site=SITE) as (wall, _):
         wall.page.wait_for_selector("#agents [data-login]")
         wall.page.fill("#agents input", "x" * 60)
@@ -134,13 +137,13 @@ def test_nothing_overflows_on_any_screen(tmp_path: Path, browser: Browser) -> No
             wall.pass_time(1)
             figures = ".glance .value, .services :is(td, th):not(.name)"
             assert (width, wall.page.evaluate(OVERFLOWS, figures)) == (width, [])
-            wall.until(f"() => {CUT_OFF}.length === 0")  # the charts are drawn a frame later
+            wall.until(f"() => {CUT_OFF}.length === 0")  # charts are drawn a frame later
             assert wall.page.evaluate("document.documentElement.scrollWidth") <= width
             assert max(wall.page.evaluate(LINES)) < 2
 
 
 def test_long_names_are_shown_in_full_on_a_wall(tmp_path: Path, browser: Browser) -> None:
-    """Services with long names take at most two lines."""
+    """Long names of services are not cut off on a wall."""
     with shown(tmp_path, browser, trying(), site=SITE, view="#wall", size=(1920, 1080)) as (
         wall,
         _,
@@ -154,7 +157,7 @@ def test_long_names_are_shown_in_full_on_a_wall(tmp_path: Path, browser: Browser
         )
         assert cut == []
         assert wall.page.locator("#queue-chart .u-axis").count() == 2
-        assert wall.page.locator("#connects-chart .u-axis").count() == 1  # numbers are on the bars
+        assert wall.page.locator("#connects-chart .u-axis").count() == 1  # the bars have numbers
 
 
 EDGES = """(selector) => [...document.querySelectorAll(selector)]
@@ -167,18 +170,18 @@ EDGES = """(selector) => [...document.querySelectorAll(selector)]
 
 
 def ragged(wall: Screen, selector: str) -> float:
-    """Return the pixels between the left edges of texts that are not cut off."""
+    """Return by how many pixels the left edges of texts differ. Cut texts do not count."""
     edges = wall.page.evaluate(EDGES, selector)
     assert len(edges) > 1
     return float(max(edges) - min(edges))
 
 
 def test_names_of_any_direction_are_aligned(tmp_path: Path, browser: Browser) -> None:
-    """Right-to-left names are aligned with other names, in panels and dialogs."""
+    """In panels and dialogs, right-to-left names are aligned with other names."""
     site = with_rule().replace('"Help"', f'"{ARABIC}"').replace('"Queue"', f'"{ARABIC}"')
     events = [*shift(agents=20, calls=90, waiting=9)]
     events += waits(2, 38050, callerId=ARABIC)
-    letter = 4  # pixels in which the first or last letter begins or ends
+    letter = 4  # pixels by which letters' own margins can differ
     with shown(tmp_path, browser, events, site=site) as (wall, _):
         wall.page.wait_for_selector("#agents [data-login]")
         wall.page.wait_for_selector("#waiting tbody tr")
@@ -206,7 +209,7 @@ LINE_WIDTHS = """() => {
 
 
 def test_lines_scale_with_the_screen(tmp_path: Path, browser: Browser) -> None:
-    """The trend and the bar of a service level are as visible at 3840 pixels as at 1280."""
+    """The widths of the trend's line and the service level's bar scale with the screen."""
     events = shift(agents=10, calls=60, waiting=3)
     with shown(tmp_path, browser, events, view="#wall", size=(1280, 720)) as (wall, _):
         wall.page.wait_for_selector(".services .trend path")
@@ -224,7 +227,7 @@ SMALL = """[...document.querySelectorAll(
 
 
 def test_touch_targets_are_large_enough(browser: Browser, floor: Server) -> None:
-    """Touch targets have 44 pixels each way, and wall-only controls take no room."""
+    """Touch targets are at least 44 by 44 pixels, and the tools do not take up room."""
     with screen(browser, floor.url, 360, 800, touch=True) as wall:
         wall.open()
         wall.page.wait_for_selector("#sign-in")
@@ -271,7 +274,7 @@ INSIDE = """(id) => {
 def test_every_dialog_works_with_every_input_method(
     tmp_path: Path, browser: Browser, size: tuple[int, int], scheme: Literal["light", "dark"]
 ) -> None:
-    """Dialogs fit the screen. Escape closes them and returns the focus."""
+    """Every dialog is accessible and fits the screen. Escape closes it and returns the focus."""
     site = with_rule().replace('"Sales"', '"Claims and damages, new policies"')
     late = {"agent": "x" * 60, "service": 38049, "eventType": "NOT_READY", "reason": "LUNCH"}
     events = [*waits(1, 38049, callerId=SIP), *waits(2, 38049), event("agent.state", "a", **late)]

@@ -1,4 +1,4 @@
-"""Formatted figures."""
+"""Tests of formatted figures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WRITTEN = """async () => {
 
 
 def test_figures_are_formatted_for_people(wall: Screen) -> None:
-    """Durations have suitable units, percentages one decimal, and thousands separators."""
+    """Durations have suitable units, percentages have one decimal, and numbers have separators."""
     wall.open()
     assert wall.page.evaluate(WRITTEN) == [
         ["0:00", "0:59", "1:00", "59:59", "1:00:00", "25:01:01", "0:00"],
@@ -45,6 +45,6 @@ RATES = """async () => {
 
 
 def test_rates_exclude_agents_own_outbound_calls(wall: Screen) -> None:
-    """Agents' own outbound calls are handled, but count in no service level or abandon rate."""
+    """Agents' own outbound calls are handled, but do not count in service levels and rates."""
     wall.open()
     assert wall.page.evaluate(RATES) == [0, 0, 2237, 40, 3]

@@ -1,4 +1,4 @@
-"""The agents on the page, from a snapshot through the stream to the next snapshot."""
+"""Tests of the agents on the page, which come from snapshots and from the stream."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ STREAM = "**/realtime/agentEvent/feed/sse*"
 
 
 def enter(source: Caller, number: object, kind: str) -> None:
-    """SEBY enters a state."""
+    """Send an event with which SEBY enters a state."""
     one = event("agent.state", f"f{number}", agent="SEBY", service=38049, eventType=kind)
     source.take(ndjson([one]))
 
@@ -27,7 +27,7 @@ def until_state(wall: Screen, state: int) -> None:
 
 
 def test_events_before_the_stream_opens_are_not_missed(wall: Screen, source: Caller) -> None:
-    """The stream starts at the snapshot's position."""
+    """The stream starts at the snapshot's position, so no event is missed."""
     enter(source, 1, "READY")
     states = iter(("DIALING",))
 
@@ -45,7 +45,7 @@ def test_events_before_the_stream_opens_are_not_missed(wall: Screen, source: Cal
 
 
 def test_an_outdated_snapshot_is_ignored(wall: Screen, source: Caller) -> None:
-    """A lagging node may send one. The feed continues from its position."""
+    """A lagging node may send an older snapshot. The page ignores it and follows the feed on."""
     enter(source, 3, "READY")
     wall.page.clock.install()
     with wall.page.expect_response(STATUS) as first:
@@ -70,7 +70,7 @@ def test_an_outdated_snapshot_is_ignored(wall: Screen, source: Caller) -> None:
 
 
 def test_a_refused_feed_is_followed_again_automatically(wall: Screen, source: Caller) -> None:
-    """No reload is needed after the permission is restored. Until then, the page uses snapshots."""
+    """The page uses snapshots until the permission is restored, and then follows the feed."""
     enter(source, 6, "READY")
     wall.page.clock.install()
     refusal = {"status": 403, "json": {"code": 302, "message": "the role may not use the feeds"}}

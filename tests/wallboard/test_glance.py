@@ -1,4 +1,4 @@
-"""The tiles: combined figures, the names on them, and their links."""
+"""Tests of the tiles: their combined figures, names and links."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def tile(wall: Screen, name: str) -> tuple[str, str]:
 
 
 def test_tiles_combine_the_services(wall: Screen, source: Caller) -> None:
-    """Service level and speed of answer are weighted by calls."""
+    """The service level and the speed of answer are weighted by the services' calls."""
     wall.sign_in()
     wall.page.wait_for_selector("#services tbody tr")
     rows = source.http.post("/realtime/service/stats").json()["stats"]
@@ -41,7 +41,7 @@ def test_tiles_combine_the_services(wall: Screen, source: Caller) -> None:
 
 
 def test_tiles_link_to_the_named_service_or_agent(wall: Screen) -> None:
-    """A click or key focuses the service's row, or lists the ready agents."""
+    """A click or a key moves the focus to the service's row, or lists the ready agents."""
     wall.sign_in()
     wall.page.wait_for_selector("#services tbody tr")
     wall.page.wait_for_selector("#agents [data-login]")
@@ -63,7 +63,7 @@ def test_tiles_link_to_the_named_service_or_agent(wall: Screen) -> None:
 def test_site_targets_override_the_browser_thresholds(
     tmp_path: Path, browser: Browser, target: int, levels: set[str]
 ) -> None:
-    """The overall target is that of the services, weighted by their calls."""
+    """The services' targets, weighted by their calls, give the overall target."""
     site = WALL_SITE.replace("sla_seconds = ", f"target_service_level = {target}, sla_seconds = ")
     with shown(tmp_path, browser, shift(agents=10, calls=60, waiting=0), site=site) as (wall, _):
         limits = '{"serviceLevel": [50, 40]}'
@@ -83,7 +83,7 @@ CUT = """[...document.querySelectorAll("#glance :is(.label, .value, .note)")]
 
 
 def test_tiles_show_long_names_in_full(tmp_path: Path, browser: Browser) -> None:
-    """A long service name takes two lines, at every usual width."""
+    """A tile does not cut off a long name at any usual width of the screen."""
     site = WALL_SITE
     for number, name in enumerate(("Sales", "Help", "Claims", "Collections"), 11):
         site = site.replace(f'"{name}"', f'"Warranty registration {number}"')

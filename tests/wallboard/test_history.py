@@ -1,4 +1,4 @@
-"""The queue's history as seen by the page."""
+"""Tests of the queue's history, as seen by the page."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SPAN, STEP, GAP = 1800, 5, 20
 
 
 def model(samples: list[tuple[int, int]], now: int) -> list[list[Any]]:
-    """Return the maximum of each step of the last half hour, None in gaps, and the present."""
+    """Return the expected times and values: each step's maximum, None in gaps, and the present."""
     steps: dict[int, int] = {}
     for at, waiting in samples:
         step = at - at % STEP
@@ -38,7 +38,7 @@ def model(samples: list[tuple[int, int]], now: int) -> list[list[Any]]:
 
 
 def test_the_history_covers_half_an_hour_with_gaps(wall: Screen) -> None:
-    """The history survives a reload, and each user has a separate history."""
+    """The history covers half an hour and survives a reload. Each user has a separate history."""
     wall.open()
     for seed in range(20):
         random, at = Random(seed), 1_795_000_000
@@ -63,13 +63,13 @@ FILL_PAST = """async ([intervals, timeStamp, samples]) => {
 
 
 def interval(service: str, start: int, most: int) -> dict[str, Any]:
-    """Return a row of service/stats/intervals with the members in use. ``start`` is in seconds."""
+    """Return a row of service/stats/intervals with the necessary members. ``start`` is in s."""
     ends = (start + 300) * 1000
     return {"serviceId": service, "start": start * 1000, "end": ends, "queueMax": most}
 
 
 def test_the_history_is_complete_at_the_first_sign_in(wall: Screen) -> None:
-    """Intervals fill the past without a gap, up to what the page has seen itself."""
+    """Intervals fill the history without a gap, up to the first sample of the page itself."""
     wall.open()
     begin = 1_795_000_200
     rows = [interval(one, begin + 300 * n, n) for n in range(6) for one in ("1", "2")]

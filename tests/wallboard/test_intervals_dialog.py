@@ -1,4 +1,4 @@
-"""The dialog with the last hours by interval."""
+"""Tests of the dialog that shows the last hours by interval."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SALES, HELP = 38049, 38050
 
 
 def told(wall: Screen) -> list[int]:
-    """Return the sums of offered, handled and abandoned calls over all intervals."""
+    """Return the numbers of offered, handled and abandoned calls in all intervals together."""
     wall.page.wait_for_selector("#intervals[open] tbody tr")
     rows = wall.page.eval_on_selector_all(
         "#intervals tbody tr",
@@ -27,7 +27,7 @@ def told(wall: Screen) -> list[int]:
 
 
 def test_intervals_match_the_api(browser: Browser, tmp_path: Path) -> None:
-    """Sums are equal for every interval, new calls appear, and Escape closes it."""
+    """The sums are right for every interval length, and new calls appear."""
     events = [*waits(1, SALES), *waits(2, SALES), *waits(3, HELP)]
     events.append(event("call.end", "end 1", transactionId=1, sessionId="S1"))
     with shown(tmp_path, browser, events) as (wall, source):
@@ -49,7 +49,7 @@ def test_intervals_match_the_api(browser: Browser, tmp_path: Path) -> None:
 
 
 def test_a_day_comes_from_the_archive(browser: Browser, tmp_path: Path) -> None:
-    """The sums are those of the day. Without a day, the last hours are shown again."""
+    """The dialog shows a day from the archive. Without a day, it shows the last hours again."""
     pytest.importorskip("pyarrow")
     events = [*waits(1, SALES), *waits(2, SALES)]
     options = ("--archive", str(tmp_path / "archive"))
@@ -69,7 +69,7 @@ def test_a_day_comes_from_the_archive(browser: Browser, tmp_path: Path) -> None:
 
 
 def test_a_day_without_an_archive_is_explained(browser: Browser, tmp_path: Path) -> None:
-    """The figures of other hours are cleared."""
+    """Without an archive, the dialog explains the reason and shows no figures."""
     with shown(tmp_path, browser, waits(1, SALES)) as (wall, _):
         wall.page.click("#show-intervals")
         told(wall)
@@ -79,7 +79,7 @@ def test_a_day_without_an_archive_is_explained(browser: Browser, tmp_path: Path)
 
 
 def test_a_day_is_requested_again_if_the_server_is_busy(browser: Browser, tmp_path: Path) -> None:
-    """Until the response, the dialog shows the reason instead of a day without calls."""
+    """Until the response arrives, the dialog shows the server's reason and no figures."""
     pytest.importorskip("pyarrow")
     options = ("--archive", str(tmp_path / "archive"))
     with shown(tmp_path, browser, waits(1, SALES), options=options) as (wall, _):
@@ -103,7 +103,7 @@ def test_a_day_is_requested_again_if_the_server_is_busy(browser: Browser, tmp_pa
 
 
 def test_the_table_fits_on_a_phone(browser: Browser, tmp_path: Path) -> None:
-    """Nothing is cut off at the side."""
+    """The table is not wider than the dialog."""
     with shown(tmp_path, browser, waits(1, SALES), size=(390, 844)) as (wall, _):
         wall.page.click("#show-intervals")
         told(wall)

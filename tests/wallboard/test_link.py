@@ -1,4 +1,4 @@
-"""The Source, shared by the tabs of a browser or in a single tab."""
+"""Tests of the page's Source, which a browser's tabs share or which runs in a single tab."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ FORM = "#sign-in:not([hidden])"
 
 @pytest.fixture
 def shared(browser: Browser, floor: Server) -> Iterator[Screen]:
-    """A tab of a browser whose tabs share a worker."""
+    """Yield the first tab of a browser whose tabs share a worker."""
     with screen(browser, floor.url, shared=True) as one:
         yield one
 
 
 def enter(source: Caller, number: str, kind: str) -> None:
-    """SEBY enters a state."""
+    """Send an event with which SEBY enters a state."""
     one = event("agent.state", number, agent="SEBY", service=38049, eventType=kind)
     source.take(ndjson([one]))
 
 
 def beside(tab: Screen, count: int) -> list[Screen]:
-    """More tabs of the same browser, signed in through the first."""
+    """Open more tabs in the same browser, which use the first tab's session."""
     tabs = [Screen(tab.page.context, tab.url) for _ in range(count)]
     for one in tabs:
         one.open()
@@ -46,7 +46,10 @@ def until_streams(tab: Screen, source: Caller, count: int) -> None:
 
 
 def test_eight_tabs_share_one_connection(shared: Screen, source: Caller) -> None:
-    """A browser allows six connections per host. Closing the first tab leaves no gap."""
+    """Eight tabs use one connection per feed, although a browser has only six per host.
+
+    If the first tab is closed, the others miss no event.
+    """
     enter(source, "t1", "READY")
     shared.sign_in(user="manager")
     shared.page.wait_for_selector("#services tbody tr")
@@ -69,7 +72,7 @@ def test_eight_tabs_share_one_connection(shared: Screen, source: Caller) -> None
 
 
 def test_tabs_with_different_views_share_the_connection(shared: Screen, source: Caller) -> None:
-    """Each counts the live connects of its own view."""
+    """Each tab counts the live connects of its own view."""
     shared.sign_in(user="manager", view="#service=38062")
     shared.page.wait_for_selector("#connects-chart canvas")
     other = Screen(shared.page.context, shared.url)
@@ -91,7 +94,7 @@ def test_tabs_with_different_views_share_the_connection(shared: Screen, source: 
 
 
 def test_one_tab_renews_the_session_for_all_tabs(shared: Screen, source: Caller) -> None:
-    """The first tab has the password, and the second uses the new session."""
+    """The first tab knows the password and logs in again. The second tab uses the new session."""
     kept = "JSON.parse(sessionStorage.getItem('floorcast.session') ?? '{}').id"
     shared.sign_in(user="manager")
     (other,) = beside(shared, 1)
@@ -108,7 +111,7 @@ def test_one_tab_renews_the_session_for_all_tabs(shared: Screen, source: Caller)
 
 
 def test_signing_out_in_one_tab_signs_all_tabs_out(shared: Screen) -> None:
-    """No other tab still shows the floor."""
+    """After a user signs out in one tab, no tab shows the floor."""
     shared.sign_in(user="manager")
     (other,) = beside(shared, 1)
     shared.page.click("#sign-out")
@@ -119,7 +122,7 @@ def test_signing_out_in_one_tab_signs_all_tabs_out(shared: Screen) -> None:
 
 
 def test_the_page_works_without_a_worker(browser: Browser, floor: Server) -> None:
-    """The tab silently follows the floor itself."""
+    """If the worker cannot be started, the tab follows the floor itself."""
     with screen(browser, floor.url, shared=True) as wall:
         broken = "globalThis.SharedWorker = class { constructor() { throw new Error('no'); } }"
         wall.page.add_init_script(broken)
@@ -132,7 +135,7 @@ def test_the_page_works_without_a_worker(browser: Browser, floor: Server) -> Non
 def test_a_reopened_tab_uses_the_current_session(
     shared: Screen,
 ) -> None:
-    """The tab's old session does not sign out the other tabs."""
+    """A tab that still has an old session takes over the current session of the other tabs."""
     kept = "JSON.parse(sessionStorage.getItem('floorcast.session') ?? '{}').id"
     shared.sign_in(user="manager")
     (other,) = beside(shared, 1)

@@ -1,4 +1,4 @@
-"""The whole page by keyboard."""
+"""Tests that use the whole page by keyboard."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ TILES = ["level", "needs", "waiting", "longest", "speed", "handled", "abandoned"
 
 
 def test_signing_in_and_out_by_keyboard(wall: Screen) -> None:
-    """The focus is always where a user expects it."""
+    """The focus is in the first field, then on the heading, and later on the password."""
     keys = wall.page.keyboard
     wall.open()
     wall.until("document.activeElement.name === 'clientName'")
@@ -27,7 +27,7 @@ def test_signing_in_and_out_by_keyboard(wall: Screen) -> None:
 
 
 def test_tools_by_keyboard(wall: Screen) -> None:
-    """They are adjacent in the tab order, and a dialog returns the focus."""
+    """The tools are adjacent in the tab order, and a closed dialog returns the focus."""
     keys = wall.page.keyboard
     wall.sign_in()
     wall.until(f"{FOCUS} === 'H1'")
@@ -55,7 +55,7 @@ def test_tools_by_keyboard(wall: Screen) -> None:
 
 
 def test_tiles_and_panels_are_reachable_by_keyboard(wall: Screen) -> None:
-    """The tab order is the visual order."""
+    """The tab order of tiles and panels is the same as their visual order."""
     keys = wall.page.keyboard
     wall.sign_in()
     wall.page.wait_for_selector("#campaigns tbody tr")

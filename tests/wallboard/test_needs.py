@@ -1,4 +1,4 @@
-"""Problems: figures past their thresholds, and a floor that cannot take calls."""
+"""Tests of problems, such as figures past their thresholds, or calls that no agent can take."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ TILE = "[data-tile=needs]"
 
 
 def note(wall: Screen) -> str:
-    """Return the services or agents on the tile, with the reasons."""
+    """Return the services or agents with problems, and the reasons, from the tile."""
     return wall.page.get_attribute(f"{TILE} .note", "title") or ""
 
 
 def until_needs(wall: Screen, count: int) -> None:
-    """Wait until the tile has this number."""
+    """Wait until the tile shows this number of problems."""
     wall.until(f"document.querySelector('{TILE} .value').textContent === '{count}'")
 
 
 def test_waiting_calls_without_agents_are_a_problem(tmp_path: Path, browser: Browser) -> None:
-    """The problem changes when an agent logs in, and disappears when the agent is ready."""
+    """The problem changes after an agent logs in, and disappears after the agent is ready."""
     with shown(tmp_path, browser, waits(1, 38049)) as (wall, source):
         until_needs(wall, 2)
         assert wall.page.get_attribute("[data-tile=ready]", "data-level") == "act"
@@ -46,7 +46,7 @@ def test_waiting_calls_without_agents_are_a_problem(tmp_path: Path, browser: Bro
 
 
 def test_an_unresponsive_server_is_a_problem(tmp_path: Path, browser: Browser) -> None:
-    """The tile does not claim that there are no problems or that only some data is missing."""
+    """The tile says that the server does not respond, and does not claim that all is well."""
     with shown(tmp_path, browser, waits(1, 38049)) as (wall, _):
         until_needs(wall, 2)
         wall.page.route("**/realtime/**", lambda route: route.abort())
@@ -79,7 +79,7 @@ SILENT = """async (minutes) => {
 def test_a_silent_source_does_not_look_live(
     wall: Screen, minutes: float, state: str, said: str, needy: list[str]
 ) -> None:
-    """The newest event's age is shown, and after five minutes it is a problem."""
+    """The page shows the newest event's age. More than five minutes are a problem."""
     wall.open()
     found = wall.page.evaluate(SILENT, minutes)
     assert found[:2] == [state, said]
@@ -100,16 +100,16 @@ READY, NOT_READY, IN_CALL, RESERVED = 2, 3, 4, 12
         (0, 0, 0, [], ""),
         (1, 0, 0, [], "none"),
         (1, 1, 30, [(1, NOT_READY)], "busy"),
-        (1, 1, 5, [(1, IN_CALL)], ""),  # an agent is about to be free
-        (1, 1, 30, [(1, RESERVED)], ""),  # the call rings
+        (1, 1, 5, [(1, IN_CALL)], ""),  # an agent may soon be free
+        (1, 1, 30, [(1, RESERVED)], ""),  # the call is ringing at an agent
         (1, 1, 30, [(1, IN_CALL), (2, READY)], "busy"),  # ready for another service
-        # Shown with another service, but also of this one.
+        # The second agent is shown with another service, but also belongs to this service.
         (1, 2, 30, [(1, IN_CALL), (2, READY)], ""),
     ],
 )
 def test_agents_with_several_services_can_take_calls(
     wall: Screen, waiting: int, agents: int, wait: int, present: list[object], hands: str
 ) -> None:
-    """An agent with several services is shown with one and may be ready for each."""
+    """An agent with several services is shown with one service, but can take calls of each."""
     wall.open()
     assert wall.page.evaluate(HANDS, [waiting, agents, wait, present]) == hands

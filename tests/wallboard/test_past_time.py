@@ -1,4 +1,4 @@
-"""A past time on the board: chosen, marked, and left with one key."""
+"""Tests of a past time on the board, which a user selects and leaves with one key."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BAR = "#past-bar:not([hidden])"
 
 
 def show(wall: Screen, ago: timedelta) -> None:
-    """Choose a local time in the dialog."""
+    """Select the time that was ``ago`` in the dialog."""
     wall.tool("#show-past")
     now = datetime.fromisoformat(wall.page.evaluate("new Date().toISOString()"))
     offset = wall.page.evaluate("new Date().getTimezoneOffset()")
@@ -27,7 +27,7 @@ def show(wall: Screen, ago: timedelta) -> None:
 
 
 def test_a_time_before_the_log_is_explained(wall: Screen) -> None:
-    """The services panel has the server's reason, and Escape returns to the present."""
+    """The services panel shows the server's reason, and Escape returns to the present."""
     wall.sign_in()
     wall.page.wait_for_selector(SERVICES)
     show(wall, timedelta(hours=20))
@@ -43,7 +43,7 @@ def test_a_time_before_the_log_is_explained(wall: Screen) -> None:
 
 
 def test_the_board_shows_the_floor_as_it_was(browser: Browser, floor: Server) -> None:
-    """Every panel is at one past position, and current events are not shown."""
+    """All panels show the same past position, and new events do not appear."""
     with Caller(floor.url) as source, screen(browser, floor.url) as wall:
         source.login()
         wall.sign_in()
@@ -63,7 +63,7 @@ def test_the_board_shows_the_floor_as_it_was(browser: Browser, floor: Server) ->
         wall.until_so(lambda: len(places_of(wall)) == 1, "every panel is at one position")
         places = places_of(wall)
         since = moment_in(wall.page.get_attribute("#queue-chart .plot", "aria-label") or "")
-        half_an_hour_before = range(25, 41)  # minutes: by intervals of five
+        half_an_hour_before = range(25, 41)  # minutes; intervals have five
         assert since in {minute_of(wall, moment - ago * 60_000) for ago in half_an_hour_before}
         past = [body for body in asked if "at" in body]
         assert past[0]["at"] == moment
@@ -76,7 +76,7 @@ def test_the_board_shows_the_floor_as_it_was(browser: Browser, floor: Server) ->
 
 
 def test_stepping_through_the_past_on_a_phone(browser: Browser, floor: Server) -> None:
-    """The bar and its buttons fit, and a step beyond now returns to the present."""
+    """The bar with its buttons fits on the screen. A step past now returns to the present."""
     with screen(browser, floor.url, width=390, height=844) as wall:
         wall.sign_in()
         wall.page.wait_for_selector(SERVICES)
@@ -96,12 +96,15 @@ def test_stepping_through_the_past_on_a_phone(browser: Browser, floor: Server) -
 
 
 def places_of(wall: Screen) -> set[str]:
-    """Return the positions of the panels."""
+    """Return the tokens of the positions that the panels show."""
     return {wall.token(panel) for panel in ("services", "agents", "waiting", "campaigns")}
 
 
 def answered(wall: Screen, method: str) -> bool:
-    """Whether a method has responded for a past time. The page asks one after the other."""
+    """Return whether a method has responded for a past time.
+
+    The page requests the methods one after another.
+    """
     return any(
         one.url.endswith(method) and "at" in body_of(one.request) for one in list(wall.answers)
     )
@@ -120,7 +123,7 @@ def minute_of(wall: Screen, ms: int) -> str:
 
 
 def at_moment(wall: Screen, ms: int) -> None:
-    """Choose a time in ms, which the dialog rounds to the minute."""
+    """Select a time in ms, although the dialog normally allows only whole minutes."""
     wall.page.click("#show-past")
     wall.page.evaluate(
         """(ms) => {
@@ -136,6 +139,6 @@ def at_moment(wall: Screen, ms: int) -> None:
 
 
 def body_of(request: Request) -> dict[str, object]:
-    """Return the JSON of a request's body."""
+    """Return the decoded JSON of a request's body."""
     found: dict[str, object] = json.loads(request.post_data or "{}")
     return found

@@ -1,4 +1,4 @@
-"""The agents on the page: a snapshot and the events after it are the next snapshot."""
+"""Tests that a snapshot and later events give the same agents as the next snapshot."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ AGENTS = [f"agent {number:02}" for number in range(16)]
 
 @pytest.fixture
 def stranger(floor: Server) -> Iterator[Caller]:
-    """A source of a separate client with an empty floor."""
+    """Yield a caller for another client, which has an empty floor."""
     with Caller(floor.url, "STRANGER") as caller:
         caller.login()
         yield caller
 
 
 def changes(random: Random, amount: int) -> Iterator[dict[str, Any]]:
-    """Agents log on, then do anything, partly late, on services that appear over time."""
+    """Yield random events of agents after they log on. Some are late, and some add services."""
     began = datetime.now(UTC) - timedelta(minutes=30)
     for agent in AGENTS:
         one = {"agent": agent, "eventType": "LOGON", "service": "team 0"}
@@ -46,7 +46,7 @@ def changes(random: Random, amount: int) -> Iterator[dict[str, Any]]:
 
 
 def expected(caller: Caller) -> dict[str, list[str]]:
-    """Return the API's agents in the form of the page."""
+    """Return the API's agents in the form in which the page shows them."""
     answer = caller.http.post("/realtime/service/agents/status").json()
     return {
         one["agentLoginId"]: [
@@ -65,7 +65,7 @@ def reason(row: dict[str, Any]) -> str:
 
 
 def test_a_snapshot_plus_events_equals_the_next_snapshot(wall: Screen, stranger: Caller) -> None:
-    """Only the stream is used, without another snapshot in between."""
+    """The page shows the API's agents, although it used only the first snapshot and the stream."""
     told = list(changes(Random(1), 600))
     stranger.take(ndjson(told[: len(AGENTS)]))
     wall.sign_in(client="STRANGER")

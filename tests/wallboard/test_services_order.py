@@ -1,4 +1,4 @@
-"""The order of the services, by urgency or by a column, and the search for services."""
+"""Tests of the services' order, by urgency or by a column, and of the search for services."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ DRAWN = "#services tbody .name"
 
 
 def floor() -> Iterator[dict[str, object]]:
-    """Each team has an agent. Calls wait for some, longest for team 21."""
+    """Yield the events of a floor on which each team has an agent, and calls wait for four teams.
+
+    The longest wait is at team 21.
+    """
     now = datetime.now(UTC)
     for number in range(MANY):
         ready = {"agent": f"A{number}", "service": 50000 + number, "eventType": "READY"}
@@ -40,7 +43,7 @@ def floor() -> Iterator[dict[str, object]]:
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[Screen]:
-    """A desk with many services."""
+    """Yield a screen in the desk view with many services."""
     with shown(tmp_path_factory.mktemp("many"), browser, floor(), site=SITE) as (wall, _):
         yield wall
 
@@ -50,7 +53,7 @@ def drawn(wall: Screen, first: int = MANY) -> list[str]:
 
 
 def test_urgent_first_starts_with_the_longest_wait(desk: Screen) -> None:
-    """Services past their thresholds come first, then those to watch, then others by name."""
+    """Services that need action come first, then services to watch, and then the others by name."""
     assert drawn(desk) == NAMES
     desk.page.click("#services [data-order=need]")
     assert drawn(desk, 5) == ["Team 21", "Team 07", "Team 12", "Team 03", "Team 00"]
@@ -60,7 +63,7 @@ def test_urgent_first_starts_with_the_longest_wait(desk: Screen) -> None:
 
 
 def test_a_column_cycles_through_its_sort_orders(desk: Screen) -> None:
-    """Screen readers get the order, too."""
+    """A column sorts down, then up, and then not at all. Screen readers get the order."""
     head = "#services th.wait"
     desk.page.click(f"{head} button")
     assert drawn(desk, 3) == ["Team 21", "Team 07", "Team 12"]
@@ -73,7 +76,7 @@ def test_a_column_cycles_through_its_sort_orders(desk: Screen) -> None:
 
 
 def test_a_search_finds_services_or_reports_none(desk: Screen) -> None:
-    """Words of the name and of the call center match."""
+    """A search finds words in the names of the service and its call center."""
     search = "#services input"
     desk.page.fill(search, "north team 1")
     assert "Team 12" in drawn(desk)
@@ -89,7 +92,7 @@ def test_a_search_finds_services_or_reports_none(desk: Screen) -> None:
 
 
 def test_urgent_services_stay_and_others_rotate_on_a_wall(tmp_path: Path, browser: Browser) -> None:
-    """Every service is shown once before any is repeated."""
+    """Urgent services stay on the wall while all other services are shown in turn."""
     size = (1920, 1080)
     with shown(tmp_path, browser, floor(), site=SITE, view="#wall", size=size) as (wall, _):
         wall.until_text("#services h2", "urgent first · page")

@@ -1,4 +1,4 @@
-"""The services on the page and in the API."""
+"""Tests that the page shows the API's figures."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from tests.wallboard.screen import Screen
 
 
 def test_figures_match_the_api_at_the_same_token(wall: Screen) -> None:
-    """This holds for services, waiting calls, live connects and campaigns, each at its token."""
+    """Each panel shows the figures of the API's response with the same token.
+
+    The panels are services, waiting calls, live connects and campaigns.
+    """
     wall.sign_in()
     wall.until("document.querySelectorAll('#campaigns tbody tr').length === 3")
     wall.until("document.querySelectorAll('#services tbody tr').length === 5")

@@ -1,4 +1,4 @@
-"""The session of a screen, which has a key instead of a password."""
+"""Tests of the session of a screen, which has a key instead of a password."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NAMES = "#services tbody .name"
 
 
 def key(server: Server, *words: str) -> str:
-    """Return the output of ``floorcast key`` while the server runs."""
+    """Run ``floorcast key`` while the server is running. Returns the output."""
     arguments = command("key", *words, "--client", "ACME", "--data", server.data)
     done = subprocess.run(
         arguments, env=environment(), capture_output=True, text=True, timeout=60, check=True
@@ -26,19 +26,19 @@ def key(server: Server, *words: str) -> str:
 
 
 def until_status(wall: Screen, caller: Caller, secret: str, status: int) -> None:
-    """Wait until the server has seen the change."""
+    """Wait until the server accepts or refuses a screen's key with this status."""
     headers = {"Authorization": f"Bearer {secret}"}
 
     def answer() -> bool:
         reply = caller.http.post("/session/screen", headers=headers)
-        wall.page.wait_for_timeout(200)  # a wrong key may be tried twenty times
+        wall.page.wait_for_timeout(200)  # only twenty attempts with a wrong key are allowed
         return reply.status_code == status
 
     wall.until_so(answer, f"the key gets {status}")
 
 
 def test_a_screen_reconnects_automatically(tmp_path: Path, browser: Browser) -> None:
-    """Its link works after a restart without a user, until the key is revoked."""
+    """A screen reconnects after a restart without a user, until its key is revoked."""
     with (
         running(tmp_path, site=WALL_SITE) as server,
         Caller(server.url) as caller,
@@ -69,7 +69,7 @@ def test_a_screen_reconnects_automatically(tmp_path: Path, browser: Browser) -> 
 def test_a_screen_that_starts_before_its_server_waits_for_it(
     tmp_path: Path, browser: Browser
 ) -> None:
-    """The screen waits for the server. It shows the reason, and no sign-in form."""
+    """The screen retries, and shows the reason instead of a sign-in form."""
     with running(tmp_path, site=WALL_SITE) as server, screen(browser, server.url) as wall:
         wall.page.clock.install()
         away = "**/session/screen*"

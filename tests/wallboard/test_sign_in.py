@@ -1,4 +1,4 @@
-"""Signing in, failures, and the renewal of sessions."""
+"""Tests of signing in and out, of failures, and of renewed sessions."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ FORM = "#sign-in:not([hidden])"
 
 
 def end(server: Server, session: str) -> None:
-    """End a session outside the page, as a password change would."""
+    """End a session outside the page, as a changed password would."""
     answer = httpx.delete(f"{server.url}/session/logout/{session}", trust_env=False, verify=False)
     assert answer.status_code == 204
 
 
 def test_a_failed_sign_in_is_explained(wall: Screen) -> None:
-    """The error is explained, the input is kept, and nothing of the floor is shown."""
+    """A message explains the error, the form keeps the input, and the board stays hidden."""
     wall.open()
     wall.fill(password="wrong horse")
     wall.until_text("#sign-in-failure", "The client, user, password or API token is wrong")
@@ -38,7 +38,7 @@ def test_a_failed_sign_in_is_explained(wall: Screen) -> None:
 
 
 def test_a_token_with_invalid_characters_is_wrong(wall: Screen) -> None:
-    """The message does not say that the server cannot be reached."""
+    """The message says that the input is wrong, and not that the server cannot be reached."""
     wall.open()
     for name in ("clientName", "userName", "password", "apiToken"):
         wall.page.fill(f"[name={name}]", "ключ")
@@ -58,7 +58,7 @@ def test_a_token_with_invalid_characters_is_wrong(wall: Screen) -> None:
 def test_responses_from_proxies_are_reported(
     wall: Screen, status: int, said: str, shown: str
 ) -> None:
-    """A proxy, or a network's login page, is reported with a message."""
+    """A message reports the response of a proxy or of a network's login page."""
     wall.open()
     wall.page.route("**/session/login*", lambda route: route.fulfill(status=status, body=said))
     wall.fill()
@@ -66,7 +66,7 @@ def test_responses_from_proxies_are_reported(
 
 
 def test_an_ended_session_is_renewed_automatically(wall: Screen, floor: Server) -> None:
-    """Walls have no keyboard for a password. Only a reloaded page asks for it."""
+    """A page that knows the password renews its session. A reloaded page asks for the password."""
     wall.page.clock.install()
     wall.sign_in(user="manager")
     first = wall.page.evaluate(KEPT)
@@ -89,7 +89,7 @@ def test_an_ended_session_is_renewed_automatically(wall: Screen, floor: Server) 
 
 
 def test_signing_out_ends_the_session_and_clears_the_page(wall: Screen, floor: Server) -> None:
-    """Neither figures nor a usable session remain."""
+    """After signing out, the page has no figures, and the session is no longer valid."""
     wall.sign_in(user="manager")
     wall.page.wait_for_selector("#services tbody tr")
     session = wall.page.evaluate(KEPT)
@@ -101,7 +101,7 @@ def test_signing_out_ends_the_session_and_clears_the_page(wall: Screen, floor: S
 
 
 def test_the_next_user_sees_no_data_of_the_previous_user(wall: Screen, floor: Server) -> None:
-    """Not even hidden elements remain: an auditor may not see the manager's services."""
+    """After the manager, an auditor sees none of the manager's data, even in hidden elements."""
     wall.page.clock.install()
     wall.sign_in(user="manager")
     wall.page.wait_for_selector("#agents [data-login]")
@@ -119,7 +119,7 @@ def test_the_next_user_sees_no_data_of_the_previous_user(wall: Screen, floor: Se
 
 
 def test_another_user_in_another_tab_does_not_mix_floors(wall: Screen) -> None:
-    """The cookie for streams is shared by the browser, so the first tab has to sign in again."""
+    """The tabs share the cookie for streams, so the first tab's user has to sign in again."""
     other = Screen(wall.page.context, wall.url)
     other.open()
     other.page.wait_for_selector(FORM)
@@ -133,7 +133,7 @@ def test_another_user_in_another_tab_does_not_mix_floors(wall: Screen) -> None:
 def test_the_form_explains_api_tokens_and_has_the_demo_values(
     wall: Screen,
 ) -> None:
-    """Only the demo fills in the form. Other servers leave it empty."""
+    """The form is filled in only on the demo's server, and is empty on other servers."""
     wall.open()
     wall.page.click("#api-token-help summary")
     wall.until_text("#api-token-help", "floorcast key new --api-token")

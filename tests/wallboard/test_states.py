@@ -1,4 +1,4 @@
-"""The page's own table of states."""
+"""Tests of the page's own table of states."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TABLE = """async (events) => {
 
 
 def test_the_state_table_matches_the_server(wall: Screen) -> None:
-    """Every event leads to the server's state, and every state has an order."""
+    """Each event leads to the same state as on the server, and each state has a place in order."""
     wall.open()
     names, after, order = wall.page.evaluate(TABLE, list(EVENT_STATE))
     assert names == [STATE_NAMES[number] for number in sorted(STATE_NAMES)]

@@ -1,4 +1,4 @@
-"""The page's requests for figures."""
+"""Tests of the page's requests for figures."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ PACE = """async (pace) => {
 
 
 def test_an_outdated_response_is_ignored(wall: Screen) -> None:
-    """Another node of a cluster may send one. No figure goes back in time."""
+    """The page ignores an older response, which another node of a cluster may send."""
     first, second, third = (encode(5, tick * 10**7, 0) for tick in (10**9, 10**9 + 1, 10**9 + 2))
     wall.open()
     assert wall.page.evaluate(ASK, [second, first, third]) == [second, third]
 
 
 def test_the_page_respects_the_rate_limit(wall: Screen) -> None:
-    """The remaining requests, three per round, are spread over the rest of the minute."""
+    """The page spreads the remaining requests, three per round, over the rest of the minute."""
     wall.page.clock.install()
     wall.open()
     wall.page.clock.pause_at("2035-01-01")

@@ -1,4 +1,4 @@
-"""The page while its server is killed and restarted."""
+"""Tests of the page while its server is killed and restarted."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def state_of(login: str, state: int) -> str:
 
 
 def test_the_page_recovers_after_a_kill(tmp_path: Path, browser: Browser) -> None:
-    """Until then, it shows the age of the data. No event is missed."""
+    """While the server is down, the page shows the age of its data. No event is missed."""
     with (
         running(tmp_path) as server,
         Caller(server.url, up=server.up) as caller,

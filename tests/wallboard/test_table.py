@@ -1,4 +1,4 @@
-"""Tables that are updated in place."""
+"""Tests of tables that are updated in place."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MOVED = """async () => {
 
 
 def test_a_moved_row_keeps_the_focus(wall: Screen) -> None:
-    """A list sorted by urgency is sorted again while the keyboard focus is in it."""
+    """A row that has the focus keeps it when the rows are sorted again."""
     wall.open()
     wall.page.wait_for_selector("#sign-in")
     assert wall.page.evaluate(MOVED) == ["cbad", "b"]

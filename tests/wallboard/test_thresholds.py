@@ -1,4 +1,4 @@
-"""Thresholds: set in the page, stored, and not marked by colour alone."""
+"""Tests of thresholds, which users set on the page and which are not marked by color alone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ LEVELS = "[...document.querySelectorAll('#services tbody td:nth-child(3)')].map(
 
 
 def test_thresholds_mark_figures_and_are_stored(wall: Screen) -> None:
-    """They are set by keyboard. The mark is a shape, and a word for screen readers."""
+    """A user sets thresholds by keyboard. A figure's mark is a shape and has a word."""
     wall.sign_in()
     wall.page.wait_for_selector("#services tbody tr")
     wall.page.focus("#show-thresholds")
@@ -36,7 +36,7 @@ def test_thresholds_mark_figures_and_are_stored(wall: Screen) -> None:
 
 
 def test_invalid_stored_thresholds_are_ignored(wall: Screen) -> None:
-    """Values from another release or from manual edits are ignored, and the defaults apply."""
+    """The defaults replace invalid values, which another release or a user may have stored."""
     wall.open()
     kept = '{"inQueue": [1], "hold": ["a", "b"], "gone": [1, 2], "wrapUp": [1, 2]}'
     wall.page.evaluate("(kept) => localStorage.setItem('floorcast.thresholds', kept)", kept)
@@ -49,7 +49,10 @@ def test_invalid_stored_thresholds_are_ignored(wall: Screen) -> None:
 
 
 def test_inverted_thresholds_are_rejected(wall: Screen) -> None:
-    """An explanation appears, and nothing is stored. A service level is worse when lower."""
+    """Thresholds in the wrong order are not stored, and a message explains why.
+
+    The order is reversed for the service level, which is worse if it is lower.
+    """
     wall.sign_in()
     wall.page.click("#show-thresholds")
     wall.page.fill("[aria-label='In queue, calls: act']", "3")

@@ -1,4 +1,4 @@
-"""Comparison of tokens on the page."""
+"""Tests of how the page compares tokens."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ READ = """async (tokens) => {
 
 
 def test_tokens_sort_by_time(wall: Screen) -> None:
-    """This holds over centuries and within a microsecond, for any position."""
+    """Tokens sort by time over centuries and within a microsecond, whatever their positions."""
     random = Random(0)
     ticks = [random.randrange(10**17, 10**17 * 3) for _ in range(200)]
     ticks += [one + random.randrange(3) for one in ticks]

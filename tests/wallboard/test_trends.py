@@ -1,4 +1,4 @@
-"""The queue of each service over the last half hour, as seen by the page."""
+"""Tests of each service's queue over the last half hour, as seen by the page."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MINUTE, STEPS = 60, 30
 
 
 def test_a_trend_has_each_minutes_maximum_after_a_reload(wall: Screen) -> None:
-    """A minute without data is a gap, and another user's history is not used."""
+    """A minute without data is a gap. Another user's history is not used."""
     wall.open()
     began = 1_795_000_020
     samples = [(began + 20 * index, [index % 7, 1]) for index in range(40 * 3) if index % 30 > 2]
@@ -37,7 +37,7 @@ def test_a_trend_has_each_minutes_maximum_after_a_reload(wall: Screen) -> None:
 
 
 def test_each_service_has_a_line_and_a_text_alternative(wall: Screen) -> None:
-    """Screen readers get the current and the peak value."""
+    """Screen readers get the current value and the peak."""
     wall.sign_in()
     wall.page.wait_for_selector("#services tbody tr .trend svg")
     rows = wall.rows("services")
@@ -61,7 +61,7 @@ FILL_PAST = """async ([intervals, timeStamp, at]) => {
 
 
 def test_the_history_is_complete_at_the_first_sign_in(wall: Screen) -> None:
-    """Each minute has its interval's maximum. A service without a row had no waiting calls."""
+    """Each minute has its interval's maximum. A service without a row has had no waiting calls."""
     wall.open()
     end = 1_795_000_200 + STEPS * MINUTE
     rows = [

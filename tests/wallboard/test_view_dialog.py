@@ -1,4 +1,4 @@
-"""The dialog for the services to show: many services, found by keyboard."""
+"""Tests of the dialog in which a user selects services, with many services and the keyboard."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BOXES = "#view-services label:not([hidden])"
 
 
 def logged_on() -> list[dict[str, object]]:
-    """Return events for an agent at each service, so that the service is shown."""
+    """Return events that log an agent on at each service, so that the service is shown."""
     return [
         event("agent.state", f"on {number}", agent=f"a{number}", service=number, eventType="LOGON")
         for number in SERVICES
@@ -34,7 +34,7 @@ def logged_on() -> list[dict[str, object]]:
 
 
 def search(wall: Screen, text: str) -> list[str]:
-    """Return the services that a search finds."""
+    """Search for a text in the dialog. Returns the services that are found."""
     wall.page.fill("#view [type=search]", text)
     return wall.texts(BOXES)
 
@@ -43,7 +43,7 @@ def search(wall: Screen, text: str) -> list[str]:
 def test_a_service_is_found_and_selected_by_keyboard(
     tmp_path: Path, browser: Browser, size: tuple[int, int]
 ) -> None:
-    """The search has the focus; Enter leads to what is found, and does not close the dialog."""
+    """The search has the focus at first. Enter moves the focus to the results."""
     with shown(tmp_path, browser, logged_on(), site=SITE, size=size) as (wall, _):
         wall.tool("#show-view")
         assert wall.page.evaluate("document.activeElement.type") == "search"
@@ -66,7 +66,7 @@ def test_a_service_is_found_and_selected_by_keyboard(
 
 
 def test_the_search_starts_empty_and_reports_no_matches(tmp_path: Path, browser: Browser) -> None:
-    """Names are sorted by their numbers, and a call center is found, too."""
+    """A reopened dialog has an empty search. A search also finds call centers."""
     with shown(tmp_path, browser, logged_on(), site=SITE) as (wall, _):
         wall.page.click("#show-view")
         assert search(wall, "billing ")[-3:] == ["Billing 10", "Billing 11", "Billing 12"]
@@ -76,7 +76,7 @@ def test_the_search_starts_empty_and_reports_no_matches(tmp_path: Path, browser:
         assert wall.page.is_visible("#view-call-centers [value='1700']")
         assert search(wall, "nothing like it") == []
         assert wall.page.inner_text("#view .nothing") == "Nothing matches “nothing like it”."
-        wall.page.keyboard.press("Escape")  # clears the search; the next one closes the dialog
+        wall.page.keyboard.press("Escape")  # in the search, Escape clears the text
         assert len(wall.texts(BOXES)) == 60
         search(wall, "billing")
         wall.page.keyboard.press("Tab")
@@ -87,7 +87,7 @@ def test_the_search_starts_empty_and_reports_no_matches(tmp_path: Path, browser:
 
 
 def test_a_small_site_has_no_search(wall: Screen) -> None:
-    """The dialog of a small site has boxes only."""
+    """A small site's dialog has a box for each service, but no search."""
     wall.sign_in()
     wall.page.wait_for_selector("#services tbody tr")
     wall.page.click("#show-view")

@@ -1,4 +1,4 @@
-"""A loopback receiver whose responses the test controls, and a floor that sends to it."""
+"""A receiver whose responses a test controls, and a runner of webhooks that send to it."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ Answer = Callable[["Post", asyncio.StreamWriter], Awaitable[None]]
 
 @dataclass
 class Post:
-    """A request as received."""
+    """A request that a receiver got."""
 
     target: str
     headers: dict[str, str]
@@ -64,12 +64,12 @@ class Post:
 
     @property
     def events(self) -> list[dict[str, Any]]:
-        """Return the CloudEvents in a batch."""
+        """Return the CloudEvents in the body, which is a batch."""
         found: list[dict[str, Any]] = msgspec.json.decode(self.body)
         return found
 
     def verify(self, secret: str = SECRET) -> None:
-        """Verify the signature with the Standard Webhooks library, at the request's time."""
+        """Check that the Standard Webhooks library makes the same signature."""
         head = f"{self.headers['webhook-id']}.{self.headers['webhook-timestamp']}"
         signer = Verifier(secret)
         made = signer.sign(
@@ -97,7 +97,7 @@ ok = status(204)
 
 @dataclass
 class Receiver:
-    """A receiver that responds as ``answer`` decides. ``posts`` has all requests."""
+    """A receiver whose responses ``answer`` sends. ``posts`` has all requests."""
 
     port: int = 0
     answer: Answer = ok
@@ -115,7 +115,7 @@ class Receiver:
         return [event["id"] for post in self.posts for event in post.events]
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve the requests of one connection."""
+        """Serve a connection's requests."""
         self.connections += 1
         self.writers.append(writer)
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
@@ -131,7 +131,7 @@ class Receiver:
 
 @asynccontextmanager
 async def running_receiver(answer: Answer = ok) -> AsyncIterator[Receiver]:
-    """Run a receiver on loopback."""
+    """Run a receiver on loopback until the end of the block."""
     receiver = Receiver(answer=answer)
     server = await asyncio.start_server(receiver.serve, "127.0.0.1", 0, limit=1 << 22)
     receiver.port = server.sockets[0].getsockname()[1]
@@ -144,8 +144,8 @@ async def running_receiver(answer: Answer = ok) -> AsyncIterator[Receiver]:
         await asyncio.sleep(0)
 
 
-def make_webhook(url: str, name: str = "ops", **more: Any) -> Webhook:  # noqa: ANN401 — its members
-    """Return a webhook for a test."""
+def make_webhook(url: str, name: str = "ops", **more: Any) -> Webhook:  # noqa: ANN401 — members of Webhook
+    """Return a webhook with the usual members for tests. ``more`` overrides them."""
     given: dict[str, Any] = {
         "send": ("agent", "interaction"),
         "filter": WebhookFilter(),
@@ -156,7 +156,7 @@ def make_webhook(url: str, name: str = "ops", **more: Any) -> Webhook:  # noqa: 
 
 
 class WebhookRunner:
-    """Runs the webhooks of one client during the block, and then stops them normally."""
+    """Runs a client's webhooks during a block, and stops them normally at its end."""
 
     def __init__(
         self,
@@ -167,7 +167,7 @@ class WebhookRunner:
     ) -> None:
         self.harness = harness
         self.webhooks: Sequence[Webhook] = webhooks
-        clock = lambda: harness.loop.elapsed  # noqa: E731 — as short as it is
+        clock = lambda: harness.loop.elapsed  # noqa: E731 — a function would be longer
         lease_tuning = LeaseTuning(ttl=12 * look, margin=4 * look, renewal=3 * look)
         self.lease = Lease(harness.kv, f"webhooks.{ACME}", "test", clock, lease_tuning)
         tuning = DeliveryTuning(http=http or HttpTuning(), look=look)
@@ -186,7 +186,7 @@ class WebhookRunner:
 
 
 def stored_progress(harness: ApiHarness, name: str = "ops") -> Progress:
-    """Return the stored progress of a webhook."""
+    """Return a webhook's stored progress."""
     return read_progress(harness.kv.get(BUCKET, key_of(ACME, name)))
 
 
@@ -203,9 +203,9 @@ def http_client(
     tls: Callable[[], ssl.SSLContext] = tls_context,
     *,
     private: bool = True,
-    **tuning: Any,  # noqa: ANN401 — the members of HttpTuning
+    **tuning: Any,  # noqa: ANN401 — members of HttpTuning
 ) -> HttpClient:
-    """Return a connection to a receiver on loopback."""
+    """Return a client that sends requests to a URL, by default with private addresses allowed."""
     return HttpClient(
         urlsplit(url),
         tls,
@@ -215,7 +215,7 @@ def http_client(
 
 
 def send_requests(answer: Answer, times: int = 1) -> tuple[list[Reply], Receiver]:
-    """Return the replies to ``times`` requests, and the receiver."""
+    """Send ``times`` requests to a receiver. Returns the replies and the receiver."""
 
     async def scenario(_loop: VirtualLoop) -> tuple[list[Reply], Receiver]:
         async with running_receiver(answer) as receiver:
@@ -249,7 +249,7 @@ def add_alerts(harness: ApiHarness) -> None:
 
 
 def publish_alert(harness: ApiHarness, to: list[str], status: str = "firing") -> str:
-    """Append an entry with an alert for these webhooks. Returns the alert's id."""
+    """Append an entry with an alert for these webhooks. Returns its eventId."""
     number = harness.log.take(ACME, harness.loop.now())
     recorded_at = harness.log.head(ACME).recorded_at
     event_id = event_id_maker(ACME, recorded_at, number)(0)

@@ -16,7 +16,7 @@ NOT_PUBLIC = [
     "10.1.2.3",
     "172.16.0.1",
     "192.168.1.1",
-    "100.64.0.1",  # shared by the customers of a carrier
+    "100.64.0.1",  # shared among a carrier's customers
     "169.254.169.254",  # cloud metadata
     "192.0.0.192",
     "198.18.0.1",
@@ -42,14 +42,14 @@ NOT_PUBLIC = [
     "64:ff9b:1::1",
     "2002:a00:1::",
     "2002:7f00:1::",
-    "2001:0:4136:e378:8000:63bf:f5ff:fffe",  # Teredo: a client at 10.0.0.1
+    "2001:0:4136:e378:8000:63bf:f5ff:fffe",  # Teredo, for a client at 10.0.0.1
     "not an address",
 ]
 
 
 @pytest.mark.parametrize("address", PUBLIC)
 def test_an_internet_address_is_public(address: str) -> None:
-    """Internet addresses are public in both versions, and also as IPv4 in IPv6 notation."""
+    """IPv4 and IPv6 addresses on the Internet are public, even an IPv4 address written as IPv6."""
     assert is_public(address)
 
 
@@ -57,13 +57,13 @@ def test_an_internet_address_is_public(address: str) -> None:
 def test_a_local_address_is_not_public(address: str) -> None:
     """Private, shared, loopback, link-local, multicast and reserved addresses are not public.
 
-    This holds in any notation.
+    The notation of an address does not matter.
     """
     assert not is_public(address)
 
 
 def resolve_to(*addresses: str, allow_private: bool = False) -> list[str]:
-    """Resolve a name with a resolver that returns these addresses."""
+    """Resolve a name for which the resolver returns these addresses."""
 
     async def resolver(_host: str, _port: int) -> list[str]:
         return list(addresses)
@@ -72,9 +72,9 @@ def resolve_to(*addresses: str, allow_private: bool = False) -> list[str]:
 
 
 def test_a_name_with_any_private_address_is_refused() -> None:
-    """A name with a private address is refused, even if its other addresses are public.
+    """A name that has a private address is refused, even if its other addresses are public.
 
-    ``allow_private`` allows the name.
+    ``allow_private`` permits such a name.
     """
     assert resolve_to("8.8.8.8", "8.8.8.8", "8.8.4.4") == ["8.8.8.8", "8.8.4.4"]
     with pytest.raises(AddressRefused, match="allow_private = true"):
@@ -83,12 +83,12 @@ def test_a_name_with_any_private_address_is_refused() -> None:
 
 
 def test_names_are_resolved_by_the_system() -> None:
-    """The system's resolver runs on its own threads. An address resolves to itself."""
+    """The system's resolver resolves names. An address resolves to itself."""
     assert set(asyncio.run(system_resolver("localhost", 80))) <= {"127.0.0.1", "::1"}
     assert asyncio.run(system_resolver("192.0.2.7", 80)) == ["192.0.2.7"]
 
 
 def test_a_name_without_an_address_is_an_error() -> None:
-    """A name without an address and a name that does not exist are errors."""
+    """Resolving a name that has no address raises an ``OSError``."""
     with pytest.raises(OSError, match="no address"):
         resolve_to()

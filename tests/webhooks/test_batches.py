@@ -1,4 +1,4 @@
-"""Tests that compare batches with a plain list: each reader gets each event once, in log order."""
+"""Tests that every reader of batches gets each event once, in log order."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ FILTERS = st.builds(
 
 
 def is_sent(chosen: WebhookFilter, maker: int, facets: tuple[str, int | None, int | None]) -> bool:
-    """Return whether a webhook with this filter gets an event, according to the model."""
+    """Return whether, according to the model, a webhook with this filter gets an event."""
     kind, service, center = facets
     return (
         (chosen.service is None or service in chosen.service)
@@ -45,7 +45,7 @@ def is_sent(chosen: WebhookFilter, maker: int, facets: tuple[str, int | None, in
 
 
 async def read_all(reading: SharedReading, cursor: int) -> list[str]:
-    """Return the ids of all events after a cursor, batch by batch."""
+    """Read batches from a cursor to the end. Returns the ids of their events."""
     found: list[str] = []
     while True:
         batch = await reading.batch(cursor)
@@ -70,7 +70,7 @@ def test_every_reader_gets_later_events_once_and_in_order(
     send: tuple[str, ...],
     starts: list[int],
 ) -> None:
-    """Readers may have any batch sizes, filters and positions, and may share batches."""
+    """Each reader gets the later events, for any filter, any feeds and any position."""
 
     async def scenario(harness: ApiHarness) -> None:
         want: list[tuple[int, str]] = []
@@ -92,7 +92,10 @@ def test_every_reader_gets_later_events_once_and_in_order(
 
 
 def test_readers_at_different_positions_soon_share_batches() -> None:
-    """A batch ends where another reader's batch begins, and both then get the same bytes object."""
+    """A batch ends where another reader's batch has ended.
+
+    From there, both readers get the same batches.
+    """
 
     async def scenario(harness: ApiHarness) -> None:
         ids = harness.publish([sms] * 50)
@@ -111,7 +114,7 @@ def test_readers_at_different_positions_soon_share_batches() -> None:
 
 
 def test_cached_batches_are_bounded_and_only_for_shared_feeds() -> None:
-    """A limited number of batches is cached for a shared feed, and none for a single webhook."""
+    """A limited number of batches is cached if webhooks share them. A single webhook has none."""
 
     async def scenario(harness: ApiHarness) -> None:
         harness.publish([sms] * 100 * (KEPT_BATCHES + 10))
@@ -125,7 +128,7 @@ def test_cached_batches_are_bounded_and_only_for_shared_feeds() -> None:
 
 
 def test_a_retried_batch_keeps_its_end() -> None:
-    """A retry after a restart sends the same events, even if others have arrived since."""
+    """A retry after a restart has the same events, even if others have arrived in the meantime."""
 
     async def scenario(harness: ApiHarness) -> None:
         harness.publish([sms] * 30)
@@ -141,7 +144,7 @@ def test_a_retried_batch_keeps_its_end() -> None:
 
 
 def test_large_events_produce_smaller_batches() -> None:
-    """A batch has about 256 KiB and at least one event."""
+    """Batches of large events have fewer events."""
 
     async def scenario(harness: ApiHarness) -> None:
         big = call_start("x")
@@ -165,7 +168,7 @@ def test_large_events_produce_smaller_batches() -> None:
 
 
 def test_a_webhook_gets_the_alerts_that_name_it() -> None:
-    """A webhook's filter does not apply to alerts. Alerts for others only advance its position."""
+    """A webhook gets the alerts that name it, regardless of its filter, and no other alerts."""
 
     async def scenario(harness: ApiHarness) -> None:
         add_alerts(harness)

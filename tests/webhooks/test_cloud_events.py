@@ -1,4 +1,4 @@
-"""Tests that decode a feed's CloudEvents with the CloudEvents library."""
+"""Tests of a feed's CloudEvents, which the CloudEvents library decodes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.webhooks.receiver import add_alerts, publish_alert
 
 
 def test_the_cloudevents_library_decodes_each_event_of_a_batch() -> None:
-    """The id is the feed's, the source is the client and feed, and the time is the log's."""
+    """An event has the feed's id and the log's time. Its source names the client and the feed."""
 
     async def scenario(harness: ApiHarness) -> None:
         ids = harness.publish([sms, sms])
@@ -40,7 +40,7 @@ def test_the_cloudevents_library_decodes_each_event_of_a_batch() -> None:
 
 
 def test_readers_of_a_page_share_its_events() -> None:
-    """Each event of a page is created once and shared by all readers."""
+    """A page's events are created once and shared by all readers."""
 
     async def scenario(harness: ApiHarness) -> None:
         harness.publish([sms] * 3)
@@ -52,7 +52,7 @@ def test_readers_of_a_page_share_its_events() -> None:
 
 
 def test_an_alert_names_its_webhooks() -> None:
-    """An alert names the webhooks in its rule."""
+    """An alert is for the webhooks that it names."""
 
     async def scenario(harness: ApiHarness) -> None:
         add_alerts(harness)

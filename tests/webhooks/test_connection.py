@@ -1,4 +1,4 @@
-"""Tests of responses that are short, long, slow, invalid or missing."""
+"""Tests of responses that are truncated, long, slow, invalid or missing."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from tests.webhooks.receiver import (
 
 
 def test_a_response_with_a_truncated_body_counts_by_its_status() -> None:
-    """The status counts even if the body is truncated. The next request reconnects."""
+    """The status of a response with a truncated body counts. The next request reconnects."""
     replies, receiver = send_requests(raw(b"HTTP/1.1 200 OK\r\ncontent-length: 999\r\n\r\nhalf"), 2)
     assert replies == [Reply(200)] * 2
     assert receiver.connections == 2
 
 
 def test_a_huge_response_is_not_read_completely() -> None:
-    """Only a few KiB of a huge response are read before the connection is closed."""
+    """The connection is closed after a part of a huge response has been read."""
     sent = 0
 
     async def endless(_post: Post, writer: asyncio.StreamWriter) -> None:
@@ -45,7 +45,7 @@ def test_a_huge_response_is_not_read_completely() -> None:
 
 
 def test_a_slow_body_is_abandoned() -> None:
-    """A slow body is abandoned after a second, because the status has already arrived."""
+    """A slow body is abandoned after a second, because the status is already known."""
 
     async def drip(_post: Post, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n1")
@@ -71,7 +71,7 @@ async def _never_respond(_post: Post, _writer: asyncio.StreamWriter) -> None:
 
 
 def test_invalid_responses_are_failures() -> None:
-    """Silence, another protocol, an endless head and a closed connection are failures."""
+    """No response, another protocol, an endless head and a closed connection are failures."""
     assert failure_reason(_never_respond) == "no response in 15 s"
     assert failure_reason(raw(b"SSH-2.0-OpenSSH\r\n")) == "the response is not HTTP"
     assert "before the response" in failure_reason(raw())
@@ -81,7 +81,7 @@ def test_invalid_responses_are_failures() -> None:
 
 
 def test_an_interim_response_is_skipped() -> None:
-    """A 103 response is skipped, and the next response counts."""
+    """An interim response such as 103 is skipped, and the next response counts."""
     early = b"HTTP/1.1 103 Early Hints\r\n\r\n"
     replies, _ = send_requests(
         raw(early, b"HTTP/1.1 202 OK\r\ncontent-length: 0\r\n\r\n", end=False)

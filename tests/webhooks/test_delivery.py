@@ -1,4 +1,4 @@
-"""Tests of a webhook's delivery: ordered and signed requests, retries, suspension and templates."""
+"""Tests of a webhook's delivery: order, signatures, retries, suspension and templates."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ HOUR = 3_600
 
 
 def test_events_are_sent_in_order_as_signed_cloudevents() -> None:
-    """Both feeds' events come in log order, with their ids, and without earlier events."""
+    """A webhook sends both feeds' new events in log order, with their ids."""
 
     async def scenario(harness: ApiHarness) -> None:
         harness.publish([sms])
@@ -58,7 +58,7 @@ def test_events_are_sent_in_order_as_signed_cloudevents() -> None:
 
 
 def test_a_batch_has_at_most_100_events_of_one_second() -> None:
-    """250 events need three requests at once. Single events need at most one request per second."""
+    """250 events are sent in three requests at once. Single events are sent once per second."""
 
     async def scenario(harness: ApiHarness) -> None:
         async with (
@@ -79,7 +79,7 @@ def test_a_batch_has_at_most_100_events_of_one_second() -> None:
 
 
 def test_a_receiver_that_fails_for_an_hour_gets_all_events_in_order() -> None:
-    """The retry delays grow to 5 minutes, and each retry has the same id and body."""
+    """The retry delays grow to 5 minutes, and all retries of a batch have the same id and body."""
 
     async def scenario(harness: ApiHarness) -> None:
         async with (
@@ -113,7 +113,7 @@ def test_a_receiver_that_fails_for_an_hour_gets_all_events_in_order() -> None:
 
 
 def test_a_webhook_is_suspended_after_24_hours_and_keeps_its_position() -> None:
-    """A resumed webhook sends everything that the feeds still have."""
+    """A suspended webhook can resume only at a position after which the feeds have all events."""
 
     async def scenario(harness: ApiHarness) -> None:
         async with (
@@ -144,7 +144,7 @@ def test_a_webhook_is_suspended_after_24_hours_and_keeps_its_position() -> None:
 
 
 def test_410_suspends_at_once_and_resuming_keeps_the_position() -> None:
-    """A 410 suspends a webhook, as Standard Webhooks defines, and no event is lost."""
+    """The status 410 suspends a webhook, as Standard Webhooks requires. No event is lost."""
 
     async def scenario(harness: ApiHarness) -> None:
         async with (
@@ -165,7 +165,7 @@ def test_410_suspends_at_once_and_resuming_keeps_the_position() -> None:
 
 
 def test_requests_have_both_signatures_during_a_rotation() -> None:
-    """While two secrets are declared, a receiver with either secret accepts a request."""
+    """While a webhook has two secrets, receivers with either secret accept its requests."""
     old, new = "whsec_" + "b2xk" * 10, "whsec_" + "bmV3" * 10
 
     async def scenario(harness: ApiHarness) -> None:
@@ -182,9 +182,9 @@ def test_requests_have_both_signatures_during_a_rotation() -> None:
 
 
 def test_a_template_produces_one_request_per_event() -> None:
-    """A template produces one request per event, in order and with its media type.
+    """A webhook with a template sends one request per event, in order, with the right media type.
 
-    An empty result is not sent.
+    No request is sent if the template's result is empty.
     """
     template = (
         '{% if event.type == "floorcast.interaction" %}'
@@ -211,7 +211,7 @@ def test_a_template_produces_one_request_per_event() -> None:
 
 
 def test_a_failing_template_suspends_the_webhook_and_names_the_event() -> None:
-    """No event is skipped: a resumed webhook sends the event with the corrected template."""
+    """When the webhook resumes, it sends the event with the corrected template."""
     broken = '{"number": {{ event.data.transactionId }}, "text": "{{ event.data.timestamp }}"}'
 
     async def scenario(harness: ApiHarness) -> None:
@@ -234,14 +234,14 @@ def test_a_failing_template_suspends_the_webhook_and_names_the_event() -> None:
 
 
 def test_a_node_that_lost_its_lease_sends_nothing() -> None:
-    """A node neither sends nor writes after another node has taken over the lease."""
+    """A node whose lease has expired sends nothing."""
 
     async def scenario(harness: ApiHarness) -> None:
         async with (
             running_receiver() as receiver,
             WebhookRunner(harness, make_webhook(receiver.url)) as runner,
         ):
-            runner.lease._until = 0.0  # noqa: SLF001 — as after a night of suspension
+            runner.lease._until = 0.0  # noqa: SLF001 — as if the machine had been suspended
             harness.publish([sms])
             await harness.loop.passing(1)
             assert receiver.posts == []
@@ -250,7 +250,7 @@ def test_a_node_that_lost_its_lease_sends_nothing() -> None:
 
 
 def test_a_position_stays_valid_without_events() -> None:
-    """A webhook without pending events can resume at its position after any length of time."""
+    """A webhook without pending events can continue after any length of time."""
 
     async def scenario(harness: ApiHarness) -> None:
         async with running_receiver() as receiver:
@@ -268,7 +268,7 @@ def test_a_position_stays_valid_without_events() -> None:
 
 
 def test_a_position_that_is_too_old_suspends_the_webhook() -> None:
-    """A webhook whose position is too old is suspended, and no event is skipped."""
+    """If the next events are no longer in the feeds, a webhook is suspended and skips none."""
 
     async def scenario(harness: ApiHarness) -> None:
         async with (

@@ -1,4 +1,4 @@
-"""Tests of requests to good, bad, slow and silent receivers."""
+"""Tests of requests to receivers that work, fail, are slow, or do not respond."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.webhooks.receiver import (
 
 
 def test_a_connection_is_reused() -> None:
-    """Three requests use one connection, and each has its own headers and body."""
+    """Three requests use one connection, with the right headers and bodies."""
     replies, receiver = send_requests(status(200, body=b"thanks"), 3)
     assert replies == [Reply(200)] * 3
     assert receiver.connections == 1
@@ -37,7 +37,7 @@ def test_a_connection_is_reused() -> None:
 
 
 def test_a_redirect_is_not_followed() -> None:
-    """A redirect's status is the result, and its target gets no request."""
+    """The redirect's status is the result, and the redirect's target gets no request."""
 
     async def scenario(_loop: VirtualLoop) -> None:
         async with running_receiver() as elsewhere:
@@ -50,13 +50,13 @@ def test_a_redirect_is_not_followed() -> None:
 
 
 def test_retry_after_is_returned_as_received() -> None:
-    """The value of Retry-After is returned as received."""
+    """The reply has the value of Retry-After, as received."""
     replies, _ = send_requests(status(429, "Retry-After: 17\r\n"))
     assert replies == [Reply(429, "17")]
 
 
 def test_a_closed_connection_is_replaced() -> None:
-    """If the receiver closed the connection, the next request uses a new one."""
+    """After the receiver has closed the connection, the next request uses another connection."""
 
     async def scenario(loop: VirtualLoop) -> None:
         async with running_receiver() as receiver:
@@ -74,7 +74,7 @@ def test_a_closed_connection_is_replaced() -> None:
 
 
 def test_a_name_that_becomes_private_is_refused() -> None:
-    """Each connection resolves the name again and never uses a private address."""
+    """Every new connection resolves the name again, and none uses a private address."""
     answers = [["8.8.8.8"], ["127.0.0.1"]]
     asked_for: list[str] = []
 
@@ -97,7 +97,7 @@ def test_a_name_that_becomes_private_is_refused() -> None:
 
 
 def test_the_name_of_a_busy_connection_is_checked_again() -> None:
-    """A name that has become private is detected even if the webhook is always busy."""
+    """A name that resolves to a private address later is refused even on an open connection."""
     address = "127.0.0.1"
 
     async def resolver(_host: str, _port: int) -> list[str]:
@@ -121,7 +121,7 @@ def test_the_name_of_a_busy_connection_is_checked_again() -> None:
 
 
 def test_the_connection_uses_the_checked_address() -> None:
-    """The name is resolved once per connection, so a later change does not matter."""
+    """The client connects to the address that it checked, without resolving the name again."""
     calls = 0
 
     async def resolver(_host: str, _port: int) -> list[str]:
@@ -141,7 +141,7 @@ def test_the_connection_uses_the_checked_address() -> None:
 
 
 def test_the_client_works_on_uvloop() -> None:
-    """The client works on uvloop, which the server uses and whose transports have other classes."""
+    """The client works on uvloop, which the server uses. Its transports differ from asyncio's."""
 
     async def scenario() -> None:
         async with running_receiver() as receiver:
@@ -178,7 +178,7 @@ async def _loopback(_host: str, _port: int) -> list[str]:
 
 
 def tls_context_trusting(authority: trustme.CA) -> Callable[[], ssl.SSLContext]:
-    """Return the usual context with an additional authority."""
+    """Return a function that returns the usual TLS context, which also trusts this authority."""
     context = tls_context.__wrapped__()
     authority.configure_trust(context)
     return lambda: context

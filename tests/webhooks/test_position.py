@@ -1,4 +1,4 @@
-"""Tests of a webhook's position: its token, and whether the feeds have all later events."""
+"""Tests of a webhook's position, and of the check that the feeds have all later events."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ HOUR = 3_600
 
 
 def webhook_position(harness: ApiHarness) -> WebhookPosition:
-    """Return a position in ACME's feeds."""
+    """Return a new webhook's position in ACME's feeds."""
     reading = reading_of(ACME, make_webhook("http://a.test/"), harness.server)
     return WebhookPosition(reading, harness.server, harness.loop.now)
 
 
 def test_a_webhook_begins_at_its_token_or_at_the_present() -> None:
-    """Without a token, a webhook begins now. With a cursor's token, it begins at the cursor."""
+    """A webhook without a token begins at the present. Otherwise, it begins at the token."""
 
     async def scenario(harness: ApiHarness) -> None:
         harness.publish([sms] * 3)
@@ -34,7 +34,7 @@ def test_a_webhook_begins_at_its_token_or_at_the_present() -> None:
 
 
 def test_a_position_is_complete_while_later_events_are_within_24_hours() -> None:
-    """The age of a position does not matter if all events up to it have been read."""
+    """A position is complete if the feeds have all later events, however old the position is."""
 
     async def scenario(harness: ApiHarness) -> None:
         harness.publish([sms] * 3)
@@ -62,7 +62,7 @@ def test_a_position_is_complete_while_later_events_are_within_24_hours() -> None
 
 
 def test_an_old_token_is_complete_if_no_events_were_missed() -> None:
-    """Only missed events after its position matter, not the age of a token."""
+    """An old token is complete unless events after its position are too old."""
 
     async def scenario(harness: ApiHarness) -> None:
         harness.publish([sms])

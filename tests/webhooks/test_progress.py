@@ -1,4 +1,4 @@
-"""Tests of the changes to a webhook's progress."""
+"""Tests of changes to a webhook's progress."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ NOW = 1_700_000_000 * TICKS_PER_SECOND
 
 
 def retry_delay(progress: Progress, now: int = NOW) -> float:
-    """Return the seconds until the next attempt."""
+    """Return the seconds until a webhook's next attempt."""
     return (progress.next_try - now) / TICKS_PER_SECOND
 
 
 @given(tries=st.integers(0, 1_000_000), chance=st.floats(0, 1), asked=st.floats(0, 1e9))
 def test_a_retry_delay_is_bounded(tries: int, chance: float, asked: float) -> None:
-    """The delay is bounded for any number of failures and any Retry-After."""
+    """The delay is bounded after any number of failures and for any Retry-After."""
     after = failed(Progress(tries=tries), "500", NOW, chance, asked)
     assert 0.5 <= retry_delay(after) <= max(MAX_DELIVERY_RETRY_SECONDS, LONGEST_RETRY_AFTER)
     assert retry_delay(after) >= min(asked, LONGEST_RETRY_AFTER) - 1e-6
@@ -42,7 +42,7 @@ def test_a_retry_delay_is_bounded(tries: int, chance: float, asked: float) -> No
 
 
 def test_retry_delays_double_up_to_five_minutes() -> None:
-    """Delays begin at one second, and a random part of up to half is subtracted."""
+    """The first delay is one second. Up to half of each delay is subtracted at random."""
     progress, delays = Progress(), []
     for _ in range(12):
         progress = failed(progress, "500", NOW, 1.0)
@@ -52,7 +52,7 @@ def test_retry_delays_double_up_to_five_minutes() -> None:
 
 
 def test_a_day_of_failures_suspends_the_webhook_at_its_position() -> None:
-    """The day begins with the first of several consecutive failures, and a success resets it."""
+    """The day begins with the first of consecutive failures. A success ends it."""
     first = failed(Progress(token="t"), "500", NOW, 1.0)
     late = failed(first, "503", NOW + PATIENCE - 1, 1.0)
     assert late.state == "active"
@@ -64,7 +64,7 @@ def test_a_day_of_failures_suspends_the_webhook_at_its_position() -> None:
 
 
 def test_resuming_retries_at_once_and_changes_the_position_only_on_request() -> None:
-    """Commands are numbered so that the sender notices each of them."""
+    """Each command has a number, so that the sender notices it."""
     held = suspended(Progress(token="t", end="e", tries=9, since=NOW, order=4), "gone")
     on = resumed(held)
     assert (on.state, on.token, on.end, on.tries, on.order) == ("active", "t", "e", 0, 5)
@@ -73,7 +73,7 @@ def test_resuming_retries_at_once_and_changes_the_position_only_on_request() -> 
 
 
 def test_retry_after_is_seconds_or_a_date() -> None:
-    """A Retry-After that is neither seconds nor a date is ignored."""
+    """A Retry-After that is neither a number of seconds nor a date is ignored."""
     assert retry_after_seconds("120", NOW) == 120
     assert retry_after_seconds("Tue, 14 Nov 2023 22:14:20 GMT", NOW) == 60
     assert retry_after_seconds("Tue, 14 Nov 2003 22:14:20 GMT", NOW) == 0
@@ -82,7 +82,7 @@ def test_retry_after_is_seconds_or_a_date() -> None:
 
 
 def test_stored_progress_can_be_read() -> None:
-    """Stored progress can be read again, even if a later release has added a member."""
+    """Stored progress can be read, even if a later release has added a member."""
     progress = failed(Progress(token="t", events=7), "500", NOW, 1.0)
     raw = item_of(1, "ops", progress).value
     assert read_progress(raw) == progress
@@ -91,6 +91,6 @@ def test_stored_progress_can_be_read() -> None:
 
 
 def test_the_id_in_metrics_reveals_neither_client_nor_name() -> None:
-    """A webhook's id is constant, and it differs between installations."""
+    """A webhook's id never changes, and differs between clients, names and installations."""
     assert webhook_id(1, "ops", b"s") == webhook_id(1, "ops", b"s")
     assert len({webhook_id(c, n, s) for c in (1, 2) for n in ("a", "b") for s in (b"s", b"t")}) == 8

@@ -1,4 +1,4 @@
-"""Tests of a client's webhooks with good and bad receivers."""
+"""Tests of a client's webhooks with working and failing receivers."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ HOUR = 3_600
 
 
 def assert_in_order(ids: list[str], want: list[str]) -> None:
-    """Check that each event arrived at least once, and that first deliveries were in order."""
+    """Check that each event has arrived, and that the first deliveries were in order."""
     assert list(dict.fromkeys(ids)) == want
 
 
 def test_filtered_out_events_advance_the_position() -> None:
-    """Only matching events are sent, but the stored position also passes the others."""
+    """Only matching events are sent, but the position moves past all events."""
 
     async def scenario(harness: ApiHarness) -> None:
         async with running_receiver() as receiver:
@@ -61,7 +61,7 @@ def test_filtered_out_events_advance_the_position() -> None:
 
 
 def test_skip_omits_past_events() -> None:
-    """Only events after the skip are sent."""
+    """After a skip, only new events are sent."""
 
     async def scenario(harness: ApiHarness) -> None:
         async with (
@@ -82,7 +82,7 @@ def test_skip_omits_past_events() -> None:
 
 
 def test_resuming_from_a_token_sends_later_events_again() -> None:
-    """An eventId of the feed is a valid token to resume from."""
+    """A webhook can resume from a token, such as an eventId of the feed."""
 
     async def scenario(harness: ApiHarness) -> None:
         async with (
@@ -100,7 +100,10 @@ def test_resuming_from_a_token_sends_later_events_again() -> None:
 
 
 def test_a_changed_url_keeps_the_position_and_a_removed_webhook_loses_it() -> None:
-    """Events that could not be sent to the old address are sent to the new one."""
+    """Events that could not be sent to the old URL are sent to the new URL.
+
+    A webhook that was removed and returns sends only new events.
+    """
 
     async def scenario(harness: ApiHarness) -> None:
         async with (
@@ -127,7 +130,7 @@ def test_a_changed_url_keeps_the_position_and_a_removed_webhook_loses_it() -> No
 
 
 def test_a_command_for_one_webhook_does_not_affect_the_others() -> None:
-    """The other webhooks do not repeat any events."""
+    """A command for one webhook does not make other webhooks repeat events."""
 
     async def scenario(harness: ApiHarness) -> None:
         async with running_receiver(status(500)) as failing, running_receiver() as other:
@@ -148,7 +151,7 @@ def test_a_command_for_one_webhook_does_not_affect_the_others() -> None:
 
 
 def test_a_silent_receiver_does_not_delay_the_others() -> None:
-    """A silent receiver is retried, and the other receiver gets each event."""
+    """One receiver gets every event while another does not respond."""
 
     async def scenario(harness: ApiHarness) -> None:
         async with running_receiver(_never_respond) as silent, running_receiver() as other:
@@ -167,7 +170,7 @@ def test_a_silent_receiver_does_not_delay_the_others() -> None:
 
 
 def test_after_a_crash_only_a_few_seconds_are_sent_again() -> None:
-    """After a crash, the stored position is only seconds old, and ids stay the same."""
+    """After a crash, only the last few seconds' events are sent again, with the same ids."""
 
     async def scenario(harness: ApiHarness) -> None:
         async with running_receiver() as receiver:
@@ -190,7 +193,10 @@ def test_after_a_crash_only_a_few_seconds_are_sent_again() -> None:
 
 
 def test_bad_receivers_do_not_affect_a_good_one() -> None:
-    """A good receiver gets each event within seconds, readers continue, and memory is bounded."""
+    """Despite bad receivers, a good one gets each event soon, and memory stays bounded.
+
+    Readers of the feed are not affected either.
+    """
 
     async def scenario(harness: ApiHarness) -> None:
         async with AsyncExitStack() as stack:
@@ -240,7 +246,7 @@ async def _send_endless_body(_post: Post, writer: asyncio.StreamWriter) -> None:
 @settings(max_examples=tries(8))
 @given(seed=st.integers(0, 2**32))
 def test_no_event_is_lost_through_failures_and_restarts(seed: int) -> None:
-    """Each event arrives in order despite any failing receivers, restarts and crashes."""
+    """Every event arrives in order, despite failures of the receiver, restarts and crashes."""
 
     async def scenario(harness: ApiHarness) -> None:
         rng = random.Random(seed)
@@ -265,7 +271,7 @@ def test_no_event_is_lost_through_failures_and_restarts(seed: int) -> None:
                 if rng.random() < 0.2:
                     kept = dict(harness.kv.items(BUCKET))
                     await runner.__aexit__()
-                    if rng.random() < 0.5:  # a crash: unwritten progress is lost
+                    if rng.random() < 0.5:  # a crash, after which unwritten progress is lost
                         await harness.kv.write(
                             [Item(BUCKET, key, raw) for key, raw in kept.items()]
                         )
@@ -298,7 +304,7 @@ async def _send_half_body(_post: Post, writer: asyncio.StreamWriter) -> None:
 
 
 def test_the_position_is_written_only_every_few_seconds() -> None:
-    """A busy webhook writes its position only every few seconds."""
+    """A busy webhook stores its position only every few seconds."""
 
     async def scenario(harness: ApiHarness) -> None:
         async with (

@@ -1,4 +1,4 @@
-"""Tests of all webhooks of a node: leases, takeover and metrics."""
+"""Tests of a node's webhooks: leases, takeover and metrics."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ id = 4199"""
 
 
 async def apply_webhook(harness: ApiHarness, url: str) -> None:
-    """Apply a site in which ACME has a webhook or has none."""
+    """Apply a site in which ACME has a webhook with this URL, or no webhook if it is empty."""
     table = TABLE.format(url=url, secret=SECRET) if url else "[[client]]\nid = 4199"
     text = SITE.replace("[[client]]\nid = 4199", table, 1)
     await apply(harness.kv, parse(text), CHEAP)
@@ -36,7 +36,7 @@ async def apply_webhook(harness: ApiHarness, url: str) -> None:
 
 
 def start_node(harness: ApiHarness, clients: frozenset[int] = frozenset()) -> Webhooks:
-    """Run the webhooks of a node."""
+    """Start a node's webhooks."""
     webhooks = Webhooks(
         harness.server.site,
         harness.kv,
@@ -49,7 +49,7 @@ def start_node(harness: ApiHarness, clients: frozenset[int] = frozenset()) -> We
 
 
 def test_one_node_sends_and_another_takes_over() -> None:
-    """When the sending node stops, the other node continues with the same ids."""
+    """Only one node sends. If it stops, another node sends the next events."""
 
     async def scenario(harness: ApiHarness) -> None:
         async with running_receiver() as receiver:
@@ -73,7 +73,7 @@ def test_one_node_sends_and_another_takes_over() -> None:
 
 
 def test_a_dead_node_is_replaced_within_30_seconds() -> None:
-    """A dead node's lease expires and is taken over. Later events arrive in order."""
+    """After a dead node's lease expires, another node takes over and sends the next events."""
 
     async def scenario(harness: ApiHarness) -> None:
         async with running_receiver() as receiver:
@@ -95,9 +95,9 @@ def test_a_dead_node_is_replaced_within_30_seconds() -> None:
 
 
 def test_a_removed_webhook_leaves_no_position_or_sender() -> None:
-    """A removed webhook's position and sender are gone.
+    """After a webhook is removed, its position and its sender no longer exist.
 
-    A client of another node has no sender here.
+    A node has no senders for clients that it does not serve.
     """
 
     async def scenario(harness: ApiHarness) -> None:
@@ -122,7 +122,7 @@ def test_a_removed_webhook_leaves_no_position_or_sender() -> None:
 
 
 def test_metrics_have_lag_and_failures_by_webhook_id() -> None:
-    """The lag grows during failures, and no label contains a client or a name."""
+    """The metrics show a lag that grows during failures. Labels contain only a webhook's id."""
 
     async def scenario(harness: ApiHarness) -> None:
         async with running_receiver(status(500)) as receiver:

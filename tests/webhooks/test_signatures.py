@@ -1,4 +1,4 @@
-"""Tests that verify Standard Webhooks signatures with the specification's own library."""
+"""Tests that verify signatures with the library of the Standard Webhooks specification."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from floorcast.webhooks.signatures import signature, signing_key
 
 @given(key=st.binary(min_size=24, max_size=64), body=st.text(min_size=1, max_size=200))
 def test_the_reference_library_verifies_our_signatures(key: bytes, body: str) -> None:
-    """A signature verifies only with the right secret, even if there are two secrets."""
+    """The library accepts a signature by either of two secrets, and by no other secret."""
     secret = "whsec_" + base64.b64encode(key).decode()
     other = "whsec_" + base64.b64encode(key[::-1] + b"x").decode()
     now = int(time.time())
@@ -36,6 +36,6 @@ def test_the_reference_library_verifies_our_signatures(key: bytes, body: str) ->
 
 
 def test_a_secret_without_its_prefix_is_an_error() -> None:
-    """A text without the prefix is not a Standard Webhooks secret."""
+    """A text without the prefix ``whsec_`` is not a valid secret."""
     with pytest.raises(ValueError, match="whsec_"):
         signing_key("QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFB")

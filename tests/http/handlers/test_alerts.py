@@ -1,4 +1,4 @@
-"""Alerts of a real server: listed, streamed, acknowledged, and hidden from others."""
+"""Tests of a real server's alerts: lists, streams, acknowledgements, and hidden alerts."""
 
 from __future__ import annotations
 

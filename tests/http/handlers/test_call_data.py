@@ -1,4 +1,4 @@
-"""Call data over HTTP (section 5 of the contract)."""
+"""Tests of call data over HTTP (section 5 of the contract)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The feeds over HTTP, as clients use them."""
+"""Tests of the feeds over HTTP."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The calls behind a figure over HTTP (section 12 of the contract)."""
+"""Tests of the calls behind a figure over HTTP (section 12 of the contract)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``/metrics/floor``: one client's figures for a metrics key."""
+"""Tests of ``/metrics/floor``, which has one client's figures for a metrics key."""
 
 from __future__ import annotations
 

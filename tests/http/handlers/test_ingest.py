@@ -1,4 +1,4 @@
-"""Events over HTTP, from the key to the stored entry."""
+"""Tests of ingest over HTTP, from the key to the stored entry."""
 
 from __future__ import annotations
 

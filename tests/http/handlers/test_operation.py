@@ -1,4 +1,4 @@
-"""Health, readiness and metrics."""
+"""Tests of health, readiness and metrics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reports over HTTP: past and present combined, within limits."""
+"""Tests of reports over HTTP, which combine past and present within limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sessions over HTTP (section 2 of the contract)."""
+"""Tests of sessions over HTTP (section 2 of the contract)."""
 
 from __future__ import annotations
 

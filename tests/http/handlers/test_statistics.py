@@ -1,4 +1,4 @@
-"""The statistics over HTTP: rights, filters, and the position of a response."""
+"""Tests of the statistics over HTTP: rights, filters, and a response's position."""
 
 from __future__ import annotations
 

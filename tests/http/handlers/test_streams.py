@@ -1,4 +1,4 @@
-"""The streams over HTTP: refusals, starting positions, and visible events."""
+"""Tests of the streams over HTTP: refusals, starting positions, and visible events."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The OpenAPI document: complete, valid, reproducible, and true of the server.
+"""Tests that the OpenAPI document is complete, valid, reproducible and correct.
 
 Schemathesis runs its checks on a real server with a day of events. Requests that must succeed use
-existing ids, which a schema alone cannot know.
+existing ids, which a schema alone does not provide.
 """
 
 from __future__ import annotations

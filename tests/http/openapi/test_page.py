@@ -1,4 +1,4 @@
-"""The page at ``/docs``: complete, allowed by its policy, and readable on a phone."""
+"""Tests that the page at ``/docs`` is complete, obeys its policy, and is readable on a phone."""
 
 from __future__ import annotations
 
