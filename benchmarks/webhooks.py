@@ -29,7 +29,7 @@ from floorcast.feeds.ring import Rings
 from floorcast.kv.lease import Lease
 from floorcast.kv.memory import MemoryKeyValueStore
 from floorcast.log.memory import MemoryLog
-from floorcast.model.ending import ended
+from floorcast.model.cancellation import cancel_all
 from floorcast.model.token import (
     decode,
     encode,
@@ -179,7 +179,7 @@ async def measure(options: argparse.Namespace, port: int, pipe: Connection) -> N
     share = await busy(floors, options.rate, options.seconds)
     pipe.send("count")
     requests, size = (now - then for now, then in zip(pipe.recv(), before, strict=True))
-    await ended([task])
+    await cancel_all([task])
     print(f"without webhooks  {alone:6.1%} of a core")
     print(f"with {options.webhooks:3} webhooks {share:6.1%} of a core: +{share - alone:.1%}")
     each = (share - alone) * options.seconds / max(requests, 1) * 1e6

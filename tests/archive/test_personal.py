@@ -8,7 +8,7 @@ import msgspec
 
 from floorcast.archive.personal import MODES, treat_members, treatment
 from floorcast.model.inbound import InboundEvent
-from floorcast.model.person import MEMBERS
+from floorcast.model.person import PERSONAL_MEMBERS
 
 
 def members(kind: type) -> set[str]:
@@ -34,8 +34,8 @@ def test_every_personal_member_is_treated() -> None:
         if any(word in name.lower() for word in ("phone", "account", "email", "callerid"))
         or name.lower() in {"firstname", "lastname"}
     }
-    assert sounds - {"phonePosition"} <= MEMBERS
-    assert known >= MEMBERS - {"supervisorPhoneNumber"}
+    assert sounds - {"phonePosition"} <= PERSONAL_MEMBERS
+    assert known >= PERSONAL_MEMBERS - {"supervisorPhoneNumber"}
 
 
 def test_each_mode_treats_a_number() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from floorcast.kv.lease import Lease, LeaseTuning
 from floorcast.kv.port import Conflict, Item, KeyValueStore
-from floorcast.model.ending import ended
+from floorcast.model.cancellation import cancel_all
 from tests.contract.test_key_value_store import Store, open_kv
 
 __all__ = ["open_kv"]  # the fixture, which creates every kind of store
@@ -36,10 +36,10 @@ async def _handed_over(kv: KeyValueStore) -> None:
     fence = first.fence
     await kv.write([Item("work", "done", b"1")], [fence])
     assert not working[second].is_set()
-    await ended([one])
+    await cancel_all([one])
     assert not first.held
     await working[second].wait()
     assert second.held
     with pytest.raises(Conflict):
         await kv.write([Item("work", "done", b"2")], [fence])
-    await ended([other])
+    await cancel_all([other])

@@ -10,7 +10,7 @@ import pytest
 from floorcast.kv.lease import Lease, LeaseTuning
 from floorcast.kv.memory import MemoryKeyValueStore
 from floorcast.kv.port import Conflict, Item
-from floorcast.model.ending import ended
+from floorcast.model.cancellation import cancel_all
 from floorcast.model.errors import Unavailable
 from tests.virtual_time import VirtualLoop, run
 
@@ -72,7 +72,7 @@ def test_standby_takes_over_within_30_seconds_of_the_holder_dying() -> None:
         assert first.ended
         assert first.ended[0] <= second.begun[0]
         assert not first.lease.held
-        await ended([first.task, second.task])
+        await cancel_all([first.task, second.task])
 
     run(scenario)
 
@@ -86,12 +86,12 @@ def test_stopped_holder_releases_the_lease() -> None:
         await loop.passing(1)
         second = LeaseUser(kv, loop)
         await loop.passing(20)
-        await ended([first.task])
+        await cancel_all([first.task])
         stopped = loop.elapsed
         await loop.passing(10)
         assert second.begun
         assert second.begun[0] - stopped <= LeaseTuning().renewal
-        await ended([second.task])
+        await cancel_all([second.task])
 
     run(scenario)
 
@@ -107,7 +107,7 @@ def test_restarted_process_continues_its_own_lease() -> None:
         again = LeaseUser(kv, loop, "only")
         await loop.passing(0.1)
         assert again.begun
-        await ended([first.task, again.task])
+        await cancel_all([first.task, again.task])
 
     run(scenario)
 
@@ -128,7 +128,7 @@ def test_late_write_of_a_former_holder_fails() -> None:
         with pytest.raises(Conflict):
             await kv.write([Item("work", "done", b"2")], [fence])
         await kv.write([Item("work", "done", b"3")], [second.lease.fence])
-        await ended([first.task, second.task])
+        await cancel_all([first.task, second.task])
 
     run(scenario)
 
@@ -143,7 +143,7 @@ def test_renewals_do_not_change_the_fence() -> None:
         await loop.passing(1000)
         assert first.lease.held
         assert first.lease.fence == fence
-        await ended([first.task])
+        await cancel_all([first.task])
 
     run(scenario)
 
@@ -162,6 +162,6 @@ def test_failed_work_is_restarted() -> None:
         task = asyncio.create_task(lease.run(work))
         await loop.passing(3 * LeaseTuning().renewal + 1)
         assert len(tries) == 4
-        await ended([task])
+        await cancel_all([task])
 
     run(scenario)

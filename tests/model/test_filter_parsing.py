@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from floorcast.model.errors import InvalidParameter, MissingParameter
-from floorcast.model.filter_parsing import condition, read_id, read_members
+from floorcast.model.filter_parsing import read_condition, read_id, read_members
 
 
 def read(value: object) -> dict[str, frozenset[int] | None]:
     """Return a filter with two kinds of ids."""
     given = read_members(value, "service", "callCenter")
-    return {member: condition(given, member, "id", read_id) for member in given}
+    return {member: read_condition(given, member, "id", read_id) for member in given}
 
 
 def test_ids_can_be_numbers_or_strings_of_digits() -> None:

@@ -11,7 +11,7 @@ from typing import TypeVarTuple
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.model.loop_turns import REST, SLICE_SECONDS, LoopTurns, take_turn
+from floorcast.model.loop_turns import REST_TURNS, SLICE_SECONDS, LoopTurns, take_turn
 
 Ts = TypeVarTuple("Ts")
 
@@ -73,7 +73,7 @@ def test_other_tasks_run_between_two_long_slices(clients: list[int], slices: int
     """A short request gets several turns of the loop between two long slices."""
     work = run(clients, SLICE_SECONDS, slices)
     assert len(work.order) == len(clients) * slices
-    assert min(work.rests[1:]) >= REST
+    assert min(work.rests[1:]) >= REST_TURNS
 
 
 def test_short_work_does_not_wait() -> None:
@@ -116,7 +116,7 @@ def test_the_loop_is_idle_after_the_last_slice() -> None:
 
     async def running() -> int:
         await take_turn(1)
-        for _ in range(2 * REST):
+        for _ in range(2 * REST_TURNS):
             await asyncio.sleep(0)
         before = loop.scheduled
         await asyncio.sleep(0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from floorcast.model.person import Person, call_of, erased, names_in_ids, normal_phone
+from floorcast.model.person import Person, call_key, erase_values, ids_contain, normalize_phone
 
 ADA = Person(("12125550147",), ("ACC-1",))
 
@@ -41,7 +41,7 @@ def test_other_values_do_not_match(other: object) -> None:
 
 def test_text_without_a_phone_number_has_no_digits() -> None:
     """Examples are names, dates, and texts with too many digits."""
-    assert [normal_phone(text) for text in ("Ada", "", "1" * 16, "10:15")] == [""] * 4
+    assert [normalize_phone(text) for text in ("Ada", "", "1" * 16, "10:15")] == [""] * 4
 
 
 def test_erasing_a_person_keeps_the_events_structure() -> None:
@@ -57,7 +57,7 @@ def test_erasing_a_person_keeps_the_events_structure() -> None:
         },
     }
     assert ADA.appears_in(event)
-    assert erased(event, ADA) == {
+    assert erase_values(event, ADA) == {
         "id": "2125550147",
         "data": {
             "transactionId": 2125550147,
@@ -67,15 +67,15 @@ def test_erasing_a_person_keeps_the_events_structure() -> None:
             "service": 10,
         },
     }
-    assert names_in_ids({"id": "x-12125550147", "data": {}}, ADA)
-    assert not names_in_ids({"id": "x"}, ADA)
+    assert ids_contain({"id": "x-12125550147", "data": {}}, ADA)
+    assert not ids_contain({"id": "x"}, ADA)
 
 
 def test_the_call_of_an_event_is_found() -> None:
     """Call events, agent events and published events have a call. Other events have none."""
     call = {"transactionId": "7", "sessionId": "S"}
-    assert call_of({"data": call}) == (7, "S")
-    assert call_of({"data": {"agent": 1, "call": call}}) == (7, "S")
-    assert call_of(call) == (7, "S")
-    assert call_of({"data": {"agent": 1}}) is None
-    assert call_of({"data": {"transactionId": "x", "sessionId": "S"}}) is None
+    assert call_key({"data": call}) == (7, "S")
+    assert call_key({"data": {"agent": 1, "call": call}}) == (7, "S")
+    assert call_key(call) == (7, "S")
+    assert call_key({"data": {"agent": 1}}) is None
+    assert call_key({"data": {"transactionId": "x", "sessionId": "S"}}) is None

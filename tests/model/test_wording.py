@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import pytest
 from msgspec import Meta, Struct
 
-from floorcast.model.wording import expected_at, number, one_of, whole_number
+from floorcast.model.wording import describe_expected, number, one_of, whole_number
 
 
 class Inner(Struct):
@@ -54,7 +54,7 @@ class Outer(Struct):
 )
 def test_a_members_description_comes_from_its_type(path: list[str], expected: str) -> None:
     """This includes lists and maps. A custom type gets its format's description."""
-    assert expected_at(Outer, path, "a table") == expected
+    assert describe_expected(Outer, path, "a table") == expected
 
 
 def test_numbers_and_choices_are_described_consistently() -> None:

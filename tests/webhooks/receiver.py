@@ -17,7 +17,7 @@ from standardwebhooks import Webhook as Verifier
 
 from floorcast.feeds.feed import Feed
 from floorcast.kv.lease import Lease, LeaseTuning
-from floorcast.model.ending import ended
+from floorcast.model.cancellation import cancel_all
 from floorcast.model.token import end_of_entry, event_id_maker, position
 from floorcast.site.body_template import EXAMPLES
 from floorcast.site.webhooks import Webhook, WebhookFilter
@@ -182,7 +182,7 @@ class WebhookRunner:
 
     async def __aexit__(self, *_: object) -> None:
         assert self._task is not None
-        await ended([self._task])
+        await cancel_all([self._task])
 
 
 def stored_progress(harness: ApiHarness, name: str = "ops") -> Progress:

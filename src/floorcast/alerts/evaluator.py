@@ -16,7 +16,7 @@ import structlog
 from floorcast.alerts.transitions import batch_of, cleared, due
 from floorcast.floor.view import FloorView
 from floorcast.log.port import EventLog
-from floorcast.model.ending import ended
+from floorcast.model.cancellation import cancel_all
 from floorcast.model.errors import Unavailable
 from floorcast.model.inbound import AlertTransition
 from floorcast.model.loop_turns import take_turn
@@ -55,7 +55,7 @@ class AlertEvaluator:
 
     async def close(self) -> None:
         """Stop evaluating."""
-        await ended(list(self._running.values()))
+        await cancel_all(list(self._running.values()))
 
     def _finished(self, client: int, _task: asyncio.Task[None]) -> None:
         del self._running[client]

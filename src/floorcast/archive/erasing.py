@@ -23,7 +23,7 @@ from floorcast.archive.personal import keyed_hash
 from floorcast.archive.storage import Archive
 from floorcast.archive.tables import parquet_bytes, read_parquet
 from floorcast.model.errors import Unavailable
-from floorcast.model.person import CallKey, Person, call_of, erased
+from floorcast.model.person import CallKey, Person, call_key, erase_values
 
 __all__ = ["calls_in_archive", "erase_from_archive", "has_hashes", "hashed"]
 
@@ -103,7 +103,7 @@ def _rows(archive: Archive, manifest: HourManifest, name: str) -> list[Row]:
 
 
 def _key(row: Row) -> CallKey | None:
-    return call_of(row)
+    return call_key(row)
 
 
 def _is_of(row: Row, person: Person) -> bool:
@@ -118,7 +118,7 @@ def _erase(row: Row, person: Person) -> bool:
         if row["data"] is None:
             return False
         data = msgspec.json.decode(row["data"])
-        changed = msgspec.json.encode(erased(data, person)).decode()
+        changed = msgspec.json.encode(erase_values(data, person)).decode()
         if changed == msgspec.json.encode(data).decode():
             return False
         row["data"] = changed

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from hashlib import blake2b
 from typing import Any, Literal
 
-from floorcast.model.person import MEMBERS, normal_phone
+from floorcast.model.person import PERSONAL_MEMBERS, normalize_phone
 
 __all__ = ["MODES", "Mode", "Treatment", "keyed_hash", "treat_members", "treatment"]
 
@@ -40,7 +40,7 @@ def keyed_hash(value: str, key: bytes) -> str:
 
     Equal values have equal hashes, and so do different notations of a phone number.
     """
-    said = normal_phone(value) or value
+    said = normalize_phone(value) or value
     digest = blake2b(said.encode(), digest_size=HASH_BYTES, key=key, person=b"floorcast-person")
     return digest.hexdigest()
 
@@ -50,7 +50,7 @@ def treat_members(data: dict[str, Any], treat: Treatment) -> dict[str, Any]:
     treated: dict[str, Any] = {}
     for name, value in data.items():
         shown: Any = value
-        if name in MEMBERS:
+        if name in PERSONAL_MEMBERS:
             shown = treat(value)
         elif isinstance(value, dict):
             shown = treat_members(value, treat)

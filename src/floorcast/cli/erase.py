@@ -11,7 +11,7 @@ from floorcast.cli.archive import ArchiveOption
 from floorcast.cli.options import known_options
 from floorcast.config.sources import load
 from floorcast.model.errors import SettingError
-from floorcast.model.person import Person, normal_phone
+from floorcast.model.person import Person, normalize_phone
 
 __all__ = ["register"]
 
@@ -82,7 +82,7 @@ def erase(
 def _person(phones: list[str], accounts: list[str]) -> Person:
     if not phones and not accounts:
         raise SettingError("name the person with --phone or --account")
-    numbers = tuple(normal_phone(phone) for phone in phones)
+    numbers = tuple(normalize_phone(phone) for phone in phones)
     for phone, number in zip(phones, numbers, strict=True):
         if not number:
             raise SettingError(f"--phone {phone}: must be a phone number of at most 15 digits")

@@ -20,7 +20,7 @@ from floorcast.log.erasing import rewrite_entries, stored_lines
 from floorcast.log.log_file import StreamRow
 from floorcast.log.log_reader import LogReader
 from floorcast.model.errors import SettingError, Unavailable
-from floorcast.model.person import CallKey, Person, call_of, erased, names_in_ids
+from floorcast.model.person import CallKey, Person, call_key, erase_values, ids_contain
 from floorcast.server.admin_store import visit
 from floorcast.sqlite.files import compact
 from floorcast.store.erasing import Changes, RewriteCounts, rewrite_store, stored_bodies
@@ -89,8 +89,8 @@ class Eraser:
                 event = _decode(line)
                 if event is None or not self._person.appears_in(event):
                     continue
-                self.kept_in_ids += names_in_ids(event, self._person)
-                key = call_of(event)
+                self.kept_in_ids += ids_contain(event, self._person)
+                key = call_key(event)
                 if key is not None:
                     self._calls.add(key)
         finally:
@@ -140,13 +140,13 @@ class Eraser:
         event = _decode(line)
         if event is None or not self._concerns_person(event):
             return None
-        return _if_changed(line, {**event, **erased(event, self._person)})
+        return _if_changed(line, {**event, **erase_values(event, self._person)})
 
     def _erase_published_event(self, feed: str, line: bytes) -> bytes | None:
         event = _decode(line)
         if event is None or not self._concerns_person(event):
             return None
-        new = erased(event, self._person)
+        new = erase_values(event, self._person)
         if feed == "agent":
             new = {name: value for name, value in new.items() if value is not None}
         elif event.get("callEventType") == "CALL_START" and new.get("callerId", "") is None:
@@ -154,7 +154,7 @@ class Eraser:
         return _if_changed(line, new)
 
     def _concerns_person(self, event: dict[str, object]) -> bool:
-        return call_of(event) in self._calls or self._person.appears_in(event)
+        return call_key(event) in self._calls or self._person.appears_in(event)
 
     def _erase_call(self, body: bytes) -> bytes | None:
         call = decode_call(body)

@@ -30,7 +30,7 @@ from floorcast.log.embedded import EmbeddedLog
 from floorcast.log.log_file import Follows, StreamPosition
 from floorcast.log.port import RETENTION, Appended, Batch, Entry, Head
 from floorcast.log.tuning import Tuning
-from floorcast.model.ending import ended
+from floorcast.model.cancellation import cancel_all
 from floorcast.model.errors import Unavailable
 from floorcast.model.inbound import LoggedEvent, read_lines
 from floorcast.model.loop_turns import take_turn
@@ -240,7 +240,7 @@ class JetStreamLog:
         """See ``EventLog.close``."""
         self._closed = True
         tasks, self._tasks = self._tasks, []
-        await ended(tasks)
+        await cancel_all(tasks)
         for pending in self._pending.values():
             if not pending.verdict.done():
                 pending.verdict.set_exception(Unavailable("the log is closed"))

@@ -27,7 +27,7 @@ from floorcast.cluster.streams import (
     no_such_stream,
     state_of,
 )
-from floorcast.model.ending import ended
+from floorcast.model.cancellation import cancel_all
 from floorcast.model.errors import FloorcastError, Unavailable
 
 __all__ = ["PARTS", "Watch", "subject"]
@@ -113,7 +113,7 @@ class Watch:
     async def close(self) -> None:
         """Stop following the stream."""
         if self._task is not None:
-            await ended([self._task])
+            await cancel_all([self._task])
 
     async def _run(self) -> None:
         while not self.halted:

@@ -22,7 +22,7 @@ from nats.aio.msg import Msg
 from floorcast.cluster.clock import ClusterClock, ticks_of
 from floorcast.cluster.nats_url import connect_options, read_url, shown
 from floorcast.cluster.server_checks import check_servers
-from floorcast.model.ending import ended
+from floorcast.model.cancellation import cancel_all
 from floorcast.model.errors import FloorcastError, SettingError, Unavailable
 from floorcast.model.token import Now, system_now
 
@@ -255,7 +255,7 @@ class NatsLink:
     async def close(self) -> None:
         """Close the connection. Closing it twice is not an error."""
         self._closing = True
-        await ended(task for task in (self._looking, self._again) if task is not None)
+        await cancel_all(task for task in (self._looking, self._again) if task is not None)
         try:
             await asyncio.wait_for(self.client.close(), CLOSING)
         except (nats.errors.Error, OSError, RuntimeError, TimeoutError) as error:

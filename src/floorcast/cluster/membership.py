@@ -40,7 +40,7 @@ from floorcast.config.settings import Settings
 from floorcast.log.appender import Observe
 from floorcast.log.data_folder import DataFolder
 from floorcast.log.folder_copy import contents_of
-from floorcast.model.ending import ended
+from floorcast.model.cancellation import cancel_all
 from floorcast.model.errors import SettingError, Unavailable
 from floorcast.model.token import TICKS_PER_MS, Now
 
@@ -154,7 +154,7 @@ async def join(stack: AsyncExitStack, settings: Settings, now: Now, observe: Obs
     await server.open()
     stack.push_async_callback(server.close)
     warning = asyncio.create_task(_warn(link, server.id, name))  # nobody waits for it
-    stack.push_async_callback(ended, [warning])
+    stack.push_async_callback(cancel_all, [warning])
     return share
 
 

@@ -33,7 +33,7 @@ from floorcast.cluster.peer_messages import (
 )
 from floorcast.log import folder_copy
 from floorcast.log.port import Entry
-from floorcast.model.ending import ended
+from floorcast.model.cancellation import cancel_all
 from floorcast.model.errors import Unavailable
 from floorcast.sqlite.checksums import checksum
 
@@ -112,7 +112,7 @@ class PeerServer:
 
     async def close(self) -> None:
         """Stop answering."""
-        await ended([*self._tasks, *([self._making] if self._making else [])])
+        await cancel_all([*self._tasks, *([self._making] if self._making else [])])
         self._forget()
 
     def _connected(self) -> None:

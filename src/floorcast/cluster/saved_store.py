@@ -24,7 +24,7 @@ from floorcast.cluster.streams import KV_STREAM, REPAIR, find, state_of
 from floorcast.kv import token_secret
 from floorcast.kv.port import Item
 from floorcast.kv.sqlite_kv import SqliteKeyValueStore
-from floorcast.model.ending import ended
+from floorcast.model.cancellation import cancel_all
 from floorcast.model.errors import FloorcastError, SettingError, Unavailable
 from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.site.store import BY_HAND, DECLARED, FILE
@@ -98,7 +98,7 @@ class SavedStore:
     async def close(self) -> None:
         """Write outstanding changes, then close the file."""
         if self._task is not None:
-            await ended([self._task])
+            await cancel_all([self._task])
             await self._save()
         await self._file.close()
 

@@ -20,7 +20,7 @@ from floorcast.model.errors import InvalidParameter
 from floorcast.model.filter_parsing import (
     MAX_CONDITIONS,
     IdConditions,
-    condition,
+    read_condition,
     read_id,
     read_members,
 )
@@ -204,9 +204,9 @@ def read_filter(value: object) -> Filter:
     """
     given = read_members(value, *InteractionConditions.__struct_encode_fields__)
     return Filter(
-        kinds=condition(given, "interactionType", "type", _kind),
-        services=condition(given, "service", "id", read_id),
-        call_centers=condition(given, "callCenter", "id", read_id),
+        kinds=read_condition(given, "interactionType", "type", _kind),
+        services=read_condition(given, "service", "id", read_id),
+        call_centers=read_condition(given, "callCenter", "id", read_id),
     )
 
 

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from floorcast.model.errors import InvalidParameter, MissingParameter, NotAnObject, Refusal
 from floorcast.model.inbound import InboundEvent
-from floorcast.model.wording import expected_at
+from floorcast.model.wording import describe_expected
 
 __all__ = ["Rejected", "rejected", "why_not"]
 
@@ -74,4 +74,4 @@ def why_not(line: bytes, error: Exception) -> Refusal:
     if kind is None:
         return InvalidParameter(f"{path} has an unexpected value")
     members = path.replace("[...]", ".").split(".")
-    return InvalidParameter(f"{path} must be {expected_at(kind, members)}")
+    return InvalidParameter(f"{path} must be {describe_expected(kind, members)}")

@@ -25,7 +25,7 @@ import structlog
 from msgspec import Struct
 
 from floorcast.kv.port import Item, KeyValueStore
-from floorcast.model.ending import ended
+from floorcast.model.cancellation import cancel_all
 from floorcast.model.errors import FloorcastError
 
 __all__ = ["BUCKET", "Lease", "LeaseTuning", "boot_seconds"]
@@ -101,12 +101,12 @@ class Lease:
                     working = asyncio.create_task(self._work(work))
                 elif not self.held and working is not None:
                     _log.warning("lease_lost", lease=self._name)
-                    await ended([working])
+                    await cancel_all([working])
                     working = None
                 await asyncio.sleep(self._pause())
         finally:
             if working is not None:
-                await ended([working])
+                await cancel_all([working])
             await self._give_up()
 
     def _pause(self) -> float:

@@ -20,7 +20,7 @@ __all__ = [
     "IdCondition",
     "IdConditions",
     "ServiceConditions",
-    "condition",
+    "read_condition",
     "read_id",
     "read_members",
 ]
@@ -67,7 +67,7 @@ def read_members(value: object, *known: str) -> dict[str, object]:
     return {member: values for member, values in given.items() if values is not None}
 
 
-def condition(
+def read_condition(
     given: dict[str, object], member: str, key: str, read: Callable[[object, str], T]
 ) -> frozenset[T] | None:
     """Return the values of one kind of condition, or None if it is absent.

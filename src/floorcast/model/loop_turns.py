@@ -8,10 +8,10 @@ from collections import deque
 from collections.abc import Callable
 from weakref import WeakKeyDictionary
 
-__all__ = ["REST", "SHORT_SECONDS", "SLICE_SECONDS", "ClientQueue", "LoopTurns", "take_turn"]
+__all__ = ["REST_TURNS", "SHORT_SECONDS", "SLICE_SECONDS", "ClientQueue", "LoopTurns", "take_turn"]
 
 SLICE_SECONDS = 0.002  # of work, after which long work takes another turn
-REST = 4  # turns of the loop between two slices; a short request needs about five in all
+REST_TURNS = 4  # turns of the loop between two slices; a short request needs about five in all
 SHORT_SECONDS = 0.0005  # of work in one turn of the loop, up to which no rest follows
 
 
@@ -23,9 +23,9 @@ class ClientQueue:
 
     async def wait(self, client: int) -> None:
         """Wait until this task is the one that ``grant`` wakes."""
-        mine = asyncio.get_running_loop().create_future()
-        self.waiting.setdefault(client, deque()).append(mine)
-        await mine
+        turn = asyncio.get_running_loop().create_future()
+        self.waiting.setdefault(client, deque()).append(turn)
+        await turn
 
     def grant(self) -> bool:
         """Wake the next task, and return whether there was one. Canceled tasks are skipped."""
@@ -44,9 +44,9 @@ class ClientQueue:
 class LoopTurns:
     """The turns of one event loop.
 
-    In each turn of the loop, at most one slice of long work runs. The loop then turns ``REST``
-    times for everything else. Without that rest, a short request would wait for a slice in each of
-    the turns that it needs. Slices of one client run in the order in which they asked.
+    In each turn of the loop, at most one slice of long work runs. The loop then turns
+    ``REST_TURNS`` times for everything else. Without that rest, a short request would wait for a
+    slice in each of the turns that it needs. Slices of one client run in the order of their calls.
     """
 
     def __init__(
@@ -55,45 +55,45 @@ class LoopTurns:
         self._loop = loop
         self._clock = clock  # seconds
         self._queue = ClientQueue()
-        self._begun: float | None = None  # when the last slice began; None after its rest
+        self._slice_began: float | None = None  # when the last slice began; None after its rest
         self._rest = 0  # turns left
 
     async def take(self, client: int) -> None:
         """Wait for a turn. Returns at once if no slice is waiting and none ran just before."""
-        if self._begun is None:
+        if self._slice_began is None:
             self._begin()
             return
-        if not self._queue.waiting and not self._rest and not self._was_long(self._begun):
+        if not self._queue.waiting and not self._rest and not self._was_long(self._slice_began):
             return
         await self._queue.wait(client)
 
     def _begin(self) -> None:
-        self._begun = self._clock()
+        self._slice_began = self._clock()
         self._loop.call_soon(self._turn)
 
-    def _was_long(self, begun: float) -> bool:
-        return self._clock() - begun > SHORT_SECONDS
+    def _was_long(self, began: float) -> bool:
+        return self._clock() - began > SHORT_SECONDS
 
     def _turn(self) -> None:
         if self._rest:
             self._rest -= 1
-        elif self._begun is not None and self._was_long(self._begun):
-            self._rest = REST - 1
+        elif self._slice_began is not None and self._was_long(self._slice_began):
+            self._rest = REST_TURNS - 1
         if self._rest:
             self._loop.call_soon(self._turn)
             return
-        self._begun = None
+        self._slice_began = None
         if self._queue.grant():
             self._begin()
 
 
-_of_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, LoopTurns] = WeakKeyDictionary()
+_turns_by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, LoopTurns] = WeakKeyDictionary()
 
 
 async def take_turn(client: int) -> None:
     """Wait for the client's next turn on the running loop, before a slice of long work."""
     loop = asyncio.get_running_loop()
-    turns = _of_loops.get(loop)
+    turns = _turns_by_loop.get(loop)
     if turns is None:
-        turns = _of_loops[loop] = LoopTurns(loop)
+        turns = _turns_by_loop[loop] = LoopTurns(loop)
     await turns.take(client)

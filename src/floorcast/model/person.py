@@ -1,4 +1,4 @@
-"""A person to be erased: finds the person's values in events and removes them."""
+"""Finds a person's values in events and removes them, to erase the person's data."""
 
 from __future__ import annotations
 
@@ -7,12 +7,20 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-__all__ = ["MEMBERS", "CallKey", "Person", "call_of", "erased", "names_in_ids", "normal_phone"]
+__all__ = [
+    "PERSONAL_MEMBERS",
+    "CallKey",
+    "Person",
+    "call_key",
+    "erase_values",
+    "ids_contain",
+    "normalize_phone",
+]
 
 CallKey = tuple[int, str]
 """A call's transaction id and session id."""
 
-MEMBERS = frozenset(
+PERSONAL_MEMBERS = frozenset(
     {
         "account",
         "accountNumber",
@@ -30,10 +38,14 @@ MEMBERS = frozenset(
 )
 """The members of received and published events that are personal data."""
 
-KEPT = frozenset({"eventId", "id", "sessionId", "source", "time", "timestamp", "transactionId"})
-SAME_DIGITS = 9  # last digits of a number, which are the same with and without a country code
+KEPT_MEMBERS = frozenset(
+    {"eventId", "id", "sessionId", "source", "time", "timestamp", "transactionId"}
+)
+SIGNIFICANT_DIGITS = (
+    9  # last digits of a number, which are the same with and without a country code
+)
 PREFIX_DIGITS = 6  # the most digits in a country code and an international prefix
-MOST_DIGITS = 15  # the most digits in a phone number (ITU-T E.164)
+MAX_DIGITS = 15  # the most digits in a phone number (ITU-T E.164)
 
 _PHONE = re.compile(r"(?:tel:|sip:)?\s*[+(]?[0-9][0-9()./\s-]*(?:@.*)?", re.IGNORECASE)
 
@@ -49,26 +61,28 @@ class Person(NamedTuple):
         if isinstance(value, bool) or not isinstance(value, str | int):
             return False
         text = str(value)
-        return text in self.accounts or any(_written(phone)(text) for phone in self.phones)
+        return text in self.accounts or any(_phone_search(phone)(text) for phone in self.phones)
 
     def appears_in(self, data: Any) -> bool:  # noqa: ANN401 -- decoded JSON
         """Return whether an event contains one of the person's values."""
         if isinstance(data, dict):
-            return any(self.appears_in(value) for name, value in data.items() if name not in KEPT)
+            return any(
+                self.appears_in(value) for name, value in data.items() if name not in KEPT_MEMBERS
+            )
         if isinstance(data, list):
             return any(map(self.appears_in, data))
         return self.owns(data)
 
 
-def normal_phone(text: str) -> str:
+def normalize_phone(text: str) -> str:
     """Return a phone number's digits without leading zeros and ``+``, or "" if it is no number."""
     if not _PHONE.fullmatch(text.strip()):
         return ""
     digits = re.sub(r"[^0-9]", "", text.partition("@")[0]).lstrip("0")
-    return digits if len(digits) <= MOST_DIGITS else ""
+    return digits if len(digits) <= MAX_DIGITS else ""
 
 
-def call_of(event: dict[str, Any]) -> CallKey | None:
+def call_key(event: dict[str, Any]) -> CallKey | None:
     """Return the call that a received or published event is about, or None."""
     data = event.get("data", event)
     if not isinstance(data, dict):
@@ -84,19 +98,23 @@ def call_of(event: dict[str, Any]) -> CallKey | None:
         return None
 
 
-def erased(data: Any, person: Person) -> Any:  # noqa: ANN401 -- decoded JSON
+def erase_values(data: Any, person: Person) -> Any:  # noqa: ANN401 -- decoded JSON
     """Return the person's event with null for personal members and for the person's values."""
     if isinstance(data, dict):
         return {
-            name: None if name in MEMBERS else value if name in KEPT else erased(value, person)
+            name: None
+            if name in PERSONAL_MEMBERS
+            else value
+            if name in KEPT_MEMBERS
+            else erase_values(value, person)
             for name, value in data.items()
         }
     if isinstance(data, list):
-        return [erased(value, person) for value in data]
+        return [erase_values(value, person) for value in data]
     return None if person.owns(data) else data
 
 
-def names_in_ids(event: dict[str, Any], person: Person) -> bool:
+def ids_contain(event: dict[str, Any], person: Person) -> bool:
     """Return whether one of the event's ids, which are kept, contains a value of the person."""
     data = event.get("data")
     ids = [event.get("id"), event.get("source")]
@@ -106,8 +124,8 @@ def names_in_ids(event: dict[str, Any], person: Person) -> bool:
 
 
 @lru_cache(maxsize=64)
-def _written(phone: str) -> Callable[[str], object]:
+def _phone_search(phone: str) -> Callable[[str], object]:
     """Return a function that finds a phone number, with or without country code or separators."""
-    digits = r"[\s()./-]{0,3}".join(phone[-SAME_DIGITS:])
-    before = PREFIX_DIGITS if len(phone) >= SAME_DIGITS else 2
+    digits = r"[\s()./-]{0,3}".join(phone[-SIGNIFICANT_DIGITS:])
+    before = PREFIX_DIGITS if len(phone) >= SIGNIFICANT_DIGITS else 2
     return re.compile(rf"(?<![0-9])(?:[0-9][\s()./-]{{0,3}}){{0,{before}}}{digits}(?![0-9])").search

@@ -108,7 +108,7 @@ AgentEventType = Literal[
     "AGENT_TRANSFER_FAILED",
 ]
 
-_NAMED: dict[str, State] = {
+_SPECIAL_STATES: dict[str, State] = {
     "AGENT_HOLD": State.HOLD,
     "AGENT_RESUMED": State.IN_CALL,
     "PREVIEW_DIAL_OFFERED": State.PREVIEW_DIAL,
@@ -117,11 +117,11 @@ _NAMED: dict[str, State] = {
 
 
 def _state_after(event_type: str) -> State | None:
-    if event_type in _NAMED:
-        return _NAMED[event_type]
+    if event_type in _SPECIAL_STATES:
+        return _SPECIAL_STATES[event_type]
     if event_type.startswith("AGENT_TRANSFER_"):
-        over = "_COMPLETE_" in event_type or "_FAILED" in event_type
-        return State.IN_CALL if over else State.TRANSFERRING
+        is_over = "_COMPLETE_" in event_type or "_FAILED" in event_type
+        return State.IN_CALL if is_over else State.TRANSFERRING
     return State.__members__.get(event_type)
 
 

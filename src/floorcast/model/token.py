@@ -45,7 +45,7 @@ __all__ = [
 INDEX_BITS = 18
 MAX_INDEX = (1 << INDEX_BITS) - 1
 _ENTRY_BITS = 44
-_PLACE_BITS = _ENTRY_BITS + INDEX_BITS
+_POSITION_BITS = _ENTRY_BITS + INDEX_BITS
 _NODE_MASK = (1 << 48) - 1
 
 TICKS_PER_MS = 10_000
@@ -71,9 +71,9 @@ def position(entry: int, index: int) -> int:
     return entry << INDEX_BITS | index
 
 
-def entry_of(a_place: int) -> int:
+def entry_of(position: int) -> int:
     """Return the number of the entry that contains a position."""
-    return a_place >> INDEX_BITS
+    return position >> INDEX_BITS
 
 
 def end_of_entry(entry: int) -> int:
@@ -90,9 +90,9 @@ class Token(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def _mask(client: int, ticks: int, secret: bytes) -> int:
-    said = f"{client} {ticks}" if secret else str(client)
-    digest = blake2b(said.encode(), digest_size=8, key=secret, person=b"floorcast-token").digest()
-    return int.from_bytes(digest, "big") >> (64 - _PLACE_BITS)
+    text = f"{client} {ticks}" if secret else str(client)
+    digest = blake2b(text.encode(), digest_size=8, key=secret, person=b"floorcast-token").digest()
+    return int.from_bytes(digest, "big") >> (64 - _POSITION_BITS)
 
 
 def _time_fields(ticks: int) -> str:
@@ -101,22 +101,22 @@ def _time_fields(ticks: int) -> str:
     return f"{low:08x}-{mid:04x}-{high:04x}"
 
 
-def _place_fields(mixed: int) -> str:
-    return f"{mixed >> 48 | 0x8000:04x}-{mixed & _NODE_MASK:012x}"
+def _position_fields(masked: int) -> str:
+    return f"{masked >> 48 | 0x8000:04x}-{masked & _NODE_MASK:012x}"
 
 
-def encode(client: int, ticks: int, a_place: int, secret: bytes = b"") -> str:
+def encode(client: int, ticks: int, position: int, secret: bytes = b"") -> str:
     """Return a client's token for a time and position. Without ``secret``, it has the old form."""
-    return f"{_time_fields(ticks)}-{_place_fields(a_place ^ _mask(client, ticks, secret))}"
+    return f"{_time_fields(ticks)}-{_position_fields(position ^ _mask(client, ticks, secret))}"
 
 
 def event_id_maker(
     client: int, ticks: int, entry: int, secret: bytes = b""
 ) -> Callable[[int], str]:
     """Return a function that turns an index in the entry into an event id (a fast ``encode``)."""
-    mixed = (entry << INDEX_BITS) ^ _mask(client, ticks, secret)
-    head = f"{_time_fields(ticks)}-{mixed >> 48 | 0x8000:04x}-"
-    node = mixed & _NODE_MASK
+    masked = (entry << INDEX_BITS) ^ _mask(client, ticks, secret)
+    head = f"{_time_fields(ticks)}-{masked >> 48 | 0x8000:04x}-"
+    node = masked & _NODE_MASK
 
     def event_id(index: int) -> str:
         return f"{head}{node ^ index:012x}"
@@ -132,6 +132,6 @@ def decode(client: int, text: str, secret: bytes = b"") -> Token:
     parsed = uuid.UUID(text)
     if parsed.variant != uuid.RFC_4122 or parsed.version != 1:
         raise ValueError(f"{text!r} is not a version 1 UUID")
-    mixed = parsed.int & ((1 << _PLACE_BITS) - 1)
+    masked = parsed.int & ((1 << _POSITION_BITS) - 1)
     ticks = parsed.time - _GREGORIAN
-    return Token(ticks, mixed ^ _mask(client, ticks, secret))
+    return Token(ticks, masked ^ _mask(client, ticks, secret))

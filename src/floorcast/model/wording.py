@@ -10,8 +10,8 @@ from msgspec import inspect
 
 __all__ = [
     "TYPE_WORDS",
+    "describe_expected",
     "did_you_mean",
-    "expected_at",
     "keys_at",
     "number",
     "one_of",
@@ -48,29 +48,29 @@ def one_of(words: Sequence[object]) -> str:
     return " or ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
 
 
-def expected_at(kind: type, path: Sequence[str], nested: str = "an object") -> str:
+def describe_expected(kind: type, path: Sequence[str], nested: str = "an object") -> str:
     """Describe the expected value of the member at ``path`` in ``kind``.
 
     ``path`` has member names, and an empty name for an element of a list or map.
     ``nested`` is the format's word for an object, which also describes a path that the type does
     not have.
     """
-    at = _at(kind, path)
-    return nested if at is None else _words(at, nested)
+    at = _type_at(kind, path)
+    return nested if at is None else _describe(at, nested)
 
 
 def keys_at(kind: type, path: Sequence[str]) -> list[str]:
-    """Return the keys that the object at ``path`` in ``kind`` may have; see ``expected_at``."""
-    at = _at(kind, path)
-    found = None if at is None else _first(at)
+    """Return the allowed keys of the object at ``path`` in ``kind``; see ``describe_expected``."""
+    at = _type_at(kind, path)
+    found = None if at is None else _first_type(at)
     fields = found.fields if isinstance(found, inspect.StructType) else ()
     return [field.encode_name for field in fields]
 
 
-def _at(kind: type, path: Sequence[str]) -> inspect.Type | None:
+def _type_at(kind: type, path: Sequence[str]) -> inspect.Type | None:
     at = inspect.type_info(kind)
     for name in path:
-        at = _first(at)
+        at = _first_type(at)
         if name and isinstance(at, inspect.StructType):
             fields = [field.type for field in at.fields if field.encode_name == name]
             if not fields:
@@ -83,21 +83,21 @@ def _at(kind: type, path: Sequence[str]) -> inspect.Type | None:
     return at
 
 
-def _first(kind: inspect.Type) -> inspect.Type:
-    return _known(kind)[0]
+def _first_type(kind: inspect.Type) -> inspect.Type:
+    return _non_null_types(kind)[0]
 
 
-def _known(kind: inspect.Type) -> list[inspect.Type]:
+def _non_null_types(kind: inspect.Type) -> list[inspect.Type]:
     if isinstance(kind, inspect.UnionType):
         return [one for one in kind.types if not isinstance(one, inspect.NoneType)]
     return [kind]
 
 
-def _words(kind: inspect.Type, nested: str) -> str:
-    return " or ".join(dict.fromkeys(_one(one, nested) for one in _known(kind)))
+def _describe(kind: inspect.Type, nested: str) -> str:
+    return " or ".join(dict.fromkeys(_describe_type(one, nested) for one in _non_null_types(kind)))
 
 
-def _one(kind: inspect.Type, nested: str) -> str:  # noqa: PLR0911 — a table of kinds
+def _describe_type(kind: inspect.Type, nested: str) -> str:  # noqa: PLR0911 — a table of kinds
     match kind:
         case inspect.IntType(ge=low, le=high):
             return whole_number(low, high)
@@ -116,7 +116,7 @@ def _one(kind: inspect.Type, nested: str) -> str:  # noqa: PLR0911 — a table o
         case inspect.VarTupleType(item_type=inspect.StructType()):
             return "a list of tables (in double brackets)"
         case inspect.VarTupleType(item_type=item):
-            return f"a list, each {_words(item, nested)}"
+            return f"a list, each {_describe(item, nested)}"
         case _:
             return nested
 

@@ -14,7 +14,7 @@ from floorcast.feeds.ring import Rings
 from floorcast.floor.floor import LATE_MS, QUIET_AGENT_MS, Floor
 from floorcast.floor.state import FloorState
 from floorcast.log.port import EventLog
-from floorcast.model.ending import ended
+from floorcast.model.cancellation import cancel_all
 from floorcast.model.errors import DamagedEntry, Unavailable
 from floorcast.model.token import Now, end_of_entry
 from floorcast.projection.initial_state import initial_state, state_before_log
@@ -111,7 +111,7 @@ class ProjectionSupervisor:
 
     async def close(self) -> None:
         """Stop folding and take a snapshot of every floor for the next start."""
-        await ended(self._tasks.values())
+        await cancel_all(self._tasks.values())
         for projection in self._projections.values():
             projection.fail()
             try:

@@ -31,7 +31,7 @@ from floorcast.kv.folder import IN_MEMORY
 from floorcast.kv.port import KeyValueStore
 from floorcast.kv.token_secret import token_secret
 from floorcast.log.appender import Observe
-from floorcast.model.ending import ended
+from floorcast.model.cancellation import cancel_all
 from floorcast.model.errors import FloorcastError, SettingError
 from floorcast.model.token import Now, system_now
 from floorcast.projection.refold import FoldLimits
@@ -285,7 +285,7 @@ class Node:
         closing = asyncio.create_task(sessions.close())
         await asyncio.wait([closing], timeout=LAST_USES)
         in_time = closing.done()
-        await ended([closing])
+        await cancel_all([closing])
         error = closing.exception() if in_time else "no response in time"
         if error is not None:  # at worst, sessions end a minute too early
             _log.warning("uses_not_written", why=str(error))
@@ -296,7 +296,7 @@ class Node:
         self._audit.flush(everything=True)
         self._audit.record("stop")
         tasks = [*self._chores, *self._follower.tasks]
-        await ended(tasks)
+        await cancel_all(tasks)
         await self._webhooks.close()
         await self._alerts.close()
         await self._floors.close()

@@ -26,7 +26,7 @@ from floorcast.config.settings import Settings
 from floorcast.http.app import Api, StartupApp
 from floorcast.http.routes import ROUTES
 from floorcast.http.routing import Route
-from floorcast.model.ending import ended
+from floorcast.model.cancellation import cancel_all
 from floorcast.model.errors import SettingError
 from floorcast.server.connection_limits import (
     ConnectionLimits,
@@ -127,7 +127,7 @@ async def _serve(
             await _until_stopped(answering, starting, stopping, leaving)
         finally:
             stopping.cancel()
-            await ended([starting])
+            await cancel_all([starting])
             transport.leave()
             opening.release()
             if opening.answers:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from floorcast.model.wording import did_you_mean, expected_at, keys_at
+from floorcast.model.wording import describe_expected, did_you_mean, keys_at
 
 __all__ = ["convert", "explain", "label"]
 
@@ -46,7 +46,7 @@ def explain(error: msgspec.ValidationError, raw: object, kind: type) -> str:
     """Explain what must change in ``raw``, the parsed file, so that it converts to ``kind``."""
     problem, _, path = str(error).partition(" - at `$")
     tables, key = _place(re.findall(r"\.(\w+)|\[(\d+)\]", path), raw)
-    expected = expected_at(kind, re.findall(r"\.(\w+)|\[\d+\]", path), "a table")
+    expected = describe_expected(kind, re.findall(r"\.(\w+)|\[\d+\]", path), "a table")
     value = _value(path, raw)
     where = ", ".join(tables)
     field = re.search(r"field `(\w+)`", problem)

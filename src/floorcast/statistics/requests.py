@@ -13,7 +13,7 @@ from floorcast.model.filter_parsing import (
     IdCondition,
     IdConditions,
     ServiceConditions,
-    condition,
+    read_condition,
     read_id,
     read_members,
 )
@@ -133,7 +133,7 @@ def _services(given: dict[str, object]) -> ServiceFilter:
 
 
 def _ids(given: dict[str, object], member: str) -> frozenset[int]:
-    return condition(given, member, "id", read_id) or frozenset()
+    return read_condition(given, member, "id", read_id) or frozenset()
 
 
 def read_interval(value: object) -> int:

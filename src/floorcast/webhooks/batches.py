@@ -16,7 +16,7 @@ from typing import NamedTuple, get_args
 from floorcast.feeds.blocks import Page
 from floorcast.feeds.feed import Feed
 from floorcast.feeds.filters import EVERYTHING, Filter, Matcher, matcher
-from floorcast.model.ending import ended
+from floorcast.model.cancellation import cancel_all
 from floorcast.site.configuration import FeedName
 from floorcast.site.webhooks import Webhook
 from floorcast.webhooks.cloud_events import (
@@ -113,7 +113,7 @@ class SharedReading:
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            await ended(waits)
+            await cancel_all(waits)
 
     def _cut(self, cursor: int, made: Batch) -> int | None:
         """Return the position within this batch at which another reader's batch begins."""

@@ -11,7 +11,7 @@ import structlog
 
 from floorcast.kv.lease import Lease
 from floorcast.kv.port import Conflict, Item, KeyValueStore
-from floorcast.model.ending import ended
+from floorcast.model.cancellation import cancel_all
 from floorcast.model.errors import FloorcastError
 from floorcast.site.webhooks import Webhook
 from floorcast.webhooks.batches import SharedReading, reading_of
@@ -117,7 +117,7 @@ class ClientSender:
 
     async def _stop(self, names: Sequence[str]) -> None:
         """Stop deliveries and write their progress."""
-        await ended([self._tasks.pop(name) for name in names if name in self._tasks])
+        await cancel_all([self._tasks.pop(name) for name in names if name in self._tasks])
         stopped = [self.deliveries.pop(name) for name in names if name in self.deliveries]
         with contextlib.suppress(FloorcastError, TimeoutError):
             async with asyncio.timeout(SHUTDOWN_SECONDS):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from floorcast.kv.lease import Lease, LeaseTuning, boot_seconds
 from floorcast.kv.port import KeyValueStore
-from floorcast.model.ending import ended
+from floorcast.model.cancellation import cancel_all
 from floorcast.model.errors import FloorcastError
 from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.site.live_site import Site, SiteChange
@@ -66,7 +66,7 @@ class Webhooks:
 
     async def close(self) -> None:
         """Stop sending and release the leases."""
-        await ended([*self._tasks.values(), *self._ending])
+        await cancel_all([*self._tasks.values(), *self._ending])
         self._tasks.clear()
         self._senders.clear()
 

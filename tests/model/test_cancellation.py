@@ -1,11 +1,11 @@
-"""Tests of ending tasks that ignore their first cancellation."""
+"""Tests of cancelling tasks that ignore their first cancellation."""
 
 from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
 
-from floorcast.model import ending
+from floorcast.model.cancellation import cancel_all
 from tests import virtual_time
 
 
@@ -21,8 +21,8 @@ def test_a_task_that_ignores_a_cancellation_is_cancelled_again() -> None:
     async def work(loop: virtual_time.VirtualLoop) -> list[bool]:
         some = [loop.create_task(ignores_cancellations(times)) for times in range(3)]
         await asyncio.sleep(0)
-        await ending.ended(some)
-        await ending.ended([])
+        await cancel_all(some)
+        await cancel_all([])
         return [task.cancelled() for task in some]
 
     assert virtual_time.run(work) == [True, True, True]

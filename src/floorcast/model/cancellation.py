@@ -1,4 +1,4 @@
-"""Ends background tasks, which may miss a cancellation."""
+"""Cancels background tasks, even those that miss a cancellation."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["ended"]
+__all__ = ["cancel_all"]
 
 RETRY_SECONDS = 0.2  # until a task that is still running is cancelled again
 
 
-async def ended(tasks: Iterable[asyncio.Task[Any]]) -> None:
+async def cancel_all(tasks: Iterable[asyncio.Task[Any]]) -> None:
     """Cancel tasks until they have ended.
 
     One cancellation may not be enough: ``asyncio.wait_for``, which nats-py uses, may miss a
