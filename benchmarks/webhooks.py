@@ -42,9 +42,9 @@ from floorcast.model.token import (
 from floorcast.site.configuration import FeedName
 from floorcast.site.webhooks import Webhook, WebhookFilter
 from floorcast.store.projection_store import ProjectionStore
+from floorcast.webhooks.delivery_resources import DeliveryResources
 from floorcast.webhooks.http_client import HttpClient, tls_context
 from floorcast.webhooks.sender import ClientSender
-from floorcast.webhooks.surroundings import Surroundings
 
 CLIENT = 1
 SLICES = 20  # entries per second
@@ -170,8 +170,8 @@ async def measure(options: argparse.Namespace, port: int, pipe: Connection) -> N
         for number in range(options.webhooks)
     ]
     lease = Lease(kv, "bench")
-    around = Surroundings(floors, system_now, tls_context())
-    sender = ClientSender(CLIENT, kv, lease, around, lambda: webhooks)
+    resources = DeliveryResources(floors, system_now, tls_context())
+    sender = ClientSender(CLIENT, kv, lease, resources, lambda: webhooks)
     task = asyncio.create_task(lease.run(sender.run))
     await busy(floors, options.rate, 3)
     pipe.send("count")

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
-from floorcast.alerts.transitions import acknowledgement, batch_of, cleared, due
+from floorcast.alerts.transitions import (
+    acknowledgement,
+    clearing_transitions,
+    due_transitions,
+    transition_batch,
+)
 from floorcast.floor.floor import Floor
 from floorcast.floor.view import FloorView
 from floorcast.model.inbound import ALERT_SOURCE, AlertTransition, read_lines
@@ -33,7 +38,7 @@ def proposed(floor: Floor) -> list[AlertTransition]:
     return [
         one
         for some in evaluate_alerts(view, alerts_of(view), Moment(NOON))
-        for one in due(view, some, NOON)
+        for one in due_transitions(view, some, NOON)
     ]
 
 
@@ -44,7 +49,7 @@ def test_proposals_of_one_transition_have_the_same_id() -> None:
     assert (first.id, first.source) == (second.id, ALERT_SOURCE)
     assert first.id == f"{first.data.alert}:{floor.state.config_entry}"
     assert (first.data.status, first.data.value, first.data.to) == ("firing", 30, ("ops",))
-    batch = batch_of(7, [first])
+    batch = transition_batch(7, [first])
     assert read_lines(b"\n".join(batch.lines)) == [first]
 
 
@@ -72,6 +77,6 @@ def test_an_alert_without_a_rule_is_cleared() -> None:
     floor.fold(first, NOON * 10_000, "-")
     floor.begin_entry(10, NOON * 10_000 + 1)
     floor.apply(msgspec.structs.replace(PLAN, alerts=()))
-    (end,) = cleared(FloorView(floor), frozenset(), NOON)
+    (end,) = clearing_transitions(FloorView(floor), frozenset(), NOON)
     assert (end.data.status, end.data.follows) == ("ok", 9)
-    assert list(cleared(FloorView(floor), frozenset({first.data.alert}), NOON)) == []
+    assert list(clearing_transitions(FloorView(floor), frozenset({first.data.alert}), NOON)) == []

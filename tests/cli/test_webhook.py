@@ -16,7 +16,14 @@ from floorcast.kv.folder import open_kv
 from floorcast.kv.token_secret import token_secret
 from floorcast.model.errors import InvalidParameter, SettingError, Unavailable
 from floorcast.model.token import TICKS_PER_SECOND, encode, end_of_entry, system_now
-from floorcast.webhooks.progress import BUCKET, Progress, failed, item_of, read_progress, suspended
+from floorcast.webhooks.progress import (
+    BUCKET,
+    Progress,
+    progress_item,
+    read_progress,
+    record_failure,
+    suspend,
+)
 from tests.cli.admin_commands import AdminCommands
 from tests.site.sites import SMALL, run
 
@@ -94,7 +101,7 @@ def stored_progress(admin: AdminCommands) -> Progress:
 def store_progress(admin: AdminCommands, progress: Progress) -> bytes:
     """Store the progress as a server does, and return the tokens' secret."""
     kv = open_kv(admin.folder / "floorcast-data")
-    run(kv.write([item_of(1, "ops", progress)]))
+    run(kv.write([progress_item(1, "ops", progress)]))
     secret = run(token_secret(kv))
     run(kv.close())
     return secret
@@ -113,13 +120,13 @@ def test_list_shows_the_state_without_secrets(admin: AdminCommands) -> None:
     place = encode(
         1, 1_770_000_000 * TICKS_PER_SECOND, end_of_entry(7), store_progress(admin, Progress())
     )
-    trying = failed(Progress(token=place, events=1234), "the receiver answered 500", 1, 1.0)
+    trying = record_failure(Progress(token=place, events=1234), "the receiver answered 500", 1, 1.0)
     store_progress(admin, trying)
     said = admin.run("webhook", "list", "--client", "1").splitlines()[1]
     assert "retrying after 1 failure " in said
     assert "1,234" in said
     assert "2026-02-02T02:40:00Z  the receiver answered 500" in said
-    store_progress(admin, suspended(trying, "the receiver answered 410 Gone"))
+    store_progress(admin, suspend(trying, "the receiver answered 410 Gone"))
     assert "suspended" in admin.run("webhook", "list", "--client", "1")
     assert admin.run("webhook", "list", "--client", "2") == "the client declares no webhook\n"
     assert SECRET not in admin.run("site", "show")
@@ -128,7 +135,7 @@ def test_list_shows_the_state_without_secrets(admin: AdminCommands) -> None:
 
 def test_resume_and_skip_change_the_stored_progress(admin: AdminCommands) -> None:
     """A running server sees the next order, and the audit log has both."""
-    secret = store_progress(admin, suspended(Progress(token="here", end="there"), "gone"))
+    secret = store_progress(admin, suspend(Progress(token="here", end="there"), "gone"))
     assert "active again" in admin.run("webhook", "resume", "ops", "--client", "1")
     assert (
         stored_progress(admin).state,

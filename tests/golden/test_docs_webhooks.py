@@ -16,7 +16,7 @@ import pytest
 
 from floorcast.site.body_template import EXAMPLES, render
 from floorcast.site.file_reader import parse
-from floorcast.webhooks.signatures import signed, signing_key
+from floorcast.webhooks.signatures import signature_headers, signing_key
 from tests.site.sites import SMALL
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "webhooks.md").read_text("utf-8")
@@ -48,11 +48,11 @@ def verdicts(command: list[str], code: str, folder: Path, suffix: str) -> list[b
     keys = [signing_key(SECRET)]
     old = now - 400 * 10_000_000
     cases = [
-        {"headers": signed(keys, "msg_1", now, BODY.encode()), "body": BODY},
-        {"headers": signed(keys, "msg_1", now, BODY.encode()), "body": BODY + " "},
-        {"headers": signed(keys, "msg_1", old, BODY.encode()), "body": BODY},
-        {"headers": signed([other, *keys], "msg_1", now, BODY.encode()), "body": BODY},
-        {"headers": signed([other], "msg_1", now, BODY.encode()), "body": BODY},
+        {"headers": signature_headers(keys, "msg_1", now, BODY.encode()), "body": BODY},
+        {"headers": signature_headers(keys, "msg_1", now, BODY.encode()), "body": BODY + " "},
+        {"headers": signature_headers(keys, "msg_1", old, BODY.encode()), "body": BODY},
+        {"headers": signature_headers([other, *keys], "msg_1", now, BODY.encode()), "body": BODY},
+        {"headers": signature_headers([other], "msg_1", now, BODY.encode()), "body": BODY},
     ]
     file = folder / f"verifier{suffix}"
     file.write_text(code)

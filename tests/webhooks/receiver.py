@@ -22,10 +22,17 @@ from floorcast.model.token import end_of_entry, event_id_maker, position
 from floorcast.site.body_template import EXAMPLES
 from floorcast.site.webhooks import Webhook, WebhookFilter
 from floorcast.webhooks.connection import Reply
+from floorcast.webhooks.delivery_resources import DeliveryResources, DeliveryTuning
 from floorcast.webhooks.http_client import HttpClient, HttpTuning, tls_context
-from floorcast.webhooks.progress import BUCKET, Progress, item_of, key_of, read_progress, resumed
+from floorcast.webhooks.progress import (
+    BUCKET,
+    Progress,
+    progress_item,
+    progress_key,
+    read_progress,
+    resume,
+)
 from floorcast.webhooks.sender import ClientSender
-from floorcast.webhooks.surroundings import DeliveryTuning, Surroundings
 from tests.http.servers import ACME, ApiHarness
 from tests.virtual_time import VirtualLoop, run
 
@@ -163,16 +170,20 @@ class WebhookRunner:
         harness: ApiHarness,
         *webhooks: Webhook,
         http: HttpTuning | None = None,
-        look: float = 1.0,
+        check_interval: float = 1.0,
     ) -> None:
         self.harness = harness
         self.webhooks: Sequence[Webhook] = webhooks
         clock = lambda: harness.loop.elapsed  # noqa: E731 — a function would be longer
-        lease_tuning = LeaseTuning(ttl=12 * look, margin=4 * look, renewal=3 * look)
+        lease_tuning = LeaseTuning(
+            ttl=12 * check_interval, margin=4 * check_interval, renewal=3 * check_interval
+        )
         self.lease = Lease(harness.kv, f"webhooks.{ACME}", "test", clock, lease_tuning)
-        tuning = DeliveryTuning(http=http or HttpTuning(), look=look)
-        around = Surroundings(harness.server, harness.loop.now, tls_context, tuning, lambda: 1.0)
-        self.sender = ClientSender(ACME, harness.kv, self.lease, around, lambda: self.webhooks)
+        tuning = DeliveryTuning(http=http or HttpTuning(), check_interval=check_interval)
+        resources = DeliveryResources(
+            harness.server, harness.loop.now, tls_context, tuning, lambda: 1.0
+        )
+        self.sender = ClientSender(ACME, harness.kv, self.lease, resources, lambda: self.webhooks)
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -187,7 +198,7 @@ class WebhookRunner:
 
 def stored_progress(harness: ApiHarness, name: str = "ops") -> Progress:
     """Return a webhook's stored progress."""
-    return read_progress(harness.kv.get(BUCKET, key_of(ACME, name)))
+    return read_progress(harness.kv.get(BUCKET, progress_key(ACME, name)))
 
 
 async def write_command(harness: ApiHarness, token: str | None) -> None:
@@ -195,7 +206,7 @@ async def write_command(harness: ApiHarness, token: str | None) -> None:
 
     An empty token stands for ``floorcast webhook skip``.
     """
-    await harness.kv.write([item_of(ACME, "ops", resumed(stored_progress(harness), token))])
+    await harness.kv.write([progress_item(ACME, "ops", resume(stored_progress(harness), token))])
 
 
 def http_client(

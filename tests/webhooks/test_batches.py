@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from floorcast.model.outbound import CallStartEvent
 from floorcast.model.token import decode, end_of_entry
 from floorcast.site.webhooks import WebhookFilter
-from floorcast.webhooks.batches import KEPT_BATCHES, MAX_BATCH_EVENTS, SharedReading, reading_of
+from floorcast.webhooks.batches import KEPT_BATCHES, MAX_BATCH_EVENTS, BatchReader, batch_reader
 from tests.http.feed_events import agent_event, call_start, sms
 from tests.http.servers import ACME, ApiHarness, run_with_harness
 from tests.search import tries
@@ -44,11 +44,11 @@ def is_sent(chosen: WebhookFilter, maker: int, facets: tuple[str, int | None, in
     )
 
 
-async def read_all(reading: SharedReading, cursor: int) -> list[str]:
+async def read_all(reader: BatchReader, cursor: int) -> list[str]:
     """Read batches from a cursor to the end. Returns the ids of their events."""
     found: list[str] = []
     while True:
-        batch = await reading.batch(cursor)
+        batch = await reader.batch(cursor)
         assert len(batch.events) <= MAX_BATCH_EVENTS
         assert batch.through > cursor or not batch.events
         found += [one["id"] for one in msgspec.json.decode(batch.body)]
@@ -82,11 +82,11 @@ def test_every_reader_gets_later_events_once_and_in_order(
                 if name in send and is_sent(chosen, one, FACETS[index]):
                     want.append((number, event_id))
         webhook = make_webhook("http://a.test/", send=send, filter=chosen)
-        reading = reading_of(ACME, webhook, harness.server)
-        reading.webhooks = len(starts)
+        reader = batch_reader(ACME, webhook, harness.server)
+        reader.webhooks = len(starts)
         for start in starts:
             cursor = end_of_entry(start) if start else 0
-            assert await read_all(reading, cursor) == [one for at, one in want if at > start]
+            assert await read_all(reader, cursor) == [one for at, one in want if at > start]
 
     run_with_harness(scenario)
 
@@ -100,15 +100,15 @@ def test_readers_at_different_positions_soon_share_batches() -> None:
     async def scenario(harness: ApiHarness) -> None:
         ids = harness.publish([sms] * 50)
         harness.publish([sms] * 350)
-        reading = reading_of(ACME, make_webhook("http://a.test/"), harness.server)
-        reading.webhooks = 2
-        first = await reading.batch(0)
-        second = await reading.batch(first.through)
+        reader = batch_reader(ACME, make_webhook("http://a.test/"), harness.server)
+        reader.webhooks = 2
+        first = await reader.batch(0)
+        second = await reader.batch(first.through)
         later = decode(ACME, ids[29]).position
-        third = await reading.batch(later)
+        third = await reader.batch(later)
         assert len(third.events) == 70
         assert third.through == first.through
-        assert await reading.batch(third.through) is second
+        assert await reader.batch(third.through) is second
 
     run_with_harness(scenario)
 
@@ -118,11 +118,11 @@ def test_cached_batches_are_bounded_and_only_for_shared_feeds() -> None:
 
     async def scenario(harness: ApiHarness) -> None:
         harness.publish([sms] * 100 * (KEPT_BATCHES + 10))
-        reading = reading_of(ACME, make_webhook("http://a.test/"), harness.server)
+        reader = batch_reader(ACME, make_webhook("http://a.test/"), harness.server)
         for webhooks, kept in ((1, 0), (2, KEPT_BATCHES)):
-            reading.webhooks = webhooks
-            await read_all(reading, 0)
-            assert len(reading.kept) == kept
+            reader.webhooks = webhooks
+            await read_all(reader, 0)
+            assert len(reader.kept) == kept
 
     run_with_harness(scenario)
 
@@ -132,10 +132,10 @@ def test_a_retried_batch_keeps_its_end() -> None:
 
     async def scenario(harness: ApiHarness) -> None:
         harness.publish([sms] * 30)
-        reading = reading_of(ACME, make_webhook("http://a.test/"), harness.server)
-        batch = await reading.batch(0)
+        reader = batch_reader(ACME, make_webhook("http://a.test/"), harness.server)
+        batch = await reader.batch(0)
         harness.publish([sms] * 30)
-        again = reading_of(ACME, make_webhook("http://a.test/"), harness.server)
+        again = batch_reader(ACME, make_webhook("http://a.test/"), harness.server)
         made = await again.batch(0, batch.events[-1].position)
         assert made.body == batch.body
         assert len((await again.batch(0)).events) == 60
@@ -155,11 +155,11 @@ def test_large_events_produce_smaller_batches() -> None:
             return big
 
         harness.publish([large] * 5)
-        reading = reading_of(
+        reader = batch_reader(
             ACME, make_webhook("http://a.test/", send=("interaction",)), harness.server
         )
         sizes, cursor = [], 0
-        while (batch := await reading.batch(cursor)).events:
+        while (batch := await reader.batch(cursor)).events:
             sizes.append(len(batch.events))
             cursor = batch.through
         assert sizes == [2, 2, 1]
@@ -180,12 +180,12 @@ def test_a_webhook_gets_the_alerts_that_name_it() -> None:
         last = publish_alert(harness, ["ops"])
         only = WebhookFilter(service=(2,))
         webhook = make_webhook("http://a.test/", send=("alerts", "interaction"), filter=only)
-        batch = await reading_of(ACME, webhook, harness.server).batch(0)
+        batch = await batch_reader(ACME, webhook, harness.server).batch(0)
         events = msgspec.json.decode(batch.body)
         assert [one["id"] for one in events] == [for_ops, *call, last]
         assert [one["type"] for one in events][:2] == ["floorcast.alert", "floorcast.interaction"]
         assert events[0]["data"]["to"] == ["ops", "boss"]
-        other = reading_of(
+        other = batch_reader(
             ACME, make_webhook("http://a.test/", name="boss", send=("alerts",)), harness.server
         )
         assert len((await other.batch(0)).events) == 2

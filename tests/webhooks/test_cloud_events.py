@@ -9,7 +9,7 @@ from cloudevents.core.formats.json import JSONFormat
 
 from floorcast.feeds.filters import EVERYTHING
 from floorcast.model.token import TICKS_PER_SECOND
-from floorcast.webhooks.cloud_events import batch_body, cloud_events, is_alert_to
+from floorcast.webhooks.cloud_events import batch_body, cloud_events, is_alert_for
 from tests.http.feed_events import sms
 from tests.http.servers import ACME, ApiHarness, run_with_harness
 from tests.webhooks.receiver import add_alerts, publish_alert
@@ -60,8 +60,8 @@ def test_an_alert_names_its_webhooks() -> None:
         publish_alert(harness, [])
         page = await harness.floors[ACME].feeds["alerts"].page(0, EVERYTHING, 10)
         named, unnamed = cloud_events(ACME, "alerts", page, harness.server)
-        assert is_alert_to(named, "ops")
-        assert not is_alert_to(named, "op")
-        assert not is_alert_to(unnamed, "ops")
+        assert is_alert_for(named, "ops")
+        assert not is_alert_for(named, "op")
+        assert not is_alert_for(unnamed, "ops")
 
     run_with_harness(scenario)

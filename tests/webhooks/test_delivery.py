@@ -118,7 +118,7 @@ def test_a_webhook_is_suspended_after_24_hours_and_keeps_its_position() -> None:
     async def scenario(harness: ApiHarness) -> None:
         async with (
             running_receiver(status(503)) as receiver,
-            WebhookRunner(harness, make_webhook(receiver.url), look=60),
+            WebhookRunner(harness, make_webhook(receiver.url), check_interval=60),
         ):
             harness.publish([sms])
             await harness.loop.passing(25 * HOUR)
@@ -273,7 +273,7 @@ def test_a_position_that_is_too_old_suspends_the_webhook() -> None:
     async def scenario(harness: ApiHarness) -> None:
         async with (
             running_receiver(status(500)) as receiver,
-            WebhookRunner(harness, make_webhook(receiver.url), look=60),
+            WebhookRunner(harness, make_webhook(receiver.url), check_interval=60),
         ):
 
             async def once(post: Post, writer: asyncio.StreamWriter) -> None:

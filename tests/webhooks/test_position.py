@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from floorcast.model.token import TICKS_PER_SECOND, end_of_entry, position
-from floorcast.webhooks.batches import reading_of
+from floorcast.webhooks.batches import batch_reader
 from floorcast.webhooks.position import WebhookPosition
 from tests.http.feed_events import sms
 from tests.http.servers import ACME, ApiHarness, run_with_harness
@@ -14,8 +14,8 @@ HOUR = 3_600
 
 def webhook_position(harness: ApiHarness) -> WebhookPosition:
     """Return a new webhook's position in ACME's feeds."""
-    reading = reading_of(ACME, make_webhook("http://a.test/"), harness.server)
-    return WebhookPosition(reading, harness.server, harness.loop.now)
+    reader = batch_reader(ACME, make_webhook("http://a.test/"), harness.server)
+    return WebhookPosition(reader, harness.server, harness.loop.now)
 
 
 def test_a_webhook_begins_at_its_token_or_at_the_present() -> None:
@@ -28,7 +28,7 @@ def test_a_webhook_begins_at_its_token_or_at_the_present() -> None:
         harness.publish([sms])
         assert await again.begin(one.token()) == end_of_entry(1)
         assert again.position(one.token()) == end_of_entry(1)
-        assert one.since(one.token()) <= harness.loop.now() + TICKS_PER_SECOND
+        assert one.ticks(one.token()) <= harness.loop.now() + TICKS_PER_SECOND
 
     run_with_harness(scenario)
 

@@ -8,17 +8,17 @@ from hypothesis import strategies as st
 
 from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.webhooks.progress import (
-    LONGEST_RETRY_AFTER,
     MAX_DELIVERY_RETRY_SECONDS,
-    PATIENCE,
+    MAX_RETRY_AFTER_SECONDS,
+    SUSPEND_AFTER,
     Progress,
-    delivered,
-    failed,
-    item_of,
+    progress_item,
     read_progress,
-    resumed,
+    record_delivery,
+    record_failure,
+    resume,
     retry_after_seconds,
-    suspended,
+    suspend,
     webhook_id,
 )
 
@@ -33,11 +33,12 @@ def retry_delay(progress: Progress, now: int = NOW) -> float:
 @given(tries=st.integers(0, 1_000_000), chance=st.floats(0, 1), asked=st.floats(0, 1e9))
 def test_a_retry_delay_is_bounded(tries: int, chance: float, asked: float) -> None:
     """The delay is bounded after any number of failures and for any Retry-After."""
-    after = failed(Progress(tries=tries), "500", NOW, chance, asked)
-    assert 0.5 <= retry_delay(after) <= max(MAX_DELIVERY_RETRY_SECONDS, LONGEST_RETRY_AFTER)
-    assert retry_delay(after) >= min(asked, LONGEST_RETRY_AFTER) - 1e-6
+    after = record_failure(Progress(tries=tries), "500", NOW, chance, asked)
+    assert 0.5 <= retry_delay(after) <= max(MAX_DELIVERY_RETRY_SECONDS, MAX_RETRY_AFTER_SECONDS)
+    assert retry_delay(after) >= min(asked, MAX_RETRY_AFTER_SECONDS) - 1e-6
     assert (
-        retry_delay(failed(Progress(tries=tries), "500", NOW, chance)) <= MAX_DELIVERY_RETRY_SECONDS
+        retry_delay(record_failure(Progress(tries=tries), "500", NOW, chance))
+        <= MAX_DELIVERY_RETRY_SECONDS
     )
 
 
@@ -45,31 +46,31 @@ def test_retry_delays_double_up_to_five_minutes() -> None:
     """The first delay is one second. Up to half of each delay is subtracted at random."""
     progress, delays = Progress(), []
     for _ in range(12):
-        progress = failed(progress, "500", NOW, 1.0)
+        progress = record_failure(progress, "500", NOW, 1.0)
         delays.append(retry_delay(progress))
     assert delays == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]
-    assert retry_delay(failed(Progress(tries=3), "500", NOW, 0.0)) == 4
+    assert retry_delay(record_failure(Progress(tries=3), "500", NOW, 0.0)) == 4
 
 
 def test_a_day_of_failures_suspends_the_webhook_at_its_position() -> None:
     """The day begins with the first of consecutive failures. A success ends it."""
-    first = failed(Progress(token="t"), "500", NOW, 1.0)
-    late = failed(first, "503", NOW + PATIENCE - 1, 1.0)
+    first = record_failure(Progress(token="t"), "500", NOW, 1.0)
+    late = record_failure(first, "503", NOW + SUSPEND_AFTER - 1, 1.0)
     assert late.state == "active"
-    over = failed(first, "503", NOW + PATIENCE, 1.0)
+    over = record_failure(first, "503", NOW + SUSPEND_AFTER, 1.0)
     assert (over.state, over.token, over.suspensions) == ("suspended", "t", 1)
     assert "503" in over.reason
-    again = failed(delivered(first, 3, NOW), "500", NOW + PATIENCE, 1.0)
+    again = record_failure(record_delivery(first, 3, NOW), "500", NOW + SUSPEND_AFTER, 1.0)
     assert (again.state, again.events, again.failures) == ("active", 3, 2)
 
 
 def test_resuming_retries_at_once_and_changes_the_position_only_on_request() -> None:
     """Each command has a number, so that the sender notices it."""
-    held = suspended(Progress(token="t", end="e", tries=9, since=NOW, order=4), "gone")
-    on = resumed(held)
+    held = suspend(Progress(token="t", end="e", tries=9, since=NOW, order=4), "gone")
+    on = resume(held)
     assert (on.state, on.token, on.end, on.tries, on.order) == ("active", "t", "e", 0, 5)
-    assert (resumed(held, "u").token, resumed(held, "u").end) == ("u", "")
-    assert resumed(held, "").token == ""
+    assert (resume(held, "u").token, resume(held, "u").end) == ("u", "")
+    assert resume(held, "").token == ""
 
 
 def test_retry_after_is_seconds_or_a_date() -> None:
@@ -83,8 +84,8 @@ def test_retry_after_is_seconds_or_a_date() -> None:
 
 def test_stored_progress_can_be_read() -> None:
     """Stored progress can be read, even if a later release has added a member."""
-    progress = failed(Progress(token="t", events=7), "500", NOW, 1.0)
-    raw = item_of(1, "ops", progress).value
+    progress = record_failure(Progress(token="t", events=7), "500", NOW, 1.0)
+    raw = progress_item(1, "ops", progress).value
     assert read_progress(raw) == progress
     more = msgspec.json.encode(msgspec.json.decode(raw or b"") | {"later": 1})
     assert read_progress(more) == progress

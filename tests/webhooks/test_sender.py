@@ -224,7 +224,7 @@ def test_bad_receivers_do_not_affect_a_good_one() -> None:
                 page = await feed.page(decode(ACME, ids[-40]).position, EVERYTHING, 1000)
                 assert page.count == 39
             for delivery in runner.sender.deliveries.values():
-                kept = delivery.reading.kept
+                kept = delivery.reader.kept
                 assert sum(len(batch.body) for batch in kept.values()) <= KEPT_BYTES
                 assert delivery.progress.state == "active"
 

@@ -6,10 +6,10 @@ from floorcast.kv.lease import BUCKET as LEASES
 from floorcast.kv.port import Item
 from floorcast.site.apply import apply
 from floorcast.site.file_reader import parse
+from floorcast.webhooks.delivery_resources import DeliveryResources
 from floorcast.webhooks.http_client import tls_context
 from floorcast.webhooks.progress import BUCKET, webhook_id
 from floorcast.webhooks.service import Webhooks
-from floorcast.webhooks.surroundings import Surroundings
 from tests.http.feed_events import sms
 from tests.http.servers import ACME, SITE, ApiHarness, run_with_harness
 from tests.site.sites import CHEAP
@@ -40,7 +40,7 @@ def start_node(harness: ApiHarness, clients: frozenset[int] = frozenset()) -> We
     webhooks = Webhooks(
         harness.server.site,
         harness.kv,
-        Surroundings(harness.server, harness.loop.now, tls_context, chance=lambda: 1.0),
+        DeliveryResources(harness.server, harness.loop.now, tls_context, chance=lambda: 1.0),
         lambda client: not clients or client in clients,
         clock=lambda: harness.loop.elapsed,
     )

@@ -13,7 +13,7 @@ from functools import partial
 
 import structlog
 
-from floorcast.alerts.transitions import batch_of, cleared, due
+from floorcast.alerts.transitions import clearing_transitions, due_transitions, transition_batch
 from floorcast.floor.view import FloorView
 from floorcast.log.port import EventLog
 from floorcast.model.cancellation import cancel_all
@@ -65,7 +65,7 @@ class AlertEvaluator:
         try:
             transitions = await self.evaluate(floor)
             if transitions:
-                await self._log.append(batch_of(floor.client, transitions))
+                await self._log.append(transition_batch(floor.client, transitions))
         except Unavailable as error:  # the next evaluation proposes them again
             _log.warning("alerts_not_logged", client=floor.client, why=str(error))
         except Exception:  # noqa: BLE001 — a fault in one client's figures must not stop the others
@@ -81,12 +81,12 @@ class AlertEvaluator:
         self._warn(floor.client, len(pairs))
         known: set[str] = set()
         found: list[AlertTransition] = []
-        for some in evaluate_alerts(view, pairs, moment):
-            known.update(one.alert for one in some)
-            found += due(view, some, moment.now)
+        for evaluated in evaluate_alerts(view, pairs, moment):
+            known.update(one.alert for one in evaluated)
+            found += due_transitions(view, evaluated, moment.now)
             await take_turn(floor.client)
         if rules is view.alert_rules:
-            found += cleared(view, frozenset(known), moment.now)
+            found += clearing_transitions(view, frozenset(known), moment.now)
         return found
 
     def _warn(self, client: int, count: int) -> None:

@@ -14,12 +14,12 @@ from floorcast.model.inbound import ALERT_SOURCE, AlertTransition
 from floorcast.model.inbound_data import AlertStatus, AlertTransitionData
 from floorcast.statistics.alert_evaluation import EvaluatedAlert
 
-__all__ = ["acknowledgement", "batch_of", "cleared", "due"]
+__all__ = ["acknowledgement", "clearing_transitions", "due_transitions", "transition_batch"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def due(
+def due_transitions(
     view: FloorView, evaluated: Iterable[EvaluatedAlert], now: int
 ) -> Iterator[AlertTransition]:
     """Yield the transitions that the figures require at ``now`` (ms)."""
@@ -31,20 +31,22 @@ def due(
             yield _transition(ref, one.rule, status, now, value=one.value)
 
 
-def cleared(view: FloorView, known: frozenset[str], now: int) -> Iterator[AlertTransition]:
-    """Yield transitions that clear the alerts ref ids are not in ``known``."""
-    for number, alert in view.alerts.items():
-        if number not in known and alert.status != "ok":
-            yield _transition(_AlertRef(number, alert.service, alert.number), alert, "ok", now)
+def clearing_transitions(
+    view: FloorView, known: frozenset[str], now: int
+) -> Iterator[AlertTransition]:
+    """Yield transitions that clear the alerts whose ids are not in ``known``."""
+    for alert_id, alert in view.alerts.items():
+        if alert_id not in known and alert.status != "ok":
+            yield _transition(_AlertRef(alert_id, alert.service, alert.number), alert, "ok", now)
 
 
-def acknowledgement(number: str, alert: Alert, user: str, now: int) -> AlertTransition:
+def acknowledgement(alert_id: str, alert: Alert, user: str, now: int) -> AlertTransition:
     """Return the transition that records a user's acknowledgement of a firing alert."""
-    ref = _AlertRef(number, alert.service, alert.number)
+    ref = _AlertRef(alert_id, alert.service, alert.number)
     return _transition(ref, alert, "acknowledged", now, value=alert.value, user=user)
 
 
-def batch_of(client: int, transitions: list[AlertTransition]) -> Batch:
+def transition_batch(client: int, transitions: list[AlertTransition]) -> Batch:
     """Return the events as a batch for the log."""
     return Batch(client, [msgspec.json.encode(one) for one in transitions], transitions)
 

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from floorcast.alerts.transitions import due
+from floorcast.alerts.transitions import due_transitions
 from floorcast.cli.progress_bar import show_progress
 from floorcast.cli.verify import moment_limits, stored_entries
 from floorcast.config.settings import Settings
@@ -149,7 +149,7 @@ def _is_alert_entry(payload: bytes) -> bool:
 def _evaluate(floor: Floor, moment: Moment) -> Iterator[tuple[int, AlertTransitionData]]:
     view = FloorView(floor)
     for alerts in evaluate_alerts(view, alerts_of(view), moment):
-        for transition in due(view, alerts, moment.now):
+        for transition in due_transitions(view, alerts, moment.now):
             floor.fold(transition, moment.now * TICKS_PER_MS, "")
             yield moment.now, transition.data
 

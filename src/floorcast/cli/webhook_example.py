@@ -15,7 +15,7 @@ from floorcast.webhooks.addresses import AddressRefused
 from floorcast.webhooks.cloud_events import MEDIA_TYPE
 from floorcast.webhooks.connection import Reply, RequestFailed
 from floorcast.webhooks.http_client import HttpClient, tls_context
-from floorcast.webhooks.signatures import signed, signing_key
+from floorcast.webhooks.signatures import signature_headers, signing_key
 
 __all__ = ["send_example"]
 
@@ -30,7 +30,7 @@ async def send_example(webhook: Webhook) -> Reply:
     keys = [signing_key(secret) for secret in webhook.secrets]
     http = HttpClient(url_of(webhook), tls_context, allow_private=webhook.allow_private)
     message = f"msg_test_{uuid4().hex}"
-    headers = signed(keys, message, system_now(), body) | {"content-type": kind}
+    headers = signature_headers(keys, message, system_now(), body) | {"content-type": kind}
     try:
         return await http.post(headers, body)
     except (AddressRefused, RequestFailed) as error:

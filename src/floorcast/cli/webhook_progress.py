@@ -18,10 +18,10 @@ from floorcast.site.webhooks import Webhook
 from floorcast.webhooks.progress import (
     BUCKET,
     Progress,
-    item_of,
-    key_of,
+    progress_item,
+    progress_key,
     read_progress,
-    resumed,
+    resume,
     webhook_id,
 )
 
@@ -39,7 +39,7 @@ async def progress_rows(client_store: ClientStore) -> list[tuple[str, ...]]:
 
 
 def _row(kv: KeyValueStore, client: int, webhook: Webhook, secret: bytes) -> tuple[str, ...]:
-    progress = read_progress(kv.get(BUCKET, key_of(client, webhook.name)))
+    progress = read_progress(kv.get(BUCKET, progress_key(client, webhook.name)))
     state: str = progress.state
     if progress.tries and state == "active":
         state = f"retrying after {counted(progress.tries, 'failure')}"
@@ -85,12 +85,12 @@ async def resume_webhook(client_store: ClientStore, name: str, token: str | None
     find_webhook(owner, name)
     if token:
         _check_token(owner.id, token, await token_secret(kv))
-    key = key_of(owner.id, name)
+    key = progress_key(owner.id, name)
     for _ in range(MAX_ATTEMPTS):
         seen = Item(BUCKET, key, kv.get(BUCKET, key))
-        after = resumed(read_progress(seen.value), token)
+        after = resume(read_progress(seen.value), token)
         try:
-            await kv.write([item_of(owner.id, name, after)], [seen])
+            await kv.write([progress_item(owner.id, name, after)], [seen])
         except Conflict:
             await asyncio.sleep(0)
             continue

@@ -47,9 +47,9 @@ from floorcast.site.changes import differences
 from floorcast.site.live_site import Site, SiteChange
 from floorcast.sse.hub import Hub
 from floorcast.store.projection_store import ProjectionStore
+from floorcast.webhooks.delivery_resources import DeliveryResources
 from floorcast.webhooks.http_client import tls_context
 from floorcast.webhooks.service import Webhooks
-from floorcast.webhooks.surroundings import Surroundings
 
 __all__ = ["Node"]
 
@@ -248,7 +248,7 @@ class Node:
         self._webhooks = Webhooks(
             self._site,
             stores.kv,
-            Surroundings(self.server, now, tls_context),
+            DeliveryResources(self.server, now, tls_context),
             self.server.serves,
             "" if stores.shared else SINGLE,
         )

@@ -35,7 +35,7 @@ class AddressRefused(Exception):
 
 
 @cache
-def _threads() -> ThreadPoolExecutor:
+def _lookup_threads() -> ThreadPoolExecutor:
     # separate threads, because a slow name server must not occupy the server's threads
     return ThreadPoolExecutor(MAX_LOOKUPS, "webhook-names")
 
@@ -43,8 +43,8 @@ def _threads() -> ThreadPoolExecutor:
 async def system_resolver(host: str, port: int) -> list[str]:
     """Return the addresses that the system's resolver finds for the name."""
     loop = asyncio.get_running_loop()
-    look = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
-    found = await loop.run_in_executor(_threads(), look)
+    lookup = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    found = await loop.run_in_executor(_lookup_threads(), lookup)
     return [str(sockaddr[0]) for *_, sockaddr in found]
 
 

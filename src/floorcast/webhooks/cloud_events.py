@@ -17,7 +17,7 @@ from floorcast.feeds.blocks import Page
 from floorcast.model.token import TICKS_PER_SECOND, encode, entry_of
 from floorcast.webhooks.floors import Floors
 
-__all__ = ["ALERTS", "MEDIA_TYPE", "WebhookEvent", "batch_body", "cloud_events", "is_alert_to"]
+__all__ = ["ALERTS", "MEDIA_TYPE", "WebhookEvent", "batch_body", "cloud_events", "is_alert_for"]
 
 ALERTS = "alerts"
 MEDIA_TYPE = "application/cloudevents-batch+json"
@@ -47,13 +47,13 @@ _alert_decoder = msgspec.json.Decoder(_AlertEvent)
 def cloud_events(client: int, name: str, page: Page, floors: Floors) -> Sequence[WebhookEvent]:
     """Return the events in a page of the feed ``name``."""
     key = ("cloudevents", name)
-    made = page.built.get(key)
-    if not isinstance(made, list):
-        made = page.built[key] = list(_wrapped(client, name, page, floors))
-    return made
+    events = page.built.get(key)
+    if not isinstance(events, list):
+        events = page.built[key] = list(_wrap(client, name, page, floors))
+    return events
 
 
-def is_alert_to(event: WebhookEvent, webhook: str) -> bool:
+def is_alert_for(event: WebhookEvent, webhook: str) -> bool:
     """Return whether an alert names the webhook."""
     return webhook in _alert_decoder.decode(event.body).data.to
 
@@ -63,7 +63,7 @@ def batch_body(events: Sequence[WebhookEvent]) -> bytes:
     return b"[" + b",".join(one.body for one in events) + b"]"
 
 
-def _wrapped(client: int, name: str, page: Page, floors: Floors) -> Iterator[WebhookEvent]:
+def _wrap(client: int, name: str, page: Page, floors: Floors) -> Iterator[WebhookEvent]:
     if not page.count:
         return
     log, secret = floors.log, floors.token_secret

@@ -12,11 +12,11 @@ from typing import NamedTuple, cast
 
 import httptools
 
-__all__ = ["ClosedEarly", "Connection", "Reply", "RequestFailed"]
+__all__ = ["ClosedEarly", "ReceiverConnection", "Reply", "RequestFailed"]
 
 MAX_RESPONSE_BYTES = 4096  # of a body; if it is longer, the connection is closed
 MAX_HEAD_BYTES = 32_768
-FIRST_FINAL = 200  # status; a 1xx response precedes the final one
+MIN_FINAL_STATUS = 200  # status; a 1xx response precedes the final one
 
 
 class RequestFailed(Exception):
@@ -34,7 +34,7 @@ class ClosedEarly(Exception):
     """The connection was closed before any byte of a response."""
 
 
-class Connection(asyncio.Protocol):
+class ReceiverConnection(asyncio.Protocol):
     """A connection to a receiver. httptools calls the ``on_`` methods."""
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._parser: httptools.HttpResponseParser | None = None
         self._reply: asyncio.Future[Reply] = loop.create_future()
-        self._ended: asyncio.Future[bool] = loop.create_future()
+        self._body_ended: asyncio.Future[bool] = loop.create_future()
         self._retry_after = ""
         self._head_bytes = self._body_bytes = 0
         self.usable = True
@@ -51,11 +51,11 @@ class Connection(asyncio.Protocol):
         """Store the transport."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is not a subclass
 
-    async def ask(self, request: bytes) -> Reply:
+    async def send_request(self, request: bytes) -> Reply:
         """Send a request, and wait for the head of its response."""
         assert self._transport is not None
         loop = asyncio.get_running_loop()
-        self._reply, self._ended = loop.create_future(), loop.create_future()
+        self._reply, self._body_ended = loop.create_future(), loop.create_future()
         self._parser = httptools.HttpResponseParser(self)
         self._retry_after = ""
         self._head_bytes = self._body_bytes = 0
@@ -66,13 +66,13 @@ class Connection(asyncio.Protocol):
 
     async def read_body(self, seconds: float) -> bool:
         """Wait for the end of the response. Returns whether the connection can be reused."""
-        if not self._ended.done():
-            await asyncio.wait([self._ended], timeout=seconds)
-        return self._ended.done() and self.usable
+        if not self._body_ended.done():
+            await asyncio.wait([self._body_ended], timeout=seconds)
+        return self._body_ended.done() and self.usable
 
     def data_received(self, data: bytes) -> None:
         """Parse a piece of the response."""
-        if self._parser is None or self._ended.done():
+        if self._parser is None or self._body_ended.done():
             self.abort()  # no response is expected
             return
         if not self._reply.done():
@@ -95,7 +95,7 @@ class Connection(asyncio.Protocol):
         """Finish waiting for the head, unless the response is a 1xx response."""
         assert self._parser is not None
         status = self._parser.get_status_code()
-        if status >= FIRST_FINAL and not self._reply.done():
+        if status >= MIN_FINAL_STATUS and not self._reply.done():
             self._reply.set_result(Reply(status, self._retry_after))
 
     def on_body(self, body: bytes) -> None:
@@ -107,9 +107,9 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         """Finish reading the response."""
         assert self._parser is not None
-        if self._parser.get_status_code() >= FIRST_FINAL and not self._ended.done():
+        if self._parser.get_status_code() >= MIN_FINAL_STATUS and not self._body_ended.done():
             self.usable = self.usable and self._parser.should_keep_alive()
-            self._ended.set_result(True)
+            self._body_ended.set_result(True)
 
     def connection_lost(self, _error: Exception | None) -> None:
         """Fail the request that is waiting for its response."""
@@ -126,7 +126,7 @@ class Connection(asyncio.Protocol):
     def abort(self) -> None:
         """Close the connection at once."""
         self.usable = False
-        if not self._ended.done():
-            self._ended.set_result(False)
+        if not self._body_ended.done():
+            self._body_ended.set_result(False)
         if self._transport is not None:
             self._transport.abort()

@@ -14,7 +14,7 @@ from functools import cache
 from urllib.parse import SplitResult
 
 from floorcast.webhooks.addresses import Resolver, resolve, system_resolver
-from floorcast.webhooks.connection import ClosedEarly, Connection, Reply, RequestFailed
+from floorcast.webhooks.connection import ClosedEarly, ReceiverConnection, Reply, RequestFailed
 
 __all__ = ["HttpClient", "HttpTuning", "tls_context"]
 
@@ -64,8 +64,8 @@ class HttpClient:
         self._head = (
             f"POST {target} HTTP/1.1\r\nhost: {url.netloc}\r\nuser-agent: floorcast\r\n"
         ).encode()
-        self._connection: Connection | None = None
-        self._made = self._used = 0.0
+        self._connection: ReceiverConnection | None = None
+        self._connected_at = self._used_at = 0.0
 
     async def post(self, headers: Mapping[str, str], body: bytes) -> Reply:
         """Send a request and return the response.
@@ -92,30 +92,32 @@ class HttpClient:
 
     async def _post(self, request: bytes) -> Reply:
         loop = asyncio.get_running_loop()
-        kept = self._connection
-        if kept is not None and kept.usable and self._is_fresh(loop.time()):
+        connection = self._connection
+        if connection is not None and connection.usable and self._is_fresh(loop.time()):
             try:
-                return await self._ask(kept, request)
+                return await self._send_request(connection, request)
             except ClosedEarly:  # the receiver closed it during the write: try a new connection
                 self.close()
         self.close()
         self._connection = await self._connect()
-        self._made = loop.time()
+        self._connected_at = loop.time()
         try:
-            return await self._ask(self._connection, request)
+            return await self._send_request(self._connection, request)
         except ClosedEarly as error:
             raise RequestFailed("the connection was closed before the response") from error
 
     def _is_fresh(self, now: float) -> bool:
         """Return whether the connection can be used for another request."""
-        return now - self._used < self._tuning.idle and now - self._made < self._tuning.age
+        return (
+            now - self._used_at < self._tuning.idle and now - self._connected_at < self._tuning.age
+        )
 
-    async def _ask(self, connection: Connection, request: bytes) -> Reply:
-        reply = await connection.ask(request)
-        self._used = asyncio.get_running_loop().time()
+    async def _send_request(self, connection: ReceiverConnection, request: bytes) -> Reply:
+        reply = await connection.send_request(request)
+        self._used_at = asyncio.get_running_loop().time()
         return reply
 
-    async def _connect(self) -> Connection:
+    async def _connect(self) -> ReceiverConnection:
         try:
             async with asyncio.timeout(self._tuning.connect):
                 addresses = await resolve(
@@ -124,7 +126,7 @@ class HttpClient:
                     allow_private=self._allow_private,
                     resolver=self._tuning.resolver,
                 )
-                return await self._first_of(addresses)
+                return await self._connect_to_any(addresses)
         except TimeoutError as error:
             raise RequestFailed(f"no connection in {self._tuning.connect:g} s") from error
         except ssl.SSLCertVerificationError as error:
@@ -132,19 +134,23 @@ class HttpClient:
         except (OSError, UnicodeError) as error:
             raise RequestFailed(f"no connection: {error}"[:200]) from error
 
-    async def _first_of(self, addresses: list[str]) -> Connection:
+    async def _connect_to_any(self, addresses: list[str]) -> ReceiverConnection:
         """Connect to the first address that accepts the connection.
 
         Each address gets an equal share of the time.
         """
         loop = asyncio.get_running_loop()
-        name = self._host if self._tls else None
-        tried = addresses[:MAX_TRIES]
-        for left in range(len(tried), 0, -1):
+        server_name = self._host if self._tls else None
+        candidates = addresses[:MAX_TRIES]
+        for left in range(len(candidates), 0, -1):
             with contextlib.suppress(*(() if left == 1 else (OSError, TimeoutError))):
-                async with asyncio.timeout(self._tuning.connect / len(tried)):
+                async with asyncio.timeout(self._tuning.connect / len(candidates)):
                     _, connection = await loop.create_connection(
-                        Connection, tried[-left], self._port, ssl=self._tls, server_hostname=name
+                        ReceiverConnection,
+                        candidates[-left],
+                        self._port,
+                        ssl=self._tls,
+                        server_hostname=server_name,
                     )
                     return connection
         raise AssertionError("the last address raises")

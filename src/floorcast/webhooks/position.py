@@ -5,7 +5,7 @@ from __future__ import annotations
 from floorcast.feeds.cursors import FEED_REACH
 from floorcast.model.errors import InvalidParameter
 from floorcast.model.token import Now, decode, end_of_entry, entry_of
-from floorcast.webhooks.batches import SharedReading
+from floorcast.webhooks.batches import BatchReader
 from floorcast.webhooks.floors import Floors
 
 __all__ = ["WebhookPosition"]
@@ -17,10 +17,10 @@ class WebhookPosition:
     ``at_head`` is true if no event followed the cursor when it was set.
     """
 
-    def __init__(self, reading: SharedReading, floors: Floors, now: Now) -> None:
+    def __init__(self, reader: BatchReader, floors: Floors, now: Now) -> None:
         self.cursor: int | None = None
         self.at_head = False
-        self._reading = reading
+        self._reader = reader
         self._floors = floors
         self._now = now
 
@@ -30,10 +30,10 @@ class WebhookPosition:
         Raises the same errors as the methods of ``Floors``.
         """
         if not token:
-            self.cursor, self.at_head = self._reading.head(), True
+            self.cursor, self.at_head = self._reader.head(), True
             return self.cursor
         try:
-            self.cursor = await self._floors.cursor_of(self._reading.client, token)
+            self.cursor = await self._floors.cursor_of(self._reader.client, token)
         except InvalidParameter:  # the token is old, but perhaps no event has arrived since
             self.cursor = self.position(token)
         return self.cursor
@@ -41,21 +41,21 @@ class WebhookPosition:
     def token(self) -> str:
         """Return the token of the cursor. ``begin`` must have been called."""
         assert self.cursor is not None
-        client = self._reading.client
+        client = self._reader.client
         return self._floors.token_now(client, self.cursor, at_head=self.at_head)
 
     def position(self, token: str) -> int:
-        """Return the position in a token that this server made."""
-        return decode(self._reading.client, token, self._floors.token_secret).position
+        """Return the position in a token. This server must have made the token."""
+        return decode(self._reader.client, token, self._floors.token_secret).position
 
-    def since(self, token: str) -> int:
-        """Return the time of a token that this server made, in ticks."""
-        return decode(self._reading.client, token, self._floors.token_secret).ticks
+    def ticks(self, token: str) -> int:
+        """Return the time of a token, in ticks. This server must have made the token."""
+        return decode(self._reader.client, token, self._floors.token_secret).ticks
 
     def is_complete(self) -> bool:
         """Return whether the feeds still have every event after the cursor."""
         assert self.cursor is not None
-        log, client = self._floors.log, self._reading.client
+        log, client = self._floors.log, self._reader.client
         entry, head = entry_of(self.cursor), log.head(client).number
         needed = entry + 1 if self.cursor in {0, end_of_entry(entry)} else entry
         if needed > head:

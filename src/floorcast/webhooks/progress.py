@@ -22,23 +22,23 @@ __all__ = [
     "BUCKET",
     "Progress",
     "all_progress",
-    "delivered",
-    "failed",
-    "item_of",
-    "key_of",
+    "progress_item",
+    "progress_key",
     "read_progress",
-    "resumed",
+    "record_delivery",
+    "record_failure",
+    "resume",
     "retry_after_seconds",
-    "suspended",
+    "suspend",
     "webhook_id",
 ]
 
 BUCKET: Final = "webhooks"
 FIRST_DELIVERY_RETRY_SECONDS = 1.0  # doubled with each retry
 MAX_DELIVERY_RETRY_SECONDS = 300.0  # between two attempts
-LONGEST_RETRY_AFTER = 3_600.0  # seconds; a receiver cannot ask for a longer pause
-PATIENCE = 24 * 3_600 * TICKS_PER_SECOND  # ticks of failures before a webhook is suspended
-SHOWN_CHARS = 300  # of a reason, in the command's output
+MAX_RETRY_AFTER_SECONDS = 3_600.0  # seconds; a receiver cannot ask for a longer pause
+SUSPEND_AFTER = 24 * 3_600 * TICKS_PER_SECOND  # ticks of failures before a webhook is suspended
+MAX_REASON_CHARS = 300  # of a reason, in the command's output
 
 
 class Progress(Struct, frozen=True, omit_defaults=True):
@@ -64,14 +64,14 @@ class Progress(Struct, frozen=True, omit_defaults=True):
     order: int = 0
 
 
-def key_of(client: int, name: str) -> str:
+def progress_key(client: int, name: str) -> str:
     """Return the key of a webhook's progress."""
     return f"{client}.{name}"
 
 
-def item_of(client: int, name: str, progress: Progress) -> Item:
+def progress_item(client: int, name: str, progress: Progress) -> Item:
     """Return the progress as an item of the store."""
-    return Item(BUCKET, key_of(client, name), msgspec.json.encode(progress))
+    return Item(BUCKET, progress_key(client, name), msgspec.json.encode(progress))
 
 
 def read_progress(raw: bytes | None) -> Progress:
@@ -81,18 +81,18 @@ def read_progress(raw: bytes | None) -> Progress:
 
 def all_progress(kv: KeyValueStore, client: int) -> Mapping[str, bytes]:
     """Return the stored progress of a client's webhooks, by name."""
-    head = key_of(client, "")
-    found = kv.items(BUCKET).items()
-    return {key.removeprefix(head): raw for key, raw in found if key.startswith(head)}
+    prefix = progress_key(client, "")
+    items = kv.items(BUCKET).items()
+    return {key.removeprefix(prefix): raw for key, raw in items if key.startswith(prefix)}
 
 
 def webhook_id(client: int, name: str, secret: bytes) -> str:
     """Return a webhook's id in ``/metrics``. It reveals neither the client nor the name."""
-    said = key_of(client, name).encode()
-    return blake2b(said, digest_size=6, key=secret[:64], person=b"webhook-id").hexdigest()
+    text = progress_key(client, name).encode()
+    return blake2b(text, digest_size=6, key=secret[:64], person=b"webhook-id").hexdigest()
 
 
-def delivered(progress: Progress, events: int, now: int) -> Progress:
+def record_delivery(progress: Progress, events: int, now: int) -> Progress:
     """Return the progress after a batch was delivered.
 
     ``token`` is updated when the progress is saved.
@@ -109,7 +109,7 @@ def delivered(progress: Progress, events: int, now: int) -> Progress:
     )
 
 
-def failed(
+def record_failure(
     progress: Progress, why: str, now: int, chance: float, retry_after: float = 0.0
 ) -> Progress:
     """Return the progress after a failed attempt.
@@ -118,23 +118,23 @@ def failed(
     spreads the retries of many webhooks.
     """
     since = progress.since or now
-    tried = structs.replace(
+    attempted = structs.replace(
         progress,
-        reason=why[:SHOWN_CHARS],
+        reason=why[:MAX_REASON_CHARS],
         tries=progress.tries + 1,
         since=since,
         failures=progress.failures + 1,
     )
-    if now - since >= PATIENCE:
-        return suspended(tried, f"no delivery for 24 hours; the last failure: {why}")
+    if now - since >= SUSPEND_AFTER:
+        return suspend(attempted, f"no delivery for 24 hours; the last failure: {why}")
     pause = min(
         MAX_DELIVERY_RETRY_SECONDS, FIRST_DELIVERY_RETRY_SECONDS * 2.0 ** min(progress.tries, 16)
     ) * (0.5 + chance / 2)
-    pause = max(pause, min(retry_after, LONGEST_RETRY_AFTER))
-    return structs.replace(tried, next_try=now + int(pause * TICKS_PER_SECOND))
+    pause = max(pause, min(retry_after, MAX_RETRY_AFTER_SECONDS))
+    return structs.replace(attempted, next_try=now + int(pause * TICKS_PER_SECOND))
 
 
-def suspended(progress: Progress, why: str) -> Progress:
+def suspend(progress: Progress, why: str) -> Progress:
     """Return the progress of a webhook that sends nothing until it is resumed.
 
     The webhook keeps its position.
@@ -142,13 +142,13 @@ def suspended(progress: Progress, why: str) -> Progress:
     return structs.replace(
         progress,
         state="suspended",
-        reason=why[:SHOWN_CHARS],
+        reason=why[:MAX_REASON_CHARS],
         next_try=0,
         suspensions=progress.suspensions + 1,
     )
 
 
-def resumed(progress: Progress, token: str | None = None) -> Progress:
+def resume(progress: Progress, token: str | None = None) -> Progress:
     """Return the progress after a command has resumed the webhook, from ``token`` if it is given.
 
     The next attempt is made at once. An empty token skips all events up to now.

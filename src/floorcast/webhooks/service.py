@@ -14,9 +14,9 @@ from floorcast.model.errors import FloorcastError
 from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.site.live_site import Site, SiteChange
 from floorcast.site.webhooks import Webhook
+from floorcast.webhooks.delivery_resources import DeliveryResources
 from floorcast.webhooks.progress import BUCKET, webhook_id
 from floorcast.webhooks.sender import ClientSender
-from floorcast.webhooks.surroundings import Surroundings
 
 __all__ = ["WebhookState", "Webhooks"]
 
@@ -42,7 +42,7 @@ class Webhooks:
         self,
         site: Site,
         kv: KeyValueStore,
-        around: Surroundings,
+        resources: DeliveryResources,
         serves: Callable[[int], bool],
         holder: str = "",
         clock: Callable[[], float] = boot_seconds,
@@ -50,7 +50,7 @@ class Webhooks:
     ) -> None:
         self._site = site
         self._kv = kv
-        self._around = around
+        self._resources = resources
         self._serves = serves
         self._holder = holder
         self._clock = clock
@@ -61,8 +61,8 @@ class Webhooks:
 
     def start(self) -> None:
         """Start sending, and follow changes to the site."""
-        self._site.on_change(self._changed)
-        self._follow()
+        self._site.on_change(self._on_site_change)
+        self._update_senders()
 
     async def close(self) -> None:
         """Stop sending and release the leases."""
@@ -72,7 +72,7 @@ class Webhooks:
 
     def states(self) -> Iterator[WebhookState]:
         """Yield the state of each webhook that this node sends now."""
-        now, secret = self._around.now(), self._around.floors.token_secret
+        now, secret = self._resources.now(), self._resources.floors.token_secret
         for client, sender in self._senders.items():
             for name, delivery in sender.deliveries.items():
                 progress, since = delivery.progress, delivery.waiting_since
@@ -85,34 +85,34 @@ class Webhooks:
                     suspended=progress.state == "suspended",
                 )
 
-    def _changed(self, _change: SiteChange) -> None:
-        self._follow()
+    def _on_site_change(self, _change: SiteChange) -> None:
+        self._update_senders()
 
-    def _follow(self) -> None:
-        """Run a sender for each client that has webhooks or had webhooks before."""
+    def _update_senders(self) -> None:
+        """Run one sender for each client that has webhooks or still has stored progress."""
         wanted = {one.id for one in self._site.clients.values() if one.webhooks}
         with contextlib.suppress(FloorcastError):  # removed webhooks' progress is deleted later
             wanted |= {int(key.partition(".")[0]) for key in self._kv.items(BUCKET)}
         for client in self._tasks.keys() - wanted:
-            self._end(client)
+            self._stop_sender(client)
         for client in sorted(wanted - self._tasks.keys()):
             if self._serves(client):
-                self._begin(client)
+                self._start_sender(client)
 
-    def _end(self, client: int) -> None:
+    def _stop_sender(self, client: int) -> None:
         task = self._tasks.pop(client)
         self._senders.pop(client)
         task.cancel()
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
 
-    def _begin(self, client: int) -> None:
+    def _start_sender(self, client: int) -> None:
         def declared() -> tuple[Webhook, ...]:
             found = self._site.clients.get(client)
             return () if found is None else found.webhooks
 
         name = f"webhooks.{client}"
         lease = Lease(self._kv, name, self._holder, self._clock, self._lease_tuning)
-        sender = ClientSender(client, self._kv, lease, self._around, declared)
+        sender = ClientSender(client, self._kv, lease, self._resources, declared)
         self._senders[client] = sender
         self._tasks[client] = asyncio.create_task(lease.run(sender.run))

@@ -13,7 +13,7 @@ from hashlib import blake2b, sha256
 
 from floorcast.model.token import TICKS_PER_SECOND
 
-__all__ = ["message_id", "signature", "signed", "signing_key"]
+__all__ = ["message_id", "signature", "signature_headers", "signing_key"]
 
 WHSEC_PREFIX = "whsec_"
 
@@ -29,12 +29,12 @@ def signing_key(secret: str) -> bytes:
 def signature(keys: Sequence[bytes], message_id: str, timestamp: int, body: bytes) -> str:
     """Return the value of ``webhook-signature``. ``timestamp`` is in seconds since the epoch."""
     head = f"{message_id}.{timestamp}.".encode()
-    found = []
+    signatures = []
     for key in keys:
-        made = hmac.new(key, head, sha256)
-        made.update(body)
-        found.append("v1," + base64.b64encode(made.digest()).decode())
-    return " ".join(found)
+        mac = hmac.new(key, head, sha256)
+        mac.update(body)
+        signatures.append("v1," + base64.b64encode(mac.digest()).decode())
+    return " ".join(signatures)
 
 
 def message_id(client: int, name: str, first: str, last: str) -> str:
@@ -42,11 +42,11 @@ def message_id(client: int, name: str, first: str, last: str) -> str:
 
     It is the same for every attempt to send the batch.
     """
-    said = f"{client} {name} {first} {last}".encode()
-    return "msg_" + blake2b(said, digest_size=16).hexdigest()
+    text = f"{client} {name} {first} {last}".encode()
+    return "msg_" + blake2b(text, digest_size=16).hexdigest()
 
 
-def signed(keys: list[bytes], message: str, now: int, body: bytes) -> dict[str, str]:
+def signature_headers(keys: list[bytes], message: str, now: int, body: bytes) -> dict[str, str]:
     """Return the Standard Webhooks headers of a request sent at ``now``, in ticks."""
     timestamp = now // TICKS_PER_SECOND
     return {

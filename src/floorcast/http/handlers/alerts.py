@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from floorcast.alerts.transitions import acknowledgement, batch_of
+from floorcast.alerts.transitions import acknowledgement, transition_batch
 from floorcast.floor.view import NO_ALERT, FloorView
 from floorcast.http.auditing import audit_acknowledgement
 from floorcast.http.request_context import RequestContext
@@ -26,7 +26,7 @@ async def acknowledge(context: RequestContext) -> Response:
     alert = view.alerts[number]
     if alert.status == "firing":
         transition = acknowledgement(number, alert, context.session.name, to_ms(services.now()))
-        appended = await services.log.append(batch_of(view.client, [transition]))
+        appended = await services.log.append(transition_batch(view.client, [transition]))
         await services.floor_of(view.client).until_folded(appended.number)
         view = FloorView(services.floor_of(view.client).floor)
         alert = view.alerts.get(number, NO_ALERT)
