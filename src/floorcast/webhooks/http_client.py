@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from urllib.parse import SplitResult
 
+from floorcast.model.connection_errors import describe_connection_error
 from floorcast.webhooks.addresses import Resolver, resolve, system_resolver
 from floorcast.webhooks.connection import ClosedEarly, ReceiverConnection, Reply, RequestFailed
 
@@ -129,10 +130,9 @@ class HttpClient:
                 return await self._connect_to_any(addresses)
         except TimeoutError as error:
             raise RequestFailed(f"no connection in {self._tuning.connect:g} s") from error
-        except ssl.SSLCertVerificationError as error:
-            raise RequestFailed(f"its certificate is not valid: {error.verify_message}") from error
         except (OSError, UnicodeError) as error:
-            raise RequestFailed(f"no connection: {error}"[:200]) from error
+            why = describe_connection_error(error, self._host, self._port)
+            raise RequestFailed(why) from error
 
     async def _connect_to_any(self, addresses: list[str]) -> ReceiverConnection:
         """Connect to the first address that accepts the connection.

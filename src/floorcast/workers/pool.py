@@ -165,7 +165,8 @@ class WorkerPool:
             ) from None
         except (OSError, EOFError, ValueError) as error:
             code = await worker.process.wait() if not isinstance(error, ValueError) else None
-            _log.error("worker_died", function=job.function, code=code, why=str(error))
+            why = getattr(error, "strerror", None) or str(error)
+            _log.error("worker_died", function=job.function, code=code, why=why)
             raise Unavailable("the process that computes the answer ended: try again") from error
         finally:
             self._busy.discard(worker)
