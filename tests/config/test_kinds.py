@@ -17,11 +17,11 @@ from floorcast.config.kinds import (
     TEXT,
     Kind,
     choice,
+    integer,
     number,
-    whole,
 )
 
-PORT = whole(0, 65_535)
+PORT = integer(0, 65_535)
 HOURS = number(0.1, 168)
 LEVEL = choice("debug", "info")
 

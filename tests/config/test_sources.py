@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from floorcast.config.settings import Settings
-from floorcast.config.sources import given, load
+from floorcast.config.sources import load, read_sources
 from floorcast.model.errors import SettingError
 
 
@@ -113,7 +113,7 @@ def test_options_of_other_commands_are_accepted(tmp_path: Path) -> None:
     (tmp_path / "floorcast.toml").write_text('url = "http://file"')
     environ = {"FLOORCAST_SPEED": "max"}
     load(environ=environ, folder=tmp_path, known={"url", "speed"})
-    found = given({"url": "u"}, environ=environ, folder=tmp_path, known={"url", "speed"})
+    found = read_sources({"url": "u"}, environ=environ, folder=tmp_path, known={"url", "speed"})
     assert {name: (value.value, value.where) for name, value in found.items()} == {
         "url": ("u", "--url"),
         "speed": ("max", "FLOORCAST_SPEED in the environment"),

@@ -17,7 +17,7 @@ import typer
 from floorcast.cli import options
 from floorcast.cli.admin import table_lines
 from floorcast.client import AsyncSender, Timing
-from floorcast.config.sources import given as read_all_sources
+from floorcast.config.sources import read_sources
 from floorcast.connectors.connect_file import ConnectFile, Kind, read_connect_file, read_secret
 from floorcast.connectors.forwarder import Forwarder
 from floorcast.connectors.metrics import ConnectorMetrics
@@ -59,7 +59,7 @@ def read_settings(
     """
     environ = dict(os.environ)
     named = environ.pop("FLOORCAST_CONFIG", None)
-    sourced = read_all_sources(flags, environ=environ, known=options.known_options(context))
+    sourced = read_sources(flags, environ=environ, known=options.known_options(context))
     values = {name: one.value for name, one in sourced.items()}
     settings = read_connect_file(config or (Path(named) if named else None), values, kind)
     return settings, {name: str(values[name]) for name in SECRETS if name in values}

@@ -20,7 +20,7 @@ from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from floorcast.cli.option_values import explain_value_error
 from floorcast.config.settings import SETTINGS
-from floorcast.config.sources import SECRETS, Given, Source, exposed, given
+from floorcast.config.sources import SECRETS, Source, SourcedValue, exposed_secrets, read_sources
 from floorcast.model.errors import SettingError
 
 __all__ = ["KEY_HELP", "Command", "known_options", "load_option_values", "use_command_class"]
@@ -103,8 +103,8 @@ def load_option_values(context: typer.Context) -> None:
     if isinstance(group, TyperGroup) and context.invoked_subcommand:
         invoked = group.commands[context.invoked_subcommand]
         if "config" not in _all_option_names(invoked):
-            found = given(known=known_options(context))
-            for warning in exposed(found):
+            found = read_sources(known=known_options(context))
+            for warning in exposed_secrets(found):
                 typer.echo(f"floorcast: warning: {warning}", err=True)
             context.obj = found
             context.default_map = {context.invoked_subcommand: _defaults(invoked, found)}
@@ -145,10 +145,10 @@ def _invoked(context: typer.Context) -> object:
     return command if isinstance(command, TyperCommand) else None
 
 
-def _given_value(context: typer.Context, name: str) -> Given | None:
+def _given_value(context: typer.Context, name: str) -> SourcedValue | None:
     source = _parameter_source(context, name)
     if source == FROM_COMMAND_LINE:
-        return Given(context.params[name], f"--{name.replace('_', '-')}", Source.CHOSEN)
+        return SourcedValue(context.params[name], f"--{name.replace('_', '-')}", Source.EXPLICIT)
     return _loaded_values(context).get(name) if source == FROM_DEFAULT_MAP else None
 
 
@@ -157,7 +157,7 @@ def _parameter_source(context: typer.Context, name: str) -> str:
     return "" if source is None else source.name
 
 
-def _loaded_values(context: typer.Context) -> Mapping[str, Given]:
+def _loaded_values(context: typer.Context) -> Mapping[str, SourcedValue]:
     return context.obj or {}
 
 
@@ -175,7 +175,7 @@ def _option_names(command: TyperCommand) -> Iterator[str]:
             yield option.name
 
 
-def _defaults(command: object, found: Mapping[str, Given]) -> dict[str, object]:
+def _defaults(command: object, found: Mapping[str, SourcedValue]) -> dict[str, object]:
     if isinstance(command, TyperGroup):
         return {name: _defaults(part, found) for name, part in command.commands.items()}
     if not isinstance(command, TyperCommand):

@@ -28,8 +28,8 @@ __all__ = [
     "TEXT",
     "Kind",
     "choice",
+    "integer",
     "number",
-    "whole",
 ]
 
 UNITS = {"": 1, "b": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30}
@@ -44,7 +44,7 @@ class Kind(NamedTuple):
     metavar: str
 
 
-def whole(low: int, high: int) -> Kind:
+def integer(low: int, high: int) -> Kind:
     """Return the kind of whole numbers from ``low`` to ``high``, inclusive."""
 
     def read(value: object) -> int:
@@ -130,7 +130,7 @@ def _proxies(value: object) -> tuple[str, ...]:
     return proxies
 
 
-_client = whole(1, 2**63 - 1).read
+_client = integer(1, 2**63 - 1).read
 
 
 def _clients(value: object) -> tuple[int, ...]:
@@ -140,7 +140,7 @@ def _clients(value: object) -> tuple[int, ...]:
 
 TEXT = Kind("a string", _text, "NAME")
 HOST = TEXT._replace(metavar="HOST")
-PORT = whole(0, 65_535)._replace(metavar="PORT")
+PORT = integer(0, 65_535)._replace(metavar="PORT")
 PATH = Kind("a path", _path, "PATH")
 SIZE = Kind("a size in bytes, KiB, MiB or GiB (such as 256MiB) of at least 1MiB", _size, "SIZE")
 LOG = Kind("embedded, or nats://[USER:PASSWORD@]HOST,HOST,… (tls:// for TLS)", _log, "embedded|URL")

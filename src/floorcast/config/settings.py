@@ -23,14 +23,14 @@ from floorcast.config.kinds import (
     TEXT,
     Kind,
     choice,
+    integer,
     number,
-    whole,
 )
 
 __all__ = ["SETTINGS", "Setting", "Settings"]
 
 
-class About(NamedTuple):
+class SettingInfo(NamedTuple):
     """The description of a setting. ``unit`` is empty if the setting has no unit."""
 
     kind: Kind
@@ -43,7 +43,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     data: Annotated[
         Path,
-        About(
+        SettingInfo(
             PATH,
             "The folder for the log, the site and the sessions. With :memory:, all data is lost "
             "when the server stops.",
@@ -51,19 +51,19 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = Path("floorcast-data")
     site: Annotated[
         Path | None,
-        About(
+        SettingInfo(
             PATH,
             "The site file to apply when the server starts. If this is not set, the server uses "
             "the site that was applied last.",
         ),
     ] = None
-    host: Annotated[str, About(HOST, "The address to listen on; 0.0.0.0 for all addresses.")] = (
-        "127.0.0.1"
-    )
-    port: Annotated[int, About(PORT, "The port to listen on; 0 for any free port.")] = 8080
+    host: Annotated[
+        str, SettingInfo(HOST, "The address to listen on; 0.0.0.0 for all addresses.")
+    ] = "127.0.0.1"
+    port: Annotated[int, SettingInfo(PORT, "The port to listen on; 0 for any free port.")] = 8080
     tls_cert: Annotated[
         Path | None,
-        About(
+        SettingInfo(
             PATH,
             "The certificate chain (PEM). If this is set, the server accepts only HTTPS, with TLS "
             "1.2 or later. It reloads the certificate and the key when they change, and on "
@@ -72,23 +72,25 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = None
     tls_key: Annotated[
         Path | None,
-        About(
+        SettingInfo(
             PATH,
             "The certificate's private key (PEM, unencrypted).",
         ),
     ] = None
     log: Annotated[
         str,
-        About(LOG, "Where events are stored: in the data folder (embedded) or in a NATS cluster."),
+        SettingInfo(
+            LOG, "Where events are stored: in the data folder (embedded) or in a NATS cluster."
+        ),
     ] = "embedded"
     node: Annotated[
         str,
-        About(TEXT, "The name of this node in the cluster. Default: the host name."),
+        SettingInfo(TEXT, "The name of this node in the cluster. Default: the host name."),
     ] = ""
     streams: Annotated[
         int,
-        About(
-            whole(1, 256),
+        SettingInfo(
+            integer(1, 256),
             "The number of streams over which a cluster distributes its clients. It cannot be "
             "changed after the log is created.",
             "streams",
@@ -96,8 +98,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = 4
     replicas: Annotated[
         int,
-        About(
-            whole(1, 5),
+        SettingInfo(
+            integer(1, 5),
             "The number of NATS servers that store each event of a new log. An event is "
             "acknowledged after more than half of them have stored it.",
             "replicas",
@@ -105,25 +107,25 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = 3
     clients: Annotated[
         tuple[int, ...],
-        About(CLIENTS, "The clients that this node of a cluster serves. Default: all."),
+        SettingInfo(CLIENTS, "The clients that this node of a cluster serves. Default: all."),
     ] = ()
     log_level: Annotated[
         str,
-        About(
+        SettingInfo(
             choice("debug", "info", "warning", "error"), "The lowest level that the server logs."
         ),
     ] = "info"
     log_format: Annotated[
         str,
-        About(
+        SettingInfo(
             choice("auto", "text", "json"),
             "The format of the server's log; auto is text on a terminal and JSON elsewhere.",
         ),
     ] = "auto"
     rate_limit: Annotated[
         int,
-        About(
-            whole(0, 1_000_000),
+        SettingInfo(
+            integer(0, 1_000_000),
             "The maximum number of requests per minute from one session; further requests get 429. "
             "0 for no limit.",
             "requests a minute",
@@ -131,8 +133,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = 0
     session_readers: Annotated[
         int,
-        About(
-            whole(1, 1_000_000),
+        SettingInfo(
+            integer(1, 1_000_000),
             "The maximum number of simultaneous streams and waiting polls per session; further "
             "requests get 429.",
             "readers",
@@ -140,8 +142,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = 100
     client_readers: Annotated[
         int,
-        About(
-            whole(1, 1_000_000),
+        SettingInfo(
+            integer(1, 1_000_000),
             "The maximum number of simultaneous streams and waiting polls for all sessions of a "
             "client.",
             "readers",
@@ -149,7 +151,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = 20_000
     trusted_proxies: Annotated[
         tuple[str, ...],
-        About(
+        SettingInfo(
             PROXIES,
             "The proxies whose X-Forwarded-For header is trusted. If this is not set, all users "
             "behind a proxy share one address, and one user's wrong passwords delay everyone's "
@@ -158,8 +160,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = ()
     max_connections: Annotated[
         int,
-        About(
-            whole(0, 1_000_000),
+        SettingInfo(
+            integer(0, 1_000_000),
             "The maximum number of connections from one address. Behind a trusted proxy, this "
             "limits the requests in progress from one address instead. 0 for half of the server's "
             "capacity.",
@@ -168,7 +170,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = 0
     head_timeout: Annotated[
         float,
-        About(
+        SettingInfo(
             number(0.1, 3600),
             "The time limit for receiving a request's headers, and for a TLS handshake.",
             "seconds",
@@ -176,7 +178,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = 10.0
     body_timeout: Annotated[
         float,
-        About(
+        SettingInfo(
             number(0.1, 3600),
             "The time limit for receiving each 16 KiB of a request's body.",
             "seconds",
@@ -184,7 +186,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = 30.0
     answer_timeout: Annotated[
         float,
-        About(
+        SettingInfo(
             number(0.1, 3600),
             "The time after which the server closes the connection of a caller that does not read "
             "its response.",
@@ -193,7 +195,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = 60.0
     idle_timeout: Annotated[
         float,
-        About(
+        SettingInfo(
             number(0.1, 3600),
             "How long an idle connection stays open between two requests.",
             "seconds",
@@ -201,8 +203,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = 75.0
     max_in_flight: Annotated[
         int,
-        About(
-            whole(1, 10_000),
+        SettingInfo(
+            integer(1, 10_000),
             "The maximum number of event requests that are processed at once; further requests "
             "get 503.",
             "requests",
@@ -210,7 +212,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = 1000
     ring_bytes: Annotated[
         int,
-        About(
+        SettingInfo(
             SIZE,
             "The memory for the newest events of all feeds. Older events are read from disk.",
             "bytes",
@@ -218,7 +220,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = 256 * 2**20
     archive: Annotated[
         str,
-        About(
+        SettingInfo(
             ARCHIVE,
             "The folder or bucket that stores each client's past hours as Parquet files. If this "
             "is not set, there is no archive.",
@@ -226,7 +228,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = ""
     archive_personal: Annotated[
         str,
-        About(
+        SettingInfo(
             choice("drop", "mask", "hash", "keep"),
             "How the archive stores callers' phone numbers, accounts, names and e-mail addresses. "
             "drop omits them, mask shows only the last four characters, hash stores a keyed hash, "
@@ -235,7 +237,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = "drop"
     call_quiet_hours: Annotated[
         float,
-        About(
+        SettingInfo(
             number(0.1, 168),
             "How long live figures include a call after its last event.",
             "hours",
@@ -243,7 +245,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = 4.0
     agent_quiet_hours: Annotated[
         float,
-        About(
+        SettingInfo(
             number(0.1, 168),
             "How long live figures include an agent after its last event.",
             "hours",
@@ -251,7 +253,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = 16.0
     agent_late_minutes: Annotated[
         float,
-        About(
+        SettingInfo(
             number(0, 60),
             "How late an agent state may arrive and still count at its own time. A state that "
             "arrives later does not change any figure.",
@@ -288,23 +290,23 @@ class Setting(NamedTuple):
         return f"{self.meaning} [default: {self.default}{unit}]"
 
 
-def _shown(about: About, default: object) -> str:
+def _format_default(info: SettingInfo, default: object) -> str:
     if default is None or default in {(), ""}:
         return ""
-    if about.kind is SIZE and isinstance(default, int):
+    if info.kind is SIZE and isinstance(default, int):
         return f"{default // 2**20}MiB"
     return f"{default:g}" if isinstance(default, float) else str(default)
 
 
-def _table() -> dict[str, Setting]:
+def _all_settings() -> dict[str, Setting]:
     hints = get_type_hints(Settings, include_extras=True)
     table = {}
     for field in structs.fields(Settings):
-        about: About = hints[field.name].__metadata__[0]
-        shown = _shown(about, field.default)
-        table[field.name] = Setting(field.name, about.kind, shown, about.unit, about.meaning)
+        info: SettingInfo = hints[field.name].__metadata__[0]
+        shown = _format_default(info, field.default)
+        table[field.name] = Setting(field.name, info.kind, shown, info.unit, info.meaning)
     return table
 
 
-SETTINGS: Final = _table()
+SETTINGS: Final = _all_settings()
 """All settings by name. The most important ones come first."""

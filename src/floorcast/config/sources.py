@@ -20,7 +20,15 @@ from floorcast.config.kinds import PATH
 from floorcast.config.settings import SETTINGS, Settings
 from floorcast.model.errors import SettingError
 
-__all__ = ["FILE_NAME", "SECRETS", "Given", "Source", "exposed", "given", "load"]
+__all__ = [
+    "FILE_NAME",
+    "SECRETS",
+    "Source",
+    "SourcedValue",
+    "exposed_secrets",
+    "load",
+    "read_sources",
+]
 
 FILE_NAME = "floorcast.toml"
 VARIABLE_PREFIX = "FLOORCAST_"
@@ -33,11 +41,11 @@ CONFIG = "config"  # the option that names the file: --config, FLOORCAST_CONFIG
 class Source(IntEnum):
     """The origin of a value. A higher source is more explicit."""
 
-    FOUND = 0  # in a file in the current folder, which another user may own
-    CHOSEN = 1  # by a flag, in the environment, or in a file named by one of these
+    IMPLICIT = 0  # in a file in the current folder, which another user may own
+    EXPLICIT = 1  # by a flag, in the environment, or in a file named by one of these
 
 
-class Given(NamedTuple):
+class SourcedValue(NamedTuple):
     """An unparsed value and its source. ``file`` is the file that contains the value, if any."""
 
     value: object
@@ -62,18 +70,18 @@ def load(
 
     Raises ``SettingError`` for an unknown or invalid setting, with its source and the valid values.
     """
-    found = given(flags, environ=environ, folder=folder, known=known)
+    found = read_sources(flags, environ=environ, folder=folder, known=known)
     values = {name: _read(name, found[name]) for name in SETTINGS if name in found}
     return structs.replace(Settings(), **values)
 
 
-def given(
+def read_sources(
     flags: Mapping[str, object] | None = None,
     *,
     environ: Mapping[str, str] | None = None,
     folder: Path | None = None,
     known: Collection[str] = (),
-) -> dict[str, Given]:
+) -> dict[str, SourcedValue]:
     """Return the unparsed values from all sources by name, for commands with further options.
 
     Takes the same arguments and raises the same errors as ``load``, but does not check values.
@@ -81,11 +89,11 @@ def given(
     found = _from_environment(os.environ if environ is None else environ, known)
     for name, value in (flags or {}).items():
         if value is not None:
-            found[name] = Given(value, "--" + name.replace("_", "-"), Source.CHOSEN)
+            found[name] = SourcedValue(value, "--" + name.replace("_", "-"), Source.EXPLICIT)
     return {**_from_file(found.pop(CONFIG, None), folder or Path(), known), **found}
 
 
-def exposed(found: Mapping[str, Given]) -> list[str]:
+def exposed_secrets(found: Mapping[str, SourcedValue]) -> list[str]:
     """Return a warning for each settings file that contains a secret and that others can read."""
     files = {one.file for name, one in found.items() if one.file and _is_secret(name, one.value)}
     return [
@@ -99,25 +107,29 @@ def _is_secret(name: str, value: object) -> bool:
     return name in SECRETS or (name == "log" and "@" in str(value))
 
 
-def _from_environment(environ: Mapping[str, str], known: Collection[str]) -> dict[str, Given]:
+def _from_environment(
+    environ: Mapping[str, str], known: Collection[str]
+) -> dict[str, SourcedValue]:
     found = {}
     for variable, value in environ.items():
         if not variable.startswith(VARIABLE_PREFIX) or not value.strip():
             continue
         name = variable.removeprefix(VARIABLE_PREFIX).lower()
-        if not _exists(name, known) or variable != variable.upper():
-            near = _near(name, known)
+        if not _is_known(name, known) or variable != variable.upper():
+            closest = _closest_name(name, known)
             raise SettingError(
                 f"{variable} in the environment: there is no such setting"
-                + (f"; did you mean {VARIABLE_PREFIX}{near.upper()}?" if near else "")
+                + (f"; did you mean {VARIABLE_PREFIX}{closest.upper()}?" if closest else "")
             )
-        found[name] = Given(value, f"{variable} in the environment", Source.CHOSEN)
+        found[name] = SourcedValue(value, f"{variable} in the environment", Source.EXPLICIT)
     return found
 
 
-def _from_file(named: Given | None, folder: Path, known: Collection[str]) -> dict[str, Given]:
+def _from_file(
+    named: SourcedValue | None, folder: Path, known: Collection[str]
+) -> dict[str, SourcedValue]:
     path = folder / (FILE_NAME if named is None else str(_read(CONFIG, named)))
-    source = Source.FOUND if named is None else Source.CHOSEN
+    source = Source.IMPLICIT if named is None else Source.EXPLICIT
     try:
         table = tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
@@ -127,24 +139,27 @@ def _from_file(named: Given | None, folder: Path, known: Collection[str]) -> dic
     except (OSError, ValueError) as error:
         raise SettingError(f"{path} cannot be read as TOML: {error}") from error
     for key in table:
-        if not _exists(key, known) or key == CONFIG:
-            near = _near(key, known)
+        if not _is_known(key, known) or key == CONFIG:
+            closest = _closest_name(key, known)
             raise SettingError(
-                f"{path}: there is no setting {key!r}" + (f"; did you mean {near}?" if near else "")
+                f"{path}: there is no setting {key!r}"
+                + (f"; did you mean {closest}?" if closest else "")
             )
-    return {key: Given(value, f"{key} in {path}", source, path) for key, value in table.items()}
+    return {
+        key: SourcedValue(value, f"{key} in {path}", source, path) for key, value in table.items()
+    }
 
 
-def _exists(name: str, known: Collection[str]) -> bool:
+def _is_known(name: str, known: Collection[str]) -> bool:
     return name in SETTINGS or name == CONFIG or name in known
 
 
-def _near(name: str, known: Iterable[str]) -> str:
+def _closest_name(name: str, known: Iterable[str]) -> str:
     names = sorted({*SETTINGS, *known, CONFIG})
     return next(iter(difflib.get_close_matches(name.lower(), names, 1)), "")
 
 
-def _read(name: str, found: Given) -> object:
+def _read(name: str, found: SourcedValue) -> object:
     kind = PATH if name == CONFIG else SETTINGS[name].kind
     try:
         value = kind.read(found.value)
