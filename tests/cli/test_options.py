@@ -81,6 +81,28 @@ def test_command_with_its_own_config_ignores_floorcast_toml(folder: Path) -> Non
     )
 
 
+def test_names_in_the_environment_and_the_file_are_those_of_the_options(folder: Path) -> None:
+    """The name of the function's parameter does not matter."""
+    app = typer.Typer()
+    app.callback()(options.load_option_values)
+
+    @app.command()
+    def copy(since: Annotated[str, typer.Option("--from")] = "") -> None:
+        typer.echo(since)
+
+    @app.command()
+    def show(wanted: Annotated[list[str] | None, typer.Option("--only-this")] = None) -> None:
+        typer.echo(" ".join(wanted or ()))
+
+    def invoke(command: str, **environment: str) -> str:
+        return CliRunner().invoke(app, [command], env=environment).stdout.strip()
+
+    assert invoke("copy", FLOORCAST_FROM="monday") == "monday"
+    assert invoke("show", FLOORCAST_ONLY_THIS="one") == "one"
+    folder.joinpath("floorcast.toml").write_text('only_this = ["one", "two"]', "utf-8")
+    assert invoke("show") == "one two"
+
+
 def test_unknown_option_is_an_error() -> None:
     """Another command's option is accepted. A misspelt one is an error."""
     assert run("paint", environment={"FLOORCAST_TIME_ZONE": "UTC"}) == "red 1"

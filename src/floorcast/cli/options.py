@@ -116,11 +116,26 @@ def _naming_source(context: typer.Context) -> Iterator[None]:
         yield
     except typer.BadParameter as error:
         explain_value_error(error)
-        hint = error.param.name if error.param is not None else error.param_hint
-        name = str(hint or "").strip("'").removeprefix("--").replace("-", "_")
-        if _parameter_source(context, name) == FROM_DEFAULT_MAP:
-            error.param_hint = _loaded_values(context)[name].where
+        option = _option_of(error, context)
+        if option is not None:
+            name = _setting_name(option)
+            if _parameter_source(context, str(option.name)) == FROM_DEFAULT_MAP:
+                error.param_hint = _loaded_values(context)[name].where
         raise
+
+
+def _option_of(error: typer.BadParameter, context: typer.Context) -> TyperOption | None:
+    """Return the option that an error is about, or None for an argument."""
+    if isinstance(error.param, TyperOption):
+        return error.param
+    return next(
+        (
+            option
+            for option in context.command.params
+            if isinstance(option, TyperOption) and error.param_hint in option.opts
+        ),
+        None,
+    )
 
 
 def _check_secrets(context: typer.Context) -> None:
@@ -166,13 +181,21 @@ def _all_option_names(command: object) -> Iterator[str]:
         for part in command.commands.values():
             yield from _all_option_names(part)
     elif isinstance(command, TyperCommand):
-        yield from _option_names(command)
+        for option in _options(command):
+            # ``connect livevox --from`` is ``from_url`` in connect.toml
+            yield from {_setting_name(option), str(option.name)}
 
 
-def _option_names(command: TyperCommand) -> Iterator[str]:
-    for option in command.params:
-        if isinstance(option, TyperOption) and option.name:
-            yield option.name
+def _options(command: TyperCommand) -> Iterator[TyperOption]:
+    return (option for option in command.params if isinstance(option, TyperOption))
+
+
+def _setting_name(option: TyperOption) -> str:
+    """Return an option's name in the environment and the file: ``time_zone`` for ``--time-zone``.
+
+    The name of the function's parameter can differ, because ``from``, for example, is a keyword.
+    """
+    return max(option.opts, key=len).lstrip("-").replace("-", "_")
 
 
 def _defaults(command: object, found: Mapping[str, SourcedValue]) -> dict[str, object]:
@@ -180,10 +203,15 @@ def _defaults(command: object, found: Mapping[str, SourcedValue]) -> dict[str, o
         return {name: _defaults(part, found) for name, part in command.commands.items()}
     if not isinstance(command, TyperCommand):
         return {}
-    own = [name for name in _option_names(command) if name in found and name not in SETTINGS]
-    return {name: _text(found[name].value) for name in own}
+    return {
+        str(option.name): _text(found[name].value, option)
+        for option in _options(command)
+        if (name := _setting_name(option)) in found and name not in SETTINGS
+    }
 
 
-def _text(value: object) -> object:
+def _text(value: object, option: TyperOption) -> object:
     # TOML has numbers and dates, but options are parsed from text, as on the command line
-    return [str(one) for one in value] if isinstance(value, list) else str(value)
+    if isinstance(value, list):
+        return [str(one) for one in value]
+    return [str(value)] if option.multiple else str(value)
