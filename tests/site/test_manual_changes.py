@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import msgspec
 from msgspec import structs
 
 from floorcast.site.configuration import Agent, Client, FloorConfig, User
-from floorcast.site.manual_changes import ByHand, Declined, collisions, laid_over, prune
+from floorcast.site.manual_changes import (
+    LoginOverride,
+    ManualChanges,
+    collisions,
+    prune,
+    with_manual_changes,
+)
 
 REPORTS = User(id=1, name="reports", password_hash="file's", role="Sysadmin")
 MADE = User(id=2, name="made", password_hash="made", role="Auditor")
@@ -17,11 +24,11 @@ ACME = Client(
     users=(REPORTS,),
     plan=FloorConfig(agents=(Agent(id=5, login="BOB"),)),
 )
-CHANGED = ByHand(
+CHANGED = ManualChanges(
     users=(MADE,),
-    declined=(
-        Declined("reports", False, "file's", "own"),
-        Declined("BOB", True, "", "bob's"),
+    overrides=(
+        LoginOverride("reports", False, "file's", "own"),
+        LoginOverride("BOB", True, "", "bob's"),
     ),
     api_tokens=("b",),
     ingest_keys=("l",),
@@ -31,13 +38,13 @@ CHANGED = ByHand(
 
 def test_a_client_without_manual_changes_is_as_declared() -> None:
     """A client that no command has changed equals the client in the file."""
-    assert laid_over(ACME, ByHand()) == ACME
-    assert prune(ACME, ByHand()) == ByHand()
+    assert with_manual_changes(ACME, ManualChanges()) == ACME
+    assert prune(ACME, ManualChanges()) == ManualChanges()
 
 
 def test_manual_changes_are_applied() -> None:
     """Commands add users and keys, replace passwords, enable agents' logins, and revoke keys."""
-    client = laid_over(ACME, CHANGED)
+    client = with_manual_changes(ACME, CHANGED)
     assert client.users == (
         structs.replace(REPORTS, password_hash="own"),
         User(id=5, name="BOB", password_hash="bob's", role="Agent", agent=True),
@@ -55,14 +62,24 @@ def test_a_changed_declaration_replaces_the_manual_change() -> None:
         api_tokens=("c",),
         plan=FloorConfig(),
     )
-    assert prune(other, CHANGED) == ByHand(users=(MADE,), api_tokens=("b",), ingest_keys=("l",))
-    assert laid_over(other, CHANGED).users == (*other.users, MADE)
+    assert prune(other, CHANGED) == ManualChanges(
+        users=(MADE,), api_tokens=("b",), ingest_keys=("l",)
+    )
+    assert with_manual_changes(other, CHANGED).users == (*other.users, MADE)
 
 
 def test_a_declared_user_takes_precedence_over_a_manual_one() -> None:
     """If two users share a name or an id, this is reported, and only the file's user exists."""
     for twin in (structs.replace(MADE, id=1), structs.replace(MADE, name="reports")):
-        by_hand = ByHand(users=(twin,))
-        assert collisions(ACME, by_hand) == [twin]
-        assert laid_over(ACME, by_hand).users == (REPORTS,)
+        manual = ManualChanges(users=(twin,))
+        assert collisions(ACME, manual) == [twin]
+        assert with_manual_changes(ACME, manual).users == (REPORTS,)
     assert collisions(ACME, CHANGED) == []
+
+
+def test_stored_form_keeps_its_names() -> None:
+    """Earlier releases wrote it, and nodes of a cluster may run an earlier release."""
+    stored = b'{"declined":[{"name":"a","agent":false,"declared":"b","password_hash":null}]}'
+    manual = ManualChanges(overrides=(LoginOverride("a", False, "b", None),))
+    assert msgspec.json.encode(manual) == stored
+    assert msgspec.json.decode(stored, type=ManualChanges) == manual

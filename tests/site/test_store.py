@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 
 from floorcast.model.errors import SettingError
-from floorcast.site.apply import declare
+from floorcast.site.apply import stored_client
 from floorcast.site.file_reader import SiteFile
-from floorcast.site.manual_changes import ByHand
-from floorcast.site.store import kept, read_by_hand, read_client
+from floorcast.site.manual_changes import ManualChanges
+from floorcast.site.store import read_client, read_manual_changes, read_stored_site
 from tests.search import tries
 from tests.site.sites import CHEAP, site_files
 
@@ -20,15 +20,15 @@ from tests.site.sites import CHEAP, site_files
 def test_a_stored_client_is_read_back_unchanged(site_file: SiteFile) -> None:
     """Any client equals its original after it is written and read."""
     for client in site_file.clients:
-        declared = declare(client, None, CHEAP)
+        declared = stored_client(client, None, CHEAP)
         raw = msgspec.json.encode(declared)
         assert read_client(raw) == declared
-        assert kept({str(client.id): raw}, {}).declared == {client.id: declared}
+        assert read_stored_site({str(client.id): raw}, {}).declared == {client.id: declared}
 
 
 def test_a_missing_item_means_no_manual_changes() -> None:
     """The store has no item for a client that no command has changed."""
-    assert read_by_hand(None) == ByHand()
+    assert read_manual_changes(None) == ManualChanges()
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"[]", b'{"id": 1}', b"\xff"])

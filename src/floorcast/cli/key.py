@@ -186,12 +186,12 @@ def show(
 ) -> None:
     """Print the fingerprints of a client's keys."""
     from floorcast.site.digests import fingerprint
-    from floorcast.site.store import BY_HAND, read_by_hand
+    from floorcast.site.store import MANUAL, read_manual_changes
 
     async def look(client_store: ClientStore) -> list[tuple[str, str, str]]:
         owner = client_store.owner
-        by_hand = read_by_hand(client_store.kv.get(BY_HAND, str(owner.id)))
-        made = {*by_hand.api_tokens, *by_hand.ingest_keys, *by_hand.metrics_keys}
+        manual = read_manual_changes(client_store.kv.get(MANUAL, str(owner.id)))
+        made = {*manual.api_tokens, *manual.ingest_keys, *manual.metrics_keys}
         keys = [
             (fingerprint(key), name, "command" if key in made else "site file")
             for kind, name in KIND_NAMES.items()

@@ -110,12 +110,12 @@ def show(
     log: LogOption = None,
 ) -> None:
     """Print the users and agents who can log in to a client."""
-    from floorcast.site.store import BY_HAND, read_by_hand
+    from floorcast.site.store import MANUAL, read_manual_changes
 
     async def look(client_store: ClientStore) -> list[tuple[str, ...]]:
         owner = client_store.owner
-        by_hand = read_by_hand(client_store.kv.get(BY_HAND, str(owner.id)))
-        made = {(user.agent, user.name) for user in by_hand.users}
+        manual = read_manual_changes(client_store.kv.get(MANUAL, str(owner.id)))
+        made = {(user.agent, user.name) for user in manual.users}
         return [
             (
                 str(user.id),

@@ -27,13 +27,13 @@ from floorcast.kv.sqlite_kv import SqliteKeyValueStore
 from floorcast.model.cancellation import cancel_all
 from floorcast.model.errors import FloorcastError, SettingError, Unavailable
 from floorcast.model.token import TICKS_PER_SECOND
-from floorcast.site.store import BY_HAND, DECLARED, FILE
+from floorcast.site.store import DECLARED, FILE, MANUAL
 
 __all__ = ["BUCKETS", "SavedStore", "check_store"]
 
 FILE_NAME: Final = "shared.db"
 POSITION: Final = ("saved-position", "position")
-BUCKETS: Final = (DECLARED, BY_HAND, FILE.bucket, sessions.BUCKET, token_secret.BUCKET)
+BUCKETS: Final = (DECLARED, MANUAL, FILE.bucket, sessions.BUCKET, token_secret.BUCKET)
 """The buckets that move with an installation: site, users and keys, sessions, token secret."""
 
 SAVE_SECONDS: Final = 1.0  # between two writes

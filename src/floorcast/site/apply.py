@@ -20,15 +20,15 @@ from floorcast.site.consistency import MAX_API_TOKENS, hashed
 from floorcast.site.digests import fingerprint
 from floorcast.site.file_reader import SiteFile
 from floorcast.site.file_schema import FileClient, Login
-from floorcast.site.manual_changes import collisions, laid_over, prune
-from floorcast.site.store import BY_HAND, DECLARED, FILE, Kept, kept
+from floorcast.site.manual_changes import collisions, prune, with_manual_changes
+from floorcast.site.store import DECLARED, FILE, MANUAL, StoredSite, read_stored_site
 
-__all__ = ["Hashing", "Proposal", "apply", "declare"]
+__all__ = ["PasswordHasher", "Proposal", "apply", "stored_client"]
 
-TRIES = 5  # when commands write at the same time
+MAX_ATTEMPTS = 5  # when commands write at the same time
 
 
-class Hashing(Protocol):
+class PasswordHasher(Protocol):
     """Hashes passwords. Both methods deliberately take tens of milliseconds."""
 
     def hash(self, password: str) -> str:
@@ -40,9 +40,9 @@ class Hashing(Protocol):
         ...
 
 
-class _Plan(NamedTuple):
+class _DeclaredSite(NamedTuple):
     declared: dict[int, Client]
-    mark: bytes
+    file_hash: bytes
 
 
 class Proposal(NamedTuple):
@@ -55,12 +55,12 @@ class Proposal(NamedTuple):
 Approve = Callable[[Proposal], bool]
 
 
-def _always(_proposal: Proposal) -> bool:
+def _approve_all(_proposal: Proposal) -> bool:
     return True
 
 
 async def apply(
-    kv: KeyValueStore, site_file: SiteFile, hashing: Hashing, approve: Approve = _always
+    kv: KeyValueStore, site_file: SiteFile, hasher: PasswordHasher, approve: Approve = _approve_all
 ) -> list[Change]:
     """Make the stored site match the file. Returns the changes, sorted by client id.
 
@@ -69,37 +69,37 @@ async def apply(
     ``SettingError`` if the file conflicts with changes made by command, and ``Unavailable`` if the
     store cannot be written.
     """
-    for _ in range(TRIES):
+    for _ in range(MAX_ATTEMPTS):
         try:
-            return await _apply(kv, site_file, hashing, approve)
+            return await _apply(kv, site_file, hasher, approve)
         except Conflict:
             continue
     raise Unavailable("the site is being changed by others; try again")
 
 
 async def _apply(
-    kv: KeyValueStore, site_file: SiteFile, hashing: Hashing, approve: Approve
+    kv: KeyValueStore, site_file: SiteFile, hasher: PasswordHasher, approve: Approve
 ) -> list[Change]:
-    mark = kv.get(FILE.bucket, FILE.key)
-    raw = {bucket: kv.items(bucket) for bucket in (DECLARED, BY_HAND)}
-    old = kept(raw[DECLARED], raw[BY_HAND])
-    new = await asyncio.to_thread(_plan, mark, site_file, old, hashing)
+    file_hash = kv.get(FILE.bucket, FILE.key)
+    raw = {bucket: kv.items(bucket) for bucket in (DECLARED, MANUAL)}
+    old = read_stored_site(raw[DECLARED], raw[MANUAL])
+    new = await asyncio.to_thread(_declare_site, file_hash, site_file, old, hasher)
     if new is None:
         return []
-    _fits(new.declared, old)
-    changes = list(_told(old, new.declared))
-    if not approve(Proposal(changes, list(_removed(old, new.declared)))):
+    _check_conflicts(new.declared, old)
+    changes = list(_changes(old, new.declared))
+    if not approve(Proposal(changes, list(_removed_names(old, new.declared)))):
         return changes
-    clients = {*map(str, new.declared), *raw[DECLARED], *raw[BY_HAND]}
+    clients = {*map(str, new.declared), *raw[DECLARED], *raw[MANUAL]}
     seen = [Item(bucket, key, raw[bucket].get(key)) for bucket in raw for key in sorted(clients)]
-    seen.append(Item(FILE.bucket, FILE.key, mark))
-    wanted = [*_items(new.declared, old), Item(FILE.bucket, FILE.key, new.mark)]
+    seen.append(Item(FILE.bucket, FILE.key, file_hash))
+    wanted = [*_items(new.declared, old), Item(FILE.bucket, FILE.key, new.file_hash)]
     known = set(seen)
     await kv.write([item for item in wanted if item not in known], seen)
     return changes
 
 
-def _removed(old: Kept, declared: dict[int, Client]) -> Iterator[str]:
+def _removed_names(old: StoredSite, declared: dict[int, Client]) -> Iterator[str]:
     for number, client in sorted(old.declared.items()):
         now = declared.get(number)
         if now is None:
@@ -112,35 +112,37 @@ def _removed(old: Kept, declared: dict[int, Client]) -> Iterator[str]:
                 yield f"client {number} {client.name}, {what} {user.id} {user.name}"
 
 
-def _items(declared: dict[int, Client], old: Kept) -> Iterator[Item]:
+def _items(declared: dict[int, Client], old: StoredSite) -> Iterator[Item]:
     for client in old.declared:
         if client not in declared:
             yield Item(DECLARED, str(client), None)
     for client, now in declared.items():
         yield Item(DECLARED, str(client), msgspec.json.encode(now))
-        if client in old.by_hand:
-            by_hand = prune(now, old.by_hand[client])
-            yield Item(BY_HAND, str(client), msgspec.json.encode(by_hand))
+        if client in old.manual:
+            manual = prune(now, old.manual[client])
+            yield Item(MANUAL, str(client), msgspec.json.encode(manual))
 
 
-def _plan(mark: bytes | None, site_file: SiteFile, old: Kept, hashing: Hashing) -> _Plan | None:
-    if mark is not None and hashing.verify(mark.decode(), site_file.digest):
+def _declare_site(
+    file_hash: bytes | None, site_file: SiteFile, old: StoredSite, hasher: PasswordHasher
+) -> _DeclaredSite | None:
+    if file_hash is not None and hasher.verify(file_hash.decode(), site_file.digest):
         return None
     declared = {
-        client.id: declare(client, old.declared.get(client.id), hashing)
+        client.id: stored_client(client, old.declared.get(client.id), hasher)
         for client in sorted(site_file.clients, key=lambda one: one.id)
     }
-    return _Plan(declared, hashing.hash(site_file.digest).encode())
+    return _DeclaredSite(declared, hasher.hash(site_file.digest).encode())
 
 
-def declare(client: FileClient, old: Client | None, hashing: Hashing) -> Client:
+def stored_client(client: FileClient, old: Client | None, hasher: PasswordHasher) -> Client:
     """Return the stored form of a client from the file. Unchanged passwords keep their hashes."""
     hashes = {(user.agent, user.id): user.password_hash for user in old.users} if old else {}
     users = tuple(
         User(
             id=login.id,
             name=login.name,
-            password_hash=_password(login, hashes.get((login.agent, login.id)), hashing),
+            password_hash=_password(login, hashes.get((login.agent, login.id)), hasher),
             role=login.role,
             call_centers=login.call_centers,
             agent=login.agent,
@@ -160,18 +162,18 @@ def declare(client: FileClient, old: Client | None, hashing: Hashing) -> Client:
     )
 
 
-def _password(login: Login, old: str | None, hashing: Hashing) -> str:
+def _password(login: Login, old: str | None, hasher: PasswordHasher) -> str:
     if login.password is None:
         return login.password_hash or ""
-    if old and hashing.verify(old, login.password):
+    if old and hasher.verify(old, login.password):
         return old
-    return hashing.hash(login.password)
+    return hasher.hash(login.password)
 
 
-def _fits(declared: dict[int, Client], old: Kept) -> None:
+def _check_conflicts(declared: dict[int, Client], old: StoredSite) -> None:
     """Raise ``SettingError`` if the file conflicts with changes made by command."""
     problems: list[str] = []
-    for client, made in old.by_hand.items():
+    for client, made in old.manual.items():
         if client not in declared:
             continue
         where = f"client {client}"
@@ -181,7 +183,7 @@ def _fits(declared: dict[int, Client], old: Kept) -> None:
             f"{user.name}"
             for user in collisions(declared[client], made)
         ]
-        tokens = len(laid_over(declared[client], made).api_tokens)
+        tokens = len(with_manual_changes(declared[client], made).api_tokens)
         if tokens > MAX_API_TOKENS:
             problems.append(
                 f"{where}: api_tokens: there are {tokens}, including those made by command; a "
@@ -192,17 +194,17 @@ def _fits(declared: dict[int, Client], old: Kept) -> None:
         raise SettingError("\n".join(problems))
 
 
-def _told(old: Kept, declared: dict[int, Client]) -> Iterator[Change]:
+def _changes(old: StoredSite, declared: dict[int, Client]) -> Iterator[Change]:
     for client in sorted({*old.declared, *declared}):
         yield from differences(old.declared.get(client), declared.get(client))
-        if client in declared and client in old.by_hand:
-            yield from _stays(declared[client], old)
+        if client in declared and client in old.manual:
+            yield from _kept_changes(declared[client], old)
 
 
-def _stays(declared: Client, old: Kept) -> Iterator[Change]:
-    made = prune(declared, old.by_hand[declared.id])
+def _kept_changes(declared: Client, old: StoredSite) -> Iterator[Change]:
+    made = prune(declared, old.manual[declared.id])
     where = f"client {declared.id} {declared.name}"
-    for one in made.declined:
+    for one in made.overrides:
         what = "login of agent" if one.agent else "user"
         how = "removed" if one.password_hash is None else "with the password"
         yield Change("kept", f"{where}, {what} {one.name}", f"{how} by command")

@@ -12,8 +12,8 @@ from floorcast.kv.port import Conflict, Item, KeyValueStore
 from floorcast.model.errors import InvalidParameter, NotFound, Unavailable
 from floorcast.site.configuration import Client, ScreenKey, User
 from floorcast.site.consistency import MAX_API_TOKENS
-from floorcast.site.manual_changes import ByHand, Declined, laid_over, prune
-from floorcast.site.store import BY_HAND, DECLARED, read_by_hand, read_client
+from floorcast.site.manual_changes import LoginOverride, ManualChanges, prune, with_manual_changes
+from floorcast.site.store import DECLARED, MANUAL, read_client, read_manual_changes
 
 __all__ = [
     "KeyKind",
@@ -26,23 +26,23 @@ __all__ = [
 ]
 
 KeyKind = Literal["api_tokens", "ingest_keys", "metrics_keys"]
-Edit = Callable[[Client, ByHand], ByHand]
+Edit = Callable[[Client, ManualChanges], ManualChanges]
 
-TRIES = 5  # when others write at the same time
+MAX_ATTEMPTS = 5  # when others write at the same time
 MAX_SCREEN_KEYS = 1000  # per client
-SHORTEST = 6  # number of hexadecimal digits that identify a key
+MIN_FINGERPRINT_DIGITS = 6  # number of hexadecimal digits that identify a key
 
 
 async def add_user(kv: KeyValueStore, client: int, user: User) -> None:
     """Add a user. Raises ``InvalidParameter`` if the name or id is in use."""
 
-    def edit(declared: Client, made: ByHand) -> ByHand:
-        for other in (*declared.users, *made.users):
+    def edit(declared: Client, manual: ManualChanges) -> ManualChanges:
+        for other in (*declared.users, *manual.users):
             if other.agent is user.agent and other.name == user.name:
                 raise InvalidParameter(f"client {declared.name} already has a user {user.name}")
             if other.agent is user.agent and other.id == user.id:
                 raise InvalidParameter(f"the id {user.id} belongs to user {other.name}")
-        return structs.replace(made, users=(*made.users, user))
+        return structs.replace(manual, users=(*manual.users, user))
 
     await _edit(kv, client, edit)
 
@@ -54,9 +54,9 @@ async def remove_user(kv: KeyValueStore, client: int, name: str, *, agent: bool 
     changes.
     """
 
-    def edit(declared: Client, made: ByHand) -> ByHand:
-        _exists(declared, made, name, agent)
-        return _decided(declared, made, name, agent, None)
+    def edit(declared: Client, manual: ManualChanges) -> ManualChanges:
+        _require_login(declared, manual, name, agent)
+        return _with_password(declared, manual, name, agent, None)
 
     await _edit(kv, client, edit)
 
@@ -69,10 +69,10 @@ async def set_password(
     The new password applies until the login's password in the site file changes.
     """
 
-    def edit(declared: Client, made: ByHand) -> ByHand:
+    def edit(declared: Client, manual: ManualChanges) -> ManualChanges:
         if not agent or name not in {one.login for one in declared.plan.agents}:
-            _exists(declared, made, name, agent)
-        return _decided(declared, made, name, agent, password_hash)
+            _require_login(declared, manual, name, agent)
+        return _with_password(declared, manual, name, agent, password_hash)
 
     await _edit(kv, client, edit)
 
@@ -83,14 +83,14 @@ async def add_key(kv: KeyValueStore, client: int, kind: KeyKind, digest: str) ->
     Raises ``InvalidParameter`` if the client has reached its limit of API tokens.
     """
 
-    def edit(declared: Client, made: ByHand) -> ByHand:
-        tokens = laid_over(declared, made).api_tokens
+    def edit(declared: Client, manual: ManualChanges) -> ManualChanges:
+        tokens = with_manual_changes(declared, manual).api_tokens
         if kind == "api_tokens" and len(tokens) >= MAX_API_TOKENS:
             raise InvalidParameter(
                 f"client {declared.name} has {MAX_API_TOKENS} API tokens, which is the limit; "
                 f"revoke one first"
             )
-        return structs.replace(made, **{kind: (*getattr(made, kind), digest)})
+        return structs.replace(manual, **{kind: (*getattr(manual, kind), digest)})
 
     await _edit(kv, client, edit)
 
@@ -98,13 +98,13 @@ async def add_key(kv: KeyValueStore, client: int, kind: KeyKind, digest: str) ->
 async def add_screen_key(kv: KeyValueStore, client: int, key: ScreenKey) -> None:
     """Add a screen key. Raises ``InvalidParameter`` if the client has reached its limit."""
 
-    def edit(declared: Client, made: ByHand) -> ByHand:
-        if len(made.screens) >= MAX_SCREEN_KEYS:
+    def edit(declared: Client, manual: ManualChanges) -> ManualChanges:
+        if len(manual.screens) >= MAX_SCREEN_KEYS:
             raise InvalidParameter(
                 f"client {declared.name} has {MAX_SCREEN_KEYS:,} screen keys, which is the limit; "
                 f"revoke one first"
             )
-        return structs.replace(made, screens=(*made.screens, key))
+        return structs.replace(manual, screens=(*manual.screens, key))
 
     await _edit(kv, client, edit)
 
@@ -117,21 +117,23 @@ async def revoke_key(kv: KeyValueStore, client: int, fingerprint: str) -> str:
     """
     found = ""
 
-    def edit(declared: Client, made: ByHand) -> ByHand:
+    def edit(declared: Client, manual: ManualChanges) -> ManualChanges:
         nonlocal found
-        now = laid_over(declared, made)
+        now = with_manual_changes(declared, manual)
         screens = (screen.digest for screen in now.screens)
         keys = {*now.api_tokens, *now.ingest_keys, *now.metrics_keys, *screens}
-        near = sorted(key for key in keys if key.startswith(fingerprint.lower()))
-        if not near or len(fingerprint) < SHORTEST:
+        matches = sorted(key for key in keys if key.startswith(fingerprint.lower()))
+        if not matches or len(fingerprint) < MIN_FINGERPRINT_DIGITS:
             raise NotFound(
-                f"client {declared.name} has no key {fingerprint}; name it by {SHORTEST} or more"
-                " digits of its fingerprint (floorcast key list)"
+                f"client {declared.name} has no key {fingerprint}; name it by"
+                f" {MIN_FINGERPRINT_DIGITS} or more digits of its fingerprint (floorcast key list)"
             )
-        if len(near) > 1:
-            raise InvalidParameter(f"{len(near)} keys start with {fingerprint}: give more digits")
-        found = near[0]
-        return _without(declared, made, found)
+        if len(matches) > 1:
+            raise InvalidParameter(
+                f"{len(matches)} keys start with {fingerprint}: give more digits"
+            )
+        found = matches[0]
+        return _without_key(declared, manual, found)
 
     await _edit(kv, client, edit)
     return found
@@ -139,57 +141,57 @@ async def revoke_key(kv: KeyValueStore, client: int, fingerprint: str) -> str:
 
 async def _edit(kv: KeyValueStore, client: int, edit: Edit) -> None:
     key = str(client)
-    for _ in range(TRIES):
-        seen = [Item(name, key, kv.get(name, key)) for name in (DECLARED, BY_HAND)]
-        raw, made = seen[0].value, seen[1].value
+    for _ in range(MAX_ATTEMPTS):
+        seen = [Item(name, key, kv.get(name, key)) for name in (DECLARED, MANUAL)]
+        raw, manual = seen[0].value, seen[1].value
         if raw is None:
             raise NotFound(f"there is no client {client}")
-        after = edit(read_client(raw), read_by_hand(made))
+        after = edit(read_client(raw), read_manual_changes(manual))
         try:
-            await kv.write([Item(BY_HAND, key, msgspec.json.encode(after))], seen)
+            await kv.write([Item(MANUAL, key, msgspec.json.encode(after))], seen)
         except Conflict:
             continue
         return
     raise Unavailable("the site is being changed by others; try again")
 
 
-def _exists(declared: Client, made: ByHand, name: str, agent: bool) -> None:
-    logins = {(user.agent, user.name) for user in laid_over(declared, made).users}
+def _require_login(declared: Client, manual: ManualChanges, name: str, agent: bool) -> None:
+    logins = {(user.agent, user.name) for user in with_manual_changes(declared, manual).users}
     if (agent, name) not in logins:
         what = "agent with a password and the login" if agent else "user"
         raise NotFound(f"client {declared.name} has no {what} {name}")
 
 
-def _decided(
-    declared: Client, made: ByHand, name: str, agent: bool, password_hash: str | None
-) -> ByHand:
-    """Return ``made`` with the login's new password, or without the login if the hash is None."""
-    mine = [user for user in made.users if (user.agent, user.name) != (agent, name)]
-    if len(mine) < len(made.users):
+def _with_password(
+    declared: Client, manual: ManualChanges, name: str, agent: bool, password_hash: str | None
+) -> ManualChanges:
+    """Return ``manual`` with the login's new password, or without the login if the hash is None."""
+    other_users = [user for user in manual.users if (user.agent, user.name) != (agent, name)]
+    if len(other_users) < len(manual.users):
         kept = [
             structs.replace(user, password_hash=password_hash)
-            for user in made.users
+            for user in manual.users
             if (user.agent, user.name) == (agent, name) and password_hash is not None
         ]
-        return structs.replace(made, users=(*mine, *kept))
+        return structs.replace(manual, users=(*other_users, *kept))
     hashes = {(user.agent, user.name): user.password_hash for user in declared.users}
     was = hashes.get((agent, name), "")
-    others = [one for one in made.declined if (one.agent, one.name) != (agent, name)]
+    others = [one for one in manual.overrides if (one.agent, one.name) != (agent, name)]
     if was or password_hash is not None:
-        others.append(Declined(name, agent, was, password_hash))
-    return prune(declared, structs.replace(made, declined=tuple(others)))
+        others.append(LoginOverride(name, agent, was, password_hash))
+    return prune(declared, structs.replace(manual, overrides=tuple(others)))
 
 
-def _without(declared: Client, made: ByHand, key: str) -> ByHand:
-    revoked = {*made.revoked, key}
+def _without_key(declared: Client, manual: ManualChanges, key: str) -> ManualChanges:
+    revoked = {*manual.revoked, key}
     return prune(
         declared,
         structs.replace(
-            made,
-            api_tokens=tuple(one for one in made.api_tokens if one != key),
-            ingest_keys=tuple(one for one in made.ingest_keys if one != key),
-            metrics_keys=tuple(one for one in made.metrics_keys if one != key),
-            screens=tuple(one for one in made.screens if one.digest != key),
+            manual,
+            api_tokens=tuple(one for one in manual.api_tokens if one != key),
+            ingest_keys=tuple(one for one in manual.ingest_keys if one != key),
+            metrics_keys=tuple(one for one in manual.metrics_keys if one != key),
+            screens=tuple(one for one in manual.screens if one.digest != key),
             revoked=tuple(revoked),
         ),
     )

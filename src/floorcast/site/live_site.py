@@ -12,8 +12,8 @@ from floorcast.kv.port import KeyValueStore
 from floorcast.model.errors import FloorcastError
 from floorcast.site.client_tree import children_of, family
 from floorcast.site.configuration import Center, CenterOf, Client, FloorConfig, ScreenKey, User
-from floorcast.site.manual_changes import laid_over
-from floorcast.site.store import BY_HAND, DECLARED, read_by_hand, read_client
+from floorcast.site.manual_changes import with_manual_changes
+from floorcast.site.store import DECLARED, MANUAL, read_client, read_manual_changes
 
 __all__ = ["CallCenters", "Directory", "Site", "SiteChange"]
 
@@ -154,7 +154,7 @@ class Site:
         self.generation = 0
         self._stirred: asyncio.Task[None] | None = None
         self.reload()
-        for bucket in (DECLARED, BY_HAND):
+        for bucket in (DECLARED, MANUAL):
             kv.listen(bucket, self._stir)
 
     @property
@@ -225,11 +225,11 @@ class Site:
 
     def _changed(self) -> tuple[tuple[int, int], dict[str, Raw]] | None:
         # read the version first, so that a write in between is read again next time
-        version = self._kv.version(DECLARED), self._kv.version(BY_HAND)
+        version = self._kv.version(DECLARED), self._kv.version(MANUAL)
         if version == self._reading.version:
             return None
-        declared, by_hand = self._kv.items(DECLARED), self._kv.items(BY_HAND)
-        return version, {key: (value, by_hand.get(key)) for key, value in declared.items()}
+        declared, manual = self._kv.items(DECLARED), self._kv.items(MANUAL)
+        return version, {key: (value, manual.get(key)) for key, value in declared.items()}
 
     def _take(self, reading: _Reading) -> SiteChange:
         self._reading = reading
@@ -243,7 +243,7 @@ def _read(version: tuple[int, int], raw: Mapping[str, Raw], old: _Reading) -> _R
     clients = [
         old.directory.clients[int(key)]
         if old.raw.get(key) == value
-        else laid_over(read_client(value[0]), read_by_hand(value[1]))
+        else with_manual_changes(read_client(value[0]), read_manual_changes(value[1]))
         for key, value in raw.items()
     ]
     directory = Directory(clients)

@@ -12,28 +12,36 @@ from msgspec import Struct, structs
 
 from floorcast.site.configuration import Client, Id, ScreenKey, User
 
-__all__ = ["ByHand", "Declined", "collisions", "laid_over", "prune"]
+__all__ = ["LoginOverride", "ManualChanges", "collisions", "prune", "with_manual_changes"]
 
 
-class Declined(Struct, frozen=True, forbid_unknown_fields=True):
+class LoginOverride(
+    Struct, frozen=True, forbid_unknown_fields=True, rename={"declared_hash": "declared"}
+):
     """A declared login whose password a command changed, or that a command removed.
 
-    ``declared`` is the hash of the password in the file, or empty for an agent without a password.
-    The change applies as long as the file declares this password. ``password_hash`` is the new
-    hash, or None if the login was removed.
+    ``declared_hash`` is the hash of the password in the file, or empty for an agent without a
+    password. The change applies as long as the file declares this password. ``password_hash`` is
+    the new hash, or None if the login was removed.
     """
 
     name: str
     agent: bool
-    declared: str
+    declared_hash: str
     password_hash: str | None
 
 
-class ByHand(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+class ManualChanges(
+    Struct,
+    frozen=True,
+    omit_defaults=True,
+    forbid_unknown_fields=True,
+    rename={"overrides": "declined"},
+):
     """The manual changes to one client, with tokens and keys as digests."""
 
     users: tuple[User, ...] = ()
-    declined: tuple[Declined, ...] = ()
+    overrides: tuple[LoginOverride, ...] = ()
     api_tokens: tuple[str, ...] = ()
     ingest_keys: tuple[str, ...] = ()
     revoked: tuple[str, ...] = ()
@@ -41,64 +49,64 @@ class ByHand(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True
     metrics_keys: tuple[str, ...] = ()
 
 
-def laid_over(declared: Client, by_hand: ByHand) -> Client:
+def with_manual_changes(declared: Client, manual: ManualChanges) -> Client:
     """Return the effective client: the declared client with the manual changes applied."""
-    users = tuple(_logins(declared, by_hand))
-    recorded_at = {(user.agent, user.name) for user in users} | {
-        (user.agent, user.id) for user in users
-    }
-    own = (user for user in by_hand.users if not _keys(user) & recorded_at)
-    revoked = set(by_hand.revoked)
+    users = tuple(_effective_users(declared, manual))
+    taken = {(user.agent, user.name) for user in users} | {(user.agent, user.id) for user in users}
+    own = (user for user in manual.users if not _login_keys(user) & taken)
+    revoked = set(manual.revoked)
     return structs.replace(
         declared,
         users=(*users, *own),
-        api_tokens=tuple(sorted({*declared.api_tokens, *by_hand.api_tokens} - revoked)),
-        ingest_keys=tuple(sorted({*declared.ingest_keys, *by_hand.ingest_keys} - revoked)),
-        screens=by_hand.screens,
-        metrics_keys=by_hand.metrics_keys,
+        api_tokens=tuple(sorted({*declared.api_tokens, *manual.api_tokens} - revoked)),
+        ingest_keys=tuple(sorted({*declared.ingest_keys, *manual.ingest_keys} - revoked)),
+        screens=manual.screens,
+        metrics_keys=manual.metrics_keys,
     )
 
 
-def prune(declared: Client, by_hand: ByHand) -> ByHand:
-    """Return the part of ``by_hand`` that still has an effect on the declared client."""
+def prune(declared: Client, manual: ManualChanges) -> ManualChanges:
+    """Return the part of ``manual`` that still has an effect on the declared client."""
     keys = {*declared.api_tokens, *declared.ingest_keys}
     return structs.replace(
-        by_hand,
-        declined=tuple(_holding(declared, by_hand)),
-        revoked=tuple(sorted(keys.intersection(by_hand.revoked))),
+        manual,
+        overrides=tuple(_effective_overrides(declared, manual)),
+        revoked=tuple(sorted(keys.intersection(manual.revoked))),
     )
 
 
-def collisions(declared: Client, by_hand: ByHand) -> list[User]:
+def collisions(declared: Client, manual: ManualChanges) -> list[User]:
     """Return the manually added users whose name or id the file also declares."""
-    recorded_at = set[tuple[bool, int | str]]().union(*map(_keys, declared.users))
-    return [user for user in by_hand.users if _keys(user) & recorded_at]
+    taken = set[tuple[bool, int | str]]().union(*map(_login_keys, declared.users))
+    return [user for user in manual.users if _login_keys(user) & taken]
 
 
-def _keys(user: User) -> set[tuple[bool, int | str]]:
+def _login_keys(user: User) -> set[tuple[bool, int | str]]:
     return {(user.agent, user.id), (user.agent, user.name)}
 
 
-def _holding(declared: Client, by_hand: ByHand) -> Iterator[Declined]:
+def _effective_overrides(declared: Client, manual: ManualChanges) -> Iterator[LoginOverride]:
     hashes = {(user.agent, user.name): user.password_hash for user in declared.users}
     hashes |= {
         (True, agent.login): ""
         for agent in declared.plan.agents
         if (True, agent.login) not in hashes
     }
-    for one in by_hand.declined:
-        if hashes.get((one.agent, one.name)) == one.declared:
+    for one in manual.overrides:
+        if hashes.get((one.agent, one.name)) == one.declared_hash:
             yield one
 
 
-def _logins(declared: Client, by_hand: ByHand) -> Iterator[User]:
-    instead = {(one.agent, one.name): one.password_hash for one in _holding(declared, by_hand)}
+def _effective_users(declared: Client, manual: ManualChanges) -> Iterator[User]:
+    changed_hashes = {
+        (one.agent, one.name): one.password_hash for one in _effective_overrides(declared, manual)
+    }
     for user in declared.users:
-        counts = instead.pop((user.agent, user.name), user.password_hash)
-        if counts is not None:
-            yield structs.replace(user, password_hash=counts)
+        effective_hash = changed_hashes.pop((user.agent, user.name), user.password_hash)
+        if effective_hash is not None:
+            yield structs.replace(user, password_hash=effective_hash)
     ids: dict[str, Id] = {agent.login: agent.id for agent in declared.plan.agents}
-    for (_, login), password_hash in sorted(instead.items()):
+    for (_, login), password_hash in sorted(changed_hashes.items()):
         if password_hash is not None:
             yield User(
                 id=ids[login], name=login, password_hash=password_hash, role="Agent", agent=True

@@ -10,32 +10,40 @@ import msgspec
 from floorcast.kv.port import Item
 from floorcast.model.errors import SettingError
 from floorcast.site.configuration import Client
-from floorcast.site.manual_changes import ByHand
+from floorcast.site.manual_changes import ManualChanges
 
-__all__ = ["BY_HAND", "DECLARED", "FILE", "Kept", "kept", "read_by_hand", "read_client"]
+__all__ = [
+    "DECLARED",
+    "FILE",
+    "MANUAL",
+    "StoredSite",
+    "read_client",
+    "read_manual_changes",
+    "read_stored_site",
+]
 
 DECLARED: Final = "site"  # client id → Client as the site file declares it
-BY_HAND: Final = "by-hand"  # client id → ByHand
+MANUAL: Final = "by-hand"  # client id → ManualChanges
 FILE: Final = Item("site-file", "fingerprint", None)  # Argon2 hash of the last file's digest
 
 T = TypeVar("T")
 
 
-class Kept(NamedTuple):
+class StoredSite(NamedTuple):
     """The declared clients and the manual changes, by client id.
 
     A client can have manual changes even if it is not declared.
     """
 
     declared: Mapping[int, Client]
-    by_hand: Mapping[int, ByHand]
+    manual: Mapping[int, ManualChanges]
 
 
-def kept(declared: Mapping[str, bytes], by_hand: Mapping[str, bytes]) -> Kept:
+def read_stored_site(declared: Mapping[str, bytes], manual: Mapping[str, bytes]) -> StoredSite:
     """Read the two buckets. Raises ``SettingError`` if they cannot be decoded."""
-    return Kept(
+    return StoredSite(
         {int(key): read_client(raw) for key, raw in declared.items()},
-        {int(key): read_by_hand(raw) for key, raw in by_hand.items()},
+        {int(key): read_manual_changes(raw) for key, raw in manual.items()},
     )
 
 
@@ -44,9 +52,9 @@ def read_client(raw: bytes) -> Client:
     return _read(raw, Client)
 
 
-def read_by_hand(raw: bytes | None) -> ByHand:
+def read_manual_changes(raw: bytes | None) -> ManualChanges:
     """Read a client's manual changes, which are empty if nothing is stored."""
-    return ByHand() if raw is None else _read(raw, ByHand)
+    return ManualChanges() if raw is None else _read(raw, ManualChanges)
 
 
 def _read(raw: bytes, kind: type[T]) -> T:
