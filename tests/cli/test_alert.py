@@ -71,7 +71,7 @@ def folder(tmp_path: Path) -> Path:
         data = DataFolder(tmp_path)
         clock = [NOON - 60_000]
         log = EmbeddedLog(data, lambda: clock[0] * 10_000)
-        await log.append_site(7, msgspec.json.encode(acme.plan))
+        await log.append_site(7, msgspec.json.encode(acme.floor_config))
         for kind, when in (("queue", NOON), ("end", NOON + 30_000)):
             clock[0] = when
             event = msgspec.structs.replace(call_at(kind, when, service=10), id=kind)

@@ -48,7 +48,7 @@ def test_running_server_sees_an_applied_site(admin: AdminCommands) -> None:
     admin.run("site", "apply", "site.toml")
     change = asyncio.run(site.refresh())
     assert change is not None
-    assert list(change.plans) == [1]
+    assert list(change.floor_configs) == [1]
     asyncio.run(kv.close())
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from floorcast.model.errors import InvalidParameter, NotFound
-from floorcast.site.configuration import CenterOf
+from floorcast.site.configuration import ClientCallCenter
 from tests.cli.admin_commands import AdminCommands
 from tests.site.sites import CHEAP, SMALL
 
@@ -42,7 +42,7 @@ def test_user_can_have_an_id_and_call_centers(admin: AdminCommands) -> None:
     admin.run(*words[:2], "bob", *words[3:-1], "8", "--call-center", "2/21", stdin="a long secret")
     bob = admin.site().user(1, "bob")
     assert bob is not None
-    assert bob.call_centers == (CenterOf(client=2, id=21),)
+    assert bob.call_centers == (ClientCallCenter(client=2, id=21),)
     assert "2/21" in admin.run("user", "list", "--client", "1")
     assert "no call center 1/21" in admin.run_refused(
         *words, "--call-center", "1/21", stdin="a long secret"

@@ -184,10 +184,10 @@ class ApiHarness:
             names: tuple[FeedName, ...] = ("agent", "interaction", "alerts")
             feeds = {name: Feed(client.id, name, self.rings) for name in names}
             for name, feed in feeds.items():
-                feed.switched_on = name == "alerts" or name in client.plan.feeds
+                feed.switched_on = name == "alerts" or name in client.floor_config.feeds
             floor = Floor(FloorState(client=client.id))
             floor.begin_entry(0, now())
-            floor.apply(client.plan)
+            floor.apply(client.floor_config)
             self.floors[client.id] = FakeFloor(client.id, feeds, floor)
         self.server.floors.update(self.floors)
         self.server.readiness.ready = True

@@ -20,7 +20,7 @@ service = [{id = 7, name = "Support", call_center = 5}, {id = 8, name = "Sales"}
 
 def rules(text: str) -> tuple[AlertRule, ...]:
     """Return the alert rules of a client whose file contains this text."""
-    return parse(SITE + text).clients[0].plan().alerts
+    return parse(SITE + text).clients[0].floor_config().alerts
 
 
 def alert(**keys: str) -> str:

@@ -36,16 +36,16 @@ def at(text: str, fold: int = 0) -> int:
 )
 def test_hours_are_spans_of_local_time(hours: str, moment: str, expected: bool) -> None:
     """A span includes its start but not its end, and can cross midnight or the end of the week."""
-    assert parse_hours(hours).hold(at(moment), BERLIN) is expected
+    assert parse_hours(hours).includes(at(moment), BERLIN) is expected
 
 
 def test_hours_follow_local_time_across_dst_changes() -> None:
     """An hour that occurs twice is included both times, and a skipped hour is never included."""
     hours = parse_hours("Sun 02:00-03:00")
-    assert hours.hold(at("2026-10-25T02:30:00"), BERLIN)
-    assert hours.hold(at("2026-10-25T02:30:00", fold=1), BERLIN)
+    assert hours.includes(at("2026-10-25T02:30:00"), BERLIN)
+    assert hours.includes(at("2026-10-25T02:30:00", fold=1), BERLIN)
     spring = at("2026-03-29T01:59:59")
-    assert not any(hours.hold(spring + minute * 60_000, BERLIN) for minute in range(120))
+    assert not any(hours.includes(spring + minute * 60_000, BERLIN) for minute in range(120))
 
 
 @pytest.mark.parametrize(

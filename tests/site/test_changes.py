@@ -12,7 +12,7 @@ ACME = Client(
     id=7,
     name="ACME",
     users=(USER,),
-    plan=FloorConfig(feeds=("agent",), term_codes=(TermCode(code="Paid", category="wpc"),)),
+    floor_config=FloorConfig(feeds=("agent",), term_codes=(TermCode(code="Paid", category="wpc"),)),
 )
 
 
@@ -33,7 +33,7 @@ def test_a_clients_own_members_share_one_line() -> None:
         ACME,
         name="Acme",
         parent=1,
-        plan=structs.replace(ACME.plan, time_zone="Asia/Tokyo", feeds=()),
+        floor_config=structs.replace(ACME.floor_config, time_zone="Asia/Tokyo", feeds=()),
     )
     assert lines(ACME, new) == [
         (
@@ -60,7 +60,7 @@ def test_parts_are_listed_individually_and_without_hashes() -> None:
     )
     user = structs.replace(USER, password_hash="y", role="Auditor", call_centers=None)
     agent = structs.replace(USER, agent=True, role="Agent")
-    new = structs.replace(ACME, users=(user, agent), plan=plan, ingest_keys=("f" * 64,))
+    new = structs.replace(ACME, users=(user, agent), floor_config=plan, ingest_keys=("f" * 64,))
     assert lines(ACME, new) == [
         ("added", "client 7 ACME, call center 2 c", ""),
         ("added", "client 7 ACME, call center 10 c", ""),

@@ -62,7 +62,7 @@ def test_the_contracts_example_is_read() -> None:
     """The file in the contract's section 10 can be read, apart from its shortened secrets."""
     (client,) = parse(CONTRACT).clients
     assert (client.id, client.name, client.time_zone) == (47415, "ACME", "America/New_York")
-    assert client.plan().feeds == ("agent", "interaction")
+    assert client.floor_config().feeds == ("agent", "interaction")
     assert client.service[0].max_hold_time == 30
     assert [login[:5] for login in client.logins()] == [
         (9001, "reports", "Sysadmin", None, False),
@@ -75,7 +75,7 @@ def test_the_example_site_is_valid() -> None:
     (client,) = read(EXAMPLE).clients
     assert {"PS", "PE", "IN", "NE", "NW", "TT"} <= {service.name for service in client.service}
     assert {user.name: user.role for user in client.user}["reports"] == "Sysadmin"
-    assert client.plan().feeds == ("agent", "interaction")
+    assert client.floor_config().feeds == ("agent", "interaction")
 
 
 WRONG = [

@@ -23,7 +23,7 @@ def test_the_order_of_tables_does_not_matter(site_file: SiteFile, random: Random
     """A client with shuffled lists has the same floor configuration and logins."""
     for client in site_file.clients:
         shuffled = shuffle(client, random)
-        assert shuffled.plan() == client.plan()
+        assert shuffled.floor_config() == client.floor_config()
         assert list(shuffled.logins()) == list(client.logins())
 
 
@@ -40,14 +40,14 @@ def shuffle(client: FileClient, random: Random) -> FileClient:
 def test_a_plan_contains_no_secrets() -> None:
     """The floor configuration, which is written to the log, has no passwords or keys."""
     client = FileClient(id=1, name="A", api_tokens=("t",), ingest_keys=("k",))
-    assert not {"password", "api_tokens", "users"} & set(client.plan().__struct_fields__)
+    assert not {"password", "api_tokens", "users"} & set(client.floor_config().__struct_fields__)
 
 
 def test_a_plan_contains_no_limits() -> None:
     """The floor configuration has no limits, because they must not affect how events are folded."""
     client = FileClient(id=1, name="A")
     limited = structs.replace(client, limits=Limits(agents=1))
-    assert limited.plan() == client.plan()
+    assert limited.floor_config() == client.floor_config()
 
 
 def test_the_documentation_lists_the_limits_and_their_defaults() -> None:

@@ -14,11 +14,11 @@ from floorcast.model.errors import SettingError
 from floorcast.site.configuration import User
 from floorcast.site.digests import digest
 from floorcast.site.edits import add_user
-from floorcast.site.live_site import Directory, Site, SiteChange
+from floorcast.site.live_site import Site, SiteChange, SiteDirectory
 from tests.site.sites import SMALL, applied, run, small
 
 
-def directory() -> Directory:
+def directory() -> SiteDirectory:
     """Return the directory of the small site."""
     return Site(small()).directory
 
@@ -27,8 +27,8 @@ def test_clients_are_found_by_id_and_by_name() -> None:
     """The id and the name lead to the same client."""
     found = directory()
     assert found.clients[2] is found.by_name["ACME West"]
-    assert found.named("2") is found.named("ACME West") is found.clients[2]
-    assert {found.named(other) for other in ("3", "", "²", "-1", "9" * 5_000)} == {None}
+    assert found.find_client("2") is found.find_client("ACME West") is found.clients[2]
+    assert {found.find_client(other) for other in ("3", "", "²", "-1", "9" * 5_000)} == {None}
     assert list(found.clients) == [1, 2]
     assert (found.children(1), found.children(2), found.children(9)) == ((2,), (), ())
     assert (found.family(1), found.family(2)) == ((1, 2), (2,))
@@ -164,7 +164,7 @@ def test_a_service_belongs_to_the_own_client_unless_only_a_child_declares_it() -
 
 def test_an_empty_site_finds_no_users() -> None:
     """A server without a site has no clients, and finds no user."""
-    found = Directory()
+    found = SiteDirectory()
     assert not found.clients
     assert found.user(1, "reports") is None
 
@@ -193,13 +193,13 @@ def test_a_change_is_reported_with_the_changed_plans() -> None:
     )
     change = run(site.refresh())
     assert change is not None
-    assert (set(change.plans), change.gone) == ({1}, ())
-    assert change.plans[1].services[0].name == "Sale"
+    assert (set(change.floor_configs), change.removed) == ({1}, ())
+    assert change.floor_configs[1].services[0].name == "Sale"
     assert told == [change]
     applied(SMALL.partition("\n[[client]]\nid = 2")[0], kv)
     change = site.reload()
     assert change is not None
-    assert (set(change.plans), change.gone) == ({1}, (2,))
+    assert (set(change.floor_configs), change.removed) == ({1}, (2,))
     assert (set(site.clients), set(site.by_name)) == ({1}, {"ACME"})
     assert site.generation == 3
 
@@ -226,7 +226,7 @@ def test_changes_by_another_process_are_noticed(tmp_path: Path) -> None:
         await theirs.write([Item("site", "1", declared)])
         change = await site.refresh()
         assert change is not None
-        assert list(change.plans) == [1]
+        assert list(change.floor_configs) == [1]
         await add_user(theirs, 1, USER)
         await site.refresh()
         await asyncio.gather(ours.close(), theirs.close())

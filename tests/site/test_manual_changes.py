@@ -22,7 +22,7 @@ ACME = Client(
     api_tokens=("a",),
     ingest_keys=("k",),
     users=(REPORTS,),
-    plan=FloorConfig(agents=(Agent(id=5, login="BOB"),)),
+    floor_config=FloorConfig(agents=(Agent(id=5, login="BOB"),)),
 )
 CHANGED = ManualChanges(
     users=(MADE,),
@@ -60,7 +60,7 @@ def test_a_changed_declaration_replaces_the_manual_change() -> None:
         ACME,
         users=(structs.replace(REPORTS, password_hash="new"),),
         api_tokens=("c",),
-        plan=FloorConfig(),
+        floor_config=FloorConfig(),
     )
     assert prune(other, CHANGED) == ManualChanges(
         users=(MADE,), api_tokens=("b",), ingest_keys=("l",)

@@ -14,7 +14,7 @@ from floorcast.site.secret_rules import (
     MIN_PASSWORD_CHARS,
     is_example_key,
     is_example_password,
-    password_fault,
+    password_problem,
 )
 
 
@@ -33,7 +33,7 @@ from floorcast.site.secret_rules import (
 )
 def test_a_password_must_be_long_and_not_the_users_name(password: str, fault: str) -> None:
     """The length is counted in characters, and the name is compared case-insensitively."""
-    assert password_fault(password, "maria.kowalska") == fault
+    assert password_problem(password, "maria.kowalska") == fault
 
 
 def test_every_secret_of_the_example_site_is_known_as_public() -> None:

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from floorcast.kv.memory import MemoryKeyValueStore
-from floorcast.site.cautions import example_secrets
 from floorcast.site.file_reader import parse
 from floorcast.site.live_site import Site
+from floorcast.site.site_warnings import example_secret_warnings
 from floorcast.site.webhooks import WebhookFilter
 from tests.site.sites import HOOK_SECRET, applied, with_webhook
 
@@ -47,6 +47,6 @@ def test_changes_are_listed_without_secrets(change: Callable[[str], str]) -> Non
 def test_the_published_secret_causes_a_warning() -> None:
     """The documentation's example secret causes a warning, because everybody knows it."""
     published = '"whsec_ZXhhbXBsZS13ZWJob29rLXNlY3JldC1jaGFuZ2UtbWU="'
-    assert list(example_secrets(parse(with_webhook()))) == []
-    (warning,) = example_secrets(parse(with_webhook(secret=published)))
+    assert list(example_secret_warnings(parse(with_webhook()))) == []
+    (warning,) = example_secret_warnings(parse(with_webhook(secret=published)))
     assert "webhook ops: the secret is from the published example" in warning

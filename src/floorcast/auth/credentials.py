@@ -67,7 +67,7 @@ class LoginVerifier:
         """
         token = _complete(claim)
         self._guesses.check(claim.address, token)
-        client = self._site.named(claim.client_name)
+        client = self._site.find_client(claim.client_name)
         if client is None or not is_api_token(client, token):
             self._guesses.was_wrong(claim.address, token)
             raise BadCredentials(

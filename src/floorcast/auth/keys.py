@@ -43,14 +43,14 @@ def api_token(lv_access: str | None, authorization: str | None) -> str | None:
     return (lv_access or "").strip() or bearer(authorization)
 
 
-def is_api_token(client: Client | None, a_digest: str) -> bool:
+def is_api_token(client: Client | None, key_digest: str) -> bool:
     """Return whether a token's digest is one of the client's.
 
     The time that this takes reveals nothing about the client's tokens.
     """
     right = False
     for known in client.api_tokens if client else ():
-        right |= hmac.compare_digest(known, a_digest)
+        right |= hmac.compare_digest(known, key_digest)
     return right
 
 

@@ -21,7 +21,7 @@ from floorcast.model.errors import RateLimited, RoleNotAllowed
 from floorcast.model.token import TICKS_PER_SECOND, Now
 from floorcast.site.configuration import Role
 from floorcast.site.digests import digest
-from floorcast.site.live_site import CallCenters
+from floorcast.site.live_site import VisibleCallCenters
 
 __all__ = [
     "ALLOWED",
@@ -80,7 +80,7 @@ class Session(Struct, eq=False, kw_only=True):
     written: bytes = b""
     user: int = 0
     role: SessionRole = "Agent"
-    call_centers: CallCenters = None
+    call_centers: VisibleCallCenters = None
     services: frozenset[tuple[int, int]] = frozenset()
     clients_seen: tuple[int, ...] = ()
     generation: int = -1

@@ -36,7 +36,7 @@ from floorcast.model.token import TICKS_PER_SECOND, Now
 from floorcast.site.digests import digest, fingerprint
 from floorcast.site.edits import set_password
 from floorcast.site.live_site import Site
-from floorcast.site.secret_rules import password_fault
+from floorcast.site.secret_rules import password_problem
 
 __all__ = ["BUCKET", "DAYS_UNTIL_PASSWORD_EXPIRES", "LIFETIME", "Sessions"]
 
@@ -195,8 +195,8 @@ class Sessions:
             raise MissingParameter("newPassword is required")
         claim = Claim(client_name, user_name, password, api_token, agent, address)
         proven = await self._credentials.prove(claim)
-        if fault := password_fault(new_password, user_name):
-            raise InvalidParameter(f"newPassword {fault}")
+        if problem := password_problem(new_password, user_name):
+            raise InvalidParameter(f"newPassword {problem}")
         if new_password == password:
             raise InvalidParameter("newPassword must not be the old password")
         new = await self._passwords.hash(new_password)

@@ -166,7 +166,7 @@ def find_client(site: Site, named: str | None) -> Client:
         if len(site.clients) != 1:
             raise typer.BadParameter(f"name one of the clients: {names}", param_hint="--client")
         return next(iter(site.clients.values()))
-    client = site.named(named)
+    client = site.find_client(named)
     if client is None:
         raise typer.BadParameter(
             f"there is no client {named}; the clients are: {names}", param_hint="--client"
@@ -180,17 +180,17 @@ def new_password(user_name: str, old_hash: str = "") -> str:
     Raises ``typer.BadParameter`` if the password is too short or too long, or equals the user's
     name or the password whose hash is ``old_hash``.
     """
-    from floorcast.site.secret_rules import password_fault
+    from floorcast.site.secret_rules import password_problem
 
     if sys.stdin.isatty():
         given: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
     else:
         given = sys.stdin.readline().rstrip("\r\n")
-    fault = password_fault(given, user_name)
-    if not fault and old_hash and hasher().verify(old_hash, given):
-        fault = "must not be the old password"
-    if fault:
-        raise typer.BadParameter(f"it {fault}", param_hint="the password")
+    problem = password_problem(given, user_name)
+    if not problem and old_hash and hasher().verify(old_hash, given):
+        problem = "must not be the old password"
+    if problem:
+        raise typer.BadParameter(f"it {problem}", param_hint="the password")
     return given
 
 

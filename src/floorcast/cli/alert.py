@@ -70,7 +70,7 @@ def run_backtest(
     """
     from floorcast.cli.alert_backtest import backtest
     from floorcast.cli.verify import open_log
-    from floorcast.site.changes import counted
+    from floorcast.site.changes import pluralize
     from floorcast.site.live_site import Site
 
     async def named(kv: KeyValueStore) -> Client:
@@ -84,7 +84,7 @@ def run_backtest(
         result = backtest(reader, settings, owner, tested_day, site)
     for line in table_lines([HEADING, *result.rows]) if result.rows else ():
         print(line)
-    rules, times = counted(result.rules, "rule"), counted(result.firings, "time")
+    rules, times = pluralize(result.rules, "rule"), pluralize(result.firings, "time")
     print(f"{rules}; alerts would have fired {times} on {day}")
 
 

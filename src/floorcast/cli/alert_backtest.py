@@ -71,12 +71,12 @@ class _DayBounds(NamedTuple):
 
 def _tested_config(owner: Client, site: Path | None) -> FloorConfig:
     """Return the configuration with the rules to try: the current one, or the site file's."""
-    config = owner.plan
+    config = owner.floor_config
     if site is not None:
         declared = {one.id: one for one in read(site).clients}
         if owner.id not in declared:
             raise SettingError(f"--site: {site} declares no client {owner.name} ({owner.id})")
-        config = declared[owner.id].plan()
+        config = declared[owner.id].floor_config()
     if not config.alerts:
         where = "the client" if site is None else f"client {owner.name} in {site}"
         raise SettingError(f"{where} has no alert rules; --site FILE tries the rules of a file")

@@ -128,9 +128,9 @@ def _new_screen(
 
     async def make(client_store: ClientStore) -> ScreenKey:
         site, owner = client_store.site, client_store.owner
-        plans = [site.clients[one].plan for one in site.family(owner.id)]
-        centers = [one for plan in plans for one in plan.call_centers]
-        services = [one for plan in plans for one in plan.services]
+        floor_configs = [site.clients[one].floor_config for one in site.family(owner.id)]
+        centers = [one for config in floor_configs for one in config.call_centers]
+        services = [one for config in floor_configs for one in config.services]
         screen = ScreenKey(
             digest=digest(key),
             call_centers=_resolve_ids(centers, shown.call_centers, "--call-center", owner),

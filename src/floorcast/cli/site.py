@@ -63,7 +63,7 @@ def apply_file(
     """
     from floorcast.auth.audit_log import AuditLog
     from floorcast.site.apply import apply
-    from floorcast.site.changes import counted
+    from floorcast.site.changes import pluralize
 
     def approve(proposal: Proposal) -> bool:
         if proposal.removed and not yes and not dry_run:
@@ -81,23 +81,23 @@ def apply_file(
     if changes:
         print("\n".join(table_lines(changes)))
     made = sum(change.action != "kept" for change in changes)
-    summary = counted(made, "change") if made else "nothing to change"
+    summary = pluralize(made, "change") if made else "nothing to change"
     print(f"{summary}; nothing was changed (--dry-run)" if dry_run and made else summary)
 
 
 @app.command("check")
 def check_file(file: FileArgument) -> None:
     """Report the mistakes in FILE, or print a summary of its contents."""
-    from floorcast.site.changes import counted
+    from floorcast.site.changes import pluralize
 
     site_file = _read(file)
     clients = site_file.clients
     rows = [
         (
             f"client {client.id} {client.name}",
-            counted(len(client.service), "service"),
-            counted(len(client.agent), "agent"),
-            counted(len(client.user), "user"),
+            pluralize(len(client.service), "service"),
+            pluralize(len(client.agent), "agent"),
+            pluralize(len(client.user), "user"),
         )
         for client in clients
     ]
@@ -145,30 +145,30 @@ def _confirm_removal(file: Path, removed: Sequence[str]) -> None:
 
 def _read(file: Path) -> SiteFile:
     """Read a site file, and warn on standard error about anything unsafe in it."""
-    from floorcast.site.cautions import example_secrets, readable_by_others
     from floorcast.site.file_reader import read
+    from floorcast.site.site_warnings import example_secret_warnings, permission_warnings
 
     site_file = read(file)
-    for warning in (*readable_by_others(file, site_file), *example_secrets(site_file)):
+    for warning in (*permission_warnings(file, site_file), *example_secret_warnings(site_file)):
         typer.echo(f"floorcast: warning: {warning}", err=True)
     return site_file
 
 
 def _describe(client: Client) -> Iterator[str]:
-    plan = client.plan
+    config = client.floor_config
     yield f"client {client.id} {client.name}"
     agents = sum(user.agent for user in client.users)
     facts = [
-        ("time zone", plan.time_zone),
-        ("feeds", " ".join(plan.feeds) or "none"),
+        ("time zone", config.time_zone),
+        ("feeds", " ".join(config.feeds) or "none"),
         ("parent", "none" if client.parent is None else str(client.parent)),
         ("users", str(len(client.users) - agents)),
-        ("agents", f"{len(plan.agents)}, of whom {agents} may log in"),
+        ("agents", f"{len(config.agents)}, of whom {agents} may log in"),
         ("API tokens", str(len(client.api_tokens))),
         ("ingest keys", str(len(client.ingest_keys))),
         ("webhooks", " ".join(one.name for one in client.webhooks) or "none"),
-        ("term codes", " ".join(code.code for code in plan.term_codes) or "the default ones"),
+        ("term codes", " ".join(code.code for code in config.term_codes) or "the default ones"),
     ]
     yield from table_lines(facts, "  ")
-    for name, parts in (("call center", plan.call_centers), ("service", plan.services)):
+    for name, parts in (("call center", config.call_centers), ("service", config.services)):
         yield from table_lines([(name, str(part.id), part.name) for part in parts], "  ")

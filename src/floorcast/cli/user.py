@@ -17,10 +17,10 @@ from floorcast.cli.admin import (
     table_lines,
     with_client,
 )
-from floorcast.site.configuration import CenterOf, Role, User, in_order
+from floorcast.site.configuration import ClientCallCenter, Role, User, sort_call_centers
 
 if TYPE_CHECKING:
-    from floorcast.site.configuration import Center, Client
+    from floorcast.site.configuration import CallCenterRef, Client
     from floorcast.site.live_site import Site
 
 __all__ = ["app", "register"]
@@ -186,12 +186,12 @@ def _role(named: str) -> Role:
     raise typer.BadParameter(f"must be one of: {', '.join(ROLES)}", param_hint="--role")
 
 
-def _centers(site: Site, owner: Client, given: list[str]) -> tuple[Center, ...]:
+def _centers(site: Site, owner: Client, given: list[str]) -> tuple[CallCenterRef, ...]:
     """Return the call centers that the option names, of the client or of its child clients.
 
     Raises ``typer.BadParameter`` if there is no such call center.
     """
-    found: list[Center] = []
+    found: list[CallCenterRef] = []
     for text in given:
         client, slash, number = text.rpartition("/")
         digits = (client, number) if slash else (number,)
@@ -199,10 +199,10 @@ def _centers(site: Site, owner: Client, given: list[str]) -> tuple[Center, ...]:
             raise typer.BadParameter(
                 f"{text!r} must be ID or CLIENT/ID", param_hint="--call-center"
             )
-        center = CenterOf(client=int(client), id=int(number)) if slash else int(number)
+        center = ClientCallCenter(client=int(client), id=int(number)) if slash else int(number)
         if not site.directory.call_centers_of(owner.id, [center]):
             raise typer.BadParameter(
                 f"client {owner.name} has no call center {text}", param_hint="--call-center"
             )
         found.append(center)
-    return in_order(found)
+    return sort_call_centers(found)

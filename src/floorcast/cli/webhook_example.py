@@ -10,7 +10,7 @@ import msgspec
 from floorcast.model.errors import SettingError, Unavailable
 from floorcast.model.token import system_now
 from floorcast.site.body_template import EXAMPLES, TemplateError, render
-from floorcast.site.webhooks import Webhook, url_of
+from floorcast.site.webhooks import Webhook, split_url
 from floorcast.webhooks.addresses import AddressRefused
 from floorcast.webhooks.cloud_events import MEDIA_TYPE
 from floorcast.webhooks.connection import Reply, RequestFailed
@@ -28,7 +28,7 @@ async def send_example(webhook: Webhook) -> Reply:
     """
     kind, body = _example(webhook)
     keys = [signing_key(secret) for secret in webhook.secrets]
-    http = HttpClient(url_of(webhook), tls_context, allow_private=webhook.allow_private)
+    http = HttpClient(split_url(webhook), tls_context, allow_private=webhook.allow_private)
     message = f"msg_test_{uuid4().hex}"
     headers = signature_headers(keys, message, system_now(), body) | {"content-type": kind}
     try:

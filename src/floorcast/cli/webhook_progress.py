@@ -12,7 +12,7 @@ from floorcast.kv.port import Conflict, Item, KeyValueStore
 from floorcast.kv.token_secret import token_secret
 from floorcast.model.errors import InvalidParameter, Unavailable
 from floorcast.model.token import TICKS_PER_SECOND, decode, system_now
-from floorcast.site.changes import counted
+from floorcast.site.changes import pluralize
 from floorcast.site.configuration import Client
 from floorcast.site.webhooks import Webhook
 from floorcast.webhooks.progress import (
@@ -42,7 +42,7 @@ def _row(kv: KeyValueStore, client: int, webhook: Webhook, secret: bytes) -> tup
     progress = read_progress(kv.get(BUCKET, progress_key(client, webhook.name)))
     state: str = progress.state
     if progress.tries and state == "active":
-        state = f"retrying after {counted(progress.tries, 'failure')}"
+        state = f"retrying after {pluralize(progress.tries, 'failure')}"
     place = "now"
     if progress.token:
         place = _time(decode(client, progress.token, secret).ticks)

@@ -191,7 +191,7 @@ class Services:
 
     def zone(self, client: int) -> tzinfo:
         """Return the time zone for messages to a client."""
-        return ZoneInfo(self.site.clients[client].plan.time_zone)
+        return ZoneInfo(self.site.clients[client].floor_config.time_zone)
 
 
 @lru_cache(maxsize=4096)

@@ -42,9 +42,9 @@ from floorcast.server.release import release
 from floorcast.server.site_follower import SiteFollower
 from floorcast.server.stores import Stores, note_log, open_stores
 from floorcast.site import apply, file_reader
-from floorcast.site.cautions import example_secrets, readable_by_others
 from floorcast.site.changes import differences
 from floorcast.site.live_site import Site, SiteChange
+from floorcast.site.site_warnings import example_secret_warnings, permission_warnings
 from floorcast.sse.hub import Hub
 from floorcast.store.projection_store import ProjectionStore
 from floorcast.webhooks.delivery_resources import DeliveryResources
@@ -263,9 +263,9 @@ class Node:
 
     async def _apply_site(self, kv: KeyValueStore, file: Path) -> None:
         site_file = file_reader.read(file)
-        warnings = list(readable_by_others(file, site_file))
+        warnings = list(permission_warnings(file, site_file))
         if not is_loopback(self._settings.host):
-            warnings += example_secrets(site_file)
+            warnings += example_secret_warnings(site_file)
         for warning in warnings:
             _log.warning("site_unsafe", why=warning)
 

@@ -41,7 +41,7 @@ class SiteFollower:
         for client in list(self._site.clients.values()):
             if self._serves(client.id):
                 try:
-                    await self._floors.begin(client.id, client.plan)
+                    await self._floors.begin(client.id, client.floor_config)
                 except (DamagedEntry, FloorFailed):  # this floor is retried while others are served
                     self._begin_later(client.id)
 
@@ -49,8 +49,8 @@ class SiteFollower:
         """Apply each site change, until cancelled."""
         while True:
             change = await self._changes.get()
-            self._floors.end(change.gone)
-            for client in change.plans:
+            self._floors.end(change.removed)
+            for client in change.floor_configs:
                 if self._serves(client):
                     self._begin_later(client)
 
@@ -68,7 +68,7 @@ class SiteFollower:
         try:
             while (found := self._site.clients.get(client)) is not None:
                 try:
-                    await self._floors.begin(client, found.plan)
+                    await self._floors.begin(client, found.floor_config)
                 except FloorcastError as error:
                     _log.warning("site_change_waits", client=client, why=str(error))
                 except Exception:  # noqa: BLE001 — any failure is retried

@@ -12,14 +12,14 @@ SILENCE: Final = "silence"
 INTERVAL: Final = "interval."
 """The prefix of the figures for the interval in progress."""
 
-_DAY = (
+_DAY_FIGURES = (
     "cip", "totalOffered", "totalHandled", "totalAbandoned", "abandonRate", "serviceLevel",
     "averageSpeedOfAnswer", "averageDurationToAbandon", "averageTalkDuration",
     "averageWrapupDuration", "averageHandleDuration", "totalCallsAnsweredWithinSLA",
     "totalCallsAbandonedWithinSLA", "totalCallsInQueue", "callsWithAgent", "totalAgents",
     "longestCallInQueue", "loaded", "remaining", "playingDialable", "percentComplete",
 )  # fmt: skip
-_OF_INTERVAL = (
+_INTERVAL_FIGURES = (
     "offered", "handled", "abandoned", "missed", "transferred", "answeredWithinSLA",
     "abandonedWithinSLA", "abandonedShort", "serviceLevel", "abandonRate", "averageSpeedOfAnswer",
     "averageTalkDuration", "averageWrapupDuration", "averageHandleDuration", "averageHoldDuration",
@@ -27,7 +27,7 @@ _OF_INTERVAL = (
     "loggedInTime", "occupancy", "agentsMax", "queueMax",
 )  # fmt: skip
 
-FIGURES: Final = (SILENCE, *_DAY, *(INTERVAL + name for name in _OF_INTERVAL))
+FIGURES: Final = (SILENCE, *_DAY_FIGURES, *(INTERVAL + name for name in _INTERVAL_FIGURES))
 """The silence, and all numeric figures in ``service/stats`` and ``service/stats/intervals``."""
 
 RATES: Final = frozenset(

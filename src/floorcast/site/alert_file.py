@@ -26,7 +26,7 @@ __all__ = ["MAX_ALERTS", "MAX_RULES", "FileAlert", "alert_problems", "alert_rule
 
 MAX_RULES = 200  # rules per client
 MAX_ALERTS = 10_000  # rule-service pairs per client, evaluated every second
-Named = tuple[Id | Name, ...]
+IdsOrNames = tuple[Id | Name, ...]
 Threshold = Annotated[float, Meta(ge=-(2**53), le=2**53)]
 
 
@@ -37,8 +37,8 @@ class FileAlert(
 
     name: Name
     figure: str
-    service: Named = ()
-    call_center: Named | Id | Name = ()
+    service: IdsOrNames = ()
+    call_center: IdsOrNames | Id | Name = ()
     above: Threshold | None = None
     below: Threshold | None = None
     for_: Seconds = 0
@@ -49,7 +49,7 @@ class FileAlert(
     to: tuple[Name, ...] = ()
 
     @property
-    def call_centers(self) -> Named:
+    def call_centers(self) -> IdsOrNames:
         """The call centers; a single one can be written without brackets."""
         given = self.call_center
         return given if isinstance(given, tuple) else (given,)
@@ -59,7 +59,7 @@ def alert_rules(
     alerts: Iterable[FileAlert], services: Iterable[Service], centers: Iterable[CallCenter]
 ) -> tuple[AlertRule, ...]:
     """Return the rules, sorted by name. The alerts must be free of problems."""
-    of_services, of_centers = _ids(services), _ids(centers)
+    service_ids, call_center_ids = _ids(services), _ids(centers)
     return tuple(
         AlertRule(
             name=one.name,
@@ -70,8 +70,8 @@ def alert_rules(
             hold=one.for_,
             min_calls=int(one.figure in RATES) if one.min_calls is None else one.min_calls,
             hours=one.hours,
-            services=tuple(sorted({of_services[name] for name in one.service})),
-            call_centers=tuple(sorted({of_centers[name] for name in one.call_centers})),
+            services=tuple(sorted({service_ids[name] for name in one.service})),
+            call_centers=tuple(sorted({call_center_ids[name] for name in one.call_centers})),
             interval=one.interval,
             to=tuple(sorted(set(one.to))),
         )
@@ -89,14 +89,14 @@ def alert_problems(
     alerts = list(alerts)
     if len(alerts) > MAX_RULES:
         yield f": {len(alerts)} alerts are declared; a client has at most {MAX_RULES}"
-    of_services, of_centers = _ids(services), _ids(centers)
+    service_ids, call_center_ids = _ids(services), _ids(centers)
     count = 0
     for one in alerts:
         for problem in _problems(one):
             yield f", alert {one.name}: {problem}"
         for key, given, known in (
-            ("service", one.service, of_services),
-            ("call_center", one.call_centers, of_centers),
+            ("service", one.service, service_ids),
+            ("call_center", one.call_centers, call_center_ids),
             ("to", one.to, dict.fromkeys(webhooks, 0)),
         ):
             for name in given:
@@ -104,7 +104,7 @@ def alert_problems(
                     what = "webhook that sends alerts" if key == "to" else key
                     guess = did_you_mean(str(name), (str(each) for each in known))
                     yield f", alert {one.name}: {key} {name!r} is not a {what}{guess}"
-        count += len(one.service) or len(of_services) // 2
+        count += len(one.service) or len(service_ids) // 2
     if count > MAX_ALERTS:
         yield f": the alerts have {count:,} services together; at most {MAX_ALERTS:,} are evaluated"
 

@@ -43,7 +43,7 @@ class Hours:
     def __init__(self, spans: tuple[_Span, ...]) -> None:
         self._spans = spans
 
-    def hold(self, ms: int, zone: ZoneInfo) -> bool:
+    def includes(self, ms: int, zone: ZoneInfo) -> bool:
         """Return whether the time, in epoch milliseconds, is in one of the spans."""
         local = (_EPOCH + timedelta(milliseconds=ms)).astimezone(zone)
         minute, today = local.hour * 60 + local.minute, local.weekday()

@@ -16,10 +16,10 @@ from floorcast.kv.port import Conflict, Item, KeyValueStore
 from floorcast.model.errors import SettingError, Unavailable
 from floorcast.site.changes import Change, differences
 from floorcast.site.configuration import Client, User
-from floorcast.site.consistency import MAX_API_TOKENS, hashed
+from floorcast.site.consistency import MAX_API_TOKENS, key_hashes
 from floorcast.site.digests import fingerprint
 from floorcast.site.file_reader import SiteFile
-from floorcast.site.file_schema import FileClient, Login
+from floorcast.site.file_schema import DeclaredLogin, FileClient
 from floorcast.site.manual_changes import collisions, prune, with_manual_changes
 from floorcast.site.store import DECLARED, FILE, MANUAL, StoredSite, read_stored_site
 
@@ -153,16 +153,16 @@ def stored_client(client: FileClient, old: Client | None, hasher: PasswordHasher
         id=client.id,
         name=client.name,
         parent=client.parent,
-        api_tokens=hashed(client.api_tokens, client.api_token_hashes),
-        ingest_keys=hashed(client.ingest_keys, client.ingest_key_hashes),
+        api_tokens=key_hashes(client.api_tokens, client.api_token_hashes),
+        ingest_keys=key_hashes(client.ingest_keys, client.ingest_key_hashes),
         users=users,
-        plan=client.plan(),
+        floor_config=client.floor_config(),
         limits=client.limits,
         webhooks=client.webhooks(),
     )
 
 
-def _password(login: Login, old: str | None, hasher: PasswordHasher) -> str:
+def _password(login: DeclaredLogin, old: str | None, hasher: PasswordHasher) -> str:
     if login.password is None:
         return login.password_hash or ""
     if old and hasher.verify(old, login.password):

@@ -22,7 +22,7 @@ __all__ = ["EXAMPLES", "MAX_TEMPLATE_CHARS", "TemplateError", "check_template", 
 
 MAX_TEMPLATE_CHARS = 16_384
 MAX_OUTPUT_BYTES = 262_144
-MAX_STEPS = 1_000  # iterations of all loops together
+MAX_ITERATIONS = 1_000  # iterations of all loops together
 
 
 class TemplateError(FloorcastError):
@@ -34,14 +34,14 @@ def _environment() -> Environment:
     # imported for the first template: most sites have none
     from liquid import Environment, Mode  # noqa: PLC0415 — as above
 
-    class Bounded(Environment):
+    class LimitedEnvironment(Environment):
         output_stream_limit = MAX_OUTPUT_BYTES
-        loop_iteration_limit = MAX_STEPS
+        loop_iteration_limit = MAX_ITERATIONS
         local_namespace_limit = MAX_OUTPUT_BYTES
         block_nesting_limit = 20
         context_depth_limit = 20
 
-    environment = Bounded(tolerance=Mode.STRICT, strict_filters=True)
+    environment = LimitedEnvironment(tolerance=Mode.STRICT, strict_filters=True)
     environment.add_filter("json", _as_json)
     for name in ("include", "render"):  # these tags load other templates
         environment.tags.pop(name, None)

@@ -10,9 +10,9 @@ from msgspec import Struct, structs
 from floorcast.site.configuration import Client, Limits
 from floorcast.site.digests import fingerprint
 
-__all__ = ["Change", "counted", "differences"]
+__all__ = ["Change", "differences", "pluralize"]
 
-UNSHOWN = frozenset({"url", "secret", "previous_secret", "template", "filter"})
+HIDDEN_MEMBERS = frozenset({"url", "secret", "previous_secret", "template", "filter"})
 """Webhook members whose values are not shown: secrets, URLs with possible secrets, long texts."""
 
 _Table = Mapping[int | str, Struct]
@@ -39,8 +39,8 @@ def differences(old: Client | None, new: Client | None) -> Iterator[Change]:
             yield Change("removed", _client(old), _summary(old))
         return
     own = {"name": (old.name, new.name), "parent": (old.parent, new.parent)}
-    own["time_zone"] = (old.plan.time_zone, new.plan.time_zone)
-    own["feeds"] = (" ".join(old.plan.feeds), " ".join(new.plan.feeds))
+    own["time_zone"] = (old.floor_config.time_zone, new.floor_config.time_zone)
+    own["feeds"] = (" ".join(old.floor_config.feeds), " ".join(new.floor_config.feeds))
     own |= {
         f"limits.{field.name}": (getattr(old.limits, field.name), getattr(new.limits, field.name))
         for field in structs.fields(Limits)
@@ -58,7 +58,7 @@ def differences(old: Client | None, new: Client | None) -> Iterator[Change]:
             yield change._replace(what=f"{_client(new)}, {name} {change.what}")
 
 
-def counted(count: int, name: str) -> str:
+def pluralize(count: int, name: str) -> str:
     """Return a count with its noun: ``1 user``, ``2 users``."""
     return f"{count} {name}" if count == 1 else f"{count} {name}s"
 
@@ -69,33 +69,34 @@ def _client(client: Client) -> str:
 
 def _summary(client: Client) -> str:
     counts = {
-        "call center": len(client.plan.call_centers),
-        "service": len(client.plan.services),
-        "agent": len(client.plan.agents),
-        "term code": len(client.plan.term_codes),
+        "call center": len(client.floor_config.call_centers),
+        "service": len(client.floor_config.services),
+        "agent": len(client.floor_config.agents),
+        "term code": len(client.floor_config.term_codes),
         "webhook": len(client.webhooks),
-        "alert": len(client.plan.alerts),
+        "alert": len(client.floor_config.alerts),
         "user": sum(not user.agent for user in client.users),
         "API token": len(client.api_tokens),
         "ingest key": len(client.ingest_keys),
     }
-    return ", ".join(counted(count, name) for name, count in counts.items() if count)
+    return ", ".join(pluralize(count, name) for name, count in counts.items() if count)
 
 
 def _tables(old: Client, new: Client) -> Iterator[tuple[str, _Table, _Table]]:
-    yield "call center", _by("id", old.plan.call_centers), _by("id", new.plan.call_centers)
-    yield "service", _by("id", old.plan.services), _by("id", new.plan.services)
-    yield "agent", _by("id", old.plan.agents), _by("id", new.plan.agents)
-    yield "webhook", _by("name", old.webhooks), _by("name", new.webhooks)
-    yield "term code", _by("code", old.plan.term_codes), _by("code", new.plan.term_codes)
-    yield "alert", _by("name", old.plan.alerts), _by("name", new.plan.alerts)
+    was, now = old.floor_config, new.floor_config
+    yield "call center", _index_by("id", was.call_centers), _index_by("id", now.call_centers)
+    yield "service", _index_by("id", was.services), _index_by("id", now.services)
+    yield "agent", _index_by("id", was.agents), _index_by("id", now.agents)
+    yield "webhook", _index_by("name", old.webhooks), _index_by("name", new.webhooks)
+    yield "term code", _index_by("code", was.term_codes), _index_by("code", now.term_codes)
+    yield "alert", _index_by("name", was.alerts), _index_by("name", now.alerts)
     for agent, name in ((False, "user"), (True, "login of agent")):
         before = [user for user in old.users if user.agent is agent]
         after = [user for user in new.users if user.agent is agent]
-        yield name, _by("id", before), _by("id", after)
+        yield name, _index_by("id", before), _index_by("id", after)
 
 
-def _by(key: str, parts: Iterable[Struct]) -> _Table:
+def _index_by(key: str, parts: Iterable[Struct]) -> _Table:
     return {getattr(part, key): part for part in parts}
 
 
@@ -121,20 +122,20 @@ def _name(key: object, part: Struct) -> str:
 
 
 def _details(pairs: Mapping[str, tuple[object, object]]) -> str:
-    said = []
+    texts = []
     for name, (before, after) in pairs.items():
         if before == after:
             continue
         if name == "password_hash":
-            said.append("password")
-        elif name in UNSHOWN:
-            said.append(name)
+            texts.append("password")
+        elif name in HIDDEN_MEMBERS:
+            texts.append(name)
         else:
-            said.append(f"{name} {_shown(before)} → {_shown(after)}")
-    return ", ".join(said)
+            texts.append(f"{name} {_format_value(before)} → {_format_value(after)}")
+    return ", ".join(texts)
 
 
-def _shown(value: object) -> str:
+def _format_value(value: object) -> str:
     if isinstance(value, tuple):
         return " ".join(map(str, value)) or "none"
     return "none" if value is None or value == "" else str(value)

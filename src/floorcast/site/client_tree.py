@@ -23,21 +23,21 @@ def children_of(parents: Parents) -> dict[int, tuple[int, ...]]:
 def family(client: int, children: Mapping[int, tuple[int, ...]]) -> tuple[int, ...]:
     """Return the client, then all of its descendants, sorted by id."""
     found = {client}
-    open_ends = [client]
-    while open_ends:
-        below = set(children.get(open_ends.pop(), ())) - found
+    to_visit = [client]
+    while to_visit:
+        below = set(children.get(to_visit.pop(), ())) - found
         found |= below
-        open_ends += below
+        to_visit += below
     return (client, *sorted(found - {client}))
 
 
 def is_own_ancestor(client: int, parents: Parents) -> bool:
     """Return whether the client is its own ancestor."""
     seen: set[int] = set()
-    at = parents.get(client)
-    while at is not None and at not in seen:
-        if at == client:
+    ancestor = parents.get(client)
+    while ancestor is not None and ancestor not in seen:
+        if ancestor == client:
             return True
-        seen.add(at)
-        at = parents.get(at)
+        seen.add(ancestor)
+        ancestor = parents.get(ancestor)
     return False

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from floorcast.site.webhooks import Webhook
 
@@ -21,12 +21,12 @@ __all__ = [
     "Agent",
     "AlertRule",
     "CallCenter",
+    "CallCenterRef",
     "Category",
-    "Center",
-    "CenterOf",
     "Client",
+    "ClientCallCenter",
     "DeclaredFeed",
-    "Exits",
+    "ExitOutcome",
     "FeedName",
     "FloorConfig",
     "Formula",
@@ -37,14 +37,14 @@ __all__ = [
     "Service",
     "TermCode",
     "User",
-    "in_order",
+    "sort_call_centers",
 ]
 
 Id = Annotated[int, Meta(ge=0, le=2**53)]
 Seconds = Annotated[int, Meta(ge=0, le=86_400)]
 Limit = Annotated[int, Meta(ge=0, le=10_000_000)]
 Name = Annotated[str, Meta(min_length=1, max_length=256)]
-Echoed = Annotated[str, Meta(max_length=256)]
+EchoedText = Annotated[str, Meta(max_length=256)]
 
 DeclaredFeed = Literal["agent", "interaction"]
 FeedName = Literal["agent", "interaction", "alerts"]
@@ -61,25 +61,27 @@ Formula = Literal[
     "with_abandons_within_sla",
     "answered_of_answered",
 ]
-Exits = Literal["moved_on", "abandoned"]
+ExitOutcome = Literal["moved_on", "abandoned"]
 CountedReason = Literal[
     "LUNCH", "TRAINING", "BREAK", "MEETING", "TECH_DIFFICULTIES", "VOICE_MAIL", "OTHER"
 ]
 Role = Literal["Sysadmin", "Superuser", "Manager", "Report Admin", "IT User", "Auditor", "Agent"]
 
 
-class _Part(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class _SiteStruct(
+    Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True
+):
     pass
 
 
-class CallCenter(_Part, frozen=True):
+class CallCenter(_SiteStruct, frozen=True):
     """A group of services."""
 
     id: Id
     name: Name
 
 
-class CenterOf(_Part, frozen=True):
+class ClientCallCenter(_SiteStruct, frozen=True):
     """A call center, identified by its client and its id within that client."""
 
     client: Id
@@ -90,7 +92,7 @@ class CenterOf(_Part, frozen=True):
         return f"{self.client}/{self.id}"
 
 
-Center = Id | CenterOf
+CallCenterRef = Id | ClientCallCenter
 """A call center that a user may see.
 
 An id alone means a call center of the user's own client. If that client has no call center with
@@ -98,15 +100,15 @@ this id, it means those of the clients below.
 """
 
 
-def in_order(centers: Iterable[Center]) -> tuple[Center, ...]:
+def sort_call_centers(centers: Iterable[CallCenterRef]) -> tuple[CallCenterRef, ...]:
     """Return the call centers sorted and without duplicates. Plain ids come first."""
     found = set(centers)
-    plain = [one for one in found if not isinstance(one, CenterOf)]
-    others = [one for one in found if isinstance(one, CenterOf)]
+    plain = [one for one in found if not isinstance(one, ClientCallCenter)]
+    others = [one for one in found if isinstance(one, ClientCallCenter)]
     return (*sorted(plain), *sorted(others, key=lambda one: (one.client, one.id)))
 
 
-class Service(_Part, frozen=True):
+class Service(_SiteStruct, frozen=True):
     """A service, such as a queue or a skill group.
 
     The API returns members that no figure uses unchanged. The targets do not affect figures:
@@ -120,16 +122,16 @@ class Service(_Part, frozen=True):
     sla_seconds: Seconds = 20
     service_level: Formula = "excluding_abandons_within_sla"
     short_abandon_seconds: Seconds | None = None
-    count_exits_as: Exits = "moved_on"
+    count_exits_as: ExitOutcome = "moved_on"
     target_service_level: Annotated[int, Meta(ge=1, le=100)] | None = None
     target_seconds: Seconds | None = None
-    pacing_method: Echoed | None = None
-    throttle: Echoed | None = None
-    units: Echoed | None = None
+    pacing_method: EchoedText | None = None
+    throttle: EchoedText | None = None
+    units: EchoedText | None = None
     max_hold_time: Annotated[int, Meta(ge=-(2**53), le=2**53)] | None = None
 
 
-class Agent(_Part, frozen=True):
+class Agent(_SiteStruct, frozen=True):
     """A declared agent. ``login`` is the agent's login name."""
 
     id: Id
@@ -138,7 +140,7 @@ class Agent(_Part, frozen=True):
     team: Id | None = None
 
 
-class TermCode(_Part, frozen=True):
+class TermCode(_SiteStruct, frozen=True):
     """A term code and its category."""
 
     code: Name
@@ -152,14 +154,14 @@ DEFAULT_TERM_CODES = (
 )
 
 
-class NotReadyReason(_Part, frozen=True):
+class NotReadyReason(_SiteStruct, frozen=True):
     """A client's own Not Ready reason, and the standard reason that it counts as."""
 
     reason: Name
     counts_as: CountedReason
 
 
-class AlertRule(_Part, frozen=True):
+class AlertRule(_SiteStruct, frozen=True):
     """An alert rule for services or, if the figure is ``silence``, for the client.
 
     The alert fires after the figure has been above (or below) ``threshold`` for ``hold`` seconds,
@@ -182,7 +184,7 @@ class AlertRule(_Part, frozen=True):
     to: tuple[Name, ...] = ()
 
 
-class FloorConfig(_Part, frozen=True):
+class FloorConfig(_SiteStruct, frozen=True):
     """The configuration of a client's floor, without secrets.
 
     If ``term_codes`` is empty, the default term codes apply.
@@ -198,7 +200,7 @@ class FloorConfig(_Part, frozen=True):
     alerts: tuple[AlertRule, ...] = ()
 
 
-class Limits(_Part, frozen=True):
+class Limits(_SiteStruct, frozen=True):
     """The limits on a client's open calls and on its names, including those that it declares."""
 
     agents: Limit = 100_000
@@ -208,7 +210,7 @@ class Limits(_Part, frozen=True):
     open_calls: Limit = 200_000
 
 
-class User(_Part, frozen=True):
+class User(_SiteStruct, frozen=True):
     """A user or agent who can log in.
 
     If ``agent`` is true, this is an agent. Agents and users have separate logins, so both can have
@@ -219,11 +221,11 @@ class User(_Part, frozen=True):
     name: Name
     password_hash: str
     role: Role
-    call_centers: tuple[Center, ...] | None = None
+    call_centers: tuple[CallCenterRef, ...] | None = None
     agent: bool = False
 
 
-class ScreenKey(_Part, frozen=True):
+class ScreenKey(_SiteStruct, frozen=True):
     """A key that opens the wallboard without a login, stored as its SHA-256 in hexadecimal.
 
     The wallboard shows the given services and the services of the given call centers. If neither is
@@ -235,7 +237,7 @@ class ScreenKey(_Part, frozen=True):
     services: tuple[Id, ...] = ()
 
 
-class Client(_Part, frozen=True):
+class Client(_SiteStruct, frozen=True):
     """A client in its stored form, with tokens and keys as SHA-256 in hexadecimal.
 
     Webhook secrets are stored as declared, because signing requires them.
@@ -249,6 +251,6 @@ class Client(_Part, frozen=True):
     screens: tuple[ScreenKey, ...] = ()
     metrics_keys: tuple[str, ...] = ()
     users: tuple[User, ...] = ()
-    plan: FloorConfig = FloorConfig()
+    floor_config: FloorConfig = field(default=FloorConfig(), name="plan")
     limits: Limits = Limits()
     webhooks: tuple[Webhook, ...] = ()

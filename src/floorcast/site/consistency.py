@@ -10,17 +10,17 @@ from zoneinfo import ZoneInfo
 
 from floorcast.site.alert_file import alert_problems
 from floorcast.site.client_tree import children_of, family, is_own_ancestor
-from floorcast.site.configuration import Center, CenterOf
+from floorcast.site.configuration import CallCenterRef, ClientCallCenter
 from floorcast.site.digests import digest
 from floorcast.site.file_schema import FileAgent, FileClient, FileUser
-from floorcast.site.secret_rules import MIN_KEY_CHARS, password_fault
+from floorcast.site.secret_rules import MIN_KEY_CHARS, password_problem
 from floorcast.site.webhook_check import webhook_problems
 
-__all__ = ["MAX_API_TOKENS", "hashed", "problems"]
+__all__ = ["MAX_API_TOKENS", "key_hashes", "problems"]
 
 MAX_API_TOKENS = 5  # per client, from the contract
 
-Centers = Mapping[int, frozenset[int]]
+CallCenterIds = Mapping[int, frozenset[int]]
 """Maps a client and each client below it to the ids of its call centers."""
 
 _ARGON2ID = re.compile(r"\$argon2id\$v=\d+\$m=\d+,t=\d+,p=\d+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+")
@@ -30,37 +30,42 @@ _HEADER = re.compile(r"[!-~]+")
 
 def problems(clients: Sequence[FileClient]) -> list[str]:
     """Return all inconsistencies, one line each. A line names the table and the key."""
-    found = [f"client {double}: the id is used twice" for double in _doubles(_ids(clients))]
-    found += [f"client {double!r}: the name is used twice" for double in _doubles(_names(clients))]
-    found += _across(clients)
+    found = [
+        f"client {duplicate}: the id is used twice" for duplicate in _duplicates(_ids(clients))
+    ]
+    found += [
+        f"client {duplicate!r}: the name is used twice"
+        for duplicate in _duplicates(_names(clients))
+    ]
+    found += _site_problems(clients)
     children = children_of({client.id: client.parent for client in clients})
     centers = {client.id: frozenset(_ids(client.call_center)) for client in clients}
     for client in clients:
         limited = any(user.call_centers for user in client.user)
         below = family(client.id, children) if limited else ()
         seen = {one: centers[one] for one in below}
-        found += [f"client {client.id}{problem}" for problem in _within(client, seen)]
+        found += [f"client {client.id}{problem}" for problem in _client_problems(client, seen)]
     return found
 
 
-def _across(clients: Sequence[FileClient]) -> Iterator[str]:
+def _site_problems(clients: Sequence[FileClient]) -> Iterator[str]:
     parents = {client.id: client.parent for client in clients}
     for client in clients:
         if client.parent is not None and client.parent not in parents:
             yield f"client {client.id}: parent {client.parent} is not a client of this file"
         elif is_own_ancestor(client.id, parents):
             yield f"client {client.id}: parent {client.parent} is the client itself or below it"
-    keys = (hashed(client.ingest_keys, client.ingest_key_hashes) for client in clients)
-    if _doubles(chain.from_iterable(keys)):
+    keys = (key_hashes(client.ingest_keys, client.ingest_key_hashes) for client in clients)
+    if _duplicates(chain.from_iterable(keys)):
         yield "ingest_keys: the same key is given twice; a key belongs to one client"
 
 
-def hashed(keys: Iterable[str], hashes: Iterable[str]) -> tuple[str, ...]:
+def key_hashes(keys: Iterable[str], hashes: Iterable[str]) -> tuple[str, ...]:
     """Return the hashes of tokens or keys, which are declared in plain text or as hashes."""
     return tuple(sorted([digest(key) for key in keys] + [given.lower() for given in hashes]))
 
 
-def _within(client: FileClient, centers: Centers) -> Iterator[str]:
+def _client_problems(client: FileClient, centers: CallCenterIds) -> Iterator[str]:
     if not _is_zone(client.time_zone):
         yield f": time_zone {client.time_zone!r} is not an IANA time zone such as America/New_York"
     for table, declared in (("services", client.service), ("agents", client.agent)):
@@ -69,8 +74,8 @@ def _within(client: FileClient, centers: Centers) -> Iterator[str]:
                 f": limits.{table} is {most:,}, and the file declares {len(declared):,} {table};"
                 f" raise limits.{table}"
             )
-    yield from _twice(client)
-    yield from _keys(client)
+    yield from _duplicate_problems(client)
+    yield from _key_problems(client)
     own = _ids(client.call_center)
     for service in client.service:
         if service.call_center is not None and service.call_center not in own:
@@ -79,17 +84,17 @@ def _within(client: FileClient, centers: Centers) -> Iterator[str]:
                 " call_center of this client"
             )
     for user in client.user:
-        yield from (f", user {user.id}{problem}" for problem in _user(user, centers))
+        yield from (f", user {user.id}{problem}" for problem in _user_problems(user, centers))
     services = {one.name: one.id for one in client.service}
     named = {one.name: one.id for one in client.call_center}
     yield from webhook_problems(client.webhook, client.feeds, services, named)
     for agent in client.agent:
-        yield from (f", agent {agent.id}{problem}" for problem in _password(agent))
+        yield from (f", agent {agent.id}{problem}" for problem in _password_problems(agent))
     alerted = [webhook.name for webhook in client.webhook if "alerts" in webhook.send]
     yield from alert_problems(client.alert, client.service, client.call_center, alerted)
 
 
-def _twice(client: FileClient) -> Iterator[str]:
+def _duplicate_problems(client: FileClient) -> Iterator[str]:
     tables: tuple[tuple[str, str, Iterable[Hashable]], ...] = (
         ("call_center", "id", _ids(client.call_center)),
         ("service", "id", _ids(client.service)),
@@ -104,11 +109,11 @@ def _twice(client: FileClient) -> Iterator[str]:
         ("alert", "name", _names(client.alert)),
     )
     for table, key, values in tables:
-        for double in _doubles(values):
-            yield f", {table} {double}: the {key} is used twice"
+        for duplicate in _duplicates(values):
+            yield f", {table} {duplicate}: the {key} is used twice"
 
 
-def _keys(client: FileClient) -> Iterator[str]:
+def _key_problems(client: FileClient) -> Iterator[str]:
     for key in ("api_tokens", "ingest_keys"):
         if not all(_HEADER.fullmatch(given) for given in getattr(client, key)):
             yield f": {key} must consist of letters, digits and punctuation, without spaces"
@@ -120,32 +125,32 @@ def _keys(client: FileClient) -> Iterator[str]:
     for key in ("api_token_hashes", "ingest_key_hashes"):
         if not all(_SHA256.fullmatch(given.lower()) for given in getattr(client, key)):
             yield f": {key} must be SHA-256 hashes, each of 64 hexadecimal digits"
-    tokens = hashed(client.api_tokens, client.api_token_hashes)
-    if _doubles(tokens):
+    tokens = key_hashes(client.api_tokens, client.api_token_hashes)
+    if _duplicates(tokens):
         yield ": api_tokens: the same token is given twice"
     if len(tokens) > MAX_API_TOKENS:
         yield f": api_tokens: {len(tokens)} are given; a client has at most {MAX_API_TOKENS}"
 
 
-def _user(user: FileUser, centers: Centers) -> Iterator[str]:
+def _user_problems(user: FileUser, centers: CallCenterIds) -> Iterator[str]:
     if user.password is None and user.password_hash is None:
         yield ": password (or password_hash) is required"
-    yield from _password(user)
+    yield from _password_problems(user)
     for center in user.call_centers or ():
-        if not _is_seen(center, centers):
+        if not _is_visible(center, centers):
             yield f": call_centers: {center} is not a call_center of this client or one below it"
 
 
-def _is_seen(center: Center, centers: Centers) -> bool:
-    if isinstance(center, CenterOf):
+def _is_visible(center: CallCenterRef, centers: CallCenterIds) -> bool:
+    if isinstance(center, ClientCallCenter):
         return center.id in centers.get(center.client, ())
     return any(center in ids for ids in centers.values())
 
 
-def _password(login: FileUser | FileAgent) -> Iterator[str]:
+def _password_problems(login: FileUser | FileAgent) -> Iterator[str]:
     name = login.login if isinstance(login, FileAgent) else login.name
-    if login.password is not None and (fault := password_fault(login.password, name)):
-        yield f": password {fault}"
+    if login.password is not None and (problem := password_problem(login.password, name)):
+        yield f": password {problem}"
     if login.password is not None and login.password_hash is not None:
         yield ": password and password_hash are both given; remove one"
     if login.password_hash is not None and not _ARGON2ID.fullmatch(login.password_hash):
@@ -160,7 +165,7 @@ def _names(parts: Iterable[object]) -> list[str]:
     return [getattr(part, "name") for part in parts]  # noqa: B009 - parts of several classes
 
 
-def _doubles(values: Iterable[Hashable]) -> list[Hashable]:
+def _duplicates(values: Iterable[Hashable]) -> list[Hashable]:
     return [value for value, count in Counter(values).items() if count > 1]
 
 

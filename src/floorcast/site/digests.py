@@ -24,6 +24,6 @@ def digest(key: str) -> str:
     return sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def fingerprint(a_digest: str) -> str:
+def fingerprint(key_digest: str) -> str:
     """Return a key's fingerprint, which is the first digits of its digest."""
-    return a_digest[:FINGERPRINT_DIGITS]
+    return key_digest[:FINGERPRINT_DIGITS]

@@ -70,7 +70,7 @@ async def set_password(
     """
 
     def edit(declared: Client, manual: ManualChanges) -> ManualChanges:
-        if not agent or name not in {one.login for one in declared.plan.agents}:
+        if not agent or name not in {one.login for one in declared.floor_config.agents}:
             _require_login(declared, manual, name, agent)
         return _with_password(declared, manual, name, agent, password_hash)
 

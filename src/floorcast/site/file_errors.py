@@ -17,11 +17,13 @@ __all__ = ["convert", "explain", "label"]
 
 T = TypeVar("T")
 
-NEEDED = frozenset({"id", "name", "login", "code", "category", "role", "url", "secret", "send"})
+REQUIRED_KEYS = frozenset(
+    {"id", "name", "login", "code", "category", "role", "url", "secret", "send"}
+)
 """Keys that are required in some table."""
 
 
-SECRET = (
+SECRET_KEYS = (
     "password",
     "password_hash",
     "api_tokens",
@@ -45,20 +47,20 @@ def label(table: str, entry: object, number: int) -> str:
 def explain(error: msgspec.ValidationError, raw: object, kind: type) -> str:
     """Explain what must change in ``raw``, the parsed file, so that it converts to ``kind``."""
     problem, _, path = str(error).partition(" - at `$")
-    tables, key = _place(re.findall(r"\.(\w+)|\[(\d+)\]", path), raw)
+    tables, key = _locate(re.findall(r"\.(\w+)|\[(\d+)\]", path), raw)
     expected = describe_expected(kind, re.findall(r"\.(\w+)|\[\d+\]", path), "a table")
     value = _value(path, raw)
     where = ", ".join(tables)
     field = re.search(r"field `(\w+)`", problem)
     if field and "unknown" in problem:
-        said = f"there is no key {field[1]!r} here" + _did_you_mean(field[1], kind, path)
+        message = f"there is no key {field[1]!r} here" + _did_you_mean(field[1], kind, path)
     elif field:
-        said = f"{field[1]} is required"
+        message = f"{field[1]} is required"
     else:
-        hidden = not isinstance(value, int | float | str) or key.partition("[")[0] in SECRET
+        hidden = not isinstance(value, int | float | str) or key.partition("[")[0] in SECRET_KEYS
         but = "" if hidden else f", not {value!r:.80}"
-        said = f"{key or 'it'} must be {expected}{but}"
-    return f"{where}: {said}" if where else said
+        message = f"{key or 'it'} must be {expected}{but}"
+    return f"{where}: {message}" if where else message
 
 
 def convert(raw: object, kind: type[T], most: int) -> tuple[T | None, list[str]]:
@@ -66,23 +68,23 @@ def convert(raw: object, kind: type[T], most: int) -> tuple[T | None, list[str]]
 
     Modifies ``raw``: the function removes each mistake and tries again, to find the next one.
     """
-    told: list[str] = []
-    while len(told) < most:
+    messages: list[str] = []
+    while len(messages) < most:
         try:
             converted = msgspec.convert(raw, kind)
         except msgspec.ValidationError as error:
             line = explain(error, raw, kind)
-            if line in told:
+            if line in messages:
                 break
-            told.append(line)
-            if not _take_out(error, raw):
+            messages.append(line)
+            if not _remove_cause(error, raw):
                 break
         else:
-            return (None, told) if told else (converted, [])
-    return None, told
+            return (None, messages) if messages else (converted, [])
+    return None, messages
 
 
-def _take_out(error: msgspec.ValidationError, raw: object) -> bool:
+def _remove_cause(error: msgspec.ValidationError, raw: object) -> bool:
     """Remove the cause of the error. Returns False if nothing can be removed."""
     problem, _, path = str(error).partition(" - at `$")
     steps: list[str | int] = [
@@ -97,7 +99,7 @@ def _take_out(error: msgspec.ValidationError, raw: object) -> bool:
         for step in parents:
             holder = holder[step]
         # remove a table as a whole if it lacks a required key, and a list element likewise
-        if isinstance(holder, dict) and last not in NEEDED:
+        if isinstance(holder, dict) and last not in REQUIRED_KEYS:
             del holder[last]
             return True
         if isinstance(holder, list):
@@ -112,7 +114,7 @@ def _did_you_mean(key: str, kind: type, path: str) -> str:
     return did_you_mean(key, keys)
 
 
-def _place(steps: list[tuple[str, str]], raw: object) -> tuple[list[str], str]:
+def _locate(steps: list[tuple[str, str]], raw: object) -> tuple[list[str], str]:
     tables: list[str] = []
     key = ""
     at: Any = raw

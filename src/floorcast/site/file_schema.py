@@ -11,7 +11,7 @@ from floorcast.site.alert_file import FileAlert, alert_rules
 from floorcast.site.configuration import (
     Agent,
     CallCenter,
-    Center,
+    CallCenterRef,
     DeclaredFeed,
     FloorConfig,
     Id,
@@ -21,22 +21,22 @@ from floorcast.site.configuration import (
     Role,
     Service,
     TermCode,
-    in_order,
+    sort_call_centers,
 )
-from floorcast.site.webhooks import Webhook, resolved
+from floorcast.site.webhooks import Webhook, resolve_names
 
-__all__ = ["FileAgent", "FileClient", "FileUser", "Login", "SiteTables"]
+__all__ = ["DeclaredLogin", "FileAgent", "FileClient", "FileUser", "SiteTables"]
 
 Password = Annotated[str, Meta(min_length=1, max_length=1024)]
 Key = Annotated[str, Meta(min_length=1, max_length=1024)]
-Hashed = Annotated[str, Meta(min_length=1, max_length=512)]
+PasswordHash = Annotated[str, Meta(min_length=1, max_length=512)]
 
 
 class FileAgent(Agent, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """An agent as declared in the file. Agents with a password can log in."""
 
     password: Password | None = None
-    password_hash: Hashed | None = None
+    password_hash: PasswordHash | None = None
 
 
 class FileUser(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -45,18 +45,18 @@ class FileUser(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     id: Id
     name: Name
     password: Password | None = None
-    password_hash: Hashed | None = None
+    password_hash: PasswordHash | None = None
     role: Role
-    call_centers: tuple[Center, ...] | None = None
+    call_centers: tuple[CallCenterRef, ...] | None = None
 
 
-class Login(NamedTuple):
+class DeclaredLogin(NamedTuple):
     """A user or agent who can log in, with the password as declared in the file."""
 
     id: int
     name: str
     role: Role
-    call_centers: tuple[Center, ...] | None
+    call_centers: tuple[CallCenterRef, ...] | None
     agent: bool
     password: str | None
     password_hash: str | None
@@ -87,12 +87,12 @@ class FileClient(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
         """Return the webhooks, sorted by name, with ids instead of names in their filters."""
         services = {one.name: one.id for one in self.service}
         centers = {one.name: one.id for one in self.call_center}
-        found = (resolved(one, services, centers) for one in self.webhook)
+        found = (resolve_names(one, services, centers) for one in self.webhook)
         return tuple(sorted(found, key=lambda one: one.name))
 
     alert: tuple[FileAlert, ...] = ()
 
-    def plan(self) -> FloorConfig:
+    def floor_config(self) -> FloorConfig:
         """Return the floor configuration. Its order does not depend on the order in the file."""
         agents = (
             Agent(id=one.id, login=one.login, name=one.name, team=one.team) for one in self.agent
@@ -108,14 +108,14 @@ class FileClient(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
             alerts=alert_rules(self.alert, self.service, self.call_center),
         )
 
-    def logins(self) -> Iterator[Login]:
+    def logins(self) -> Iterator[DeclaredLogin]:
         """Yield the declared logins: users by id, then agents with a password by id."""
         for user in sorted(self.user, key=lambda one: one.id):
-            yield Login(
+            yield DeclaredLogin(
                 user.id,
                 user.name,
                 user.role,
-                None if user.call_centers is None else in_order(user.call_centers),
+                None if user.call_centers is None else sort_call_centers(user.call_centers),
                 False,
                 user.password,
                 user.password_hash,
@@ -123,7 +123,7 @@ class FileClient(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
         for agent in sorted(self.agent, key=lambda one: one.id):
             if agent.password or agent.password_hash:
                 secret = agent.password, agent.password_hash
-                yield Login(agent.id, agent.login, "Agent", None, True, *secret)
+                yield DeclaredLogin(agent.id, agent.login, "Agent", None, True, *secret)
 
 
 class SiteTables(Struct, frozen=True, forbid_unknown_fields=True):

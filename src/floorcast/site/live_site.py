@@ -11,18 +11,25 @@ from typing import NamedTuple
 from floorcast.kv.port import KeyValueStore
 from floorcast.model.errors import FloorcastError
 from floorcast.site.client_tree import children_of, family
-from floorcast.site.configuration import Center, CenterOf, Client, FloorConfig, ScreenKey, User
+from floorcast.site.configuration import (
+    CallCenterRef,
+    Client,
+    ClientCallCenter,
+    FloorConfig,
+    ScreenKey,
+    User,
+)
 from floorcast.site.manual_changes import with_manual_changes
 from floorcast.site.store import DECLARED, MANUAL, read_client, read_manual_changes
 
-__all__ = ["CallCenters", "Directory", "Site", "SiteChange"]
+__all__ = ["Site", "SiteChange", "SiteDirectory", "VisibleCallCenters"]
 
 
-CallCenters = frozenset[tuple[int, int]] | None
+VisibleCallCenters = frozenset[tuple[int, int]] | None
 """The call centers, as pairs of client and id, that a user may see; None for no limit."""
 
 
-class Directory:
+class SiteDirectory:
     """All clients of a site, with their users and keys. A directory never changes."""
 
     def __init__(self, clients: Iterable[Client] = ()) -> None:
@@ -36,7 +43,7 @@ class Directory:
             for user in client.users
         }
         self._centers = {
-            client.id: frozenset(center.id for center in client.plan.call_centers)
+            client.id: frozenset(center.id for center in client.floor_config.call_centers)
             for client in by_id.values()
         }
         self._ingest_keys = {
@@ -59,7 +66,7 @@ class Directory:
         """Return the client, then all of its descendants."""
         return family(client, self._children)
 
-    def named(self, name_or_id: str) -> Client | None:
+    def find_client(self, name_or_id: str) -> Client | None:
         """Return the client with that name, or else with that id."""
         found = self.by_name.get(name_or_id)
         if found is None and name_or_id.isascii() and name_or_id.isdigit():
@@ -70,18 +77,20 @@ class Directory:
         """Return the user or, if ``agent`` is true, the agent who logs in with that name."""
         return self._users.get((client, agent, name))
 
-    def call_centers_of(self, client: int, given: Iterable[Center]) -> frozenset[tuple[int, int]]:
+    def call_centers_of(
+        self, client: int, given: Iterable[CallCenterRef]
+    ) -> frozenset[tuple[int, int]]:
         """Return the call centers of a client and its descendants that ``given`` refers to."""
         family = self.family(client)
         found: set[tuple[int, int]] = set()
         for center in given:
-            if isinstance(center, CenterOf):
-                having = [center.client] if center.client in family else []
+            if isinstance(center, ClientCallCenter):
+                clients = [center.client] if center.client in family else []
                 number = center.id
             else:
                 number = center
-                having = [client] if number in self._centers.get(client, ()) else list(family)
-            found.update((one, number) for one in having if number in self._centers.get(one, ()))
+                clients = [client] if number in self._centers.get(client, ()) else list(family)
+            found.update((one, number) for one in clients if number in self._centers.get(one, ()))
         return frozenset(found)
 
     def services_of(self, client: int, ids: Iterable[int]) -> frozenset[tuple[int, int]]:
@@ -91,15 +100,15 @@ class Directory:
         services.
         """
         declared = {
-            one: {service.id for service in self.clients[one].plan.services}
+            one: {service.id for service in self.clients[one].floor_config.services}
             for one in (self.family(client) if ids else ())
             if one in self.clients
         }
         found: set[tuple[int, int]] = set()
         for number in ids:
             below = [one for one, services in declared.items() if number in services]
-            having = [client] if client in below or not below else below
-            found.update((one, number) for one in having)
+            clients = [client] if client in below or not below else below
+            found.update((one, number) for one in clients)
         return frozenset(found)
 
     def client_of_ingest_key(self, digest: str) -> int | None:
@@ -117,24 +126,24 @@ class Directory:
 
 MAX_ID_DIGITS = 20  # a text of this length or more cannot be a client's id, and is slow to parse
 
-Raw = tuple[bytes, bytes | None]
+StoredClient = tuple[bytes, bytes | None]
 
 
 class SiteChange(NamedTuple):
     """The changes since the site was last read.
 
-    ``plans`` has the floor configurations of new and changed clients. ``gone`` has the removed
-    clients.
+    ``floor_configs`` has the floor configurations of new and changed clients.
+    ``removed`` has the removed clients.
     """
 
-    plans: Mapping[int, FloorConfig]
-    gone: tuple[int, ...]
+    floor_configs: Mapping[int, FloorConfig]
+    removed: tuple[int, ...]
 
 
-class _Reading(NamedTuple):
+class _LoadedSite(NamedTuple):
     version: tuple[int, int]
-    raw: Mapping[str, Raw]
-    directory: Directory
+    raw: Mapping[str, StoredClient]
+    directory: SiteDirectory
     change: SiteChange
 
 
@@ -149,32 +158,32 @@ class Site:
         self._kv = kv
         self._check_current = kv.check_current
         self._callbacks: list[Callable[[SiteChange], None]] = []
-        self._reading = _Reading((-1, -1), {}, Directory(), SiteChange({}, ()))
-        self._turn = asyncio.Lock()
+        self._loaded = _LoadedSite((-1, -1), {}, SiteDirectory(), SiteChange({}, ()))
+        self._refresh_lock = asyncio.Lock()
         self.generation = 0
-        self._stirred: asyncio.Task[None] | None = None
+        self._reload_task: asyncio.Task[None] | None = None
         self.reload()
         for bucket in (DECLARED, MANUAL):
-            kv.listen(bucket, self._stir)
+            kv.listen(bucket, self._on_write)
 
     @property
     def clients(self) -> Mapping[int, Client]:
         """The clients by id."""
-        return self._reading.directory.clients
+        return self._loaded.directory.clients
 
     @property
     def by_name(self) -> Mapping[str, Client]:
         """The clients by name. The name is the client code in a login."""
-        return self._reading.directory.by_name
+        return self._loaded.directory.by_name
 
-    def named(self, name_or_id: str) -> Client | None:
+    def find_client(self, name_or_id: str) -> Client | None:
         """Return the client with that name, or else with that id."""
-        return self.directory.named(name_or_id)
+        return self.directory.find_client(name_or_id)
 
     @property
-    def directory(self) -> Directory:
+    def directory(self) -> SiteDirectory:
         """The current site, for several look-ups that must be consistent."""
-        return self._reading.directory
+        return self._loaded.directory
 
     def check_current(self) -> None:
         """Raise ``Unavailable`` if the site may have been out of date for too long."""
@@ -202,58 +211,60 @@ class Site:
 
         Reading a large site blocks the event loop, so a running server uses ``refresh`` instead.
         """
-        raw = self._changed()
-        return None if raw is None else self._take(_read(*raw, self._reading))
+        raw = self._read_if_changed()
+        return None if raw is None else self._apply(_read(*raw, self._loaded))
 
     async def refresh(self) -> SiteChange | None:
         """Do the same as ``reload``, but in a thread. This is cheap if nothing has changed."""
-        async with self._turn:
-            raw = self._changed()
+        async with self._refresh_lock:
+            raw = self._read_if_changed()
             if raw is None:
                 return None
-            return self._take(await asyncio.to_thread(_read, *raw, self._reading))
+            return self._apply(await asyncio.to_thread(_read, *raw, self._loaded))
 
-    def _stir(self, _key: str, _value: bytes | None) -> None:
+    def _on_write(self, _key: str, _value: bytes | None) -> None:
         """Reload after a write, for example after another node revokes a key."""
-        if self._stirred is None or self._stirred.done():
-            self._stirred = asyncio.get_running_loop().create_task(self._catch_up())
+        if self._reload_task is None or self._reload_task.done():
+            self._reload_task = asyncio.get_running_loop().create_task(self._catch_up())
 
     async def _catch_up(self) -> None:
         with contextlib.suppress(FloorcastError):  # the server's regular ``refresh`` reports it
             while await self.refresh() is not None:  # writes may arrive during the read
                 pass
 
-    def _changed(self) -> tuple[tuple[int, int], dict[str, Raw]] | None:
+    def _read_if_changed(self) -> tuple[tuple[int, int], dict[str, StoredClient]] | None:
         # read the version first, so that a write in between is read again next time
         version = self._kv.version(DECLARED), self._kv.version(MANUAL)
-        if version == self._reading.version:
+        if version == self._loaded.version:
             return None
         declared, manual = self._kv.items(DECLARED), self._kv.items(MANUAL)
         return version, {key: (value, manual.get(key)) for key, value in declared.items()}
 
-    def _take(self, reading: _Reading) -> SiteChange:
-        self._reading = reading
+    def _apply(self, loaded: _LoadedSite) -> SiteChange:
+        self._loaded = loaded
         self.generation += 1
         for callback in self._callbacks:
-            callback(reading.change)
-        return reading.change
+            callback(loaded.change)
+        return loaded.change
 
 
-def _read(version: tuple[int, int], raw: Mapping[str, Raw], old: _Reading) -> _Reading:
+def _read(
+    version: tuple[int, int], raw: Mapping[str, StoredClient], old: _LoadedSite
+) -> _LoadedSite:
     clients = [
         old.directory.clients[int(key)]
         if old.raw.get(key) == value
         else with_manual_changes(read_client(value[0]), read_manual_changes(value[1]))
         for key, value in raw.items()
     ]
-    directory = Directory(clients)
-    return _Reading(version, raw, directory, _change(old.directory.clients, directory.clients))
+    directory = SiteDirectory(clients)
+    return _LoadedSite(version, raw, directory, _change(old.directory.clients, directory.clients))
 
 
 def _change(before: Mapping[int, Client], after: Mapping[int, Client]) -> SiteChange:
-    plans = {
-        client.id: client.plan
+    floor_configs = {
+        client.id: client.floor_config
         for client in after.values()
-        if client.id not in before or before[client.id].plan != client.plan
+        if client.id not in before or before[client.id].floor_config != client.floor_config
     }
-    return SiteChange(plans, tuple(client for client in before if client not in after))
+    return SiteChange(floor_configs, tuple(client for client in before if client not in after))

@@ -89,7 +89,7 @@ def _effective_overrides(declared: Client, manual: ManualChanges) -> Iterator[Lo
     hashes = {(user.agent, user.name): user.password_hash for user in declared.users}
     hashes |= {
         (True, agent.login): ""
-        for agent in declared.plan.agents
+        for agent in declared.floor_config.agents
         if (True, agent.login) not in hashes
     }
     for one in manual.overrides:
@@ -105,7 +105,7 @@ def _effective_users(declared: Client, manual: ManualChanges) -> Iterator[User]:
         effective_hash = changed_hashes.pop((user.agent, user.name), user.password_hash)
         if effective_hash is not None:
             yield structs.replace(user, password_hash=effective_hash)
-    ids: dict[str, Id] = {agent.login: agent.id for agent in declared.plan.agents}
+    ids: dict[str, Id] = {agent.login: agent.id for agent in declared.floor_config.agents}
     for (_, login), password_hash in sorted(changed_hashes.items()):
         if password_hash is not None:
             yield User(

@@ -11,7 +11,7 @@ __all__ = [
     "is_example_key",
     "is_example_password",
     "is_example_secret",
-    "password_fault",
+    "password_problem",
 ]
 
 MIN_PASSWORD_CHARS = 12
@@ -30,7 +30,7 @@ EXAMPLE_SECRETS = frozenset({"whsec_ZXhhbXBsZS13ZWJob29rLXNlY3JldC1jaGFuZ2UtbWU=
 """The webhook secrets in the published example site and in the docs."""
 
 
-def password_fault(password: str, user_name: str) -> str:
+def password_problem(password: str, user_name: str) -> str:
     """Return the reason to reject a new password ("must …"), or an empty string if it is valid."""
     if not MIN_PASSWORD_CHARS <= len(password) <= MAX_PASSWORD_CHARS or not password.strip():
         return f"must have {MIN_PASSWORD_CHARS} to {MAX_PASSWORD_CHARS} characters"

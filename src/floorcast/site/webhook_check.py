@@ -34,17 +34,17 @@ def webhook_problems(
         yield f": {len(webhooks)} webhooks are declared; a client has at most {MAX_WEBHOOKS}"
     for webhook in webhooks:
         found = [
-            *_name(webhook),
-            *_url(webhook),
-            *_secrets(webhook),
-            *_sent(webhook, feeds),
-            *_filter(webhook.filter, services, centers),
-            *_body(webhook),
+            *_name_problems(webhook),
+            *_url_problems(webhook),
+            *_secret_problems(webhook),
+            *_feed_problems(webhook, feeds),
+            *_filter_problems(webhook.filter, services, centers),
+            *_body_problems(webhook),
         ]
         yield from (f", webhook {webhook.name}: {problem}" for problem in found)
 
 
-def _name(webhook: Webhook) -> Iterator[str]:
+def _name_problems(webhook: Webhook) -> Iterator[str]:
     if not _NAME.fullmatch(webhook.name):
         yield (
             "name must have at most 63 lower-case letters, digits, - and _, and start with a letter"
@@ -52,7 +52,7 @@ def _name(webhook: Webhook) -> Iterator[str]:
         )
 
 
-def _url(webhook: Webhook) -> Iterator[str]:
+def _url_problems(webhook: Webhook) -> Iterator[str]:
     try:
         parts = urlsplit(webhook.url)
         port = parts.port
@@ -69,7 +69,7 @@ def _url(webhook: Webhook) -> Iterator[str]:
         yield "url must start with https://; http:// is for your own network: allow_private = true"
 
 
-def _secrets(webhook: Webhook) -> Iterator[str]:
+def _secret_problems(webhook: Webhook) -> Iterator[str]:
     for key, secret in (("secret", webhook.secret), ("previous_secret", webhook.previous_secret)):
         if secret is None:
             continue
@@ -87,13 +87,13 @@ def _secrets(webhook: Webhook) -> Iterator[str]:
         yield "previous_secret must differ from secret"
 
 
-def _sent(webhook: Webhook, feeds: Collection[str]) -> Iterator[str]:
+def _feed_problems(webhook: Webhook, feeds: Collection[str]) -> Iterator[str]:
     for name in webhook.send:
         if name != "alerts" and name not in feeds:
             yield f"send: the {name} feed is not in the client's feeds; add it to feeds"
 
 
-def _filter(
+def _filter_problems(
     chosen: WebhookFilter, services: Mapping[str, int], centers: Mapping[str, int]
 ) -> Iterator[str]:
     for key, what, given, known in (
@@ -105,7 +105,7 @@ def _filter(
                 yield f"filter.{key}: {one} is not a {what} of this client"
 
 
-def _body(webhook: Webhook) -> Iterator[str]:
+def _body_problems(webhook: Webhook) -> Iterator[str]:
     if not _MEDIA_TYPE.fullmatch(webhook.content_type):
         yield "content_type must be a media type such as application/json"
     elif webhook.template is None:

@@ -16,20 +16,20 @@ from floorcast.site.body_template import MAX_TEMPLATE_CHARS
 
 __all__ = [
     "SECRET_PREFIX",
-    "Sent",
     "Webhook",
+    "WebhookFeed",
     "WebhookFilter",
-    "resolved",
-    "url_of",
+    "resolve_names",
+    "split_url",
 ]
 
 SECRET_PREFIX = "whsec_"  # noqa: S105 — the prefix of every secret
 
-Sent = Literal["alerts", "agent", "interaction"]
+WebhookFeed = Literal["alerts", "agent", "interaction"]
 _Id = Annotated[int, Meta(ge=0, le=2**53)]
 _Text = Annotated[str, Meta(min_length=1, max_length=256)]
 _Secret = Annotated[str, Meta(min_length=1, max_length=256)]
-_Chosen = Annotated[tuple[_Id | _Text, ...], Meta(min_length=1, max_length=1_000)]
+_IdsOrNames = Annotated[tuple[_Id | _Text, ...], Meta(min_length=1, max_length=1_000)]
 
 
 class WebhookFilter(
@@ -48,8 +48,8 @@ class WebhookFilter(
     interaction_type: (
         Annotated[tuple[Literal["VOICE", "SMS", "EMAIL"], ...], Meta(min_length=1)] | None
     ) = None
-    service: _Chosen | None = None
-    call_center: _Chosen | None = None
+    service: _IdsOrNames | None = None
+    call_center: _IdsOrNames | None = None
 
 
 class Webhook(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -63,7 +63,7 @@ class Webhook(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, omi
     url: Annotated[str, Meta(min_length=1, max_length=2_048)]
     secret: _Secret
     previous_secret: _Secret | None = None
-    send: Annotated[tuple[Sent, ...], Meta(min_length=1, max_length=3)]
+    send: Annotated[tuple[WebhookFeed, ...], Meta(min_length=1, max_length=3)]
     filter: WebhookFilter = WebhookFilter()
     allow_private: bool = False
     template: Annotated[str, Meta(min_length=1, max_length=MAX_TEMPLATE_CHARS)] | None = None
@@ -83,12 +83,14 @@ class Webhook(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, omi
         return f"{parts.scheme}://{parts.netloc}"
 
 
-def url_of(webhook: Webhook) -> SplitResult:
+def split_url(webhook: Webhook) -> SplitResult:
     """Return the parts of the webhook's URL, which must have passed the checks."""
     return urlsplit(webhook.url)
 
 
-def resolved(webhook: Webhook, services: Mapping[str, int], centers: Mapping[str, int]) -> Webhook:
+def resolve_names(
+    webhook: Webhook, services: Mapping[str, int], centers: Mapping[str, int]
+) -> Webhook:
     """Return the webhook with the names in its filter replaced by ids."""
     chosen = webhook.filter
     return structs.replace(

@@ -70,7 +70,7 @@ def evaluate_alerts(
     pairs = pairs[:MAX_ALERTS]
     zone = ZoneInfo(view.time_zone)
     rules = {rule.name: rule for rule, _ in pairs}
-    active = {name for name, rule in rules.items() if _hours(rule.hours).hold(moment.now, zone)}
+    active = {name for name, rule in rules.items() if _hours(rule.hours).includes(moment.now, zone)}
     figures = _Figures(view, moment)
     yield from figures.read([(rule, one) for rule, one in pairs if rule.name in active])
     for first in range(0, len(pairs), _ALERTS_PER_TURN):

@@ -12,7 +12,7 @@ from msgspec import structs
 from floorcast.model.errors import FloorcastError
 from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.site.body_template import TemplateError, render
-from floorcast.site.webhooks import Webhook, url_of
+from floorcast.site.webhooks import Webhook, split_url
 from floorcast.webhooks.addresses import AddressRefused
 from floorcast.webhooks.batches import BatchReader, WebhookBatch
 from floorcast.webhooks.cloud_events import MEDIA_TYPE, WebhookEvent
@@ -67,7 +67,7 @@ class Delivery:
         if progress.state == "suspended" and progress.token:
             self.waiting_since = self._position.ticks(progress.token)
         self._http = HttpClient(
-            url_of(webhook),
+            split_url(webhook),
             resources.tls,
             allow_private=webhook.allow_private,
             tuning=resources.tuning.http,

@@ -14,10 +14,10 @@ from floorcast.site.secret_rules import (
     is_example_secret,
 )
 
-__all__ = ["example_secrets", "readable_by_others"]
+__all__ = ["example_secret_warnings", "permission_warnings"]
 
 
-def example_secrets(site_file: SiteFile) -> Iterator[str]:
+def example_secret_warnings(site_file: SiteFile) -> Iterator[str]:
     """Yield a warning for each secret that comes from the published example site."""
     for client in site_file.clients:
         for login in client.logins():
@@ -45,7 +45,7 @@ def _example_webhooks(client: FileClient) -> Iterator[str]:
             )
 
 
-def readable_by_others(path: Path, site_file: SiteFile) -> Iterator[str]:
+def permission_warnings(path: Path, site_file: SiteFile) -> Iterator[str]:
     """Yield a warning if others can read the file and it has unhashed, unpublished secrets."""
     mode = path.stat().st_mode & 0o777
     if mode & 0o077 and any(map(_has_own_secrets, site_file.clients)):

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from floorcast.site.cautions import example_secrets, readable_by_others
 from floorcast.site.file_reader import read
+from floorcast.site.site_warnings import example_secret_warnings, permission_warnings
 from tests.site.sites import SMALL
 
 EXAMPLE = Path(str(files("floorcast"))) / "example_site.toml"
@@ -25,7 +25,7 @@ user = [
 
 def test_every_secret_of_the_example_is_reported() -> None:
     """The warnings name the places of passwords, tokens and keys, but never the secrets."""
-    told = list(example_secrets(read(EXAMPLE)))
+    told = list(example_secret_warnings(read(EXAMPLE)))
     assert [line.partition(":")[0] for line in told] == [
         "client 47415, user 9001",
         "client 47415, user 9002",
@@ -51,8 +51,8 @@ def test_a_file_with_secrets_that_others_can_read_causes_a_warning(
     file.write_text(text)
     file.chmod(mode)
     site_file = read(file)
-    told = list(readable_by_others(file, site_file))
+    told = list(permission_warnings(file, site_file))
     assert bool(told) is warned
     assert all(f"mode {mode:04o}" in line and "chmod 600" in line for line in told)
-    assert list(example_secrets(site_file)) == []
-    assert list(readable_by_others(EXAMPLE, read(EXAMPLE))) == []
+    assert list(example_secret_warnings(site_file)) == []
+    assert list(permission_warnings(EXAMPLE, read(EXAMPLE))) == []
