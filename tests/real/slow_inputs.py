@@ -28,7 +28,11 @@ import uvicorn
 from floorcast.http.app import Api
 from floorcast.http.routes import ROUTES
 from floorcast.server.connection_limits import ConnectionLimits, ConnectionTuning, Deadlines
-from floorcast.server.uvicorn_internals import Connection, Shared, to_who_is_there
+from floorcast.server.uvicorn_internals import (
+    ServerConnection,
+    SharedServerState,
+    tolerate_disconnects,
+)
 from tests.real.nodes import Clock, NodeHarness, scratch, until
 from tests.real.sites import KEYS, TOKENS
 
@@ -239,10 +243,10 @@ class Measured:
         self.harness = harness
         self._loop = loop
         limits = ConnectionLimits(1000, 1000)
-        deadlines: Deadlines[Connection] = Deadlines(ConnectionTuning(), time.monotonic)
-        self._shared = Shared(None, limits, deadlines)
+        deadlines: Deadlines[ServerConnection] = Deadlines(ConnectionTuning(), time.monotonic)
+        self._shared = SharedServerState(None, limits, deadlines)
         self._config = uvicorn.Config(
-            cast("Any", to_who_is_there(Api(harness.node.server, ROUTES))),
+            cast("Any", tolerate_disconnects(Api(harness.node.server, ROUTES))),
             ws="none",
             lifespan="off",
             interface="asgi3",
@@ -265,7 +269,7 @@ class Measured:
 
     async def _send(self, request: bytes) -> None:
         transport = _Transport()
-        connection = Connection(self._config, self._shared, {}, self._loop)
+        connection = ServerConnection(self._config, self._shared, {}, self._loop)
         connection.connection_made(transport)
         await asyncio.sleep(0)
         for at in range(0, len(request), PIECE):

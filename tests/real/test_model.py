@@ -202,7 +202,7 @@ SMALL = (
     (feed, "_HEADS", 2),
     (runner, "RELOAD_EVENTS", 8),
     (runner, "SLICE_SECONDS", 0),
-    (node, "CHORES", 0.001),
+    (node, "CHORE_SECONDS", 0.001),
     (api_feeds, "LEAST", 1),
     (feed, "POLL_SECONDS", 0.0),
 )

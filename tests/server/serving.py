@@ -15,12 +15,12 @@ import uvloop
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from floorcast.server.connection_limits import ConnectionLimits, ConnectionTuning, Deadlines
-from floorcast.server.connection_takeover import EpollTransport, limited_by_address
+from floorcast.server.connection_takeover import StreamPoller, limit_by_address
 from floorcast.server.uvicorn_internals import (
-    Connection,
-    Shared,
+    ServerConnection,
+    SharedServerState,
     UvicornServer,
-    to_who_is_there,
+    tolerate_disconnects,
 )
 from tests.real.nodes import until
 
@@ -43,7 +43,7 @@ class RunningServer:
     """The server and its clock."""
 
     port: int
-    shared: Shared
+    shared: SharedServerState
     now: float = 0.0
     tls: ssl.SSLContext | None = None
     callers: list[asyncio.StreamWriter] = field(default_factory=list)
@@ -71,9 +71,9 @@ class RunningServer:
         self.shared.sweep()
 
     @property
-    def connections(self) -> list[Connection]:
+    def connections(self) -> list[ServerConnection]:
         """The open connections that are not streams."""
-        return cast("list[Connection]", list(self.shared.connections))
+        return cast("list[ServerConnection]", list(self.shared.connections))
 
     @property
     def refused(self) -> dict[str, int]:
@@ -121,13 +121,13 @@ async def serving(
     """Serve the application on a free port while the block runs."""
     limits = ConnectionLimits(places, per_address, proxies)
     served = cast("RunningServer", None)
-    deadlines: Deadlines[Connection] = Deadlines(tuning, lambda: served.now)
-    with closing(EpollTransport()) as streams:
-        shared = Shared(streams, limits, deadlines, tls)
+    deadlines: Deadlines[ServerConnection] = Deadlines(tuning, lambda: served.now)
+    with closing(StreamPoller()) as streams:
+        shared = SharedServerState(streams, limits, deadlines, tls)
         served = RunningServer(0, shared, tls=client_tls)
         config = uvicorn.Config(
-            cast("Any", to_who_is_there(limited_by_address(app, limits))),
-            http=Connection,
+            cast("Any", tolerate_disconnects(limit_by_address(app, limits))),
+            http=ServerConnection,
             ws="none",
             lifespan="off",
             interface="asgi3",
@@ -151,7 +151,7 @@ async def serving(
                     await caller.wait_closed()
             for connection in served.connections:
                 connection.transport.abort()
-            server.leave()
+            server.stop()
             await running
 
 

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from structlog.testing import capture_logs
 
-from floorcast.server.connection_admission import CLOSED_IN_A_TURN, ConnectionAdmission
-from floorcast.server.connection_limits import ConnectionLimits, ConnectionTuning, Deadlines, Waits
+from floorcast.server.connection_admission import MAX_CLOSED_PER_TURN, ConnectionAdmission
+from floorcast.server.connection_limits import (
+    ConnectionLimits,
+    ConnectionTuning,
+    DeadlineQueue,
+    Deadlines,
+)
 from tests.server.serving import on_uvloop
 
 
@@ -18,8 +23,8 @@ class FakeConnection:
         self.late: list[str] = []
         self.evicted = False
 
-    def overdue(self, waits: Waits[FakeConnection]) -> None:
-        self.late.append(waits.kind)
+    def on_deadline(self, queue: DeadlineQueue[FakeConnection]) -> None:
+        self.late.append(queue.kind)
 
     def evict(self) -> None:
         self.evicted = True
@@ -82,13 +87,13 @@ def test_a_connection_with_a_request_in_progress_is_never_evicted() -> None:
 def test_overdue_connections_are_closed_a_few_per_turn() -> None:
     """Any number of overdue connections is closed over several turns of the loop."""
     harness = AdmissionHarness(places=1000, per_address=1000)
-    many = [harness.enter("a") for _ in range(3 * CLOSED_IN_A_TURN)]
+    many = [harness.enter("a") for _ in range(3 * MAX_CLOSED_PER_TURN)]
     harness.now = ConnectionTuning().idle
 
     async def sweep() -> None:
         harness.admission.sweep()
         late = sum(bool(connection and connection.late) for connection in many)
-        assert late == CLOSED_IN_A_TURN
+        assert late == MAX_CLOSED_PER_TURN
 
     on_uvloop(sweep)
     with capture_logs() as logs:

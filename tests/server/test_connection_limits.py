@@ -7,19 +7,19 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from floorcast.server.connection_limits import (
-    MOST_WITHOUT_BODY,
+    MAX_NON_BODY_BYTES,
     ConnectionLimits,
     ConnectionTuning,
+    DeadlineQueue,
     Deadlines,
     RequestLimits,
-    Waits,
-    places_of,
-    plain_head,
+    connection_capacity,
+    head_without_upgrade,
 )
 from floorcast.server.protocol_refusals import (
     HEAD_TOO_LARGE,
-    MOST_HEAD_BYTES,
-    MOST_HEADERS,
+    MAX_HEAD_BYTES,
+    MAX_HEADERS,
     URL_TOO_LONG,
 )
 
@@ -69,9 +69,9 @@ def test_any_address_is_counted(address: str) -> None:
 
 def test_some_file_descriptors_are_reserved_for_files() -> None:
     """Most of a shell's usual 1,024 descriptors are for connections."""
-    assert places_of(1024) == 840
-    assert places_of(100) == 16
-    assert places_of(65536) > 61_000
+    assert connection_capacity(1024) == 840
+    assert connection_capacity(100) == 16
+    assert connection_capacity(65536) > 61_000
 
 
 class WaitsModel(RuleBasedStateMachine):
@@ -80,7 +80,7 @@ class WaitsModel(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
-        self.waits: Waits[int] = Waits("kind", 10.0)
+        self.waits: DeadlineQueue[int] = DeadlineQueue("kind", 10.0)
         self.model: dict[int, float] = {}
 
     @rule(one=st.integers(0, 5))
@@ -134,15 +134,15 @@ def test_overdue_connections_are_handled_in_small_batches() -> None:
     deadlines.forget(1)
     acted: list[tuple[int, str]] = []
 
-    def act(one: int, waits: Waits[int]) -> None:
+    def act(one: int, waits: DeadlineQueue[int]) -> None:
         acted.append((one, waits.kind))
 
-    assert not deadlines.overdue(2, act)
+    assert not deadlines.expire(2, act)
     assert acted == []
     now = 7.0
-    assert deadlines.overdue(3, act)
+    assert deadlines.expire(3, act)
     assert acted == [(0, "head_too_slow"), (2, "head_too_slow"), (3, "idle")]
-    assert not deadlines.overdue(3, act)
+    assert not deadlines.expire(3, act)
     assert acted[3:] == [(4, "idle"), (5, "idle")]
 
 
@@ -160,14 +160,14 @@ def test_a_request_head_is_limited_by_bytes_and_header_count() -> None:
     long_url, large, many = RequestLimits(), RequestLimits(), RequestLimits()
     for limits in (long_url, large, many):
         limits.begin_head()
-    assert long_url.add_url(MOST_HEAD_BYTES)
+    assert long_url.add_url(MAX_HEAD_BYTES)
     assert not long_url.add_url(1)
     assert long_url.refusal is URL_TOO_LONG
     assert large.add_url(1)
-    assert large.add_header(MOST_HEAD_BYTES - 1)
+    assert large.add_header(MAX_HEAD_BYTES - 1)
     assert not large.add_header(1)
     assert large.refusal is HEAD_TOO_LARGE
-    assert all(many.add_header(1) for _ in range(MOST_HEADERS))
+    assert all(many.add_header(1) for _ in range(MAX_HEADERS))
     assert not many.add_header(1)
     assert many.refusal is HEAD_TOO_LARGE
 
@@ -180,13 +180,13 @@ def test_bytes_outside_the_body_are_limited() -> None:
     limits.end_slice(10, 0)
     for _ in range(10):
         before = limits.body
-        limits.fresh = False
-        limits.add_body(MOST_WITHOUT_BODY)
-        limits.end_slice(MOST_WITHOUT_BODY, before)
+        limits.part_began = False
+        limits.add_body(MAX_NON_BODY_BYTES)
+        limits.end_slice(MAX_NON_BODY_BYTES, before)
     assert limits.refusal is None
     assert not limits.add_header(5)
     assert limits.refusal is None
-    limits.end_slice(MOST_WITHOUT_BODY + 1, limits.body)
+    limits.end_slice(MAX_NON_BODY_BYTES + 1, limits.body)
     assert limits.refusal is HEAD_TOO_LARGE
 
 
@@ -198,7 +198,7 @@ def test_a_plain_head_has_no_upgrade_headers() -> None:
         (b"upgrade", b"h2c"),
         (b"http2-settings", b"AAE"),
     ]
-    head = plain_head(b"POST", b"/a", b"1.1", headers)
+    head = head_without_upgrade(b"POST", b"/a", b"1.1", headers)
     assert head == b"POST /a HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n"
 
 
@@ -208,16 +208,16 @@ def test_a_connection_has_one_read_deadline_at_a_time() -> None:
     deadlines: Deadlines[str] = Deadlines(ConnectionTuning(), lambda: clock[0])
 
     def waits() -> list[str]:
-        return [waits.kind for waits in deadlines.all() if "one" in waits]
+        return [waits.kind for waits in deadlines.queues() if "one" in waits]
 
-    deadlines.reads_head("one")
+    deadlines.start_head("one")
     assert waits() == ["head_too_slow"]
-    deadlines.reads_body("one", anew=False)
+    deadlines.start_body("one", restart=False)
     assert waits() == ["body_too_slow"]
     clock[0] = ConnectionTuning().body
-    deadlines.reads_body("one", anew=True)
+    deadlines.start_body("one", restart=True)
     assert deadlines.body.pop_overdue(clock[0]) is None
-    deadlines.reads_nothing("one", answered=False)
+    deadlines.start_idle("one", answered=False)
     assert waits() == []
-    deadlines.reads_nothing("one", answered=True)
+    deadlines.start_idle("one", answered=True)
     assert waits() == ["idle"]

@@ -17,8 +17,8 @@ from starlette.types import Message, Receive, Scope, Send
 
 from floorcast.http.handlers.streams import TAKE_OVER
 from floorcast.server import connection_takeover
-from floorcast.server.connection_takeover import FEW, ConnectionTakeover, EpollTransport
-from floorcast.server.uvicorn_internals import to_who_is_there
+from floorcast.server.connection_takeover import EVENTS_PER_POLL, ConnectionTakeover, StreamPoller
+from floorcast.server.uvicorn_internals import tolerate_disconnects
 
 
 class Transport:
@@ -57,7 +57,7 @@ def respond_through(takeover: object) -> None:
     scope = {"type": "http", "extensions": {TAKE_OVER: takeover}}
 
     async def answer() -> None:
-        await to_who_is_there(responding_app)(scope, receive_disconnect, failing_send)
+        await tolerate_disconnects(responding_app)(scope, receive_disconnect, failing_send)
 
     asyncio.run(answer())
 
@@ -65,9 +65,9 @@ def respond_through(takeover: object) -> None:
 def test_a_response_to_a_disconnected_caller_is_dropped() -> None:
     """The connection may or may not have reported its end yet."""
     respond_through(ConnectionTakeover(FakeConnection(closing=True)))
-    shut = ConnectionTakeover(FakeConnection(closing=False))
-    shut.shut()
-    respond_through(shut)
+    gone = ConnectionTakeover(FakeConnection(closing=False))
+    gone.mark_gone()
+    respond_through(gone)
 
 
 @pytest.mark.parametrize("takeover", [ConnectionTakeover(FakeConnection(closing=False)), None])
@@ -91,10 +91,10 @@ def test_a_disconnect_completes_the_waiting_futures_once() -> None:
         given_up.cancel()
         waiting = takeover.until_gone()
         assert not waiting.done()
-        takeover.shut()
+        takeover.mark_gone()
         assert waiting.done()
         assert takeover.until_gone().done()
-        takeover.shut()
+        takeover.mark_gone()
 
     asyncio.run(work())
 
@@ -131,7 +131,7 @@ class Connections:
     """Connections of uvloop, taken over as they arrive."""
 
     def __init__(self) -> None:
-        self.wires = EpollTransport()
+        self.poller = StreamPoller()
         self._loop = asyncio.get_running_loop()
         self._port = 0
         self._made: asyncio.Queue[asyncio.Transport] = asyncio.Queue()
@@ -152,7 +152,7 @@ class Connections:
         """Stop listening and serving."""
         self._server.close()
         await self._server.wait_closed()
-        self.wires.close()
+        self.poller.close()
         for other in self._others:
             other.close()
 
@@ -171,7 +171,7 @@ class Connections:
         """Return a connection that was taken over."""
         transport, other = await self.connected()
         writer = Writer()
-        return self.wires.take(transport, writer), writer, other
+        return self.poller.take_over(transport, writer), writer, other
 
     async def got(self, other: socket.socket, size: int) -> bytes:
         """Read ``size`` bytes as the peer, or until the end."""
@@ -311,7 +311,7 @@ def test_a_connection_that_cannot_be_taken_over_stays_with_uvloop(
             with monkeypatch.context() as patch:
                 if not on_its_way:
                     patch.setattr(os, "dup", no_file_left)
-                wire = connections.wires.take(transport, writer)
+                wire = connections.poller.take_over(transport, writer)
             assert wire is transport
             wire.write(b"event")
             wire.close()
@@ -332,7 +332,7 @@ def test_mass_disconnects_are_handled_over_several_turns(monkeypatch: pytest.Mon
     monkeypatch.setattr(connection_takeover, "TURN_SECONDS", 0.0)
 
     async def work(connections: Connections) -> None:
-        many = [await connections.taken_over() for _ in range(5 * FEW)]
+        many = [await connections.taken_over() for _ in range(5 * EVENTS_PER_POLL)]
         for _, _, other in many:
             other.close()
         before, most = 0, 0
@@ -341,6 +341,6 @@ def test_mass_disconnects_are_handled_over_several_turns(monkeypatch: pytest.Mon
                 await asyncio.sleep(0)
                 lost = sum(writer.lost.is_set() for _, writer, _ in many)
                 before, most = lost, max(most, lost - before)
-        assert most == FEW
+        assert most == EVENTS_PER_POLL
 
     run(work)

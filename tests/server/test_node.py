@@ -172,7 +172,7 @@ def test_a_node_notices_site_changes_by_other_processes(
     house: NodeHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A site applied by a command takes effect at the next check, and new clients start."""
-    monkeypatch.setattr(node, "CHORES", 0.001)
+    monkeypatch.setattr(node, "CHORE_SECONDS", 0.001)
     house.close()
     house.open()
 
@@ -197,7 +197,7 @@ def test_a_floor_that_cannot_start_does_not_block_other_site_changes(
     house: NodeHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The floor's start is retried while clients are added and removed."""
-    monkeypatch.setattr(node, "CHORES", 0.001)
+    monkeypatch.setattr(node, "CHORE_SECONDS", 0.001)
     house.close()
     run = Projection.run
 
@@ -229,7 +229,7 @@ def test_a_failed_chore_is_logged_and_retried(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A store that cannot be read for a while does not stop the node."""
-    monkeypatch.setattr(node, "CHORES", 0.001)
+    monkeypatch.setattr(node, "CHORE_SECONDS", 0.001)
     looks: list[int] = []
 
     async def fails(_: object) -> None:

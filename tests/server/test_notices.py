@@ -18,14 +18,14 @@ def test_repeated_events_share_one_log_line() -> None:
         for number in range(1000):
             notices.note("head_too_slow", f"192.0.2.{number % 7}")
         notices.note("full", "192.0.2.9")
-        notices.tell()
+        notices.log_due()
         assert [(line["why"], line["count"]) for line in lines] == [
             ("head_too_slow", 1),
             ("full", 1),
         ]
         now = PERIOD_SECONDS
-        notices.tell()
-        notices.tell()
+        notices.log_due()
+        notices.log_due()
     assert [(line["why"], line["count"], line["address"]) for line in lines[2:]] == [
         ("head_too_slow", 999, "192.0.2.5")
     ]

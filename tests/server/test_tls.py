@@ -65,19 +65,19 @@ def test_a_certificate_and_its_key_are_required_and_must_match(
     issued: Issued, tmp_path: Path
 ) -> None:
     """If one is missing or a file is invalid, the error names it before the start."""
-    assert Certificate.of(Settings()) is None
+    assert Certificate.from_settings(Settings()) is None
     with pytest.raises(SettingError, match="tls_key is missing"):
-        Certificate.of(Settings(tls_cert=issued.certificate))
+        Certificate.from_settings(Settings(tls_cert=issued.certificate))
     with pytest.raises(SettingError, match="tls_cert is missing"):
-        Certificate.of(Settings(tls_key=issued.key))
+        Certificate.from_settings(Settings(tls_key=issued.key))
     with pytest.raises(SettingError, match="No such file"):
-        Certificate.of(Settings(tls_cert=tmp_path / "none", tls_key=issued.key))
+        Certificate.from_settings(Settings(tls_cert=tmp_path / "none", tls_key=issued.key))
     other = Issued(tmp_path)
     before = other.key.read_bytes()
     other.issue()
     other.key.write_bytes(before)
     with pytest.raises(SettingError, match="must be a certificate chain and its unencrypted key"):
-        Certificate.of(Settings(tls_cert=other.certificate, tls_key=other.key))
+        Certificate.from_settings(Settings(tls_cert=other.certificate, tls_key=other.key))
 
 
 def test_an_encrypted_key_is_refused_without_a_prompt(issued: Issued) -> None:

@@ -23,8 +23,8 @@ from floorcast.server.connection_limits import (
     Deadlines,
     RequestPart,
 )
-from floorcast.server.protocol_refusals import MOST_HEAD_BYTES, MOST_HEADERS
-from floorcast.server.uvicorn_internals import Connection, Shared, UvicornServer
+from floorcast.server.protocol_refusals import MAX_HEAD_BYTES, MAX_HEADERS
+from floorcast.server.uvicorn_internals import ServerConnection, SharedServerState, UvicornServer
 from tests.real.nodes import until
 from tests.real.server import Server, running
 from tests.real.sites import KEYS, event, ndjson
@@ -109,7 +109,9 @@ def test_uvicorn_has_the_internals_in_use() -> None:
     """Every private name in use exists. If a newer version differs, the failure is clear."""
     config = uvicorn.Config(body_length_app, ws="none", log_config=None)
     config.load()
-    shared = Shared(None, ConnectionLimits(9, 9), Deadlines(ConnectionTuning(), lambda: 0.0))
+    shared = SharedServerState(
+        None, ConnectionLimits(9, 9), Deadlines(ConnectionTuning(), lambda: 0.0)
+    )
     loop = asyncio.new_event_loop()
     connection = HttpToolsProtocol(config, shared, {}, loop)
     loop.close()
@@ -170,9 +172,11 @@ def test_connections_share_their_attribute_names() -> None:
     async def work() -> None:
         config = uvicorn.Config(body_length_app, ws="none", log_config=None)
         config.load()
-        shared = Shared(None, ConnectionLimits(9, 9), Deadlines(ConnectionTuning(), lambda: 0.0))
+        shared = SharedServerState(
+            None, ConnectionLimits(9, 9), Deadlines(ConnectionTuning(), lambda: 0.0)
+        )
         for _ in range(3):
-            connection = Connection(config, shared, {})
+            connection = ServerConnection(config, shared, {})
             connection.connection_made(Unconnected())
             connection.on_message_begin()
             connection.on_url(b"/")
@@ -195,9 +199,9 @@ def with_headers(*headers: bytes) -> bytes:
     ("sent", "status"),
     [
         (with_headers(b"a: " + b"x" * 30_000), 200),
-        (with_headers(*(b"a%d: x" % number for number in range(MOST_HEADERS - 1))), 200),
-        (with_headers(*(b"a%d: x" % number for number in range(MOST_HEADERS))), 431),
-        (with_headers(b"a: " + b"x" * MOST_HEAD_BYTES), 431),
+        (with_headers(*(b"a%d: x" % number for number in range(MAX_HEADERS - 1))), 200),
+        (with_headers(*(b"a%d: x" % number for number in range(MAX_HEADERS))), 431),
+        (with_headers(b"a: " + b"x" * MAX_HEAD_BYTES), 431),
         (with_headers(*[b"a: " + b"x" * 5_000] * 7), 431),
         (GET + b"a: " + b"x" * 64_000, 431),
         (GET + b"x" * 64_000, 431),
@@ -362,7 +366,7 @@ def test_slow_requests_are_refused_at_the_deadline(
 
 async def until_read(served: RunningServer, sent: bytes) -> None:
     """Wait until the server has read everything sent on the only connection."""
-    await until(lambda: served.connections and served.connections[0].state.begun)
+    await until(lambda: served.connections and served.connections[0].state.is_admitted)
     if sent.strip():
         (connection,) = served.connections
         await until(lambda: connection.state.reading is not RequestPart.NOTHING)

@@ -85,7 +85,7 @@ def with_kv(
     """
     import asyncio
 
-    from floorcast.server.admin_store import visit
+    from floorcast.server.admin_store import open_admin_store
     from floorcast.server.logging import set_up_log
 
     settings = load(store, known=known_options(context))
@@ -93,7 +93,7 @@ def with_kv(
 
     async def run() -> T:
         async with AsyncExitStack() as stack:
-            return await work(await visit(stack, settings, make=create))
+            return await work(await open_admin_store(stack, settings, create=create))
 
     return asyncio.run(run())
 

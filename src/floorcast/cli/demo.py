@@ -47,4 +47,4 @@ def _demo(read: SettingsReader) -> None:
             )
         set_up_log(settings.log_level, settings.log_format)
         floor = DemoFloor(settings.data)
-        serve(settings, floor.open, leaving=floor.close, sign_in=SIGN_IN)
+        serve(settings, floor.open, before_stop=floor.close, sign_in=SIGN_IN)

@@ -21,7 +21,7 @@ from floorcast.log.log_file import StreamRow
 from floorcast.log.log_reader import LogReader
 from floorcast.model.errors import SettingError, Unavailable
 from floorcast.model.person import CallKey, Person, call_key, erase_values, ids_contain
-from floorcast.server.admin_store import visit
+from floorcast.server.admin_store import open_admin_store
 from floorcast.sqlite.files import compact
 from floorcast.store.erasing import Changes, RewriteCounts, rewrite_store, stored_bodies
 
@@ -133,7 +133,7 @@ class Eraser:
                 f" {self._folder} follows: name it with --log nats://HOST,…"
             )
         async with AsyncExitStack() as stack:
-            return await token_secret(await visit(stack, settings, make=False))
+            return await token_secret(await open_admin_store(stack, settings, create=False))
 
     def _erase_log_event(self, line: bytes) -> bytes | None:
         """Return the event without the person's data, or None if nothing changes."""

@@ -10,20 +10,22 @@ from floorcast.kv.port import KeyValueStore
 from floorcast.model.errors import SettingError
 from floorcast.server.stores import require_nats
 
-__all__ = ["visit"]
+__all__ = ["open_admin_store"]
 
 
-async def visit(stack: AsyncExitStack, settings: Settings, *, make: bool) -> KeyValueStore:
+async def open_admin_store(
+    stack: AsyncExitStack, settings: Settings, *, create: bool
+) -> KeyValueStore:
     """Open the key-value store in the data folder or the cluster. ``stack`` closes it.
 
-    Raises SettingError if the store does not exist and ``make`` is false, and Unavailable if the
+    Raises SettingError if the store does not exist and ``create`` is false, and Unavailable if the
     cluster does not respond.
     """
     if settings.log != "embedded":
-        return await _cluster(stack, settings, make=make)
+        return await _cluster(stack, settings, create=create)
     if settings.data == IN_MEMORY:
         raise SettingError("--data: must be a folder, because :memory: belongs to a running server")
-    if not make and not (settings.data / "admin.db").exists():
+    if not create and not (settings.data / "admin.db").exists():
         raise SettingError(
             f"{settings.data} holds no site yet: floorcast site apply FILE --data {settings.data}"
         )
@@ -32,13 +34,13 @@ async def visit(stack: AsyncExitStack, settings: Settings, *, make: bool) -> Key
     return kv
 
 
-async def _cluster(stack: AsyncExitStack, settings: Settings, *, make: bool) -> KeyValueStore:
+async def _cluster(stack: AsyncExitStack, settings: Settings, *, create: bool) -> KeyValueStore:
     require_nats()
     from floorcast.cluster.jetstream_kv import JetStreamKeyValueStore  # noqa: PLC0415 — an extra
     from floorcast.cluster.link import COMMAND_TIMEOUT_SECONDS, NatsLink  # noqa: PLC0415 — an extra
 
     link = await NatsLink.open(settings.log, "floorcast command", patience=COMMAND_TIMEOUT_SECONDS)
     stack.push_async_callback(link.close)
-    kv = await JetStreamKeyValueStore.open(link, settings.replicas, make=make)
+    kv = await JetStreamKeyValueStore.open(link, settings.replicas, make=create)
     stack.push_async_callback(kv.close)
     return kv

@@ -1,4 +1,4 @@
-"""Admits connections, and closes connections that are overdue or whose place is needed."""
+"""Admits connections, and closes overdue connections and those that must make room."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import asyncio
 import ssl
 from typing import Generic, Protocol, Self, TypeVar
 
-from floorcast.server.connection_limits import ConnectionLimits, Deadlines, Verdict, Waits
+from floorcast.server.connection_limits import ConnectionLimits, DeadlineQueue, Deadlines, Verdict
 from floorcast.server.notices import Notices
 
-__all__ = ["Admitted", "ConnectionAdmission"]
+__all__ = ["AdmittedConnection", "ConnectionAdmission"]
 
-CLOSED_IN_A_TURN = 8  # overdue connections closed in one turn of the loop
+MAX_CLOSED_PER_TURN = 8  # overdue connections closed in one turn of the loop
 
-A = TypeVar("A", bound="Admitted")
+A = TypeVar("A", bound="AdmittedConnection")
 
 
-class Admitted(Protocol):
+class AdmittedConnection(Protocol):
     """An admitted connection."""
 
     @property
@@ -24,7 +24,7 @@ class Admitted(Protocol):
         """The address at the other end."""
         ...
 
-    def overdue(self, waits: Waits[Self]) -> None:
+    def on_deadline(self, queue: DeadlineQueue[Self]) -> None:
         """Handle a missed deadline: close the connection, with a response if possible."""
         ...
 
@@ -49,9 +49,11 @@ class ConnectionAdmission(Generic[A]):
 
     def sweep(self) -> None:
         """Close overdue connections, a few per turn of the loop, and log them."""
-        if self.deadlines.overdue(CLOSED_IN_A_TURN, lambda one, waits: one.overdue(waits)):
+        if self.deadlines.expire(
+            MAX_CLOSED_PER_TURN, lambda connection, queue: connection.on_deadline(queue)
+        ):
             asyncio.get_running_loop().call_soon(self.sweep)
-        self.notices.tell()
+        self.notices.log_due()
 
     def admit(self, address: str) -> Verdict:
         """Count a connection from ``address``, and close another connection if it needs room."""
@@ -67,12 +69,12 @@ class ConnectionAdmission(Generic[A]):
         that address count.
         """
 
-        def may(connection: A) -> bool:
+        def matches(connection: A) -> bool:
             return address is None or connection.peer == address
 
         deadlines = self.deadlines
-        for waits in (deadlines.linger, deadlines.head, deadlines.idle):
-            longest = waits.pop_longest(may)
+        for queue in (deadlines.linger, deadlines.head, deadlines.idle):
+            longest = queue.pop_longest(matches)
             if longest is not None:
                 longest.evict()
                 return True

@@ -26,38 +26,38 @@ from typing import Generic, Literal, TypeVar
 from floorcast.auth.networks import is_loopback
 from floorcast.server.protocol_refusals import (
     HEAD_TOO_LARGE,
-    MOST_HEAD_BYTES,
-    MOST_HEADERS,
+    MAX_HEAD_BYTES,
+    MAX_HEADERS,
     URL_TOO_LONG,
     ProtocolRefusal,
 )
 
 __all__ = [
+    "BODY_PROGRESS_BYTES",
     "BODY_SLICE_BYTES",
     "HEAD_SLICE_BYTES",
-    "MOST_DISCARDED",
-    "PROGRESS_BYTES",
+    "MAX_DISCARDED_BYTES",
     "ConnectionLimits",
     "ConnectionTuning",
+    "DeadlineQueue",
     "Deadlines",
     "RequestLimits",
     "RequestPart",
     "Verdict",
-    "Waits",
-    "places_of",
-    "plain_head",
+    "connection_capacity",
+    "head_without_upgrade",
 ]
 
 HEAD_SLICE_BYTES = 8 * 1024  # bytes of heads parsed at once: at most some hundred requests
 BODY_SLICE_BYTES = 32 * 1024  # bytes parsed at once in a body, which other requests may follow
-PROGRESS_BYTES = 16 * 1024  # bytes of a body that must arrive within its deadline
-MOST_WITHOUT_BODY = 64 * 1024  # bytes of a chunked body apart from its data: trailers, extensions
-MOST_DISCARDED = 64 << 20  # bytes that arrive after a response or a refusal
+BODY_PROGRESS_BYTES = 16 * 1024  # bytes of a body that must arrive within its deadline
+MAX_NON_BODY_BYTES = 64 * 1024  # bytes of a chunked body apart from its data: trailers, extensions
+MAX_DISCARDED_BYTES = 64 << 20  # bytes that arrive after a response or a refusal
 
 Verdict = Literal["admitted", "full", "address"]
 
-_ASKS = {b"upgrade", b"http2-settings", b"connection"}
-_FILES_KEPT_BACK = 128  # descriptors for the log, the stores, their workers, and takeovers
+_UPGRADE_HEADERS = {b"upgrade", b"http2-settings", b"connection"}
+RESERVED_DESCRIPTORS = 128  # descriptors for the log, the stores, their workers, and takeovers
 
 
 class ConnectionLimits:
@@ -90,7 +90,7 @@ class ConnectionLimits:
         """Stop counting a connection that has ended."""
         self.total -= 1
         if not self.is_proxy(address):
-            self._discount(address)
+            self._uncount(address)
 
     def enter_request(self, address: str) -> bool:
         """Count a request that a trusted proxy forwards for ``address``.
@@ -101,7 +101,7 @@ class ConnectionLimits:
 
     def leave_request(self, address: str) -> None:
         """Stop counting the request, or the stream that it became."""
-        self._discount(address)
+        self._uncount(address)
 
     def _count(self, address: str) -> bool:
         if self._counts[address] >= self.per_address:
@@ -109,7 +109,7 @@ class ConnectionLimits:
         self._counts[address] += 1
         return True
 
-    def _discount(self, address: str) -> None:
+    def _uncount(self, address: str) -> None:
         self._counts[address] -= 1
         if self._counts[address] <= 0:
             del self._counts[address]
@@ -122,9 +122,9 @@ class ConnectionLimits:
         return any(parsed in network for network in self._networks)
 
 
-def places_of(descriptors: int) -> int:
+def connection_capacity(descriptors: int) -> int:
     """Return how many connections a process with this many descriptors may have."""
-    return max(16, (descriptors - _FILES_KEPT_BACK) * 15 // 16)
+    return max(16, (descriptors - RESERVED_DESCRIPTORS) * 15 // 16)
 
 
 T = TypeVar("T")
@@ -147,10 +147,10 @@ class ConnectionTuning:
         return min(1.0, min(self.head, self.body, self.answer, self.idle) / 4)
 
 
-class Waits(Generic[T]):
-    """Connections that wait for the same thing, for at most ``seconds``.
+class DeadlineQueue(Generic[T]):
+    """Connections with the same deadline: each may wait for at most ``seconds``.
 
-    ``kind`` names this kind of wait in the log.
+    ``kind`` names the kind of wait in the log.
     """
 
     __slots__ = ("_since", "kind", "seconds")
@@ -163,95 +163,95 @@ class Waits(Generic[T]):
     def __len__(self) -> int:
         return len(self._since)
 
-    def __contains__(self, one: T) -> bool:
-        return one in self._since
+    def __contains__(self, connection: T) -> bool:
+        return connection in self._since
 
-    def begin(self, one: T, now: float) -> None:
-        """Start or restart a connection's wait."""
-        self._since.pop(one, None)
-        self._since[one] = now
+    def begin(self, connection: T, now: float) -> None:
+        """Start or restart a connection's deadline."""
+        self._since.pop(connection, None)
+        self._since[connection] = now
 
-    def end(self, one: T) -> None:
-        """End a connection's wait."""
-        self._since.pop(one, None)
+    def end(self, connection: T) -> None:
+        """Remove a connection, if it is waiting."""
+        self._since.pop(connection, None)
 
-    def pop_longest(self, may: Callable[[T], bool] = lambda _one: True) -> T | None:
-        """End the longest wait and return its connection, or None if no connection waits.
+    def pop_longest(self, matches: Callable[[T], bool] = lambda _connection: True) -> T | None:
+        """Remove and return the connection that has waited longest, or None if none is waiting.
 
-        Only connections for which ``may`` is true count, and only the first 256 are checked.
+        Only connections for which ``matches`` is true count, and only the first 256 are checked.
         """
-        for one in islice(self._since, 256):
-            if may(one):
-                del self._since[one]
-                return one
+        for connection in islice(self._since, 256):
+            if matches(connection):
+                del self._since[connection]
+                return connection
         return None
 
     def pop_overdue(self, now: float) -> T | None:
-        """End the longest wait if it is overdue and return its connection, or None."""
-        for one, since in self._since.items():
+        """Remove and return the connection that has waited longest if it is overdue, else None."""
+        for connection, since in self._since.items():
             if now - since < self.seconds:
                 return None
-            del self._since[one]
-            return one
+            del self._since[connection]
+            return connection
         return None
 
 
 class Deadlines(Generic[T]):
-    """The waits of all connections. ``clock`` returns seconds."""
+    """The deadlines of all connections. ``clock`` returns seconds."""
 
     def __init__(self, tuning: ConnectionTuning, clock: Callable[[], float]) -> None:
         self.tuning = tuning
         self.clock = clock
-        self.head: Waits[T] = Waits("head_too_slow", tuning.head)
-        self.body: Waits[T] = Waits("body_too_slow", tuning.body)
-        self.answer: Waits[T] = Waits("answer_not_read", tuning.answer)
-        self.idle: Waits[T] = Waits("idle", tuning.idle)
-        self.linger: Waits[T] = Waits("linger", tuning.linger)
+        self.head: DeadlineQueue[T] = DeadlineQueue("head_too_slow", tuning.head)
+        self.body: DeadlineQueue[T] = DeadlineQueue("body_too_slow", tuning.body)
+        self.answer: DeadlineQueue[T] = DeadlineQueue("answer_not_read", tuning.answer)
+        self.idle: DeadlineQueue[T] = DeadlineQueue("idle", tuning.idle)
+        self.linger: DeadlineQueue[T] = DeadlineQueue("linger", tuning.linger)
 
-    def all(self) -> tuple[Waits[T], ...]:
-        """Return all kinds of waits."""
+    def queues(self) -> tuple[DeadlineQueue[T], ...]:
+        """Return the queues of all kinds of waits."""
         return (self.head, self.body, self.answer, self.idle, self.linger)
 
-    def reads_head(self, one: T) -> None:
+    def start_head(self, connection: T) -> None:
         """Start the deadline of a request's head if it is not running."""
-        self.body.end(one)
-        self.idle.end(one)
-        if one not in self.head:
-            self.head.begin(one, self.clock())
+        self.body.end(connection)
+        self.idle.end(connection)
+        if connection not in self.head:
+            self.head.begin(connection, self.clock())
 
-    def reads_body(self, one: T, *, anew: bool) -> None:
-        """Start the deadline of a body; ``anew`` restarts it."""
-        self.head.end(one)
-        if anew:
-            self.body.end(one)
-        if one not in self.body:
-            self.body.begin(one, self.clock())
+    def start_body(self, connection: T, *, restart: bool) -> None:
+        """Start the deadline of a body if it is not running, or ``restart`` it."""
+        self.head.end(connection)
+        if restart:
+            self.body.end(connection)
+        if connection not in self.body:
+            self.body.begin(connection, self.clock())
 
-    def reads_nothing(self, one: T, *, answered: bool) -> None:
+    def start_idle(self, connection: T, *, answered: bool) -> None:
         """Start the idle deadline once the previous request is ``answered``."""
-        self.head.end(one)
-        self.body.end(one)
+        self.head.end(connection)
+        self.body.end(connection)
         if not answered:
-            self.idle.end(one)
-        elif one not in self.idle:
-            self.idle.begin(one, self.clock())
+            self.idle.end(connection)
+        elif connection not in self.idle:
+            self.idle.begin(connection, self.clock())
 
-    def forget(self, one: T) -> None:
-        """End every wait associated with a connection."""
-        for waits in self.all():
-            waits.end(one)
+    def forget(self, connection: T) -> None:
+        """Remove a connection from all queues."""
+        for queue in self.queues():
+            queue.end(connection)
 
-    def overdue(self, most: int, act: Callable[[T, Waits[T]], None]) -> bool:
-        """Call ``act`` for up to ``most`` overdue connections.
+    def expire(self, limit: int, action: Callable[[T, DeadlineQueue[T]], None]) -> bool:
+        """Call ``action`` for up to ``limit`` overdue connections.
 
         Returns whether there may be more.
         """
         now = self.clock()
-        for waits in self.all():
-            while (one := waits.pop_overdue(now)) is not None:
-                act(one, waits)
-                most -= 1
-                if not most:
+        for queue in self.queues():
+            while (connection := queue.pop_overdue(now)) is not None:
+                action(connection, queue)
+                limit -= 1
+                if not limit:
                     return True
         return False
 
@@ -269,27 +269,27 @@ class RequestLimits:
 
     ``head`` is the size of the URL and the complete headers. ``headers`` is the number of headers,
     and later the number of trailers. ``body`` counts bytes since the body's deadline last started.
-    ``fed`` counts the bytes parsed since the slice with the head or the last part of the body.
-    ``fresh`` is true if a head or body began in the current slice.
+    ``parsed`` counts the bytes parsed since the slice with the head or the last part of the body.
+    ``part_began`` is true if a head or body began in the current slice.
     """
 
-    __slots__ = ("body", "fed", "fresh", "head", "headers", "reading", "refusal")
+    __slots__ = ("body", "head", "headers", "parsed", "part_began", "reading", "refusal")
 
     def __init__(self) -> None:
         self.reading = RequestPart.NOTHING
-        self.fresh = False
-        self.head = self.fed = self.headers = self.body = 0
+        self.part_began = False
+        self.head = self.parsed = self.headers = self.body = 0
         self.refusal: ProtocolRefusal | None = None
 
     def begin_head(self) -> None:
         """Begin a request."""
-        self.reading, self.fresh = RequestPart.HEAD, True
-        self.head = self.fed = self.headers = 0
+        self.reading, self.part_began = RequestPart.HEAD, True
+        self.head = self.parsed = self.headers = 0
 
     def add_url(self, size: int) -> bool:
         """Count a part of the URL. Returns False if the request is refused."""
         self.head += size
-        if self.head > MOST_HEAD_BYTES:
+        if self.head > MAX_HEAD_BYTES:
             self.check()
         return self.refusal is None
 
@@ -299,7 +299,7 @@ class RequestLimits:
         in_head = self.reading is not RequestPart.BODY
         if in_head:
             self.head += size
-        if self.headers > MOST_HEADERS:
+        if self.headers > MAX_HEADERS:
             self.refusal = self.refusal or HEAD_TOO_LARGE
         elif in_head:
             self.check()
@@ -307,18 +307,18 @@ class RequestLimits:
 
     def begin_body(self) -> None:
         """Begin the body, because the head is complete."""
-        self.reading, self.fresh = RequestPart.BODY, True
-        self.fed = self.headers = self.body = 0
+        self.reading, self.part_began = RequestPart.BODY, True
+        self.parsed = self.headers = self.body = 0
 
     def add_body(self, size: int) -> None:
         """Count a part of the body."""
         self.body += size
-        self.fed = 0
+        self.parsed = 0
 
     def end_slice(self, size: int, body: int) -> None:
         """Count a slice of ``size`` bytes. ``body`` is the body's count when the slice began."""
-        if not self.fresh and (self.reading is RequestPart.HEAD or self.body == body):
-            self.fed += size
+        if not self.part_began and (self.reading is RequestPart.HEAD or self.body == body):
+            self.parsed += size
         self.check()
 
     def check(self) -> None:
@@ -326,18 +326,18 @@ class RequestLimits:
         if self.refusal is not None or self.reading is RequestPart.NOTHING:
             return
         if self.reading is RequestPart.BODY:
-            if self.fed > MOST_WITHOUT_BODY:
+            if self.parsed > MAX_NON_BODY_BYTES:
                 self.refusal = HEAD_TOO_LARGE
-        elif max(self.head, self.fed) > MOST_HEAD_BYTES:
-            long_url = not self.headers and self.head > MOST_HEAD_BYTES // 2
+        elif max(self.head, self.parsed) > MAX_HEAD_BYTES:
+            long_url = not self.headers and self.head > MAX_HEAD_BYTES // 2
             self.refusal = URL_TOO_LONG if long_url else HEAD_TOO_LARGE
 
 
-def plain_head(
+def head_without_upgrade(
     method: bytes, url: bytes, version: bytes, headers: Sequence[tuple[bytes, bytes]]
 ) -> bytes:
     """Return a request's head without the headers that ask for another protocol."""
     closes = any(name == b"connection" and b"close" in value.lower() for name, value in headers)
-    lines = [b"%b: %b" % header for header in headers if header[0] not in _ASKS]
+    lines = [b"%b: %b" % header for header in headers if header[0] not in _UPGRADE_HEADERS]
     lines += [b"connection: close"] if closes else []
     return b"\r\n".join((b"%b %b HTTP/%b" % (method, url, version), *lines, b"", b""))

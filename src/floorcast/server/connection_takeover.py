@@ -1,4 +1,4 @@
-"""Lets a stream take over its connection from HTTP. One epoll then serves the connection.
+"""Lets a stream take over its connection from HTTP. One epoll then serves it.
 
 After the takeover, the connection belongs only to the feed's reader, and everything that HTTP
 needed for it (parser, scope, task) is freed.
@@ -30,15 +30,15 @@ __all__ = [
     "TURN_SECONDS",
     "ConnectionTakeover",
     "CountedStream",
-    "EpollTransport",
     "StreamConnection",
-    "TakenOver",
+    "StreamPoller",
+    "TakeoverTarget",
     "begin_stream",
-    "limited_by_address",
+    "limit_by_address",
 ]
 
 
-class TakenOver(Protocol):
+class TakeoverTarget(Protocol):
     """A connection that can be taken over."""
 
     @property
@@ -56,14 +56,14 @@ class ConnectionTakeover:
     scope, so a direct reference would form a cycle, which only the garbage collector frees.
     """
 
-    __slots__ = ("_connection", "_until_gone", "asked", "forwarded", "peer")
+    __slots__ = ("_connection", "_until_gone", "forwarded", "peer", "requested")
 
-    def __init__(self, connection: TakenOver, peer: str = "") -> None:
-        # whether a stream has asked for the connection; unless it is gone, the stream has it
-        self.asked = False
+    def __init__(self, connection: TakeoverTarget, peer: str = "") -> None:
+        # whether a stream has requested the connection; it has the connection unless that is gone
+        self.requested = False
         self.peer = peer  # the address at the other end of the connection, which may be a proxy's
         self.forwarded: str | None = None  # the address under which a proxy's request counts
-        self._connection: TakenOver | None = connection
+        self._connection: TakeoverTarget | None = connection
         self._until_gone: asyncio.Future[None] | None = None
 
     @property
@@ -78,7 +78,7 @@ class ConnectionTakeover:
             self._until_gone.set_result(None)
         return self._until_gone
 
-    def shut(self) -> None:
+    def mark_gone(self) -> None:
         """Rule out a takeover and end ``until_gone``, because the connection is gone."""
         self._connection = None
         if self._until_gone is not None and not self._until_gone.done():
@@ -86,7 +86,7 @@ class ConnectionTakeover:
 
     def __call__(self, headers: list[tuple[bytes, bytes]], stream: asyncio.Protocol) -> bool:
         """See ``floorcast.http.handlers.streams.TakeOver``."""
-        self.asked = True
+        self.requested = True
         return self._connection is not None and self._connection.hand_over(headers, stream)
 
 
@@ -137,7 +137,7 @@ class CountedStream(asyncio.Protocol):
         return self._stream.eof_received()
 
 
-def limited_by_address(api: ASGIApp, limits: ConnectionLimits) -> ASGIApp:
+def limit_by_address(api: ASGIApp, limits: ConnectionLimits) -> ASGIApp:
     """Limit requests in progress, including streams, for each address that a proxy names."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -163,41 +163,41 @@ def limited_by_address(api: ASGIApp, limits: ConnectionLimits) -> ASGIApp:
 
 TURN_SECONDS = 0.002  # for serving and closing connections in one turn of the loop
 SEND_BUFFER_BYTES = 256 * 1024  # a stream's buffer in the kernel; fixed, so that it does not grow
-FEW = 16  # connections between two checks of the clock
+EVENTS_PER_POLL = 16  # connections served between two checks of the clock
 DISCARD_BYTES = 65536  # bytes read from a reader at a time; they are ignored
 
-_AT_ONCE = struct.pack("ii", 1, 0)  # SO_LINGER: discard unsent data
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: discard unsent data
 
 
 class StreamConnection(asyncio.Transport):
     """A stream's connection. It pauses its writer if it cannot send all bytes immediately."""
 
-    __slots__ = ("_closing", "_file", "_protocol", "_rest", "_wires")
+    __slots__ = ("_closing", "_file", "_poller", "_protocol", "_unsent")
 
-    def __init__(self, file: int, protocol: asyncio.Protocol, wires: EpollTransport) -> None:
+    def __init__(self, file: int, protocol: asyncio.Protocol, poller: StreamPoller) -> None:
         super().__init__()
         self._file = file
         self._protocol = protocol
-        self._wires = wires
-        self._rest: memoryview | None = None
+        self._poller = poller
+        self._unsent: memoryview | None = None
         self._closing = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send as many bytes as possible now, and the rest as the other side reads."""
         if self._file < 0:  # closed; its protocol is about to be notified
             return
-        if self._rest is not None:
-            self._rest = memoryview(bytes(self._rest) + data)
+        if self._unsent is not None:
+            self._unsent = memoryview(bytes(self._unsent) + data)
             return
-        sent = self._sent(data)
+        sent = self._send_now(data)
         if sent < len(data):
-            self._rest = memoryview(data)[sent:]
-            self._wires.watch(self._file, select.EPOLLIN | select.EPOLLOUT)
+            self._unsent = memoryview(data)[sent:]
+            self._poller.watch(self._file, select.EPOLLIN | select.EPOLLOUT)
             self._protocol.pause_writing()
 
     def get_write_buffer_size(self) -> int:
         """Return the number of bytes that have not been sent yet."""
-        return 0 if self._rest is None else len(self._rest)
+        return 0 if self._unsent is None else len(self._unsent)
 
     def is_closing(self) -> bool:
         """Return whether the connection is closed or closing."""
@@ -206,7 +206,7 @@ class StreamConnection(asyncio.Transport):
     def close(self) -> None:
         """Close once everything has been sent."""
         self._closing = True
-        if self._rest is None:
+        if self._unsent is None:
             self.abort()
 
     def abort(self) -> None:
@@ -214,30 +214,30 @@ class StreamConnection(asyncio.Transport):
         if self._file < 0:
             return
         self._closing = True
-        self._wires.forget(self._file)
-        if self._rest is None:
+        self._poller.unwatch(self._file)
+        if self._unsent is None:
             os.close(self._file)
         else:  # otherwise, the kernel would keep the data and retry for minutes
             with socket.socket(fileno=self._file) as sock:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         self._file = -1
         asyncio.get_running_loop().call_soon(self._protocol.connection_lost, None)
 
     def ready(self, event: int) -> None:
         """Handle an event: the connection is writable, has data, or is closed."""
-        if event & ~select.EPOLLOUT and self._gone():
+        if event & ~select.EPOLLOUT and self._is_disconnected():
             self.abort()
-        elif event & select.EPOLLOUT and self._rest is not None:
-            self._go_on(self._rest)
+        elif event & select.EPOLLOUT and self._unsent is not None:
+            self._resume_sending(self._unsent)
 
-    def _sent(self, data: bytes | bytearray | memoryview) -> int:
+    def _send_now(self, data: bytes | bytearray | memoryview) -> int:
         """Send now, and return the number of bytes sent. The epoll reports a reset later."""
         try:
             return os.write(self._file, data)
         except OSError:
             return 0
 
-    def _gone(self) -> bool:
+    def _is_disconnected(self) -> bool:
         try:
             return not os.read(self._file, DISCARD_BYTES)
         except BlockingIOError:
@@ -245,69 +245,71 @@ class StreamConnection(asyncio.Transport):
         except OSError:
             return True
 
-    def _go_on(self, rest: memoryview) -> None:
-        sent = self._sent(rest)
-        if sent < len(rest):
-            self._rest = rest[sent:]
+    def _resume_sending(self, unsent: memoryview) -> None:
+        sent = self._send_now(unsent)
+        if sent < len(unsent):
+            self._unsent = unsent[sent:]
             return
-        self._rest = None
+        self._unsent = None
         if self._closing:
             self.abort()
             return
-        self._wires.watch(self._file, select.EPOLLIN)
+        self._poller.watch(self._file, select.EPOLLIN)
         self._protocol.resume_writing()
 
 
-class EpollTransport:
-    """The connections of all streams. An instance belongs to the running event loop."""
+class StreamPoller:
+    """Serves the connections of all streams. An instance belongs to the running event loop."""
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
-        self._wires: dict[int, StreamConnection] = {}
-        asyncio.get_running_loop().add_reader(self._epoll.fileno(), self._look)
+        self._connections: dict[int, StreamConnection] = {}
+        asyncio.get_running_loop().add_reader(self._epoll.fileno(), self._poll)
 
     def close(self) -> None:
         """Stop serving the connections."""
         asyncio.get_running_loop().remove_reader(self._epoll.fileno())
         self._epoll.close()
 
-    def take(self, transport: asyncio.Transport, protocol: asyncio.Protocol) -> asyncio.Transport:
+    def take_over(
+        self, transport: asyncio.Transport, protocol: asyncio.Protocol
+    ) -> asyncio.Transport:
         """Take over a connection for a new protocol, and return its transport.
 
         The transport stays the same if it encrypts, if it has unsent data, or if no descriptor is
         left.
         """
         stays = transport.get_extra_info("sslcontext") or transport.get_write_buffer_size()
-        file = None if stays else _second(transport)
+        file = None if stays else _duplicate_descriptor(transport)
         if file is None:
             transport.set_protocol(protocol)
             return transport
         transport.abort()
-        wire = self._wires[file] = StreamConnection(file, protocol, self)
+        connection = self._connections[file] = StreamConnection(file, protocol, self)
         self._epoll.register(file, select.EPOLLIN)
-        return wire
+        return connection
 
     def watch(self, file: int, events: int) -> None:
         """Wait for these events on a connection."""
         self._epoll.modify(file, events)
 
-    def forget(self, file: int) -> None:
+    def unwatch(self, file: int) -> None:
         """Stop waiting for events: the connection is about to be closed."""
         self._epoll.unregister(file)
-        del self._wires[file]
+        del self._connections[file]
 
-    def _look(self) -> None:
+    def _poll(self) -> None:
         until = time.perf_counter() + TURN_SECONDS
-        while events := self._epoll.poll(0, FEW):
+        while events := self._epoll.poll(0, EVENTS_PER_POLL):
             for file, event in events:
-                wire = self._wires.get(file)
-                if wire is not None:
-                    wire.ready(event)
+                connection = self._connections.get(file)
+                if connection is not None:
+                    connection.ready(event)
             if time.perf_counter() >= until:
                 break
 
 
-def _second(transport: asyncio.Transport) -> int | None:
+def _duplicate_descriptor(transport: asyncio.Transport) -> int | None:
     """Duplicate the connection's descriptor. Returns None if no descriptor is left."""
     try:
         return os.dup(transport.get_extra_info("socket").fileno())
@@ -319,7 +321,7 @@ def begin_stream(
     transport: asyncio.Transport,
     head: bytes,
     stream: asyncio.Protocol,
-    streams: EpollTransport | None,
+    streams: StreamPoller | None,
 ) -> None:
     """Write the response's head and pass the connection to ``stream``.
 
@@ -328,7 +330,7 @@ def begin_stream(
     sock = transport.get_extra_info("socket")
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
     if streams is not None:
-        transport = streams.take(transport, stream)
+        transport = streams.take_over(transport, stream)
     else:
         transport.set_protocol(stream)
     transport.write(head)

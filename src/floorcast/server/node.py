@@ -37,10 +37,10 @@ from floorcast.model.token import Now, system_now
 from floorcast.projection.refold import FoldLimits
 from floorcast.projection.runner import Reports
 from floorcast.projection.supervisor import FoldOptions, ProjectionSupervisor
-from floorcast.server.archiving import Archiving, check_archive
+from floorcast.server.archiver import Archiver, check_archive
 from floorcast.server.release import release
 from floorcast.server.site_follower import SiteFollower
-from floorcast.server.stores import Stores, note_log, open_stores
+from floorcast.server.stores import Stores, open_stores, record_log_end
 from floorcast.site import apply, file_reader
 from floorcast.site.changes import differences
 from floorcast.site.live_site import Site, SiteChange
@@ -53,13 +53,13 @@ from floorcast.webhooks.service import Webhooks
 
 __all__ = ["Node"]
 
-ALERTS = 1.0  # seconds between two evaluations of the alerts
-CHORES = 0.5  # seconds between two rounds of sealing, and between two checks for site changes
-SNAPSHOTS = 600.0  # seconds between two checks for due snapshots
-LAST_USES = 5.0  # seconds for writing when sessions were last used, when the node stops
-SITE_AGREED = 10.0  # seconds between two checks for an old site that a late node put in the log
-SINGLE = "single"  # holds the leases in a data folder, which only one server uses at a time
-SESSIONS_KEPT = 12.0  # seconds between two writes of when sessions were last used
+ALERT_SECONDS = 1.0  # between two evaluations of the alerts
+CHORE_SECONDS = 0.5  # between two rounds of sealing, and between two checks for site changes
+SNAPSHOT_SECONDS = 600.0  # between two checks for due snapshots
+SESSION_CLOSE_SECONDS = 5.0  # for writing when sessions were last used, when the node stops
+SITE_SYNC_SECONDS = 10.0  # between two checks for an old site that a late node put in the log
+SINGLE_HOLDER = "single"  # holds the leases in a data folder, which only one server uses at a time
+SESSION_SAVE_SECONDS = 12.0  # between two writes of when sessions were last used
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -81,7 +81,7 @@ class Node:
         *,
         accept_loss: bool = False,
     ) -> None:
-        self.archiving: Archiving | None = None
+        self.archiver: Archiver | None = None
         self._accept_loss = accept_loss
         self._settings = settings
         self._now = now
@@ -112,26 +112,26 @@ class Node:
     async def start(self) -> None:
         """Catch up with the log. When this returns, requests are served."""
         await self._catch_up()
-        await self._follower.agree()
+        await self._follower.sync()
         if self.server.audit.last_event() == "backup_made":
             self.server.audit.record("restore")
         self.server.audit.record("start", version=release())
-        self._site.on_change(self._follower.note)
+        self._site.on_change(self._follower.enqueue)
         if self._shared:
             self._site.on_change(self._audit_site)
-        self._every(CHORES, self._seal)
-        self._every(CHORES, self._refresh_site)
-        self._every(ALERTS, self._alerts.evaluate_all)
-        self._every(SNAPSHOTS, self._floors.snapshot)
-        self._every(SESSIONS_KEPT, self.server.sessions.keep)
-        self._every(SESSIONS_KEPT, self._flush_audit)
+        self._repeat(CHORE_SECONDS, self._seal)
+        self._repeat(CHORE_SECONDS, self._refresh_site)
+        self._repeat(ALERT_SECONDS, self._alerts.evaluate_all)
+        self._repeat(SNAPSHOT_SECONDS, self._floors.snapshot)
+        self._repeat(SESSION_SAVE_SECONDS, self.server.sessions.keep)
+        self._repeat(SESSION_SAVE_SECONDS, self._flush_audit)
         if self._shared:
-            self._every(SITE_AGREED, self._follower.agree)
-        await self._note_log()
-        self._every(SNAPSHOTS, self._note_log)
+            self._repeat(SITE_SYNC_SECONDS, self._follower.sync)
+        await self._record_log_end()
+        self._repeat(SNAPSHOT_SECONDS, self._record_log_end)
         self._chores.append(asyncio.create_task(self._follower.follow()))
-        if self.archiving is not None:
-            self._chores.append(asyncio.create_task(self.archiving.run()))
+        if self.archiver is not None:
+            self._chores.append(asyncio.create_task(self.archiver.run()))
         self._webhooks.start()
         self.server.readiness.ready = True
 
@@ -140,7 +140,7 @@ class Node:
         self._rings.release()
         self.server.streams.release()
 
-    async def streams_ended(self, seconds: float) -> None:
+    async def wait_for_streams(self, seconds: float) -> None:
         """Wait until every stream's reader has received the closing comment.
 
         Aborts streams whose reader does not read.
@@ -154,7 +154,7 @@ class Node:
             stack, self._settings, self._now, observe, accept_loss=self._accept_loss
         )
         self._stores = stores
-        stack.push_async_callback(self._note_log)
+        stack.push_async_callback(self._record_log_end)
         self._now, self._catch_up, self._shared = stores.now, stores.catch_up, stores.shared
         log, kv = stores.log, stores.kv
         self._audit = AuditLog(None if data == IN_MEMORY else data, self._now)
@@ -242,15 +242,15 @@ class Node:
                 limits,
             )
             self._stack.push_async_callback(self.server.reporting.workers.close)
-            self.archiving = Archiving(settings, self.server)
-            metrics.watch_archive(self.archiving.state)
-            self._stack.push_async_callback(self.archiving.close)
+            self.archiver = Archiver(settings, self.server)
+            metrics.watch_archive(self.archiver.state)
+            self._stack.push_async_callback(self.archiver.close)
         self._webhooks = Webhooks(
             self._site,
             stores.kv,
             DeliveryResources(self.server, now, tls_context),
             self.server.serves,
-            "" if stores.shared else SINGLE,
+            "" if stores.shared else SINGLE_HOLDER,
         )
         metrics.watch_webhooks(self._webhooks.states)
         self._alerts = AlertEvaluator(
@@ -283,7 +283,7 @@ class Node:
 
     async def _close_sessions(self, sessions: Sessions) -> None:
         closing = asyncio.create_task(sessions.close())
-        await asyncio.wait([closing], timeout=LAST_USES)
+        await asyncio.wait([closing], timeout=SESSION_CLOSE_SECONDS)
         in_time = closing.done()
         await cancel_all([closing])
         error = closing.exception() if in_time else "no response in time"
@@ -302,7 +302,7 @@ class Node:
         await self._floors.close()
         self._rings.seal()
 
-    def _every(self, seconds: float, chore: Callable[[], Awaitable[object]]) -> None:
+    def _repeat(self, seconds: float, chore: Callable[[], Awaitable[object]]) -> None:
         async def run() -> None:
             while True:
                 await asyncio.sleep(seconds)
@@ -330,11 +330,11 @@ class Node:
     async def _flush_audit(self) -> None:
         self._audit.flush()
 
-    async def _note_log(self) -> None:
+    async def _record_log_end(self) -> None:
         """Record the end of the log in ``admin.db``. Disk errors are reported elsewhere."""
         if not self._stores.shared:
             with suppress(FloorcastError):
-                await note_log(self._stores)
+                await record_log_end(self._stores)
 
     async def _refresh_site(self) -> None:
         await self._site.refresh()

@@ -20,27 +20,27 @@ class Notices:
     def __init__(self, clock: Callable[[], float]) -> None:
         self.counts: Counter[str] = Counter()  # since the start, by kind
         self._clock = clock
-        self._told: dict[str, float] = {}  # when each kind was last logged
-        self._untold: Counter[str] = Counter()
-        self._address: dict[str, str] = {}  # the address of the last event, by kind
+        self._logged_at: dict[str, float] = {}  # when each kind was last logged
+        self._unlogged: Counter[str] = Counter()
+        self._last_address: dict[str, str] = {}  # the address of the last event, by kind
 
     def note(self, kind: str, address: str) -> None:
         """Count an event. It is logged now, or later together with the events that follow."""
         self.counts[kind] += 1
-        self._untold[kind] += 1
-        self._address[kind] = address
-        self._tell(kind, self._clock())
+        self._unlogged[kind] += 1
+        self._last_address[kind] = address
+        self._log_if_due(kind, self._clock())
 
-    def tell(self) -> None:
+    def log_due(self) -> None:
         """Log the kinds whose period has passed."""
         now = self._clock()
-        for kind in list(self._untold):
-            self._tell(kind, now)
+        for kind in list(self._unlogged):
+            self._log_if_due(kind, now)
 
-    def _tell(self, kind: str, now: float) -> None:
-        last = self._told.get(kind)
-        if last is not None and now - last < PERIOD_SECONDS:
+    def _log_if_due(self, kind: str, now: float) -> None:
+        logged_at = self._logged_at.get(kind)
+        if logged_at is not None and now - logged_at < PERIOD_SECONDS:
             return
-        self._told[kind] = now
-        count, address = self._untold.pop(kind), self._address[kind]
+        self._logged_at[kind] = now
+        count, address = self._unlogged.pop(kind), self._last_address[kind]
         _log.warning("connections_closed", why=kind, count=count, address=address)

@@ -15,18 +15,18 @@ __all__ = [
     "FULL",
     "HEAD_TOO_LARGE",
     "HEAD_TOO_SLOW",
-    "MOST_HEADERS",
-    "MOST_HEAD_BYTES",
+    "MAX_HEADERS",
+    "MAX_HEAD_BYTES",
     "NOT_HTTP",
     "NO_MEMORY",
-    "OUR_FAULT",
+    "SERVER_ERROR",
     "TOO_MANY_CONNECTIONS",
     "URL_TOO_LONG",
     "ProtocolRefusal",
 ]
 
-MOST_HEAD_BYTES = 32 * 1024  # of a request's head
-MOST_HEADERS = 128
+MAX_HEAD_BYTES = 32 * 1024  # of a request's head
+MAX_HEADERS = 128
 
 
 class ProtocolRefusal(NamedTuple):
@@ -64,14 +64,14 @@ NOT_HTTP = ProtocolRefusal(
 HEAD_TOO_LARGE = ProtocolRefusal(
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
     431,
-    f"the request's headers are too large: at most {MOST_HEADERS} headers, and a head of at most"
-    f" {MOST_HEAD_BYTES:,} bytes",
+    f"the request's headers are too large: at most {MAX_HEADERS} headers, and a head of at most"
+    f" {MAX_HEAD_BYTES:,} bytes",
     "head_too_large",
 )
 URL_TOO_LONG = ProtocolRefusal(
     HTTPStatus.REQUEST_URI_TOO_LONG,
     414,
-    f"the request's URL is too long: a head has at most {MOST_HEAD_BYTES:,} bytes",
+    f"the request's URL is too long: a head has at most {MAX_HEAD_BYTES:,} bytes",
     "url_too_long",
 )
 CONNECT_REFUSED = ProtocolRefusal(
@@ -100,6 +100,6 @@ FULL = ProtocolRefusal(
 NO_MEMORY = ProtocolRefusal(
     HTTPStatus.SERVICE_UNAVAILABLE, 101, "the server is out of memory", "no_memory", _RETRY
 )
-OUR_FAULT = ProtocolRefusal(
+SERVER_ERROR = ProtocolRefusal(
     HTTPStatus.INTERNAL_SERVER_ERROR, 100, "The server failed; see its log.", "fault"
 )

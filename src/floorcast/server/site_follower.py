@@ -29,21 +29,21 @@ class SiteFollower:
         self._floors = floors
         self._serves = serves
         self._changes: asyncio.Queue[SiteChange] = asyncio.Queue()
-        self._beginning: dict[int, asyncio.Task[None]] = {}
+        self._updates: dict[int, asyncio.Task[None]] = {}
 
     @property
     def tasks(self) -> Iterable[asyncio.Task[None]]:
         """The updates in progress."""
-        return self._beginning.values()
+        return self._updates.values()
 
-    async def agree(self) -> None:
+    async def sync(self) -> None:
         """Update every floor to the site, and begin the floors that are missing."""
         for client in list(self._site.clients.values()):
             if self._serves(client.id):
                 try:
                     await self._floors.begin(client.id, client.floor_config)
                 except (DamagedEntry, FloorFailed):  # this floor is retried while others are served
-                    self._begin_later(client.id)
+                    self._schedule_update(client.id)
 
     async def follow(self) -> None:
         """Apply each site change, until cancelled."""
@@ -52,32 +52,32 @@ class SiteFollower:
             self._floors.end(change.removed)
             for client in change.floor_configs:
                 if self._serves(client):
-                    self._begin_later(client)
+                    self._schedule_update(client)
 
-    def note(self, change: SiteChange) -> None:
+    def enqueue(self, change: SiteChange) -> None:
         """Queue a site change."""
         self._changes.put_nowait(change)
 
-    def _begin_later(self, client: int) -> None:
+    def _schedule_update(self, client: int) -> None:
         """Update the client's floor to the site in a task, because this can take long."""
-        if client not in self._beginning:
-            self._beginning[client] = asyncio.create_task(self._begin(client))
+        if client not in self._updates:
+            self._updates[client] = asyncio.create_task(self._update(client))
 
-    async def _begin(self, client: int) -> None:
+    async def _update(self, client: int) -> None:
         pause = FIRST_UPDATE_RETRY_SECONDS
         try:
-            while (found := self._site.clients.get(client)) is not None:
+            while (client_site := self._site.clients.get(client)) is not None:
                 try:
-                    await self._floors.begin(client, found.floor_config)
+                    await self._floors.begin(client, client_site.floor_config)
                 except FloorcastError as error:
                     _log.warning("site_change_waits", client=client, why=str(error))
                 except Exception:  # noqa: BLE001 — any failure is retried
                     _log.exception("site_change_waits", client=client)
                 else:
-                    if self._site.clients.get(client) is found:
+                    if self._site.clients.get(client) is client_site:
                         return
                     continue
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, MAX_UPDATE_RETRY_SECONDS)
         finally:
-            del self._beginning[client]
+            del self._updates[client]

@@ -23,9 +23,9 @@ from floorcast.log.port import EventLog
 from floorcast.model.errors import SettingError
 from floorcast.model.token import Now
 
-__all__ = ["Stores", "note_log", "open_stores", "require_nats"]
+__all__ = ["Stores", "open_stores", "record_log_end", "require_nats"]
 
-NOTED = ("log", "known")  # the bucket and key under which admin.db records the end of the log
+LOG_END_KEY = ("log", "known")  # the bucket and key under which admin.db records the end of the log
 
 
 class Stores(NamedTuple):
@@ -80,27 +80,27 @@ async def open_stores(
     if folder is None:
         log: EventLog = MemoryLog(now)
     else:
-        check_log(folder.path, _noted(kv), accept_loss=accept_loss)
+        check_log(folder.path, _recorded_log(kv), accept_loss=accept_loss)
         log = EmbeddedLog(folder, now, observe=observe)
     stack.push_async_callback(log.close)
-    return Stores(log, kv, MemoryKeyValueStore(), now, _at_once)
+    return Stores(log, kv, MemoryKeyValueStore(), now, _nothing_to_catch_up)
 
 
-def _noted(kv: KeyValueStore) -> KnownLog | None:
-    noted = kv.get(*NOTED)
-    return None if noted is None else msgspec.json.decode(noted, type=KnownLog)
+def _recorded_log(kv: KeyValueStore) -> KnownLog | None:
+    recorded = kv.get(*LOG_END_KEY)
+    return None if recorded is None else msgspec.json.decode(recorded, type=KnownLog)
 
 
-async def note_log(stores: Stores) -> None:
+async def record_log_end(stores: Stores) -> None:
     """Record the end of the log in ``admin.db``, so that the next start can detect lost entries."""
     log = stores.log
     heads = {client: log.head(client).number for client in log.clients()}
     value = msgspec.json.encode(KnownLog(log.identity, heads))
-    if stores.kv.get(*NOTED) != value:
-        await stores.kv.write([Item(*NOTED, value)])
+    if stores.kv.get(*LOG_END_KEY) != value:
+        await stores.kv.write([Item(*LOG_END_KEY, value)])
 
 
-async def _at_once() -> None:
+async def _nothing_to_catch_up() -> None:
     """Return immediately, because no other node appends to an embedded log."""
 
 

@@ -16,11 +16,11 @@ from floorcast.server.connection_admission import A, ConnectionAdmission
 
 __all__ = ["CHECK_SECONDS", "Certificate", "TlsListener"]
 
-ACCEPTED_IN_A_TURN = 16  # connections accepted in one turn of the loop
+MAX_ACCEPTED_PER_TURN = 16  # connections accepted in one turn of the loop
 CHECK_SECONDS = 10.0  # between two checks for changed files
 
 _log = structlog.stdlib.get_logger(__name__)
-_Mark = tuple[tuple[int, int], ...]  # each file's modification time and size
+_FileStamps = tuple[tuple[int, int], ...]  # each file's modification time and size
 
 
 class Certificate:
@@ -33,12 +33,12 @@ class Certificate:
 
     def __init__(self, certificate: Path, key: Path) -> None:
         self._files = (certificate, key)
-        self._mark = self._look()
+        self._stamps = self._read_stamps()
         self.context = self._load(_new_context())
 
     def reload(self) -> None:
         """Reload the files. If they cannot be used, log an error and change nothing."""
-        self._mark = self._look()
+        self._stamps = self._read_stamps()
         try:
             self._load(_new_context())  # a mismatch would leave self.context half changed
             self._load(self.context)
@@ -49,7 +49,7 @@ class Certificate:
 
     def reload_if_changed(self) -> None:
         """Reload the files if one of them has changed."""
-        if self._look() != self._mark:
+        if self._read_stamps() != self._stamps:
             self.reload()
 
     def _load(self, context: ssl.SSLContext) -> ssl.SSLContext:
@@ -64,19 +64,19 @@ class Certificate:
             ) from None
         return context
 
-    def _look(self) -> _Mark:
-        mark = []
+    def _read_stamps(self) -> _FileStamps:
+        stamps = []
         for file in self._files:
             try:
                 status = file.stat()
             except OSError:
-                mark.append((0, 0))
+                stamps.append((0, 0))
             else:
-                mark.append((status.st_mtime_ns, status.st_size))
-        return tuple(mark)
+                stamps.append((status.st_mtime_ns, status.st_size))
+        return tuple(stamps)
 
     @classmethod
-    def of(cls, settings: Settings) -> Certificate | None:
+    def from_settings(cls, settings: Settings) -> Certificate | None:
         """Return the certificate that the settings name, if any. Raises SettingError."""
         if settings.tls_cert is None and settings.tls_key is None:
             return None
@@ -110,11 +110,11 @@ class TlsListener:
         self,
         sock: socket.socket,
         admission: ConnectionAdmission[A],
-        make: Callable[[], asyncio.Protocol],
+        make_protocol: Callable[[], asyncio.Protocol],
     ) -> None:
         self.sockets = (sock,)
         self._admission = admission
-        self._make = make
+        self._make_protocol = make_protocol
         self._handshakes: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
         sock.setblocking(False)
@@ -135,7 +135,7 @@ class TlsListener:
             self._loop.add_reader(self.sockets[0], self._accept)
 
     def _accept(self) -> None:
-        for _ in range(ACCEPTED_IN_A_TURN):
+        for _ in range(MAX_ACCEPTED_PER_TURN):
             try:
                 sock, peer = self.sockets[0].accept()
             except (BlockingIOError, ConnectionAbortedError):
@@ -145,11 +145,11 @@ class TlsListener:
                 self._loop.remove_reader(self.sockets[0])
                 self._loop.call_later(1, self._listen)
                 return
-            handshake = self._loop.create_task(self._shake_hands(sock, str(peer[0])))
+            handshake = self._loop.create_task(self._handshake(sock, str(peer[0])))
             self._handshakes.add(handshake)
             handshake.add_done_callback(self._handshakes.discard)
 
-    async def _shake_hands(self, sock: socket.socket, address: str) -> None:
+    async def _handshake(self, sock: socket.socket, address: str) -> None:
         admission = self._admission
         verdict = admission.admit(address)
         if verdict != "admitted":
@@ -160,7 +160,7 @@ class TlsListener:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             await self._loop.connect_accepted_socket(
-                self._make,
+                self._make_protocol,
                 sock,
                 ssl=admission.tls,
                 ssl_handshake_timeout=admission.deadlines.head.seconds,

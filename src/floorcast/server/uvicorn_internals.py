@@ -29,21 +29,21 @@ from floorcast.http.handlers.streams import TAKE_OVER
 from floorcast.http.request_context import GONE
 from floorcast.server.connection_admission import ConnectionAdmission
 from floorcast.server.connection_limits import (
+    BODY_PROGRESS_BYTES,
     BODY_SLICE_BYTES,
     HEAD_SLICE_BYTES,
-    MOST_DISCARDED,
-    PROGRESS_BYTES,
+    MAX_DISCARDED_BYTES,
     ConnectionLimits,
+    DeadlineQueue,
     Deadlines,
     RequestLimits,
     RequestPart,
-    Waits,
-    plain_head,
+    head_without_upgrade,
 )
 from floorcast.server.connection_takeover import (
     ConnectionTakeover,
     CountedStream,
-    EpollTransport,
+    StreamPoller,
     begin_stream,
 )
 from floorcast.server.protocol_refusals import (
@@ -53,36 +53,44 @@ from floorcast.server.protocol_refusals import (
     HEAD_TOO_SLOW,
     NO_MEMORY,
     NOT_HTTP,
-    OUR_FAULT,
+    SERVER_ERROR,
     TOO_MANY_CONNECTIONS,
     ProtocolRefusal,
 )
 from floorcast.server.tls import TlsListener
 
-__all__ = ["Connection", "Shared", "UvicornServer", "to_who_is_there"]
+__all__ = ["ServerConnection", "SharedServerState", "UvicornServer", "tolerate_disconnects"]
 
-MOST_UNREAD = 1 << 20  # bytes received after requests that still wait for their responses
+MAX_UNREAD_BYTES = 1 << 20  # bytes received after requests that still wait for their responses
 
 _log = structlog.stdlib.get_logger(__name__)
 
 
-class _State(RequestLimits):
-    """The state that ``Connection`` adds to uvicorn's."""
+class _ConnectionState(RequestLimits):
+    """The state that ``ServerConnection`` adds to uvicorn's."""
 
-    __slots__ = ("address", "begun", "deaf", "last_words", "takeover", "unread", "unsent")
+    __slots__ = (
+        "address",
+        "ignores_input",
+        "is_admitted",
+        "pending_refusal",
+        "takeover",
+        "unread",
+        "unsent",
+    )
 
     def __init__(self, takeover: ConnectionTakeover, address: str | None) -> None:
         super().__init__()
         self.takeover = takeover
         self.address = address  # the address that the connection counts for, or None
-        self.begun = False  # whether the connection has been admitted
+        self.is_admitted = False  # whether the connection has been admitted
         self.unsent = 0  # bytes of responses in the transport at the last check
         self.unread: memoryview | None = None  # received but not parsed yet
-        self.last_words = b""  # a refusal that is sent after the responses before it
-        self.deaf = False  # whether received data is ignored
+        self.pending_refusal = b""  # a refusal that is sent after the responses before it
+        self.ignores_input = False  # whether received data is ignored
 
 
-class Shared(ConnectionAdmission["Connection"], ServerState):
+class SharedServerState(ConnectionAdmission["ServerConnection"], ServerState):
     """State that all connections share.
 
     ``streams`` serves the connections that streams took over. If it is None (epoll exists only on
@@ -91,18 +99,18 @@ class Shared(ConnectionAdmission["Connection"], ServerState):
 
     def __init__(
         self,
-        streams: EpollTransport | None,
+        streams: StreamPoller | None,
         limits: ConnectionLimits,
-        deadlines: Deadlines[Connection],
+        deadlines: Deadlines[ServerConnection],
         tls: ssl.SSLContext | None = None,
     ) -> None:
         ConnectionAdmission.__init__(self, limits, deadlines, tls)
         ServerState.__init__(self)
         self.streams = streams
-        self.short_of_memory: Callable[[], None] = lambda: None  # called if memory runs out
+        self.on_memory_shortage: Callable[[], None] = lambda: None  # called if memory runs out
 
 
-class Connection(HttpToolsProtocol):
+class ServerConnection(HttpToolsProtocol):
     """uvicorn's connection with limits, which can be handed over to a stream.
 
     It adds one attribute, ``state``, to uvicorn's 28. A second attribute would take 1.3 KB more per
@@ -113,14 +121,14 @@ class Connection(HttpToolsProtocol):
     bytes as the other protocol, so the head is parsed again without the headers that ask for it.
     """
 
-    server_state: Shared
+    server_state: SharedServerState
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         """Begin the connection if there is room; see ``asyncio.Protocol``."""
         shared = self.server_state
         peer = transport.get_extra_info("peername")
         address = str(peer[0]) if isinstance(peer, tuple) else ""
-        self.state = _State(ConnectionTakeover(self, address), None)
+        self.state = _ConnectionState(ConnectionTakeover(self, address), None)
         # an encrypted connection was admitted before its handshake
         verdict = shared.admit(address) if shared.tls is None else "admitted"
         if verdict != "admitted":
@@ -129,14 +137,14 @@ class Connection(HttpToolsProtocol):
             return
         self.state.address = address
         super().connection_made(transport)
-        self.state.begun = True
+        self.state.is_admitted = True
         shared.deadlines.head.begin(self, shared.deadlines.clock())
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See ``asyncio.Protocol``."""
-        self.state.deaf = True
+        self.state.ignores_input = True
         self.state.unread = None
-        self.state.takeover.shut()
+        self.state.takeover.mark_gone()
         self.server_state.deadlines.forget(self)
         self._uncount()
         super().connection_lost(exc)
@@ -156,9 +164,9 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse received data in slices, unless earlier requests are still waiting."""
         state = self.state
-        if state.deaf:
+        if state.ignores_input:
             state.body += len(data)
-            if state.body > MOST_DISCARDED:
+            if state.body > MAX_DISCARDED_BYTES:
                 self.transport.abort()
             return
         if state.unread is not None:
@@ -168,27 +176,27 @@ class Connection(HttpToolsProtocol):
 
     def _read(self, data: memoryview) -> None:
         state = self.state
-        while data and not state.deaf:
+        while data and not state.ignores_input:
             if self.pipeline and state.reading is not RequestPart.BODY:
                 self._keep_unread(data)
                 break
             in_body = state.reading is RequestPart.BODY
             piece = data[: BODY_SLICE_BYTES if in_body else HEAD_SLICE_BYTES]
             data = data[self._parse(piece) :]
-        if not state.deaf:
-            self._watch_reading()
+        if not state.ignores_input:
+            self._update_read_deadline()
 
     def _keep_unread(self, data: memoryview) -> None:
-        if len(data) > MOST_UNREAD:
+        if len(data) > MAX_UNREAD_BYTES:
             self._refuse(NOT_HTTP)
             return
         self.state.unread = data
         self.flow.pause_reading()
 
-    def _read_on(self) -> None:
+    def _resume_parsing(self) -> None:
         """Parse data that waited for the responses to earlier requests."""
         unread, self.state.unread = self.state.unread, None
-        if self.state.deaf:
+        if self.state.ignores_input:
             return
         self.flow.resume_reading()
         if unread is not None:
@@ -198,7 +206,7 @@ class Connection(HttpToolsProtocol):
         """Parse a slice. Returns the number of bytes parsed."""
         state = self.state
         used, body = len(piece), state.body
-        state.fresh = False
+        state.part_began = False
         try:
             self.parser.feed_data(piece)
         except httptools.HttpParserUpgrade as upgrade:
@@ -216,7 +224,7 @@ class Connection(HttpToolsProtocol):
 
     def _parse_plain_head(self) -> None:
         version = self.parser.get_http_version().encode()
-        head = plain_head(self.parser.get_method(), self.url, version, self.headers)
+        head = head_without_upgrade(self.parser.get_method(), self.url, version, self.headers)
         self.parser = httptools.HttpRequestParser(self)  # the old parser stops at an upgrade
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as in uvicorn
         try:
@@ -259,7 +267,7 @@ class Connection(HttpToolsProtocol):
         if state.reading is not RequestPart.BODY:  # the request is refused
             return
         state.add_body(len(body))
-        if self.cycle.response_complete and state.body > MOST_DISCARDED:
+        if self.cycle.response_complete and state.body > MAX_DISCARDED_BYTES:
             self._close()
         super().on_body(body)
 
@@ -269,18 +277,18 @@ class Connection(HttpToolsProtocol):
             self.state.reading = RequestPart.NOTHING
             super().on_message_complete()
 
-    def _watch_reading(self) -> None:
+    def _update_read_deadline(self) -> None:
         """Set the deadline for the part that is being read."""
         state, deadlines = self.state, self.server_state.deadlines
         if state.reading is RequestPart.BODY:
-            anew = state.body >= PROGRESS_BYTES and not self.cycle.response_complete
-            if anew:
+            restart = state.body >= BODY_PROGRESS_BYTES and not self.cycle.response_complete
+            if restart:
                 state.body = 0
-            deadlines.reads_body(self, anew=anew)
+            deadlines.start_body(self, restart=restart)
         elif state.reading is RequestPart.HEAD:
-            deadlines.reads_head(self)
+            deadlines.start_head(self)
         elif self.cycle is not None:
-            deadlines.reads_nothing(self, answered=self.cycle.response_complete)
+            deadlines.start_idle(self, answered=self.cycle.response_complete)
 
     # --- answering --------------------------------------------------------------------------------
 
@@ -296,8 +304,8 @@ class Connection(HttpToolsProtocol):
         if self.pipeline:
             cycle, app = self.pipeline.pop()
             self._start_asgi_task(cycle, app)
-        elif state.last_words:
-            self.transport.write(state.last_words)
+        elif state.pending_refusal:
+            self.transport.write(state.pending_refusal)
             self._linger()
         elif state.reading is RequestPart.NOTHING and state.unread is None:
             deadlines.idle.begin(self, deadlines.clock())
@@ -306,25 +314,25 @@ class Connection(HttpToolsProtocol):
         if state.unread is None:
             self.flow.resume_reading()
         elif not self.pipeline:
-            self.loop.call_soon(self._read_on)
+            self.loop.call_soon(self._resume_parsing)
 
-    def overdue(self, waits: Waits[Connection]) -> None:
+    def on_deadline(self, queue: DeadlineQueue[ServerConnection]) -> None:
         """Handle a missed deadline."""
         state, deadlines = self.state, self.server_state.deadlines
         now = deadlines.clock()
-        if waits is deadlines.answer:
+        if queue is deadlines.answer:
             unsent = self.transport.get_write_buffer_size()
             if unsent and unsent < state.unsent:
-                waits.begin(self, now)
+                queue.begin(self, now)
             elif unsent:
-                self._note(waits.kind)
+                self._note(queue.kind)
                 self.transport.abort()
             state.unsent = unsent
-        elif waits is deadlines.idle or waits is deadlines.linger:
+        elif queue is deadlines.idle or queue is deadlines.linger:
             self._close()
         elif self.flow.read_paused or state.unread is not None:  # the server is not reading
-            waits.begin(self, now)
-        elif waits is deadlines.head:
+            queue.begin(self, now)
+        elif queue is deadlines.head:
             self._refuse(HEAD_TOO_SLOW)
         else:
             self._refuse(BODY_TOO_SLOW)
@@ -339,27 +347,27 @@ class Connection(HttpToolsProtocol):
     def _refuse(self, refusal: ProtocolRefusal) -> None:
         """Send a refusal after the responses that are still due, and close the connection."""
         state = self.state
-        if state.deaf:
+        if state.ignores_input:
             return
-        state.deaf = True
+        state.ignores_input = True
         state.unread = None
         self._note(refusal.kind)
         if refusal is NO_MEMORY:
-            self.server_state.short_of_memory()
+            self.server_state.on_memory_shortage()
         self.server_state.deadlines.forget(self)
-        words = refusal.encode(self.server_state.default_headers)
+        response = refusal.encode(self.server_state.default_headers)
         newest = cast("RequestResponseCycle | None", self.cycle)
         if state.reading is not RequestPart.BODY and newest and not newest.response_complete:
-            state.last_words = words
+            state.pending_refusal = response
             return
         if state.reading is RequestPart.BODY:
             if self.cycle.response_started or self.pipeline:
-                words = b""
+                response = b""
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-        if words:
-            self.transport.write(words)
-        if words and state.begun:
+        if response:
+            self.transport.write(response)
+        if response and state.is_admitted:
             self._linger()
         else:
             self._close()
@@ -378,7 +386,7 @@ class Connection(HttpToolsProtocol):
     def _close(self) -> None:
         """Close once everything has been sent, or at the deadline for responses."""
         state, deadlines = self.state, self.server_state.deadlines
-        state.deaf = True
+        state.ignores_input = True
         deadlines.forget(self)
         state.unsent = self.transport.get_write_buffer_size()
         if state.unsent:
@@ -395,8 +403,8 @@ class Connection(HttpToolsProtocol):
         transport, state = self.transport, self.state
         if transport.is_closing():
             return False
-        state.takeover.shut()
-        state.deaf = True
+        state.takeover.mark_gone()
+        state.ignores_input = True
         self.server_state.deadlines.forget(self)
         self.connections.discard(self)
         self.flow.resume_reading()
@@ -418,7 +426,7 @@ def _refusal_for(cause: BaseException | None) -> ProtocolRefusal:
     if isinstance(cause, httptools.HttpParserError | UnicodeDecodeError):
         return NOT_HTTP
     _log.error("fault", exc_info=cause)
-    return OUR_FAULT
+    return SERVER_ERROR
 
 
 class UvicornServer(uvicorn.Server):
@@ -428,16 +436,18 @@ class UvicornServer(uvicorn.Server):
     second whether to stop, which is most of an idle server's load.
     """
 
-    def __init__(self, config: uvicorn.Config, shared: Shared, sweep_seconds: float) -> None:
+    def __init__(
+        self, config: uvicorn.Config, shared: SharedServerState, sweep_seconds: float
+    ) -> None:
         super().__init__(config)
-        self.server_state: Shared = shared
+        self.server_state: SharedServerState = shared
         self._sweep_seconds = sweep_seconds
-        self._leave = asyncio.Event()
+        self._stopping = asyncio.Event()
 
-    def leave(self) -> None:
+    def stop(self) -> None:
         """Stop serving."""
         self.should_exit = True
-        self._leave.set()
+        self._stopping.set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to listen. Connections with TLS use ``TlsListener``."""
@@ -445,7 +455,7 @@ class UvicornServer(uvicorn.Server):
             await super().startup(sockets)
             return
         await super().startup([])
-        make = partial(Connection, self.config, self.server_state, self.lifespan.state)
+        make = partial(ServerConnection, self.config, self.server_state, self.lifespan.state)
         listeners = [TlsListener(one, self.server_state, make) for one in sockets]
         self.servers = cast("list[asyncio.Server]", listeners)
 
@@ -459,10 +469,10 @@ class UvicornServer(uvicorn.Server):
         while not await self.on_tick(0):  # 0 makes it set the date in responses
             self.server_state.sweep()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._leave.wait(), self._sweep_seconds)
+                await asyncio.wait_for(self._stopping.wait(), self._sweep_seconds)
 
 
-def to_who_is_there(api: ASGIApp) -> ASGIApp:
+def tolerate_disconnects(api: ASGIApp) -> ASGIApp:
     """Keep uvicorn from expecting the end of a response that has no receiver.
 
     Either a stream has taken over the connection, or the caller has just disconnected. If a
@@ -478,7 +488,7 @@ def to_who_is_there(api: ASGIApp) -> ASGIApp:
             if not isinstance(takeover, ConnectionTakeover) or not takeover.gone:
                 raise
         else:
-            if not isinstance(takeover, ConnectionTakeover) or not takeover.asked:
+            if not isinstance(takeover, ConnectionTakeover) or not takeover.requested:
                 return
         # not the connection's newest request, because others may have followed in the same packet
         cycle = getattr(send, "__self__", None)

@@ -32,18 +32,18 @@ from floorcast.server.connection_limits import (
     ConnectionLimits,
     ConnectionTuning,
     Deadlines,
-    places_of,
+    connection_capacity,
 )
-from floorcast.server.connection_takeover import EpollTransport, limited_by_address
+from floorcast.server.connection_takeover import StreamPoller, limit_by_address
 from floorcast.server.node import Node
 from floorcast.server.tls import CHECK_SECONDS, Certificate
 from floorcast.server.uvicorn_internals import (
-    Connection,
-    Shared,
+    ServerConnection,
+    SharedServerState,
     UvicornServer,
-    to_who_is_there,
+    tolerate_disconnects,
 )
-from floorcast.server.wallboard_routes import NOTHING, page_routes
+from floorcast.server.wallboard_routes import NO_VALUES, page_routes
 
 __all__ = ["serve"]
 
@@ -51,39 +51,39 @@ _log = structlog.stdlib.get_logger(__name__)
 
 BACKLOG = 4096  # connections waiting to be accepted: after a restart, many reconnect at once
 HSTS_SECONDS = 365 * 24 * 3600  # how long browsers use only TLS
-GRACE = 20  # seconds for requests in progress to finish when the server stops
+SHUTDOWN_SECONDS = 20  # seconds for requests in progress to finish when the server stops
 
-Listening = Callable[[str], None]
+OnReady = Callable[[str], None]
 
 
 def serve(
     settings: Settings,
-    listening: Listening,
+    on_ready: OnReady,
     *,
     accept_loss: bool = False,
-    leaving: Callable[[], None] | None = None,
-    sign_in: Mapping[str, str] = NOTHING,
+    before_stop: Callable[[], None] | None = None,
+    sign_in: Mapping[str, str] = NO_VALUES,
 ) -> None:
-    """Run a server until SIGTERM or SIGINT. Calls ``listening`` with its address once it is ready.
+    """Run a server until SIGTERM or SIGINT. Calls ``on_ready`` with its address once it is ready.
 
-    If the server was ready, ``leaving`` runs in a thread before the server stops. ``accept_loss``
+    If the server was ready, ``before_stop`` runs in a thread before it stops. ``accept_loss``
     allows a start with a log that has lost entries. ``sign_in`` has the initial values of the
     wallboard's sign-in form, which are public. Raises SettingError if the site file, the data
     folder or the address cannot be used, and Unavailable if the log cannot be read or written at
     the start.
     """
     os.umask(0o077)  # files with callers' data are readable only by the owner
-    certificate = Certificate.of(settings)
-    _spare_the_collector()
-    _take_turns_often()
-    _let_many_in()
+    certificate = Certificate.from_settings(settings)
+    _tune_garbage_collector()
+    _shorten_switch_interval()
+    _raise_open_files_limit()
     with (
-        _bound(settings.host, settings.port) as sock,
+        _bind(settings.host, settings.port) as sock,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
         node = Node(settings, accept_loss=accept_loss)
         pages = page_routes(sign_in)
-        runner.run(_serve(node, settings, sock, certificate, listening, leaving, pages))
+        runner.run(_serve(node, settings, sock, certificate, on_ready, before_stop, pages))
 
 
 async def _serve(
@@ -91,73 +91,75 @@ async def _serve(
     settings: Settings,
     sock: socket.socket,
     certificate: Certificate | None,
-    listening: Listening,
-    leaving: Callable[[], None] | None,
+    on_ready: OnReady,
+    before_stop: Callable[[], None] | None,
     pages: Sequence[Route],
 ) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    opening = StartupApp()
-    async with AsyncExitStack() as opened:
-        shared = _shared(settings, opened, certificate)
-        limited = limited_by_address(opening, shared.limits)
-        config = _transport_config(limited, settings.trusted_proxies, tls=certificate is not None)
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signum, stop.set)
+    startup = StartupApp()
+    async with AsyncExitStack() as stack:
+        shared = _server_state(settings, stack, certificate)
+        application = limit_by_address(startup, shared.limits)
+        config = _transport_config(
+            application, settings.trusted_proxies, tls=certificate is not None
+        )
         transport = UvicornServer(config, shared, shared.deadlines.tuning.sweep)
 
         async def start() -> None:
-            await opened.enter_async_context(node)
-            opening.become(Api(node.server, (*ROUTES, *pages)))
-            shared.short_of_memory = node.server.memory.failed
+            await stack.enter_async_context(node)
+            startup.become(Api(node.server, (*ROUTES, *pages)))
+            shared.on_memory_shortage = node.server.memory.failed
             node.server.metrics.watch_connections(
                 lambda: (shared.limits.total, shared.notices.counts)
             )
-            await _start(node, sock, listening, "http" if certificate is None else "https")
-            _warn(node, settings)
+            await _start(node, sock, on_ready, "http" if certificate is None else "https")
+            _log_warnings(node, settings)
 
-        answering = asyncio.create_task(transport.serve([sock]))
+        serving = asyncio.create_task(transport.serve([sock]))
         starting = asyncio.create_task(start())
         stopping = asyncio.create_task(stop.wait())
         if certificate is not None:
             loop.add_signal_handler(signal.SIGHUP, certificate.reload)
-            looking = asyncio.create_task(_keep_certificate(certificate))
-            opened.callback(looking.cancel)
+            watching = asyncio.create_task(_watch_certificate(certificate))
+            stack.callback(watching.cancel)
         try:
-            await _until_stopped(answering, starting, stopping, leaving)
+            await _until_stopped(serving, starting, stopping, before_stop)
         finally:
             stopping.cancel()
             await cancel_all([starting])
-            transport.leave()
-            opening.release()
-            if opening.answers:
+            transport.stop()
+            startup.release()
+            if startup.answers:
                 node.release()
-            await answering
-            if opening.answers:
-                await node.streams_ended(GRACE)
+            await serving
+            if startup.answers:
+                await node.wait_for_streams(SHUTDOWN_SECONDS)
 
 
 async def _until_stopped(
-    answering: asyncio.Task[None],
+    serving: asyncio.Task[None],
     starting: asyncio.Task[None],
     stopping: asyncio.Task[Literal[True]],
-    leaving: Callable[[], None] | None,
+    before_stop: Callable[[], None] | None,
 ) -> None:
-    await asyncio.wait({answering, starting, stopping}, return_when="FIRST_COMPLETED")
+    await asyncio.wait({serving, starting, stopping}, return_when="FIRST_COMPLETED")
     if starting.done():
         starting.result()
-        await asyncio.wait({answering, stopping}, return_when="FIRST_COMPLETED")
-        if leaving is not None:
-            await asyncio.to_thread(leaving)
+        await asyncio.wait({serving, stopping}, return_when="FIRST_COMPLETED")
+        if before_stop is not None:
+            await asyncio.to_thread(before_stop)
 
 
-async def _keep_certificate(certificate: Certificate) -> None:
+async def _watch_certificate(certificate: Certificate) -> None:
     while True:
         await asyncio.sleep(CHECK_SECONDS)
         certificate.reload_if_changed()
 
 
-def _warn(node: Node, settings: Settings) -> None:
+def _log_warnings(node: Node, settings: Settings) -> None:
     _warn_if_empty(node)
     if not settings.tls_cert:
         _warn_if_open(settings)
@@ -186,7 +188,9 @@ def _warn_if_open(settings: Settings) -> None:
     )
 
 
-def _shared(settings: Settings, opened: AsyncExitStack, certificate: Certificate | None) -> Shared:
+def _server_state(
+    settings: Settings, stack: AsyncExitStack, certificate: Certificate | None
+) -> SharedServerState:
     tuning = ConnectionTuning(
         head=settings.head_timeout,
         body=settings.body_timeout,
@@ -194,21 +198,21 @@ def _shared(settings: Settings, opened: AsyncExitStack, certificate: Certificate
         idle=settings.idle_timeout,
     )
     descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return Shared(
-        opened.enter_context(closing(EpollTransport())) if sys.platform == "linux" else None,
+    return SharedServerState(
+        stack.enter_context(closing(StreamPoller())) if sys.platform == "linux" else None,
         ConnectionLimits(
-            places_of(descriptors), settings.max_connections, settings.trusted_proxies
+            connection_capacity(descriptors), settings.max_connections, settings.trusted_proxies
         ),
         Deadlines(tuning, asyncio.get_running_loop().time),
         None if certificate is None else certificate.context,
     )
 
 
-async def _start(node: Node, sock: socket.socket, listening: Listening, scheme: str) -> None:
+async def _start(node: Node, sock: socket.socket, on_ready: OnReady, scheme: str) -> None:
     await node.start()
     gc.freeze()
     host, port = sock.getsockname()[:2]
-    listening(f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}")
+    on_ready(f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}")
 
 
 def _transport_config(
@@ -219,8 +223,8 @@ def _transport_config(
         headers.append(("strict-transport-security", f"max-age={HSTS_SECONDS}"))
     return uvicorn.Config(
         # Starlette and uvicorn type it differently
-        cast("Any", to_who_is_there(application)),
-        http=Connection,
+        cast("Any", tolerate_disconnects(application)),
+        http=ServerConnection,
         ws="none",
         lifespan="off",
         interface="asgi3",
@@ -231,11 +235,11 @@ def _transport_config(
         proxy_headers=bool(trusted_proxies),
         forwarded_allow_ips=list(trusted_proxies),
         backlog=BACKLOG,
-        timeout_graceful_shutdown=GRACE,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
 
 
-def _bound(host: str, port: int) -> socket.socket:
+def _bind(host: str, port: int) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
@@ -251,7 +255,7 @@ def _reason(error: OSError) -> str:
     return (error.strerror or str(error)).partition(" (while attempting")[0]
 
 
-def _spare_the_collector() -> None:
+def _tune_garbage_collector() -> None:
     """Make the garbage collector check mostly new objects.
 
     A floor is long-lived and has no cycles. With Python's default thresholds, the collector takes a
@@ -261,12 +265,12 @@ def _spare_the_collector() -> None:
     gc.set_threshold(2_000, 2_500, 100)
 
 
-def _take_turns_often() -> None:
+def _shorten_switch_interval() -> None:
     """Let the loop interrupt threads after half a millisecond instead of five."""
     sys.setswitchinterval(0.0005)
 
 
-def _let_many_in() -> None:
+def _raise_open_files_limit() -> None:
     """Allow as many open files as the machine does. A shell usually allows only 1,024."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard_limit, hard_limit))

@@ -13,21 +13,21 @@ from floorcast.http.responses import Content, Response
 from floorcast.http.routing import Route
 from floorcast.wallboard.page_files import PATH, PageFile, page_files
 
-__all__ = ["NOTHING", "page_routes"]
+__all__ = ["NO_VALUES", "page_routes"]
 
-NOTHING: Mapping[str, str] = MappingProxyType({})
+NO_VALUES: Mapping[str, str] = MappingProxyType({})
 
 
-def page_routes(sign_in: Mapping[str, str] = NOTHING) -> tuple[Route, ...]:
+def page_routes(sign_in: Mapping[str, str] = NO_VALUES) -> tuple[Route, ...]:
     """Return a route for each of the wallboard's files. They are served before the floor is ready.
 
     ``sign_in`` has the initial values of the sign-in form's fields, by field name. The values are
     public, and only the demo sets any.
     """
-    return (*_files(), _sign_in(sign_in))
+    return (*_file_routes(), _sign_in_route(sign_in))
 
 
-def _sign_in(values: Mapping[str, str]) -> Route:
+def _sign_in_route(values: Mapping[str, str]) -> Route:
     content = Content(msgspec.json.encode(dict(values)))
 
     async def send(_context: RequestContext) -> Response:
@@ -42,7 +42,7 @@ def _sign_in(values: Mapping[str, str]) -> Route:
     )
 
 
-def _files() -> tuple[Route, ...]:
+def _file_routes() -> tuple[Route, ...]:
     return tuple(
         Route(
             method="GET",

@@ -37,9 +37,9 @@ def floor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Floor]:
     floor.send("call.start", **help_call, direction="INBOUND")
     floor.send("call.queue", **help_call)
     floor.send("call.end", **help_call)
-    sealing = floor.harness.node.archiving
+    sealing = floor.harness.node.archiver
     assert sealing is not None
-    floor.harness.run(sealing.round())
+    floor.harness.run(sealing.run_round())
     yield floor
     floor.harness.end()
 

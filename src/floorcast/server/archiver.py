@@ -25,7 +25,7 @@ from floorcast.model.errors import FloorcastError, SettingError
 from floorcast.model.token import to_ms
 from floorcast.workers.pool import PoolTuning, WorkerFault, WorkerPool
 
-__all__ = ["ArchiveState", "Archiving", "check_archive"]
+__all__ = ["ArchiveState", "Archiver", "check_archive"]
 
 ROUND_SECONDS = 15.0  # between two rounds over the clients
 RETRY_MS = 60_000  # after a failed attempt
@@ -58,7 +58,7 @@ def check_archive(settings: Settings) -> None:
         raise SettingError("archive needs a data folder: give one with --data")
 
 
-class Archiving:
+class Archiver:
     """Seals the hours of the clients that a node serves."""
 
     def __init__(
@@ -73,26 +73,30 @@ class Archiving:
         self._pool = pool or WorkerPool(
             PoolTuning(at_once=1, seconds=SEAL_SECONDS, memory_bytes=SEAL_MEMORY_BYTES)
         )
-        self._one_round = asyncio.Lock()
-        self._due: dict[int, int] = {}
+        self._round_lock = asyncio.Lock()
+        self._next_due: dict[int, int] = {}
         self._pending: dict[int, int] = {}
         self._missing: set[tuple[int, str]] = set()
 
     async def run(self) -> None:
         """Seal hours until cancelled."""
         while True:
-            await self.round()
+            await self.run_round()
             await asyncio.sleep(ROUND_SECONDS)
 
-    async def round(self) -> None:
-        """Seal all due hours; clients take turns, hour by hour. Only one round runs at a time."""
-        async with self._one_round:
+    async def run_round(self) -> None:
+        """Seal all due hours, one hour per client in turn. Only one round runs at a time."""
+        async with self._round_lock:
             await self._seal_due()
 
     async def _seal_due(self) -> None:
         while True:
             now = to_ms(self._server.now())
-            due = [one for one in list(self._server.floors) if self._due.get(one, 0) <= now]
+            due = [
+                client
+                for client in list(self._server.floors)
+                if self._next_due.get(client, 0) <= now
+            ]
             for client in due:
                 await self._seal(client)
             if not any(self._pending.get(client) for client in due if self._is_due(client)):
@@ -103,7 +107,7 @@ class Archiving:
         await self._pool.close()
 
     def _is_due(self, client: int) -> bool:
-        return self._due.get(client, 0) <= to_ms(self._server.now())
+        return self._next_due.get(client, 0) <= to_ms(self._server.now())
 
     async def _seal(self, client: int) -> None:
         floor = self._server.floors.get(client)
@@ -111,16 +115,16 @@ class Archiving:
             return
         now = to_ms(self._server.now())
         try:
-            answer = await self._pool.run(client, seal, self._job(client, now))
+            answer = await self._pool.run(client, seal, self._encode_job(client, now))
         except (FloorcastError, WorkerFault) as error:
             self.state.failures += 1
-            self._due[client] = now + RETRY_MS
+            self._next_due[client] = now + RETRY_MS
             why = str(error).strip().splitlines()[-1]
             _log.warning("archive_failed", client=client, why=why, hint="the server will try again")
             return
-        self._take(client, msgspec.msgpack.decode(answer, type=SealReport))
+        self._record_report(client, msgspec.msgpack.decode(answer, type=SealReport))
 
-    def _job(self, client: int, now: int) -> bytes:
+    def _encode_job(self, client: int, now: int) -> bytes:
         settings, server = self._settings, self._server
         config = server.floors[client].floor.state.config
         return msgspec.msgpack.encode(
@@ -137,11 +141,11 @@ class Archiving:
             )
         )
 
-    def _take(self, client: int, report: SealReport) -> None:
+    def _record_report(self, client: int, report: SealReport) -> None:
         self._pending[client] = report.pending
         self.state.pending = sum(self._pending.values())
         if not report.pending:
-            self._due[client] = report.next_due
+            self._next_due[client] = report.next_due
         if report.sealed is not None:
             self.state.corrected += report.corrected
             self.state.sealed += not report.corrected
@@ -153,15 +157,15 @@ class Archiving:
                 bytes=report.bytes,
                 pending=report.pending,
             )
-        gone = [hour for hour in report.missing if (client, hour) not in self._missing]
-        if gone:
-            self._missing.update((client, hour) for hour in gone)
-            self.state.missing += len(gone)
+        newly_missing = [hour for hour in report.missing if (client, hour) not in self._missing]
+        if newly_missing:
+            self._missing.update((client, hour) for hour in newly_missing)
+            self.state.missing += len(newly_missing)
             _log.warning(
                 "archive_hours_missing",
                 client=client,
-                first=gone[0],
-                last=gone[-1],
-                hours=len(gone),
+                first=newly_missing[0],
+                last=newly_missing[-1],
+                hours=len(newly_missing),
                 hint="the log no longer has them: the server or the archive was down for too long",
             )

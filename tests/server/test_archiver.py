@@ -14,7 +14,7 @@ from floorcast.archive import extra
 from floorcast.archive.jobs import SealJob, SealReport
 from floorcast.config.settings import Settings
 from floorcast.model.errors import SettingError, Unavailable
-from floorcast.server.archiving import Archiving, check_archive
+from floorcast.server.archiver import Archiver, check_archive
 from floorcast.workers.pool import PoolTuning, WorkerPool
 from tests.real.nodes import MEMORY, Clock, NodeHarness
 from tests.real.sites import ACME, CHILD, event, ndjson
@@ -57,10 +57,10 @@ def house(tmp_path: Path) -> Iterator[NodeHarness]:
     one.end()
 
 
-def archive_of(house: NodeHarness, *broken: int) -> tuple[Archiving, FakePool]:
+def archive_of(house: NodeHarness, *broken: int) -> tuple[Archiver, FakePool]:
     """Return an archive of the node's clients."""
     pool = FakePool(set(broken))
-    return Archiving(Settings(data=house.data, archive="a"), house.node.server, pool), pool
+    return Archiver(Settings(data=house.data, archive="a"), house.node.server, pool), pool
 
 
 def test_every_due_hour_of_every_client_is_sealed(house: NodeHarness) -> None:
@@ -69,14 +69,14 @@ def test_every_due_hour_of_every_client_is_sealed(house: NodeHarness) -> None:
     After that, no job runs before another hour is due.
     """
     sealing, pool = archive_of(house)
-    house.run(sealing.round())
+    house.run(sealing.run_round())
     assert pool.asked.count(ACME) == 2
     assert (sealing.state.sealed, sealing.state.pending) == (3, 0)
     asked = len(pool.asked)
-    house.run(sealing.round())
+    house.run(sealing.run_round())
     assert len(pool.asked) == asked
     house.clock.move(3601)
-    house.run(sealing.round())
+    house.run(sealing.run_round())
     assert len(pool.asked) == asked + 3
 
 
@@ -84,13 +84,13 @@ def test_a_failing_client_does_not_stop_the_others(house: NodeHarness) -> None:
     """The failed client is retried after a minute."""
     sealing, pool = archive_of(house, ACME)
     with capture_logs() as logs:
-        house.run(sealing.round())
+        house.run(sealing.run_round())
     assert [one["client"] for one in logs if one["event"] == "archive_failed"] == [ACME]
     assert sealing.state.sealed == 1
     assert sealing.state.failures == 1
     pool.broken.clear()
     house.clock.move(61)
-    house.run(sealing.round())
+    house.run(sealing.run_round())
     assert sealing.state.sealed == 3
 
 
@@ -98,9 +98,9 @@ def test_missing_hours_are_logged_once(house: NodeHarness) -> None:
     """This applies even if they are found repeatedly."""
     sealing, _ = archive_of(house)
     with capture_logs() as logs:
-        house.run(sealing.round())
+        house.run(sealing.run_round())
         house.clock.move(3601)
-        house.run(sealing.round())
+        house.run(sealing.run_round())
     found = [one for one in logs if one["event"] == "archive_hours_missing"]
     assert sorted(one["client"] for one in found) == sorted(house.node.server.floors)
     assert sealing.state.missing == 2 * len(found)
@@ -113,9 +113,9 @@ def test_the_server_seals_in_a_separate_process(tmp_path: Path) -> None:
     try:
         house.take(SMS)
         clock.move(2 * 3600)
-        sealing = house.node.archiving
+        sealing = house.node.archiver
         assert sealing is not None
-        house.run(sealing.round())
+        house.run(sealing.run_round())
         assert list((tmp_path / "archive").rglob("events.parquet"))
         text = house.node.server.metrics.text().decode()
         assert "floorcast_archive_failures_total 0.0" in text
