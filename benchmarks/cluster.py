@@ -25,7 +25,7 @@ from processes import Running, floorcast
 from rich.console import Console
 
 from floorcast.cluster.link import NatsLink
-from floorcast.cluster.streams import make_log_streams, new_identity
+from floorcast.cluster.streams import new_identity, open_log_streams
 from tests.nats_servers import NatsServers
 
 CONNECTIONS = 4
@@ -62,7 +62,7 @@ def nodes(folder: Path, url: str, count: int) -> Iterator[list[Running]]:
 async def plain_rate(url: str, replicas: int, events: int) -> float:
     """Return the rate of nats-py alone, with equal batches, streams and concurrency."""
     link = await NatsLink.open(url, "benchmark")
-    await make_log_streams(link, 1, replicas, new_identity())
+    await open_log_streams(link, 1, replicas, new_identity())
     bodies = iter(fresh_bodies(events // 1000))
 
     async def publish() -> None:

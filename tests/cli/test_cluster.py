@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from floorcast.cli.app import app
 from floorcast.cluster import status
 from floorcast.cluster.peer_messages import Peer, PeerPosition
-from floorcast.cluster.status import Overview, StreamReport
+from floorcast.cluster.status import ClusterStatus, StreamReport
 from tests.nats_servers import NatsServers
 
 WELL = StreamReport("FLOORCAST_0", "nats-a", 3, 3, 1234, 5 * 2**20)
@@ -50,11 +50,11 @@ def run_status(
 ) -> Result:
     """Return the output of ``status`` for a cluster with these nodes and problems."""
 
-    async def found(url: str) -> Overview:
+    async def found(url: str) -> ClusterStatus:
         assert url == "nats://a,b"
-        return Overview(nodes, streams, list(problems))
+        return ClusterStatus(nodes, streams, list(problems))
 
-    monkeypatch.setattr(status, "overview", found)
+    monkeypatch.setattr(status, "query_status", found)
     return run_cluster("status", "--log", "nats://a,b")
 
 

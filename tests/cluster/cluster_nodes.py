@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from nats.aio.msg import Msg
 
-from floorcast.cluster.kv_copy import OWN
+from floorcast.cluster.kv_copy import INTERNAL
 from floorcast.cluster.kv_watch import PARTS
 from floorcast.cluster.kv_watch import subject as kv_subject
 from floorcast.cluster.link import NatsLink
@@ -149,7 +149,7 @@ async def refill_stream(url: str, stream: str) -> None:
         await lose_messages(url, 3, stream)
         ack = None
         while ack is None or ack.seq <= last:
-            ack = await link.publish(kv_subject(OWN, "refilled"), b"", {})
+            ack = await link.publish(kv_subject(INTERNAL, "refilled"), b"", {})
 
 
 async def delete_streams(url: str, *streams: str) -> None:

@@ -32,7 +32,7 @@ def report_times(clock: ClusterClock, steady: FakeSteadyClock, **offsets: int) -
     """Have every server report its time with this uncertainty."""
     steady.ticks += TICKS_PER_SECOND
     for server, offset in offsets.items():
-        clock.seen(server, steady.ticks + offset, steady.ticks, steady.ticks)
+        clock.record(server, steady.ticks + offset, steady.ticks, steady.ticks)
 
 
 @given(
@@ -53,7 +53,7 @@ def test_cluster_time_is_as_exact_as_the_fastest_response(
         sent = steady.ticks
         theirs = sent + there + difference
         steady.ticks = came = sent + there + back
-        clock.seen("a", theirs, sent, came)
+        clock.record("a", theirs, sent, came)
         steady.ticks += pause
     quickest = min(there + back for there, back, _ in answers[-16:])
     assert abs(clock() - (steady.ticks + difference)) <= quickest

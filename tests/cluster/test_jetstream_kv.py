@@ -270,7 +270,7 @@ def test_reads_continue_and_writes_fail_without_a_quorum(
     """
 
     async def work() -> None:
-        tuning = KvTuning(patience=4.0, unconfirmed=6.0)
+        tuning = KvTuning(patience=4.0, max_unconfirmed=6.0)
         async with node(nats_cluster.account(), 3, tuning) as (kv, link):
             kv.check_current()
             await kv.write([Item("site", "1", b"x")])

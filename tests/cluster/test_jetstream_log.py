@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from floorcast.cluster.jetstream_log import JetStreamLog, LogTuning
 from floorcast.cluster.log_messages import ID, KIND, stream_name, stream_of, subject
-from floorcast.cluster.streams import make_log_streams
+from floorcast.cluster.streams import open_log_streams
 from floorcast.log.data_folder import DataFolder
 from floorcast.log.log_file import open_log
 from floorcast.log.port import Appended, Batch
@@ -143,7 +143,7 @@ def test_message_sent_twice_is_stored_once(harness: Harness) -> None:
 def test_append_is_refused_before_the_node_follows(harness: Harness) -> None:
     """Otherwise nobody would know the result of the append."""
     log = harness.open()
-    follows, _ = harness.run(make_log_streams(log.link, STREAMS, 1, IDENTITY))
+    follows, _ = harness.run(open_log_streams(log.link, STREAMS, 1, IDENTITY))
     other = JetStreamLog(DataFolder(harness.folder / "two"), log.link, follows, Clock())
     with pytest.raises(Unavailable, match="not followed"):
         harness.run(other.append(batch(ACME, ["a"])))
@@ -169,10 +169,10 @@ def test_folder_of_another_log_is_refused(harness: Harness) -> None:
 def test_number_of_streams_is_fixed_at_creation(harness: Harness) -> None:
     """A different number of streams is refused. The same number opens the same log."""
     log = harness.open()
-    follows, replicas = harness.run(make_log_streams(log.link, STREAMS, 3, IDENTITY))
+    follows, replicas = harness.run(open_log_streams(log.link, STREAMS, 3, IDENTITY))
     assert (follows, replicas) == (log.follows, 1)
     with pytest.raises(SettingError, match=f"has {STREAMS} streams, 4 were given"):
-        harness.run(make_log_streams(log.link, 4, 1, IDENTITY))
+        harness.run(open_log_streams(log.link, 4, 1, IDENTITY))
 
 
 def test_full_servers_are_reported(tmp_path: Path) -> None:

@@ -35,13 +35,13 @@ def messages(writes: Writes, piece: int) -> list[list[KeyMessage]]:
 
 def model(writes: Writes) -> dict[str, dict[str, bytes]]:
     """Return the content of the key-value store after the writes."""
-    held: dict[str, dict[str, bytes]] = {bucket: {} for bucket in "abc"}
+    values: dict[str, dict[str, bytes]] = {bucket: {} for bucket in "abc"}
     for write in writes:
         for (bucket, key), value in write.items():
-            held[bucket].pop(key, None)
+            values[bucket].pop(key, None)
             if value is not None:
-                held[bucket][key] = value
-    return held
+                values[bucket][key] = value
+    return values
 
 
 @given(WRITES, st.integers(1, 12), st.integers(0, 20))
@@ -50,11 +50,11 @@ def test_copy_equals_the_store_from_any_starting_point(writes: Writes, piece: in
     stream = messages(writes, piece)
     followed, joined = StoreCopy(), StoreCopy()
     for together in stream:
-        followed.take(together)
+        followed.apply(together)
     last = {(one.bucket, one.key, one.part): one for together in stream[:at] for one in together}
-    joined.take_all(sorted(last.values(), key=lambda one: one.seq))
+    joined.replace_all(sorted(last.values(), key=lambda one: one.seq))
     for together in stream[at:]:
-        joined.take(together)
+        joined.apply(together)
     for bucket, kept in model(writes).items():
         assert followed.items(bucket) == joined.items(bucket) == kept
     assert followed.seq == joined.seq
@@ -73,41 +73,41 @@ def test_reread_copy_reports_the_changes(before: Writes, meanwhile: Writes) -> N
 
     copy.listen("a", hear)
     for together in stream[: len(before)]:
-        copy.take(together)
+        copy.apply(together)
     version = copy.version("a")
     # deleted keys are no longer in the stream
-    held = model([*before, *meanwhile])
+    values = model([*before, *meanwhile])
     last = {(one.bucket, one.key): one for together in stream for one in together if not one.part}
-    copy.take_all([one for one in last.values() if one.value is not None])
-    assert told == copy.items("a") == held["a"]
+    copy.replace_all([one for one in last.values() if one.value is not None])
+    assert told == copy.items("a") == values["a"]
     assert (copy.version("a") == version) or any("a" in {b for b, _ in w} for w in meanwhile)
 
 
 def test_large_value_with_missing_parts_is_not_shown() -> None:
     """A later write has replaced the missing parts, and its messages follow."""
     copy = StoreCopy()
-    copy.take([KeyMessage("a", "k", b"old", 1)])
-    copy.take([KeyMessage("a", "k", b"second", 3, 0, 2)])
+    copy.apply([KeyMessage("a", "k", b"old", 1)])
+    copy.apply([KeyMessage("a", "k", b"second", 3, 0, 2)])
     assert copy.items("a") == {"k": b"old"}
-    copy.take([KeyMessage("a", "k", b"x", 4, 1), KeyMessage("a", "k", b"y", 5, 0, 2)])
+    copy.apply([KeyMessage("a", "k", b"x", 4, 1), KeyMessage("a", "k", b"y", 5, 0, 2)])
     assert copy.items("a") == {"k": b"xy"}
 
 
 def test_missing_key_counts_as_lost_until_deletions_expire() -> None:
     """Once deletions expire, a missing key may have been deleted."""
     copy = StoreCopy()
-    copy.take([KeyMessage("site", "1", b"x", 1), KeyMessage("site", "2", None, 2)])
-    for kept, lost in ((True, "a key of site"), (False, "")):
-        assert copy.lost([KeyMessage("site", "3", b"y", 3)], deletions_kept=kept) == lost
-        assert not copy.lost([KeyMessage("site", "1", None, 3)], deletions_kept=kept)
+    copy.apply([KeyMessage("site", "1", b"x", 1), KeyMessage("site", "2", None, 2)])
+    for kept, loss in ((True, "a key of site"), (False, "")):
+        assert copy.find_loss([KeyMessage("site", "3", b"y", 3)], deletions_kept=kept) == loss
+        assert not copy.find_loss([KeyMessage("site", "1", None, 3)], deletions_kept=kept)
 
 
 def test_folder_detects_messages_that_the_stream_lost() -> None:
     """If a key's message is older than the known one, the stream has lost the newer message."""
     copy = StoreCopy()
-    copy.remember({("site", "1"): KeyState(b"x", 7)}, 50)
-    assert (copy.held("site", "1").value, copy.at) == (b"x", 50)
-    assert copy.lost([KeyMessage("site", "1", b"w", 5)], deletions_kept=False)
-    assert copy.lost([KeyMessage("site", "1", b"w", 7)], deletions_kept=False)
-    assert not copy.lost([KeyMessage("site", "1", b"x", 7)], deletions_kept=True)
-    assert not copy.lost([KeyMessage("site", "1", b"y", 8)], deletions_kept=True)
+    copy.load({("site", "1"): KeyState(b"x", 7)}, 50)
+    assert (copy.key_state("site", "1").value, copy.at) == (b"x", 50)
+    assert copy.find_loss([KeyMessage("site", "1", b"w", 5)], deletions_kept=False)
+    assert copy.find_loss([KeyMessage("site", "1", b"w", 7)], deletions_kept=False)
+    assert not copy.find_loss([KeyMessage("site", "1", b"x", 7)], deletions_kept=True)
+    assert not copy.find_loss([KeyMessage("site", "1", b"y", 8)], deletions_kept=True)

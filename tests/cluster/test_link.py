@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from floorcast.cluster.link import NatsLink, Refused
+from floorcast.cluster.link import NatsLink, RequestRefused
 from floorcast.model.errors import SettingError, Unavailable
 from floorcast.model.token import TICKS_PER_SECOND, system_now
 from tests.nats_servers import SOON, NatsServers, wait_until
@@ -61,9 +61,9 @@ def test_rejection_has_its_error_code(nats_server: NatsServers) -> None:
 
     async def work() -> None:
         link = await NatsLink.open(nats_server.account(), "test")
-        with pytest.raises(Refused, match="stream not found") as no:
+        with pytest.raises(RequestRefused, match="stream not found") as error:
             await link.api("STREAM.INFO.X")
-        assert no.value.code == 10059
+        assert error.value.code == 10059
         with pytest.raises(Unavailable, match="no responders"):
             await link.publish("nobody.listens", b"", patience=2)
         await link.close()
@@ -123,7 +123,7 @@ def test_link_leaves_a_server_without_quorum(nats_cluster: NatsServers) -> None:
         cut_off = next(one for one in nats_cluster.servers if one.port == connected.port)
         nats_cluster.cut_off(cut_off)
         await wait_until(lambda: not link.quorum)
-        assert link.without_quorum >= 0
+        assert link.seconds_without_quorum >= 0
         await wait_until(lambda: link.quorum)
         assert link.client.connected_url is not None
         assert link.client.connected_url.port != cut_off.port

@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.cluster.log_messages import MAX_HEADER_BYTES, cut, stream_of, subject, subjects
+from floorcast.cluster.log_messages import (
+    MAX_HEADER_BYTES,
+    split_batch,
+    stream_of,
+    subject,
+    subject_pattern,
+)
 from floorcast.log.port import Batch
 from floorcast.model.errors import TooLarge
 from tests.log.batches import event
@@ -20,7 +26,7 @@ lines = st.lists(st.binary(min_size=1, max_size=40).map(lambda text: text.replac
 def test_batch_is_split_into_messages_of_maximum_size(some: list[bytes], room: int) -> None:
     """The messages together have the whole batch, and each is as long as allowed."""
     batch = Batch(7, some, [event(str(index)) for index in range(len(some))])
-    pieces = list(cut(batch, room + MAX_HEADER_BYTES))
+    pieces = list(split_batch(batch, room + MAX_HEADER_BYTES))
     assert [line for piece in pieces for line in piece.batch.lines] == some
     assert [each for piece in pieces for each in piece.batch.events] == list(batch.events)
     for piece in pieces:
@@ -35,13 +41,13 @@ def test_event_too_large_for_a_message_is_an_error() -> None:
     """The error contains the event's size and the maximum."""
     batch = Batch(7, [b"{}", b"x" * 1001], [event("a"), event("b")])
     with pytest.raises(TooLarge, match=r"1,001 bytes; the cluster takes at most 1,000"):
-        list(cut(batch, 1000 + MAX_HEADER_BYTES))
+        list(split_batch(batch, 1000 + MAX_HEADER_BYTES))
 
 
 def test_client_is_always_in_the_same_stream() -> None:
     """Every process, machine and release uses the same stream, because it has the entries."""
     assert [stream_of(client, 4) for client in (1, 2, 47415, 2**53)] == [3, 1, 2, 1]
     assert subject(47415, 4) == "floorcast.log.2.47415"
-    assert subjects(1) == "floorcast.log.1.*"
+    assert subject_pattern(1) == "floorcast.log.1.*"
     spread = [stream_of(client, 8) for client in range(8000)]
     assert all(900 < spread.count(number) < 1100 for number in range(8))

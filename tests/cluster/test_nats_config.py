@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 
 from floorcast.cluster.nats_config import Ports, Secrets, ServerLayout, nats_config, new_secrets
-from floorcast.cluster.status import overview
+from floorcast.cluster.status import query_status
 from tests.certificates import certificates
 from tests.cluster.cluster_nodes import Cluster, follow, page, sms
 from tests.nats_servers import PROGRAM
@@ -52,7 +52,7 @@ def test_printed_configuration_admits_only_nodes(tmp_path: Path) -> None:
         async def wait_for_no_problems() -> None:
             problems: list[str] = ["not asked yet"]
             while problems:
-                problems = (await overview(url)).problems
+                problems = (await query_status(url)).problems
 
         one.run(wait_for_no_problems())
         monitor = f"http://127.0.0.1:{ports['a'].monitor}/varz"

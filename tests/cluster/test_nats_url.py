@@ -12,7 +12,7 @@ import nkeys  # type: ignore[import-untyped]  # it has no types
 import pytest
 
 from floorcast.cluster.link import NatsLink
-from floorcast.cluster.nats_url import NatsLogin, connect_options, read_url, shown
+from floorcast.cluster.nats_url import NatsLogin, connect_options, display_address, parse_url
 from floorcast.model.errors import SettingError, Unavailable
 from tests.certificates import certificates
 from tests.nats_servers import NatsServers
@@ -29,7 +29,7 @@ from tests.nats_servers import NatsServers
 )
 def test_url_has_servers_and_one_login(url: str, servers: list[str], login: NatsLogin) -> None:
     """The login of the first server applies to all. A user without a password is a token."""
-    assert read_url(url) == (servers, login)
+    assert parse_url(url) == (servers, login)
 
 
 @pytest.mark.parametrize(
@@ -42,13 +42,13 @@ def test_url_has_servers_and_one_login(url: str, servers: list[str], login: Nats
 def test_invalid_url_error_names_the_server(url: str, said: str) -> None:
     """The error names the invalid server, and never the password."""
     with pytest.raises(SettingError, match=said) as error:
-        read_url(url)
+        parse_url(url)
     assert "secret" not in str(error.value)
 
 
 def test_messages_contain_no_login() -> None:
     """Messages contain only the host and port."""
-    assert shown("nats://u:secret@a:4222") == "a:4222"
+    assert display_address("nats://u:secret@a:4222") == "a:4222"
 
 
 def test_options_set_login_and_tls_files(tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_options_set_login_and_tls_files(tmp_path: Path) -> None:
 
     Unknown options and missing files are errors.
     """
-    servers, login = read_url("tls://a,b:2?credentials=/c&ca=/ca&cert=/x&key=/y")
+    servers, login = parse_url("tls://a,b:2?credentials=/c&ca=/ca&cert=/x&key=/y")
     assert servers == ["tls://a", "tls://b:2"]
     assert login == NatsLogin(credentials="/c", ca="/ca", cert="/x", key="/y")
     for query, said in (
@@ -65,7 +65,7 @@ def test_options_set_login_and_tls_files(tmp_path: Path) -> None:
         ("cert=/x", "go together"),
     ):
         with pytest.raises(SettingError, match=said):
-            read_url(f"nats://a?{query}")
+            parse_url(f"nats://a?{query}")
     missing = str(tmp_path / "missing")
     for login in (NatsLogin(nkey=missing), NatsLogin(credentials=missing), NatsLogin(ca=missing)):
         with pytest.raises(SettingError, match="missing"):

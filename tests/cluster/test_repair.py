@@ -10,7 +10,7 @@ import pytest
 from msgspec import structs
 
 from floorcast.cluster.migrate import export_cluster
-from floorcast.cluster.repair import Repaired, repair
+from floorcast.cluster.repair import RepairResult, repair
 from floorcast.cluster.saved_store import SavedStore
 from floorcast.cluster.streams import KV_STREAM
 from floorcast.model.errors import SettingError
@@ -42,7 +42,7 @@ def cluster(nats_server: NatsServers) -> Iterator[Cluster]:
         yield one
 
 
-def run_repair(cluster: Cluster, node: NodeHarness, data: Path | None = None) -> Repaired:
+def run_repair(cluster: Cluster, node: NodeHarness, data: Path | None = None) -> RepairResult:
     """Run repair from the folder of a stopped node."""
     settings = structs.replace(cluster.settings, data=data or node.data)
     return node.run(repair(settings))
@@ -91,8 +91,8 @@ def test_repair_restores_lost_and_later_events(cluster: Cluster) -> None:
     late = cluster.open()  # does not know of the loss; the events that it accepts are kept, too
     late.take(sms("late", 0))
     late.close()
-    assert run_repair(cluster, one) == Repaired([STREAM], 0, 0)
-    assert run_repair(cluster, one) == Repaired([], 0, 0)
+    assert run_repair(cluster, one) == RepairResult([STREAM], 0, 0)
+    assert run_repair(cluster, one) == RepairResult([], 0, 0)
     one.open()
     seen = names(one, session, begin, 5)
     assert seen[:4] == before

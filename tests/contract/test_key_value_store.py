@@ -41,9 +41,9 @@ class Store:
         """Run the event loop until ``what`` is done."""
         return self._runner.run(what)
 
-    def put(self, kv: KeyValueStore, *items: Item, seen: tuple[Item, ...] = ()) -> None:
+    def put(self, kv: KeyValueStore, *items: Item, expected: tuple[Item, ...] = ()) -> None:
         """Write items, and wait until they are written."""
-        self.run(kv.write(items, seen))
+        self.run(kv.write(items, expected))
 
     def close(self) -> None:
         """Close all stores."""
@@ -121,14 +121,14 @@ def test_a_version_changes_only_with_its_bucket(open_kv: Store) -> None:
 def test_a_write_based_on_stale_values_is_refused(open_kv: Store) -> None:
     """If a key no longer has the value that the writer saw, the whole write is refused."""
     kv = open_kv()
-    open_kv.put(kv, Item("site", "1", b"x"), seen=(Item("site", "1", None),))
+    open_kv.put(kv, Item("site", "1", b"x"), expected=(Item("site", "1", None),))
     before = kv.version("site")
-    for seen in (Item("site", "1", b"y"), Item("site", "1", None), Item("site", "2", b"x")):
+    for expected in (Item("site", "1", b"y"), Item("site", "1", None), Item("site", "2", b"x")):
         with pytest.raises(Conflict):
-            open_kv.put(kv, Item("site", "1", b"z"), Item("site", "3", b"z"), seen=(seen,))
+            open_kv.put(kv, Item("site", "1", b"z"), Item("site", "3", b"z"), expected=(expected,))
     assert dict(kv.items("site")) == {"1": b"x"}
     assert kv.version("site") == before
-    open_kv.put(kv, Item("site", "1", b"z"), seen=(Item("site", "1", b"x"),))
+    open_kv.put(kv, Item("site", "1", b"z"), expected=(Item("site", "1", b"x"),))
     assert kv.get("site", "1") == b"z"
 
 
@@ -144,7 +144,7 @@ def test_a_listener_gets_every_change_of_its_bucket(open_kv: Store) -> None:
     both = {"1": b"x", "2": b"y"}
     assert sorted(told, key=lambda one: one[0]) == [("1", b"x", both), ("2", b"y", both)]
     with pytest.raises(Conflict):
-        open_kv.put(kv, Item("site", "1", b"n"), seen=(Item("site", "1", None),))
+        open_kv.put(kv, Item("site", "1", b"n"), expected=(Item("site", "1", None),))
     open_kv.put(kv, Item("site", "1", None))
     assert told[2:] == [("1", None, {"2": b"y"})]
 
@@ -156,7 +156,7 @@ def test_a_value_can_be_large(open_kv: Store, size: int) -> None:
     large = bytes(range(250)) * (size // 250)
     open_kv.put(kv, Item("site", "1", large), Item("site", "2", b""))
     assert kv.get("site", "1") == large
-    open_kv.put(kv, Item("site", "1", b"small"), seen=(Item("site", "1", large),))
+    open_kv.put(kv, Item("site", "1", b"small"), expected=(Item("site", "1", large),))
     assert dict(kv.items("site")) == {"1": b"small", "2": b""}
 
 

@@ -6,7 +6,7 @@ from typing import Self
 
 from floorcast.cluster.jetstream_log import JetStreamLog, LogTuning
 from floorcast.cluster.link import NatsLink
-from floorcast.cluster.streams import make_log_streams
+from floorcast.cluster.streams import open_log_streams
 from floorcast.log.data_folder import DataFolder
 from floorcast.model.token import Now
 
@@ -28,7 +28,7 @@ class StampedLog(JetStreamLog):
     ) -> Self:
         """Connect, create missing streams, and catch up."""
         link = await NatsLink.open(url, "test")
-        follows, _ = await make_log_streams(link, STREAMS, 1, IDENTITY)
+        follows, _ = await open_log_streams(link, STREAMS, 1, IDENTITY)
         log = cls(folder, link, follows, clock, tuning=tuning)
         log.link, log.clock = link, clock
         await log.start()
@@ -37,7 +37,7 @@ class StampedLog(JetStreamLog):
     def catch_up(self) -> None:
         """Use the test's clock at once, without the next check a second later."""
         for follower in self.followers:
-            follower.complete(follower.seq, self.clock())
+            follower.record_newest(follower.seq, self.clock())
 
     async def close(self) -> None:
         await super().close()

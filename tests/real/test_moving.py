@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from floorcast.cluster.migrate import Moved, export_cluster, import_folder
+from floorcast.cluster.migrate import MigrationResult, export_cluster, import_folder
 from floorcast.config.settings import Settings
 from floorcast.kv.folder import open_kv
 from floorcast.log.data_folder import DataFolder
@@ -142,7 +142,7 @@ async def add_entry(data: Path, site: bytes = b"{}") -> None:
 
 
 def refusal_message(
-    move: Callable[[Settings], Coroutine[Any, Any, Moved]], url: str, data: Path
+    move: Callable[[Settings], Coroutine[Any, Any, MigrationResult]], url: str, data: Path
 ) -> str:
     """Return the error message of a move, which must be refused."""
     with pytest.raises(SettingError) as refusal:

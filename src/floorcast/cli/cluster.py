@@ -63,13 +63,13 @@ def status(
     settings = _settings(context, log=log)
     import asyncio
 
-    from floorcast.cluster.status import condition, overview
+    from floorcast.cluster.status import node_status, query_status
 
-    found = asyncio.run(overview(settings.log))
+    found = asyncio.run(query_status(settings.log))
     nodes = [
         (
             node.name,
-            condition(node),
+            node_status(node),
             node.clients or "all",
             f"{sum(each.lag for each in node.following):,}",
             f"{max((each.behind_ms for each in node.following), default=0):,}",
@@ -81,7 +81,7 @@ def status(
         (
             one.name,
             one.leader or "none: no quorum",
-            f"{one.in_step} of {one.replicas}",
+            f"{one.up_to_date} of {one.replicas}",
             f"{one.messages:,}",
             _mib(one.disk_bytes),
         )

@@ -14,8 +14,8 @@ import msgspec
 import structlog
 from nats.aio.msg import Msg
 
-from floorcast.cluster.link import NatsLink, reached
-from floorcast.cluster.peer_messages import Offer, Peer, Wanted, subject_of
+from floorcast.cluster.link import NatsLink, has_quorum
+from floorcast.cluster.peer_messages import CopyOffer, Peer, PieceRequest, peer_subject
 from floorcast.cluster.peers import PIECE_BYTES, ask_peers
 from floorcast.cluster.stream_messages import Mismatch, check_message
 from floorcast.cluster.streams import StreamState, state_of
@@ -28,8 +28,8 @@ from floorcast.sqlite.files import remove
 __all__ = ["ensure_copy"]
 
 CHECK_SECONDS: Final = 0.2  # between requests that ask whether the other node's copy is ready
-PIECES_AT_ONCE: Final = 4
-TELL: Final = 5.0  # seconds between progress messages in the log
+CONCURRENT_PIECES: Final = 4
+PROGRESS_SECONDS: Final = 5.0  # seconds between progress messages in the log
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -40,44 +40,46 @@ async def ensure_copy(link: NatsLink, folder: Path, follows: Follows) -> None:
     Raises SettingError if the folder holds an embedded log or is ahead of the streams, and
     Unavailable if a copy is needed and no node can provide one now.
     """
-    have = contents_of(folder)
-    if have is None and await asyncio.to_thread((folder / "log.db").exists):
+    contents = contents_of(folder)
+    if contents is None and await asyncio.to_thread((folder / "log.db").exists):
         raise SettingError(  # change nothing, because it may be the only copy
             f"data folder {folder} holds an embedded log: move it into the cluster with "
             "'floorcast cluster import', or give this node another folder with --data"
         )
-    usable = have is not None and have.follows.covers(follows)
-    positions = have.stream_positions if have is not None and usable else {}
+    usable = contents is not None and contents.follows.covers(follows)
+    positions = contents.stream_positions if contents is not None and usable else {}
     states = [await _state(link, name) for name in follows.streams]
-    if await _goes_on(link, states, positions) and (usable or not any(s.last_seq for s in states)):
+    if await _continues(link, states, positions) and (
+        usable or not any(s.last_seq for s in states)
+    ):
         return
     needed = {state.name: state.generation for state in states}
-    peers = [peer for peer in await ask_peers(link) if _suits(peer, follows, needed)]
-    peers.sort(key=lambda peer: sum(each.seq for each in peer.following))
+    peers = [peer for peer in await ask_peers(link) if _is_suitable(peer, follows, needed)]
+    peers.sort(key=lambda peer: sum(position.seq for position in peer.following))
     while peers:
         peer = peers.pop()
         try:
-            await _take(link, folder, peer)
+            await _copy_from(link, folder, peer)
         except Unavailable as error:
             _log.warning("copy_not_taken", node=peer.name, why=error.message)
         else:
             return
-    if not all(_reaches(state, positions) for state in states):
+    if not all(_has_following_messages(state, positions) for state in states):
         raise Unavailable(
             "the cluster's streams do not have all of the log, and no node that is ready has a "
             "copy of the rest"
         )
-    for name in folder_copy.FILES if have is not None else ():
+    for name in folder_copy.FILES if contents is not None else ():
         remove(folder / name)
 
 
-def _reaches(state: StreamState, positions: Mapping[str, StreamPosition]) -> bool:
+def _has_following_messages(state: StreamState, positions: Mapping[str, StreamPosition]) -> bool:
     """Return whether the stream has, in the same generation, everything after the position."""
     position = positions.get(state.name, StreamPosition(state.name, 0))
     return state.first_seq <= position.seq + 1 and state.generation == position.generation
 
 
-async def _goes_on(
+async def _continues(
     link: NatsLink, states: list[StreamState], positions: Mapping[str, StreamPosition]
 ) -> bool:
     """Return whether every stream continues where the folder ends.
@@ -91,42 +93,44 @@ async def _goes_on(
                 await check_message(link, state, position)
             except Mismatch as error:
                 raise SettingError(f"log: {error.message}") from error
-    return all(_reaches(state, positions) for state in states)
+    return all(_has_following_messages(state, positions) for state in states)
 
 
 async def _state(link: NatsLink, name: str) -> StreamState:
     info = await link.api(f"STREAM.INFO.{name}")
-    if not reached(info):
+    if not has_quorum(info):
         raise Unavailable(f"{name} has no quorum")
     return state_of(info)
 
 
-def _suits(peer: Peer, follows: Follows, generations: Mapping[str, str]) -> bool:
-    theirs = Follows(peer.log, [each.stream for each in peer.following], peer.clients)
-    same = all(generations.get(each.stream) == each.generation for each in peer.following)
+def _is_suitable(peer: Peer, follows: Follows, generations: Mapping[str, str]) -> bool:
+    peer_log = Follows(peer.log, [position.stream for position in peer.following], peer.clients)
+    same = all(
+        generations.get(position.stream) == position.generation for position in peer.following
+    )
     # the projection's arrays have the machine's byte order
-    return peer.ready and same and theirs.covers(follows) and peer.byte_order == sys.byteorder
+    return peer.ready and same and peer_log.covers(follows) and peer.byte_order == sys.byteorder
 
 
-async def _take(link: NatsLink, folder: Path, peer: Peer) -> None:
+async def _copy_from(link: NatsLink, folder: Path, peer: Peer) -> None:
     _log.info("copy_begins", node=peer.name)
-    into = folder / "incoming"
-    shutil.rmtree(into, ignore_errors=True)
-    into.mkdir(mode=0o700)
+    target = folder / "incoming"
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(mode=0o700)
     reader = uuid.uuid4().bytes
-    subject = subject_of(peer.id, "copy")
-    while (files := _offered(await link.request(subject, reader))) is None:  # noqa: ASYNC110 — another node's event
+    subject = peer_subject(peer.id, "copy")
+    while (files := _offered_files(await link.request(subject, reader))) is None:  # noqa: ASYNC110 — another node's event
         await asyncio.sleep(CHECK_SECONDS)
     progress = _Progress(sum(files.values()))
     for name, size in files.items():
-        await _fetch(link, peer, into / name, size, progress)
-    await link.request(subject_of(peer.id, "done"), reader)
-    folder_copy.install(into, folder)
+        await _fetch(link, peer, target / name, size, progress)
+    await link.request(peer_subject(peer.id, "done"), reader)
+    folder_copy.install(target, folder)
     _log.info("copy_taken", node=peer.name, bytes=progress.size)
 
 
-def _offered(answer: Msg) -> dict[str, int] | None:
-    offer = msgspec.json.decode(answer.data, type=Offer)
+def _offered_files(answer: Msg) -> dict[str, int] | None:
+    offer = msgspec.json.decode(answer.data, type=CopyOffer)
     if offer.error:
         raise Unavailable(offer.error)
     return offer.files
@@ -137,28 +141,28 @@ class _Progress:
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self._done = 0
-        self._told = 0.0
+        self._copied = 0
+        self._logged_at = 0.0
 
     def add(self, count: int) -> None:
-        self._done += count
+        self._copied += count
         now = asyncio.get_running_loop().time()
-        if now - self._told >= TELL:
-            self._told = now
-            _log.info("copy_goes_on", bytes=self._done, of=self.size)
+        if now - self._logged_at >= PROGRESS_SECONDS:
+            self._logged_at = now
+            _log.info("copy_goes_on", bytes=self._copied, of=self.size)
 
 
 async def _fetch(link: NatsLink, peer: Peer, path: Path, size: int, progress: _Progress) -> None:
     async def piece(offset: int) -> bytes:
-        wanted = msgspec.json.encode(Wanted(path.name, offset))
-        return (await link.request(subject_of(peer.id, "piece"), wanted)).data
+        request = msgspec.json.encode(PieceRequest(path.name, offset))
+        return (await link.request(peer_subject(peer.id, "piece"), request)).data
 
-    got = 0
+    received = 0
     with path.open("wb") as file:
-        for start in range(0, size, PIECE_BYTES * PIECES_AT_ONCE):
-            offsets = range(start, min(start + PIECE_BYTES * PIECES_AT_ONCE, size), PIECE_BYTES)
+        for start in range(0, size, PIECE_BYTES * CONCURRENT_PIECES):
+            offsets = range(start, min(start + PIECE_BYTES * CONCURRENT_PIECES, size), PIECE_BYTES)
             for data in await asyncio.gather(*map(piece, offsets)):
-                got += file.write(data)
+                received += file.write(data)
                 progress.add(len(data))
-    if got != size:
+    if received != size:
         raise Unavailable(f"{peer.name} did not send all of {path.name}")

@@ -32,7 +32,7 @@ def steady_now() -> int:
     return time.monotonic_ns() // 100
 
 
-class _Server:
+class _ServerTimes:
     """The time reports of one NATS server, as differences from the steady clock."""
 
     def __init__(self) -> None:
@@ -60,26 +60,28 @@ class ClusterClock:
     def __init__(self, wall: Now, steady: Now = steady_now) -> None:
         self.steady = steady
         self._offset = wall() - steady()
-        self._servers: dict[str, _Server] = {}
-        self._known = False
+        self._servers: dict[str, _ServerTimes] = {}
+        self._is_synchronized = False
         self._step_since: int | None = None
 
     def __call__(self) -> int:
         """Return the current time, on which all nodes of the cluster agree."""
         return self.steady() + self._offset
 
-    def seen(self, server: str, theirs: int, sent: int, came: int) -> None:
+    def record(self, server: str, server_time: int, sent: int, received: int) -> None:
         """Record the time that a server reported between two readings of the steady clock."""
         if server not in self._servers and len(self._servers) >= MAX_SERVERS:
             self._servers.pop(next(iter(self._servers)))
-        self._servers.setdefault(server, _Server()).add(came - sent, theirs - (sent + came) // 2)
-        self._follow(_middle(one.difference for one in self._servers.values()))
+        self._servers.setdefault(server, _ServerTimes()).add(
+            received - sent, server_time - (sent + received) // 2
+        )
+        self._adopt(_median(times.difference for times in self._servers.values()))
 
-    def _follow(self, offset: int) -> None:
+    def _adopt(self, offset: int) -> None:
         """Adopt the servers' common offset: a small change at once, a step after it has lasted."""
         step = offset - self._offset
-        if not self._known or abs(step) <= STEP_TICKS:
-            self._offset, self._known, self._step_since = offset, True, None
+        if not self._is_synchronized or abs(step) <= STEP_TICKS:
+            self._offset, self._is_synchronized, self._step_since = offset, True, None
             return
         now = self.steady()
         if self._step_since is None:
@@ -90,13 +92,13 @@ class ClusterClock:
             _log.error("cluster_clock_stepped", seconds=step / TICKS_PER_SECOND, believed=True)
 
 
-def _middle(differences: Iterable[int]) -> int:
+def _median(differences: Iterable[int]) -> int:
     """Return the median, or the earlier of two middle values.
 
     A time that is too early causes no deletion.
     """
-    found = sorted(differences)
-    return found[(len(found) - 1) // 2]
+    ordered = sorted(differences)
+    return ordered[(len(ordered) - 1) // 2]
 
 
 def ticks_of(stamp: str) -> int:

@@ -17,7 +17,7 @@ from floorcast.cluster import log_messages
 from floorcast.cluster.link import NatsLink
 from floorcast.cluster.log_messages import recorded_at, stream_name, stream_of, subject
 from floorcast.cluster.ordered_consumer import Message, MessageBatch, OrderedConsumer
-from floorcast.cluster.peer_messages import EntryPart, EntryWanted, Peer, subject_of
+from floorcast.cluster.peer_messages import EntryPart, EntryRequest, Peer, peer_subject
 from floorcast.cluster.peers import ask_peers
 from floorcast.log.client_streams import news_of
 from floorcast.log.duplicates import keys_of
@@ -28,14 +28,14 @@ from floorcast.model.inbound import read_lines
 from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.sqlite.checksums import checksum
 
-__all__ = ["DamagedLog", "Recovered", "from_peers", "from_stream"]
+__all__ = ["DamagedLog", "RecoveredEntries", "recover_from_peers", "recover_from_stream"]
 
 CLOCK_SLACK: Final = 60 * TICKS_PER_SECOND  # maximum difference between the servers' clocks
 MAX_MESSAGES: Final = 1000  # read for one entry
 MAX_MESSAGE_BYTES: Final = 64 << 20  # of these messages
 
 
-class Recovered(NamedTuple):
+class RecoveredEntries(NamedTuple):
     """Consecutive entries, and where they came from."""
 
     entries: Sequence[Entry]
@@ -54,7 +54,9 @@ class DamagedLog(NamedTuple):
     before: Callable[[int, int, int, set[bytes]], Awaitable[Before]]
 
 
-async def from_peers(link: NatsLink, source: DamagedLog, wanted: Suspects) -> Recovered | None:
+async def recover_from_peers(
+    link: NatsLink, source: DamagedLog, wanted: Suspects
+) -> RecoveredEntries | None:
     """Return the entries from another node, verified, or None if no node has them."""
     try:
         peers = await ask_peers(link)
@@ -62,27 +64,27 @@ async def from_peers(link: NatsLink, source: DamagedLog, wanted: Suspects) -> Re
         return None
     numbers = range(wanted.number, wanted.number + len(wanted.rows))
     for peer in peers:
-        if peer.log != source.identity or not _serves(peer, wanted.client):
+        if peer.log != source.identity or not _has_client(peer, wanted.client):
             continue
         try:
-            entries = [await _ask(link, peer, wanted.client, number) for number in numbers]
+            entries = [await _fetch(link, peer, wanted.client, number) for number in numbers]
         # The node has an older release, or its own entries are damaged.
         except (Unavailable, msgspec.MsgspecError):
             continue
         if wanted.accepts(entries):
-            return Recovered(entries, peer.name)
+            return RecoveredEntries(entries, peer.name)
     return None
 
 
-def _serves(peer: Peer, client: int) -> bool:
+def _has_client(peer: Peer, client: int) -> bool:
     return not peer.clients or str(client) in peer.clients.split(",")
 
 
-async def _ask(link: NatsLink, peer: Peer, client: int, number: int) -> Entry:
+async def _fetch(link: NatsLink, peer: Peer, client: int, number: int) -> Entry:
     payload = b""
     while True:
-        asked = EntryWanted(client, number, len(payload))
-        answer = await link.request(subject_of(peer.id, "entry"), msgspec.msgpack.encode(asked))
+        request = EntryRequest(client, number, len(payload))
+        answer = await link.request(peer_subject(peer.id, "entry"), msgspec.msgpack.encode(request))
         part = msgspec.msgpack.decode(answer.data, type=EntryPart)
         payload += part.piece
         if len(payload) >= part.size or not part.piece:
@@ -92,7 +94,9 @@ async def _ask(link: NatsLink, peer: Peer, client: int, number: int) -> Entry:
     return Entry(client, number, part.recorded_at, part.kind, part.count, payload)
 
 
-async def from_stream(link: NatsLink, source: DamagedLog, wanted: Suspects) -> Recovered | None:
+async def recover_from_stream(
+    link: NatsLink, source: DamagedLog, wanted: Suspects
+) -> RecoveredEntries | None:
     """Return the entries, rebuilt from their stream, or None if they may differ from the originals.
 
     Raises Unavailable.
@@ -103,22 +107,22 @@ async def from_stream(link: NatsLink, source: DamagedLog, wanted: Suspects) -> R
     batches = [_batch(wanted.client, message) for message in messages]
     keys = {key for batch in batches for key in keys_of(wanted.client, batch.events)}
     first = recorded_at(messages[0].headers, messages[0].at)
-    earlier = await source.before(wanted.client, wanted.number, first, keys)
-    made = _made(wanted, messages, batches, earlier)
-    return Recovered(made, _stream(source, wanted)) if wanted.accepts(made) else None
+    state_before = await source.before(wanted.client, wanted.number, first, keys)
+    entries = _rebuild(wanted, messages, batches, state_before)
+    return RecoveredEntries(entries, _stream(source, wanted)) if wanted.accepts(entries) else None
 
 
-def _made(
-    wanted: Suspects, messages: Sequence[Message], batches: Sequence[Batch], earlier: Before
+def _rebuild(
+    wanted: Suspects, messages: Sequence[Message], batches: Sequence[Batch], state_before: Before
 ) -> list[Entry]:
     """Return the entries made from the messages, given the state of the log before them."""
-    held, site, made = set(earlier.keys), earlier.site, list[Entry]()
+    held, site, entries = set(state_before.keys), state_before.site, list[Entry]()
 
-    def make(kind: EntryKind, message: Message, payload: bytes, count: int = 0) -> None:
+    def append(kind: EntryKind, message: Message, payload: bytes, count: int = 0) -> None:
         at = recorded_at(message.headers, message.at)
-        if made:
-            at = max(at, made[-1].recorded_at + 1)
-        made.append(Entry(wanted.client, wanted.number + len(made), at, kind, count, payload))
+        if entries:
+            at = max(at, entries[-1].recorded_at + 1)
+        entries.append(Entry(wanted.client, wanted.number + len(entries), at, kind, count, payload))
 
     for message, batch in zip(messages, batches, strict=True):
         kind = message.headers.get(log_messages.KIND, "")
@@ -127,13 +131,13 @@ def _made(
             lines = news_of(batch, keys, held).lines
             held.update(keys)
             if lines:
-                make("events", message, b"\n".join(lines), len(lines))
+                append("events", message, b"\n".join(lines), len(lines))
         elif kind != "site":
-            make("other", message, log_messages.other(kind, message.payload))
+            append("other", message, log_messages.unknown_payload(kind, message.payload))
         elif message.payload != site:
             site = message.payload
-            make("site", message, site)
-    return made
+            append("site", message, site)
+    return entries
 
 
 def _batch(client: int, message: Message) -> Batch:

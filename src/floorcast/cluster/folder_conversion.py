@@ -18,34 +18,34 @@ from floorcast.model.errors import SettingError
 from floorcast.sqlite.files import connect, transaction
 
 __all__ = [
-    "Embedded",
+    "EmbeddedState",
     "begin_following",
-    "embedded",
+    "continue_from",
     "end_following",
-    "go_on_from",
-    "kept_copy",
+    "read_cluster_folder",
+    "read_embedded_folder",
 ]
 
 FOLLOW = """
 INSERT INTO following (stream, clients, seq, checksum)
 VALUES (?1, ?2, ?3, floorcast_checksum(?1, ?3, 0, x''))
 """
-GO_ON_FROM = """
+CONTINUE_FROM = """
 UPDATE following SET seq = ?2, taken = 0, digest = x'', generation = ?3,
     checksum = floorcast_checksum(?1, ?2, 0, x'')
 WHERE stream = ?1
 """
-FOLLOW_NO_MORE = "DELETE FROM following"
+STOP_FOLLOWING = "DELETE FROM following"
 
 
-class Embedded(NamedTuple):
+class EmbeddedState(NamedTuple):
     """An embedded folder's log: its identity, and the number of each client's newest entry."""
 
     identity: str
     heads: Mapping[int, int]
 
 
-def embedded(folder: Path) -> Embedded:
+def read_embedded_folder(folder: Path) -> EmbeddedState:
     """Read the log of an embedded folder. Raises SettingError if there is none."""
     path = folder / "log.db"
     if not path.exists():
@@ -54,7 +54,7 @@ def embedded(folder: Path) -> Embedded:
     reader = LogReader(path)
     try:
         heads = {stream.client: stream.head.number for stream in reader.streams()}
-        return Embedded(reader.identity(), heads)
+        return EmbeddedState(reader.identity(), heads)
     finally:
         reader.close()
 
@@ -65,7 +65,7 @@ def begin_following(folder: Path, stream_positions: list[StreamPosition]) -> Non
     try:
         with transaction(connection):
             connection.executemany(
-                FOLLOW, [(each.stream, "", each.seq) for each in stream_positions]
+                FOLLOW, [(position.stream, "", position.seq) for position in stream_positions]
             )
     except apsw.Error as error:
         raise SettingError(f"{folder} cannot be written: {error}") from error
@@ -73,20 +73,20 @@ def begin_following(folder: Path, stream_positions: list[StreamPosition]) -> Non
         connection.close()
 
 
-def go_on_from(folder: Path, positions: list[StreamPosition]) -> None:
+def continue_from(folder: Path, positions: list[StreamPosition]) -> None:
     """Make the folder's copy continue after these positions, which are of another generation."""
     connection = connect(folder / "log.db", page_size=PAGE, synchronous="FULL", cache_kib=CACHE_KIB)
-    rows = [(each.stream, each.seq, each.generation) for each in positions]
+    rows = [(position.stream, position.seq, position.generation) for position in positions]
     try:
         with transaction(connection):
-            connection.executemany(GO_ON_FROM, rows)
+            connection.executemany(CONTINUE_FROM, rows)
     except apsw.Error as error:
         raise SettingError(f"{folder} cannot be written: {error}") from error
     finally:
         connection.close()
 
 
-def kept_copy(folder: Path) -> FolderContents:
+def read_cluster_folder(folder: Path) -> FolderContents:
     """Read a folder that follows a cluster.
 
     Raises SettingError if the folder does not follow a cluster, or does not have all clients.
@@ -106,7 +106,7 @@ def end_following(folder: Path, follows: Follows) -> None:
     """Turn a folder that follows the log ``follows`` into an embedded one."""
     connection = open_log(folder / "log.db", follows)
     try:
-        connection.execute(FOLLOW_NO_MORE)
+        connection.execute(STOP_FOLLOWING)
     except apsw.Error as error:
         raise SettingError(f"{folder} cannot be written: {error}") from error
     finally:

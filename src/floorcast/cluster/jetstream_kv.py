@@ -17,12 +17,12 @@ from typing import Final, NamedTuple, Self
 
 from msgspec import Struct
 
-from floorcast.cluster.kv_copy import OWN, KeyState, Observer, StoreCopy
-from floorcast.cluster.kv_watch import PARTS, Watch, subject
-from floorcast.cluster.link import WRITE_TIMEOUT_SECONDS, NatsLink, Refused
+from floorcast.cluster.kv_copy import INTERNAL, KeyState, Observer, StoreCopy
+from floorcast.cluster.kv_watch import PARTS, StoreWatch, subject
+from floorcast.cluster.link import WRITE_TIMEOUT_SECONDS, NatsLink, RequestRefused
 from floorcast.cluster.log_messages import stream_name
 from floorcast.cluster.streams import KV_STREAM, REPAIR, create, find, kv_config, new_identity
-from floorcast.kv.port import Conflict, Item, Listener, checked
+from floorcast.kv.port import Conflict, Item, Listener, validate_items
 from floorcast.model.errors import SettingError, Unavailable
 from floorcast.model.token import TICKS_PER_SECOND
 
@@ -31,8 +31,10 @@ __all__ = ["JetStreamKeyValueStore", "KvTuning", "LostKeys", "SavedPosition", "S
 BATCH_MESSAGES: Final = 1000  # the most that a server accepts in a batch
 MAX_BATCH_KEYS: Final = 400  # changed or compared in one batch; each key may need several messages
 BATCHES_AT_ONCE: Final = 16  # of this node; a server accepts 50
-TOMBSTONE: Final = 3600  # seconds for which a deletion is kept, so that lagging watches see it
-LATE: Final = 2  # seconds by which the stream may be late to remove it
+TOMBSTONE_SECONDS: Final = (
+    3600  # seconds for which a deletion is kept, so that lagging watches see it
+)
+REMOVAL_DELAY_SECONDS: Final = 2  # seconds by which the stream may be late to remove it
 RESEND_SECONDS: Final = 0.1  # before a lost batch is sent again
 
 # JetStream's own codes
@@ -73,8 +75,8 @@ class KvTuning:
     """The timeouts of the store, in seconds."""
 
     patience: float = WRITE_TIMEOUT_SECONDS  # for a write
-    unconfirmed: float = 30.0  # after which possibly outdated data no longer authorizes users
-    tombstone: int = TOMBSTONE
+    max_unconfirmed: float = 30.0  # after which possibly outdated data no longer authorizes users
+    tombstone: int = TOMBSTONE_SECONDS
 
 
 class LostKeys(SettingError):
@@ -88,10 +90,10 @@ class JetStreamKeyValueStore:
         self._link = link
         self._tuning = tuning or KvTuning()
         self._copy = StoreCopy()
-        self._watch = Watch(link, self._copy, self._tuning.tombstone * TICKS_PER_SECOND)
-        self._turn = asyncio.Semaphore(BATCHES_AT_ONCE)
+        self._watch = StoreWatch(link, self._copy, self._tuning.tombstone * TICKS_PER_SECOND)
+        self._batch_slots = asyncio.Semaphore(BATCHES_AT_ONCE)
         self._deletion = {"KV-Operation": "DEL", "Nats-TTL": f"{self._tuning.tombstone}s"}
-        self._own = secrets.token_hex(8)
+        self._condition_prefix = secrets.token_hex(8)
         self._closed = False
 
     @classmethod
@@ -100,21 +102,21 @@ class JetStreamKeyValueStore:
         link: NatsLink,
         replicas: int,
         *,
-        make: bool = True,
+        create_missing: bool = True,
         known: StoredValues | None = None,
         tuning: KvTuning | None = None,
     ) -> Self:
         """Open the store and read its stream.
 
-        If ``make`` is True, and neither the stream nor a log exists, the stream is created.
-        ``known`` contains earlier values of the keys. Raises LostKeys if the stream has lost some
-        of them, SettingError if the stream does not exist or the servers are too old, and
+        If ``create_missing`` is True, and neither the stream nor a log exists, the stream is
+        created. ``known`` contains earlier values of the keys. Raises LostKeys if the stream has
+        lost some of them, SettingError if the stream does not exist or the servers are too old, and
         Unavailable if the servers have no quorum.
         """
         found = await find(link, KV_STREAM)
-        if found is None and make and await find(link, stream_name(0)) is not None:
+        if found is None and create_missing and await find(link, stream_name(0)) is not None:
             raise SettingError(f"log: the cluster has lost its key-value store: {REPAIR}")
-        if found is None and make:
+        if found is None and create_missing:
             found = await create(link, kv_config(replicas, new_identity()))
         if found is None:
             raise SettingError("the cluster has no site yet: floorcast site apply FILE")
@@ -122,7 +124,7 @@ class JetStreamKeyValueStore:
             raise SettingError("log: the cluster needs nats-server 2.12 or later")
         kv = cls(link, tuning)
         if known is not None:
-            kv._copy.remember(known.keys, known.at)
+            kv._copy.load(known.keys, known.at)
         try:
             await asyncio.wait_for(kv._watch.start(), WRITE_TIMEOUT_SECONDS)
         except TimeoutError as error:
@@ -135,7 +137,7 @@ class JetStreamKeyValueStore:
 
     def get(self, bucket: str, key: str) -> bytes | None:
         """Return the value of the key, or None."""
-        return self._open().held(bucket, key).value
+        return self._open().key_state(bucket, key).value
 
     def items(self, bucket: str) -> dict[str, bytes]:
         """Return a copy of the bucket's values, by key."""
@@ -149,28 +151,28 @@ class JetStreamKeyValueStore:
         """Call ``listener`` for each change that any node makes to the bucket."""
         self._copy.listen(bucket, listener)
 
-    async def write(self, items: Iterable[Item], seen: Iterable[Item] = ()) -> None:
+    async def write(self, items: Iterable[Item], expected: Iterable[Item] = ()) -> None:
         """Put or delete all of ``items``, or raise Conflict (see the port)."""
-        changes, known = checked(items), checked(seen)
+        changes, expected = validate_items(items), validate_items(expected)
         if self.halted:
             raise Unavailable(self.halted)
-        if not self._open().holds(known):
+        if not self._open().holds(expected):
             raise Conflict("the key-value store has changed since it was read")
         if not changes:
             return
-        for some, their_seen in _groups(changes, known):
-            async with self._turn:
-                await self._write_together(some, their_seen)
+        for changed, conditions in _groups(changes, expected):
+            async with self._batch_slots:
+                await self._write_batch(changed, conditions)
 
     def check_current(self) -> None:
         """See ``KeyValueStore.check_current``."""
         if self._watch.halted:
             raise Unavailable(self._watch.halted)
-        age = self._link.clock() - self._watch.through
-        if age > self._tuning.unconfirmed * TICKS_PER_SECOND:
+        age = self._link.clock() - self._watch.complete_until
+        if age > self._tuning.max_unconfirmed * TICKS_PER_SECOND:
             raise Unavailable(
                 "this node has not reached the cluster's quorum for "
-                f"{self._tuning.unconfirmed:.0f} s: users and keys cannot be checked"
+                f"{self._tuning.max_unconfirmed:.0f} s: users and keys cannot be checked"
             )
 
     @property
@@ -184,11 +186,11 @@ class JetStreamKeyValueStore:
 
     def written_at(self, bucket: str, key: str) -> int:
         """Return the tick at which the stream stored the key's value, or 0 for an unknown key."""
-        return self._copy.held(bucket, key).at
+        return self._copy.key_state(bucket, key).at
 
-    def held(self, bucket: str, key: str) -> KeyState:
+    def key_state(self, bucket: str, key: str) -> KeyState:
         """Return the known state of a key."""
-        return self._copy.held(bucket, key)
+        return self._copy.key_state(bucket, key)
 
     def now(self) -> int:
         """Return the cluster's time, in ticks."""
@@ -210,70 +212,74 @@ class JetStreamKeyValueStore:
         self._closed = True
         await self._watch.close()
 
-    async def _write_together(self, changes: tuple[Item, ...], known: tuple[Item, ...]) -> None:
-        batch = self._batch(changes, self._conditions(known))
+    async def _write_batch(self, changes: tuple[Item, ...], expected: tuple[Item, ...]) -> None:
+        batch = self._batch(changes, self._conditions(expected))
         if len(batch) > BATCH_MESSAGES:
             raise Unavailable(
                 f"a change of {len(batch):,} messages exceeds the cluster's limit"
                 f" ({BATCH_MESSAGES:,})"
             )
-        await self._watch.reached(await self._write(batch, changes, known))
+        await self._watch.wait_for(await self._store_batch(batch, changes, expected))
 
-    async def _write(
-        self, batch: list[_Publication], changes: tuple[Item, ...], known: tuple[Item, ...]
+    async def _store_batch(
+        self, batch: list[_Publication], changes: tuple[Item, ...], expected: tuple[Item, ...]
     ) -> int:
         """Store a batch, and return its last position in the stream."""
         loop = asyncio.get_running_loop()
         until = loop.time() + self._tuning.patience
-        write = secrets.token_hex(8)
+        write_id = secrets.token_hex(8)
         while True:
             # with this id, the server can tell a retry from a second write
-            batch[0].headers["Nats-Msg-Id"] = write
+            batch[0].headers["Nats-Msg-Id"] = write_id
             try:
                 return await self._publish(batch)
             except Unavailable:
                 if loop.time() > until:
                     raise
-            except Refused as no:
-                if no.code == DUPLICATE:  # an earlier attempt succeeded, but its response was lost
-                    return await self._watch.marked()
-                if loop.time() > until or no.code not in {INCOMPLETE, *WRONG_SEQUENCE}:
-                    raise Unavailable(f"the key-value store cannot be written: {no}") from no
-                if no.code in WRONG_SEQUENCE:
-                    batch = self._batch(changes, await self._renewed(known))
+            except RequestRefused as error:
+                if (
+                    error.code == DUPLICATE
+                ):  # an earlier attempt succeeded, but its response was lost
+                    return await self._watch.write_marker()
+                if loop.time() > until or error.code not in {INCOMPLETE, *WRONG_SEQUENCE}:
+                    raise Unavailable(f"the key-value store cannot be written: {error}") from error
+                if error.code in WRONG_SEQUENCE:
+                    batch = self._batch(changes, await self._renewed_conditions(expected))
             await asyncio.sleep(RESEND_SECONDS)
 
-    def _conditions(self, known: tuple[Item, ...]) -> dict[_Key, int]:
+    def _conditions(self, expected: tuple[Item, ...]) -> dict[_Key, int]:
         """Return the sequence numbers at which the keys have the expected values.
 
         Raises ``Conflict`` if the values are different. Call this once for all attempts, because
         other writes may reach the copy before the next attempt.
         """
-        if not self._open().holds(known):
+        if not self._open().holds(expected):
             raise Conflict("the key-value store has changed since it was read")
-        forgotten = self._link.clock() - (self._tuning.tombstone + LATE) * TICKS_PER_SECOND
-        held = {(item.bucket, item.key): self._copy.held(*item[:2]) for item in known}
+        purged_before = (
+            self._link.clock() - (self._tuning.tombstone + REMOVAL_DELAY_SECONDS) * TICKS_PER_SECOND
+        )
+        states = {(item.bucket, item.key): self._copy.key_state(*item[:2]) for item in expected}
         return {
-            key: 0 if one.value is None and one.at < forgotten else one.seq
-            for key, one in held.items()
+            key: 0 if state.value is None and state.at < purged_before else state.seq
+            for key, state in states.items()
         }
 
-    async def _renewed(self, known: tuple[Item, ...]) -> dict[_Key, int]:
+    async def _renewed_conditions(self, expected: tuple[Item, ...]) -> dict[_Key, int]:
         """Return the conditions for another attempt, if the keys have the expected values again.
 
         The key may have had another value briefly, or the stream may have purged a deleted key.
         """
-        await self._watch.current()
-        return self._conditions(known)
+        await self._watch.catch_up()
+        return self._conditions(expected)
 
     async def _publish(self, batch: list[_Publication]) -> int:
         name = secrets.token_hex(8)
         *first, last = batch
-        for number, one in enumerate(first, 1):
-            headers = one.headers | {"Nats-Batch-Id": name, "Nats-Batch-Sequence": str(number)}
+        for number, message in enumerate(first, 1):
+            headers = message.headers | {"Nats-Batch-Id": name, "Nats-Batch-Sequence": str(number)}
             if not self._link.connected:
                 raise Unavailable("no NATS server of the cluster can be reached")
-            await self._link.client.publish(one.subject, one.payload, headers=headers)
+            await self._link.client.publish(message.subject, message.payload, headers=headers)
         headers = last.headers | {
             "Nats-Batch-Id": name,
             "Nats-Batch-Sequence": str(len(batch)),
@@ -297,7 +303,7 @@ class JetStreamKeyValueStore:
 
     def _condition(self, number: int, of: str, seq: int) -> _Publication:
         headers = {EXPECTED: str(seq), EXPECTED_OF: of, "Nats-TTL": "1m"}
-        return _Publication(subject(OWN, f"{self._own}-{number}"), b"", headers)
+        return _Publication(subject(INTERNAL, f"{self._condition_prefix}-{number}"), b"", headers)
 
     def _messages(
         self, bucket: str, key: str, value: bytes | None, expected: int | None
@@ -312,11 +318,11 @@ class JetStreamKeyValueStore:
             _Publication(subject(bucket, key, number), piece, {})
             for number, piece in enumerate(pieces[:-1], 1)
         ]
-        no_more = [
+        removed_parts = [
             _Publication(subject(bucket, key, number), b"", dict(self._deletion))
-            for number in range(len(pieces), self._copy.held(bucket, key).parts)
+            for number in range(len(pieces), self._copy.key_state(bucket, key).parts)
         ]
-        return [*parts, *no_more, _Publication(subject(bucket, key), pieces[-1], headers)]
+        return [*parts, *removed_parts, _Publication(subject(bucket, key), pieces[-1], headers)]
 
     def _pieces(self, value: bytes) -> list[bytes]:
         size = self._link.client.max_payload // 2
@@ -329,20 +335,20 @@ class JetStreamKeyValueStore:
 
 
 def _groups(
-    changes: tuple[Item, ...], known: tuple[Item, ...]
+    changes: tuple[Item, ...], expected: tuple[Item, ...]
 ) -> Iterator[tuple[tuple[Item, ...], tuple[Item, ...]]]:
     """Yield the write, or the batches of a large one, with the conditions on their own keys.
 
     Conditions on keys that do not change come first.
     """
     changed = {(item.bucket, item.key) for item in changes}
-    if len(changed | {item[:2] for item in known}) <= MAX_BATCH_KEYS:
-        yield changes, known
+    if len(changed | {item[:2] for item in expected}) <= MAX_BATCH_KEYS:
+        yield changes, expected
         return
-    seen = {item[:2]: item for item in known}
-    rested = [item for item in known if item[:2] not in changed]
-    steps: list[tuple[Item | None, Item | None]] = [(None, item) for item in rested]
-    steps += [(item, seen.get(item[:2])) for item in changes]
+    expected_by_key = {item[:2]: item for item in expected}
+    unchanged = [item for item in expected if item[:2] not in changed]
+    steps: list[tuple[Item | None, Item | None]] = [(None, item) for item in unchanged]
+    steps += [(item, expected_by_key.get(item[:2])) for item in changes]
     for at in range(0, len(steps), MAX_BATCH_KEYS):
         some = steps[at : at + MAX_BATCH_KEYS]
         yield (

@@ -18,12 +18,12 @@ from typing import Final, NamedTuple
 import structlog
 
 from floorcast.cluster import log_messages
-from floorcast.cluster.entry_recovery import DamagedLog, from_peers, from_stream
-from floorcast.cluster.link import WRITE_TIMEOUT_SECONDS, NatsLink, NoRoom, Refused
-from floorcast.cluster.log_messages import MessageKind, cut, stream_name, stream_of, subject
+from floorcast.cluster.entry_recovery import DamagedLog, recover_from_peers, recover_from_stream
+from floorcast.cluster.link import WRITE_TIMEOUT_SECONDS, NatsLink, RequestRefused, StorageFull
+from floorcast.cluster.log_messages import MessageKind, split_batch, stream_name, stream_of, subject
 from floorcast.cluster.newer_events import NewerEvents
 from floorcast.cluster.ordered_consumer import Message
-from floorcast.cluster.stream_follower import Follower, FollowerTuning
+from floorcast.cluster.stream_follower import FollowerTuning, StreamFollower
 from floorcast.log.appender import Load, Observe, Origin, Planned
 from floorcast.log.data_folder import DataFolder
 from floorcast.log.embedded import EmbeddedLog
@@ -53,7 +53,7 @@ class LogTuning:
     patience: float = WRITE_TIMEOUT_SECONDS  # for an append
     short_patience: float = 1.0  # for an append when there has been no quorum for long
     retention: int = RETENTION  # ticks
-    full: float = 0.02  # between two checks of a copy that is busy storing keys
+    full_pause: float = 0.02  # between two checks of a copy that is busy storing keys
     follower: FollowerTuning = field(default_factory=FollowerTuning)
     copy: Tuning = field(default_factory=Tuning)
 
@@ -62,7 +62,7 @@ class _Pending(NamedTuple):
     """A message that this node has published: its events, and the result that its sender awaits."""
 
     batch: Batch
-    verdict: asyncio.Future[Appended]
+    result: asyncio.Future[Appended]
 
 
 class JetStreamLog:
@@ -88,20 +88,20 @@ class JetStreamLog:
     ) -> None:
         self.follows = follows
         self._store_halted = store_halted
-        self.followers: list[Follower] = []
+        self.followers: list[StreamFollower] = []
         self._link = link
         self._now = now
         self._tuning = tuning or LogTuning()
         self._pending: dict[str, _Pending] = {}
         self._load = Load(self._tuning.copy)
-        self._well_at = 0.0
+        self._quorum_seen_at = 0.0
         self._tasks: list[asyncio.Task[None]] = []
         self._closed = False
         self._full = False
         self._newer = NewerEvents(folder.path)
         self._copy = EmbeddedLog(
             folder,
-            self._followed,
+            self._followed_until,
             retention=self._tuning.retention,
             observe=observe,
             follows=follows,
@@ -109,7 +109,9 @@ class JetStreamLog:
         )
         positions = self._copy.stream_positions
         self.followers = [
-            Follower(link, positions[name], follows.identity, wanted, self, self._tuning.follower)
+            StreamFollower(
+                link, positions[name], follows.identity, wanted, self, self._tuning.follower
+            )
             for number, name in enumerate(follows.streams)
             if (wanted := _subjects(follows, number))
         ]
@@ -141,17 +143,17 @@ class JetStreamLog:
         Raises Unavailable if the cluster does not report its state, or if the streams are not those
         of the copy. The caller may then try again.
         """
-        self._well_at = asyncio.get_running_loop().time()
+        self._quorum_seen_at = asyncio.get_running_loop().time()
         for client, number in sorted(self._copy.keys_unknown):  # before a sender repeats them
             if (client, number) in self._copy.keys_unknown:  # not recovered with the previous one
                 await self.recover(client, number)
-        asked = self._now()
-        newest = [await follower.newest() for follower in self.followers]
+        requested_at = self._now()
+        newest = [await follower.newest_seq() for follower in self.followers]
         if not self._tasks:
             self._tasks = [asyncio.create_task(follower.run()) for follower in self.followers]
         for follower, seq in zip(self.followers, newest, strict=True):
-            await follower.reached(seq)
-            follower.complete(seq, asked)
+            await follower.wait_for(seq)
+            follower.record_newest(seq, requested_at)
 
     async def append(self, batch: Batch) -> Appended:
         """See ``EventLog.append``. Even if an append fails, its entry may still become readable.
@@ -160,9 +162,9 @@ class JetStreamLog:
         """
         number, duplicates = self.head(batch.client).number, []
         with self._load.carrying(len(batch.lines), sum(map(len, batch.lines))):
-            for piece in cut(batch, self._link.client.max_payload):
-                number, some = await self._publish("events", piece.batch, piece.payload)
-                duplicates += [piece.start + index for index in some]
+            for piece in split_batch(batch, self._link.client.max_payload):
+                number, indices = await self._publish("events", piece.batch, piece.payload)
+                duplicates += [piece.start + index for index in indices]
         return Appended(number, duplicates or ())
 
     async def append_site(self, client: int, payload: bytes) -> int:
@@ -194,7 +196,7 @@ class JetStreamLog:
         """See ``EventLog.lost_until``. A repair may not have restored everything that was lost."""
         stream = stream_name(stream_of(client, len(self.follows.streams)))
         for follower in self.followers:
-            if follower.stream == stream and follower.through > follower.restored_at:
+            if follower.stream == stream and follower.complete_until > follower.restored_at:
                 return follower.restored_at
         return 0
 
@@ -222,9 +224,9 @@ class JetStreamLog:
         """See ``EventLog.recover``. The entry comes from another node or else from the stream."""
         wanted = self._copy.suspects(client, number)
         source = DamagedLog(self.identity, len(self.follows.streams), self._copy.before)
-        found = await from_peers(self._link, source, wanted)
+        found = await recover_from_peers(self._link, source, wanted)
         if found is None:
-            found = await from_stream(self._link, source, wanted)
+            found = await recover_from_stream(self._link, source, wanted)
         if found is None:
             return False
         await self._copy.restore(found.entries)
@@ -242,27 +244,27 @@ class JetStreamLog:
         tasks, self._tasks = self._tasks, []
         await cancel_all(tasks)
         for pending in self._pending.values():
-            if not pending.verdict.done():
-                pending.verdict.set_exception(Unavailable("the log is closed"))
+            if not pending.result.done():
+                pending.result.set_exception(Unavailable("the log is closed"))
         await self._copy.close()
 
     @property
     def epoch(self) -> int:
-        """See ``stream_follower.Copy.epoch``."""
+        """See ``stream_follower.LogCopy.epoch``."""
         return self._copy.epoch
 
-    async def take(
+    async def store(
         self, position: StreamPosition, message: Message, epoch: int
     ) -> asyncio.Future[None]:
-        """See ``stream_follower.Copy.take``."""
+        """See ``stream_follower.LogCopy.store``."""
         while self._copy.full:  # noqa: ASYNC110 — the disk's thread cannot set an event
-            await asyncio.sleep(self._tuning.full)
+            await asyncio.sleep(self._tuning.full_pause)
         origin = Origin(position.recorded_at, position, epoch)
         pending = self._pending.get(message.headers.get(log_messages.ID, ""))
         planned = await self._plan(message, pending, origin)
         assert planned.durable is not None
         if pending is not None:
-            planned.durable.add_done_callback(partial(_tell, pending.verdict, planned))
+            planned.durable.add_done_callback(partial(_set_result, pending.result, planned))
         return planned.durable
 
     async def _plan(self, message: Message, pending: _Pending | None, origin: Origin) -> Planned:
@@ -272,20 +274,20 @@ class JetStreamLog:
             return await self._copy.copy_site(client, message.payload, origin)
         if kind != "events":  # of a newer release
             return await self._copy.copy_other(
-                client, log_messages.other(kind, message.payload), origin
+                client, log_messages.unknown_payload(kind, message.payload), origin
             )
-        batch = pending.batch if pending is not None else await self._decoded(client, message)
+        batch = pending.batch if pending is not None else await self._decode(client, message)
         return await self._copy.copy(batch, origin)
 
-    async def _decoded(self, client: int, message: Message) -> Batch:
+    async def _decode(self, client: int, message: Message) -> Batch:
         lines = [line for line in message.payload.split(b"\n") if line and not line.isspace()]
         events: list[LoggedEvent] = []
         for start in range(0, len(lines), SLICE_EVENTS):
             if start:
                 await take_turn(client)
-            some = lines[start : start + SLICE_EVENTS]
-            found = read_lines(b"\n".join(some))
-            self._newer.note(some, found)
+            part = lines[start : start + SLICE_EVENTS]
+            found = read_lines(b"\n".join(part))
+            self._newer.record(part, found)
             events += found
         return Batch(client, lines, events)
 
@@ -294,12 +296,12 @@ class JetStreamLog:
         self._check_following()
         loop = asyncio.get_running_loop()
         name = uuid.uuid4().hex
-        verdict = loop.create_future()
-        self._pending[name] = _Pending(batch, verdict)
+        result = loop.create_future()
+        self._pending[name] = _Pending(batch, result)
         if self._link.quorum:
-            self._well_at = loop.time()
+            self._quorum_seen_at = loop.time()
         until = max(
-            self._well_at + self._tuning.patience, loop.time() + self._tuning.short_patience
+            self._quorum_seen_at + self._tuning.patience, loop.time() + self._tuning.short_patience
         )
         headers = {
             log_messages.KIND: kind,
@@ -313,26 +315,26 @@ class JetStreamLog:
                 headers,
                 until - loop.time(),
             )
-            self._well_at = loop.time()
-            self._room(left=True)
+            self._quorum_seen_at = loop.time()
+            self._note_free_space(available=True)
             async with asyncio.timeout(self._tuning.patience):
-                appended: Appended = await verdict
+                appended: Appended = await result
         except TimeoutError as error:
             raise Unavailable("this node is behind the cluster's log: send this again") from error
-        except NoRoom:
-            self._room(left=False)
+        except StorageFull:
+            self._note_free_space(available=False)
             raise
-        except Refused as error:
+        except RequestRefused as error:
             raise Unavailable(f"the cluster rejects the events: {error}") from error
         finally:
             del self._pending[name]
         return appended
 
-    def _room(self, *, left: bool) -> None:
-        if left == self._full:
-            self._full = not left
-            tell = _log.info if left else _log.error
-            tell("nats_has_room_again" if left else "nats_storage_full", hint=NO_ROOM_MESSAGE)
+    def _note_free_space(self, *, available: bool) -> None:
+        if available == self._full:
+            self._full = not available
+            tell = _log.info if available else _log.error
+            tell("nats_has_room_again" if available else "nats_storage_full", hint=NO_ROOM_MESSAGE)
 
     def _check_following(self) -> None:
         if self._closed:
@@ -345,25 +347,25 @@ class JetStreamLog:
     @property
     def halted(self) -> str:
         """The reason why following has stopped, with advice; empty while it continues."""
-        halted = next((each.halted for each in self.followers if each.halted), "")
+        halted = next((follower.halted for follower in self.followers if follower.halted), "")
         return halted or self._store_halted()
 
-    def _followed(self) -> int:
+    def _followed_until(self) -> int:
         """Return the time up to which this node certainly has the log. Retention uses this time."""
-        followed = min((follower.through for follower in self.followers), default=0)
+        followed = min((follower.complete_until for follower in self.followers), default=0)
         return min(self._now(), followed)
 
 
 def _subjects(follows: Follows, number: int) -> Sequence[str]:
     if not follows.clients:
-        return [log_messages.subjects(number)]
+        return [log_messages.subject_pattern(number)]
     count = len(follows.streams)
     clients = map(int, follows.clients.split(","))
     return [subject(client, count) for client in clients if stream_of(client, count) == number]
 
 
-def _tell(
-    verdict: asyncio.Future[Appended], planned: Planned, durable: asyncio.Future[None]
+def _set_result(
+    result: asyncio.Future[Appended], planned: Planned, durable: asyncio.Future[None]
 ) -> None:
-    if not verdict.done() and not durable.cancelled() and durable.exception() is None:
-        verdict.set_result(planned.appended)
+    if not result.done() and not durable.cancelled() and durable.exception() is None:
+        result.set_result(planned.appended)

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from floorcast.kv.port import Item, Listener
 
-__all__ = ["OWN", "KeyMessage", "KeyState", "Observer", "StoreCopy"]
+__all__ = ["INTERNAL", "KeyMessage", "KeyState", "Observer", "StoreCopy"]
 
-OWN = "_"
+INTERNAL = "_"
 """The pseudo-bucket of messages that only mark a position in the stream or carry a condition."""
 
 
@@ -44,7 +44,7 @@ class KeyState(NamedTuple):
     at: int = 0
 
 
-NOTHING = KeyState()
+NEVER_WRITTEN = KeyState()
 
 Observer = Callable[[Mapping[tuple[str, str], bytes | None]], None]
 """Receives the new values of the keys that a write has changed, by bucket and key.
@@ -60,26 +60,28 @@ class StoreCopy:
         self.seq = 0
         self.at = 0
         self._observers: list[Observer] = []
-        self._held: defaultdict[str, dict[str, KeyState]] = defaultdict(dict)
+        self._states: defaultdict[str, dict[str, KeyState]] = defaultdict(dict)
         self._parts: dict[tuple[str, str, int], bytes] = {}
         self._versions: Counter[str] = Counter()
         self._listeners: defaultdict[str, list[Listener]] = defaultdict(list)
 
-    def held(self, bucket: str, key: str) -> KeyState:
+    def key_state(self, bucket: str, key: str) -> KeyState:
         """Return the known state of the key."""
-        return self._held[bucket].get(key, NOTHING)
+        return self._states[bucket].get(key, NEVER_WRITTEN)
 
-    def remember(self, known: Mapping[tuple[str, str], KeyState], at: int) -> None:
+    def load(self, known: Mapping[tuple[str, str], KeyState], at: int) -> None:
         """Start from the keys' values at tick ``at``, without calling listeners."""
         self.at = at
-        for (bucket, key), held in known.items():
-            self._held[bucket][key] = held
+        for (bucket, key), key_state in known.items():
+            self._states[bucket][key] = key_state
         self._versions.update({bucket for bucket, _ in known})
 
     def items(self, bucket: str) -> dict[str, bytes]:
         """Return a copy of the bucket's values, by key."""
         return {
-            key: held.value for key, held in self._held[bucket].items() if held.value is not None
+            key: key_state.value
+            for key, key_state in self._states[bucket].items()
+            if key_state.value is not None
         }
 
     def version(self, bucket: str) -> int:
@@ -88,20 +90,20 @@ class StoreCopy:
 
     def holds(self, items: Iterable[Item]) -> bool:
         """Return whether the keys have exactly these values."""
-        return all(self.held(bucket, key).value == value for bucket, key, value in items)
+        return all(self.key_state(bucket, key).value == value for bucket, key, value in items)
 
     def listen(self, bucket: str, listener: Listener) -> None:
         """Call ``listener`` for every later change of the bucket."""
         self._listeners[bucket].append(listener)
 
-    def take(self, messages: Iterable[KeyMessage]) -> None:
+    def apply(self, messages: Iterable[KeyMessage]) -> None:
         """Apply a batch. Listeners are called when the whole batch is visible."""
         changes: dict[tuple[str, str], bytes | None] = {}
         for message in messages:
             self.seq, self.at = max(self.seq, message.seq), max(self.at, message.at)
             if self._put(message):
-                held = self.held(message.bucket, message.key)
-                changes[message.bucket, message.key] = held.value
+                key_state = self.key_state(message.bucket, message.key)
+                changes[message.bucket, message.key] = key_state.value
         for observer in self._observers if changes else ():
             observer(changes)
         for bucket in {bucket for bucket, _ in changes}:
@@ -112,13 +114,13 @@ class StoreCopy:
 
     def buckets(self) -> list[str]:
         """Return the buckets that have or had keys."""
-        return [bucket for bucket in self._held if bucket != OWN]
+        return [bucket for bucket in self._states if bucket != INTERNAL]
 
     def on_change(self, observer: Observer) -> None:
         """Call ``observer`` for every later write."""
         self._observers.append(observer)
 
-    def lost(self, messages: Iterable[KeyMessage], *, deletions_kept: bool) -> str:
+    def find_loss(self, messages: Iterable[KeyMessage], *, deletions_kept: bool) -> str:
         """Return a description of something that the stream has lost, or "" if nothing is lost.
 
         ``messages`` contains the last message of every key. A key is lost if its message is older
@@ -126,55 +128,58 @@ class StoreCopy:
         the stream still has every deletion that the copy lacks, so a key without a message is lost,
         too.
         """
-        there = set()
+        present = set()
         for message in messages:
-            there.add((message.bucket, message.key))
-            known = self.held(message.bucket, message.key)
-            if message.bucket == OWN or message.part or not known.seq:
+            present.add((message.bucket, message.key))
+            known = self.key_state(message.bucket, message.key)
+            if message.bucket == INTERNAL or message.part or not known.seq:
                 continue
-            other = message.seq == known.seq and not message.parts and message.value != known.value
-            if message.seq < known.seq or other:
+            differs = (
+                message.seq == known.seq and not message.parts and message.value != known.value
+            )
+            if message.seq < known.seq or differs:
                 return f"a change of {message.bucket}"
-        for bucket, keys in self._held.items() if deletions_kept else ():
+        for bucket, keys in self._states.items() if deletions_kept else ():
             if any(
-                one.value is not None and (bucket, key) not in there for key, one in keys.items()
+                state.value is not None and (bucket, key) not in present
+                for key, state in keys.items()
             ):
                 return f"a key of {bucket}"
         return ""
 
-    def take_all(self, messages: list[KeyMessage]) -> None:
+    def replace_all(self, messages: list[KeyMessage]) -> None:
         """Apply the last message of every key, and delete the keys that have no message."""
-        there = {(message.bucket, message.key) for message in messages}
-        gone = [
-            (bucket, key, held)
-            for bucket, keys in self._held.items()
-            for key, held in keys.items()
-            if (bucket, key) not in there
+        present = {(message.bucket, message.key) for message in messages}
+        absent = [
+            (bucket, key, key_state)
+            for bucket, keys in self._states.items()
+            for key, key_state in keys.items()
+            if (bucket, key) not in present
         ]
         deletions = [
-            KeyMessage(bucket, key, None, held.seq + 1)
-            for bucket, key, held in gone
-            if held.value is not None
+            KeyMessage(bucket, key, None, key_state.seq + 1)
+            for bucket, key, key_state in absent
+            if key_state.value is not None
         ]
         self._parts.clear()
-        self.take([*deletions, *messages])
-        for bucket, key, _ in gone:
-            del self._held[bucket][key]
+        self.apply([*deletions, *messages])
+        for bucket, key, _ in absent:
+            del self._states[bucket][key]
 
     def _put(self, message: KeyMessage) -> bool:
         bucket, key, value, seq, part, parts, at = message
-        if bucket == OWN:
+        if bucket == INTERNAL:
             return False
         if part:
             if value is not None:
                 self._parts[bucket, key, part] = value
             return False
-        if seq <= self.held(bucket, key).seq:
+        if seq <= self.key_state(bucket, key).seq:
             return False
         if parts and value is not None:
             pieces = [self._parts.pop((bucket, key, number), None) for number in range(1, parts)]
             if None in pieces:  # a later write has replaced them, and its messages follow
                 return False
             value = b"".join([*(piece for piece in pieces if piece is not None), value])
-        self._held[bucket][key] = KeyState(value, seq, parts, at)
+        self._states[bucket][key] = KeyState(value, seq, parts, at)
         return True

@@ -15,8 +15,14 @@ from typing import Final
 import nats.errors
 import structlog
 
-from floorcast.cluster.kv_copy import OWN, KeyMessage, StoreCopy
-from floorcast.cluster.link import WRITE_TIMEOUT_SECONDS, Look, NatsLink, Refused, reached
+from floorcast.cluster.kv_copy import INTERNAL, KeyMessage, StoreCopy
+from floorcast.cluster.link import (
+    WRITE_TIMEOUT_SECONDS,
+    NatsLink,
+    RequestRefused,
+    StreamCheck,
+    has_quorum,
+)
 from floorcast.cluster.ordered_consumer import Message, OrderedConsumer
 from floorcast.cluster.reader_lag import ReaderLag
 from floorcast.cluster.streams import (
@@ -30,12 +36,14 @@ from floorcast.cluster.streams import (
 from floorcast.model.cancellation import cancel_all
 from floorcast.model.errors import FloorcastError, Unavailable
 
-__all__ = ["PARTS", "Watch", "subject"]
+__all__ = ["PARTS", "StoreWatch", "subject"]
 
 PARTS: Final = "Floorcast-Parts"  # header: the number of messages of a large value
 RETRY_SECONDS: Final = 0.5  # before another consumer is created
-STALL_LOOKS: Final = 5  # consecutive checks without a new message, although the stream has more
-AVOID: Final = 60.0  # seconds for which a server is avoided after its replica has stalled
+MAX_STALLED_CHECKS: Final = (
+    5  # consecutive checks without a new message, although the stream has more
+)
+AVOID_SECONDS: Final = 60.0  # seconds for which a server is avoided after its replica has stalled
 
 CONSUMER: Final = {"deliver_policy": "last_per_subject", "filter_subject": f"{KV_PREFIX}.>"}
 
@@ -48,12 +56,12 @@ def subject(bucket: str, key: str, part: int = 0) -> str:
     return f"{KV_PREFIX}.{bucket.replace('.', '/')}.{key.replace('.', '/')}{tail}"
 
 
-class Watch:
+class StoreWatch:
     """Keeps ``copy`` equal to the stream.
 
     If that becomes impossible, ``halted`` is the reason, with advice; otherwise it is empty. The
-    copy has all writes up to ``through``, a time in ticks on the cluster's clock. ``stream`` is the
-    stream's state when this watch first read it.
+    copy has all writes up to ``complete_until``, a time in ticks on the cluster's clock. ``stream``
+    is the stream's state when this watch first read it.
     """
 
     def __init__(self, link: NatsLink, copy: StoreCopy, tombstone: int) -> None:
@@ -63,18 +71,20 @@ class Watch:
         self._tombstone = tombstone
         self._lag = ReaderLag()
         self.stream: StreamState | None = None
-        self._marks = (subject(OWN, f"{secrets.token_hex(8)}-{number}") for number in count())
-        self._waiting: dict[asyncio.Future[None], int] = {}
+        self._marker_subjects = (
+            subject(INTERNAL, f"{secrets.token_hex(8)}-{number}") for number in count()
+        )
+        self._waiters: dict[asyncio.Future[None], int] = {}
         self._loaded = asyncio.Event()
         self._received = 0
         self._server = ""
-        self._avoid: dict[str, float] = {}
+        self._avoided: dict[str, float] = {}
         self._task: asyncio.Task[None] | None = None
 
     @property
-    def through(self) -> int:
+    def complete_until(self) -> int:
         """The tick up to which the copy has all writes."""
-        return self._lag.through
+        return self._lag.complete_until
 
     async def start(self) -> None:
         """Start following the stream.
@@ -83,15 +93,15 @@ class Watch:
         the watch has halted.
         """
         self._task = asyncio.create_task(self._run())
-        self._link.watch(KV_STREAM, self._look)
+        self._link.watch(KV_STREAM, self._on_check)
         await self._loaded.wait()
 
-    async def reached(self, seq: int) -> None:
+    async def wait_for(self, seq: int) -> None:
         """Wait until the copy has message ``seq``. Raises Unavailable if this takes too long."""
         if self._copy.seq >= seq:
             return
         future = asyncio.get_running_loop().create_future()
-        self._waiting[future] = seq
+        self._waiters[future] = seq
         try:
             await asyncio.wait_for(future, WRITE_TIMEOUT_SECONDS)
         except TimeoutError as error:
@@ -99,15 +109,15 @@ class Watch:
                 "the write has not come back to this node: it may have been stored"
             ) from error
         finally:
-            del self._waiting[future]
+            del self._waiters[future]
 
-    async def current(self) -> None:
+    async def catch_up(self) -> None:
         """Wait until the copy has everything that was written before the call."""
-        await self.reached(await self.marked())
+        await self.wait_for(await self.write_marker())
 
-    async def marked(self) -> int:
+    async def write_marker(self) -> int:
         """Write a message that changes no key, and return its position in the stream."""
-        ack = await self._link.publish(next(self._marks), b"", {"Nats-TTL": "1m"})
+        ack = await self._link.publish(next(self._marker_subjects), b"", {"Nats-TTL": "1m"})
         return ack.seq
 
     async def close(self) -> None:
@@ -127,33 +137,35 @@ class Watch:
 
     async def _follow(self) -> None:
         now = asyncio.get_running_loop().time()
-        self._avoid = {server: until for server, until in self._avoid.items() if until > now}
-        consumer = OrderedConsumer(self._link, KV_STREAM, CONSUMER, frozenset(self._avoid))
+        self._avoided = {server: until for server, until in self._avoided.items() if until > now}
+        consumer = OrderedConsumer(self._link, KV_STREAM, CONSUMER, frozenset(self._avoided))
         try:
             await consumer.open()
             info = await self._link.api(f"STREAM.INFO.{KV_STREAM}")
-            if not reached(info):
+            if not has_quorum(info):
                 raise Unavailable("the key-value store has no quorum")
             self._compare(state_of(info), self._copy.seq)
             # any message that the consumer's server lacks comes before this mark
-            asked = self._link.clock()
-            mark = await self.marked()
-            kept = asked - max(self._copy.at, self.through) < self._tombstone // 2
-            following = _Following(self._copy, mark, deletions_kept=kept)
+            requested_at = self._link.clock()
+            mark = await self.write_marker()
+            deletions_kept = (
+                requested_at - max(self._copy.at, self.complete_until) < self._tombstone // 2
+            )
+            assembler = _WriteAssembler(self._copy, mark, deletions_kept=deletions_kept)
             self._server = consumer.server
-            self._lag.began()
-            self._lag.looked(mark, asked, self._received)
+            self._lag.consumer_started()
+            self._lag.record_newest(mark, requested_at, self._received)
             async with aclosing(consumer.deliveries()) as deliveries:
                 async for delivery in deliveries:
-                    following.take(delivery.messages)
+                    assembler.apply(delivery.messages)
                     if delivery.messages:
                         self._received = delivery.messages[-1].seq
-                    if following.missing:
-                        self._halt(f"the key-value store has lost {following.missing}: {REPAIR}")
-                    if following.loaded:
-                        self._tell()
+                    if assembler.missing:
+                        self._halt(f"the key-value store has lost {assembler.missing}: {REPAIR}")
+                    if assembler.loaded:
+                        self._wake_waiting()
                     self._check()
-        except Refused as error:
+        except RequestRefused as error:
             if no_such_stream(error):
                 self._halt(f"the cluster has lost the key-value store: {REPAIR}")
             raise
@@ -178,23 +190,23 @@ class Watch:
     def _check(self) -> None:
         if self.halted:
             raise Unavailable(self.halted)
-        if self._lag.standing > STALL_LOOKS:
-            self._avoid[self._server] = asyncio.get_running_loop().time() + AVOID
+        if self._lag.stalled_checks > MAX_STALLED_CHECKS:
+            self._avoided[self._server] = asyncio.get_running_loop().time() + AVOID_SECONDS
             _log.warning("replica_stands_still", stream=KV_STREAM, server=self._server)
             raise Unavailable(f"the replica on {self._server} has stalled")
 
-    async def _look(self, look: Look) -> None:
-        state, seq = state_of(look.info), self._copy.seq
+    async def _on_check(self, check: StreamCheck) -> None:
+        state, seq = state_of(check.info), self._copy.seq
         if state.last_seq < seq:  # messages may have arrived since the request to the leader
             info = await self._link.api(f"STREAM.INFO.{KV_STREAM}")
-            if not reached(info):
+            if not has_quorum(info):
                 return
             state = state_of(info)
         if not self.halted:
             self._compare(state, seq)
-        self._lag.looked(state.last_seq, look.asked, self._received)
+        self._lag.record_newest(state.last_seq, check.requested_at, self._received)
         if self._loaded.is_set():
-            self._lag.reached(self._copy.seq)
+            self._lag.record_read(self._copy.seq)
 
     def _halt(self, why: str) -> None:
         if self.halted:
@@ -202,19 +214,19 @@ class Watch:
         self.halted = why
         _log.error("kv_halted", why=why)
         self._loaded.set()  # release the callers that wait for it
-        for future in self._waiting:
+        for future in self._waiters:
             if not future.done():
                 future.set_exception(Unavailable(why))
 
-    def _tell(self) -> None:
+    def _wake_waiting(self) -> None:
         self._loaded.set()
-        self._lag.reached(self._copy.seq)
-        for future, seq in self._waiting.items():
+        self._lag.record_read(self._copy.seq)
+        for future, seq in self._waiters.items():
             if seq <= self._copy.seq and not future.done():
                 future.set_result(None)
 
 
-class _Following:
+class _WriteAssembler:
     """Turns the messages of one consumer back into whole writes.
 
     Up to message ``load_to``, the consumer delivers only the last message of each key, so some
@@ -229,49 +241,49 @@ class _Following:
         self._load_to = load_to
         self._deletions_kept = deletions_kept
         self._loading: list[KeyMessage] = []
-        self._together: list[KeyMessage] = []
+        self._pending: list[KeyMessage] = []
         self._last = 0
-        self._owed = 0
-        self._whole = True
+        self._expected = 0
+        self._is_complete = True
 
-    def take(self, messages: list[Message]) -> None:
+    def apply(self, messages: list[Message]) -> None:
         """Apply messages in order. An empty list means that the server had no more for a while."""
         for message in messages:
             if self.loaded:
-                self._take(message)
+                self._add(message)
             else:
                 self._load(message)
-        if not messages and self.loaded and self._whole:  # no more messages are expected
-            self._owed = 0
+        if not messages and self.loaded and self._is_complete:  # no more messages are expected
+            self._expected = 0
             self._flush()
 
     def _load(self, message: Message) -> None:
         self._loading.append(_read(message))
         if message.seq < self._load_to:
             return
-        self.missing = self._copy.lost(self._loading, deletions_kept=self._deletions_kept)
+        self.missing = self._copy.find_loss(self._loading, deletions_kept=self._deletions_kept)
         if not self.missing:
-            self._copy.take_all(self._loading)
+            self._copy.replace_all(self._loading)
             self._last, self._loading, self.loaded = message.seq, [], True
 
-    def _take(self, message: Message) -> None:
-        hole = message.seq != self._last + 1
+    def _add(self, message: Message) -> None:
+        gap = message.seq != self._last + 1
         self._last = message.seq
         # At a gap, the stream has replaced a message with a later one of the same key. Applying the
         # rest now would show half of a write, so wait for the later message. It is one of those
         # that are pending now. Some of them may be replaced, too, so the latest pending count is
         # also an upper limit for the number of messages to wait for.
-        self._owed = message.pending if hole else min(self._owed - 1, message.pending)
-        self._together.append(_read(message))
-        self._whole = (
+        self._expected = message.pending if gap else min(self._expected - 1, message.pending)
+        self._pending.append(_read(message))
+        self._is_complete = (
             "Nats-Batch-Id" not in message.headers or "Nats-Batch-Commit" in message.headers
         )
-        if self._whole and self._owed <= 0:
+        if self._is_complete and self._expected <= 0:
             self._flush()
 
     def _flush(self) -> None:
-        self._copy.take(self._together)
-        self._together.clear()
+        self._copy.apply(self._pending)
+        self._pending.clear()
 
 
 def _read(message: Message) -> KeyMessage:

@@ -20,7 +20,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from floorcast.cluster.clock import ClusterClock, ticks_of
-from floorcast.cluster.nats_url import connect_options, read_url, shown
+from floorcast.cluster.nats_url import connect_options, display_address, parse_url
 from floorcast.cluster.server_checks import check_servers
 from floorcast.model.cancellation import cancel_all
 from floorcast.model.errors import FloorcastError, SettingError, Unavailable
@@ -30,34 +30,34 @@ __all__ = [
     "COMMAND_TIMEOUT_SECONDS",
     "WRITE_TIMEOUT_SECONDS",
     "Ack",
-    "Look",
     "NatsLink",
-    "NoRoom",
-    "Refused",
-    "heard",
-    "reached",
+    "RequestRefused",
+    "StorageFull",
+    "StreamCheck",
+    "has_quorum",
+    "live_replicas",
 ]
 
 CONNECT_SECONDS: Final = 10.0  # for the first connection, or for one that a request needs
 COMMAND_TIMEOUT_SECONDS: Final = 5.0  # for the cluster to answer a command
 WRITE_TIMEOUT_SECONDS: Final = 12.0  # JetStream takes up to 10 to elect a leader
-ANSWER: Final = 2.0  # seconds to wait for the first response; doubled for each retry
-MAX_ANSWER: Final = 6.0
+RESPONSE_SECONDS: Final = 2.0  # seconds to wait for the first response; doubled for each retry
+MAX_RESPONSE_SECONDS: Final = 6.0
 RETRY_SECONDS: Final = 0.1  # before a request is repeated
 CHECK_SECONDS: Final = 1.0  # between two checks of the streams
-CLOSING: Final = 3.0  # seconds to send remaining data on closing
+CLOSE_SECONDS: Final = 3.0  # seconds to send remaining data on closing
 # A replica that has been silent for 3 s no longer counts. A majority elects another leader no
 # earlier than 4 s after it last heard from the current one.
 SILENT_NS: Final = 3_000_000_000
-ELSEWHERE: Final = 5.0  # seconds without a quorum before another server is tried; then longer
-MAX_ELSEWHERE: Final = 40.0
+SWITCH_SECONDS: Final = 5.0  # seconds without a quorum before another server is tried; then longer
+MAX_SWITCH_SECONDS: Final = 40.0
 MAX_PENDING_BYTES: Final = 64 << 20  # for sending; ``request`` sends nothing while disconnected
-PINGS: Final = 2  # seconds between pings; the second unanswered ping ends the connection
+PING_SECONDS: Final = 2  # seconds between pings; the second unanswered ping ends the connection
 
 # Temporary errors: the statuses 409 (already in progress), 429 and 503 (busy, no leader or quorum),
 # and JetStream's codes for a stream or consumer whose servers are down.
-PASSING: Final = frozenset({409, 429, 503})
-OFFLINE: Final = frozenset({10118, 10119, 10194, 10195})
+TEMPORARY_STATUSES: Final = frozenset({409, 429, 503})
+OFFLINE_CODES: Final = frozenset({10118, 10119, 10194, 10195})
 NO_ROOM_CODES: Final = frozenset(
     {10023, 10047, 10077}
 )  # no room in an account, on a server, or in a stream
@@ -65,7 +65,7 @@ NO_ROOM_CODES: Final = frozenset(
 _log = structlog.stdlib.get_logger(__name__)
 
 
-class Refused(FloorcastError):
+class RequestRefused(FloorcastError):
     """JetStream refused a request. ``code`` is JetStream's own (10059: no such stream)."""
 
     def __init__(self, code: int, message: str) -> None:
@@ -73,7 +73,7 @@ class Refused(FloorcastError):
         self.code = code
 
 
-class NoRoom(Unavailable):
+class StorageFull(Unavailable):
     """The servers' disks, or their quotas, are full."""
 
 
@@ -88,18 +88,18 @@ class Ack(NamedTuple):
     duplicate: bool
 
 
-class Look(NamedTuple):
+class StreamCheck(NamedTuple):
     """The state of a watched stream, as reported by a leader that has a quorum.
 
-    ``asked`` is the time of the request on the cluster's clock. The state includes everything that
-    was stored before that time.
+    ``requested_at`` is the time of the request on the cluster's clock. The state includes
+    everything that was stored before that time.
     """
 
     info: Mapping[str, Any]
-    asked: int
+    requested_at: int
 
 
-Looker = Callable[[Look], Awaitable[None]]
+OnStreamCheck = Callable[[StreamCheck], Awaitable[None]]
 
 
 class NatsLink:
@@ -111,20 +111,20 @@ class NatsLink:
     """
 
     def __init__(self, url: str, name: str, now: Now = system_now) -> None:
-        self._servers, self._login = read_url(url)
+        self._servers, self._login = parse_url(url)
         self._options = connect_options(self._servers, self._login)
         self._name = name
-        self._callbacks: list[Callable[[], None]] = []
+        self._connect_callbacks: list[Callable[[], None]] = []
         self._streams: dict[str, bool] = {}
-        self._lookers: dict[str, Looker] = {}
+        self._on_checks: dict[str, OnStreamCheck] = {}
         self._quorum_at = asyncio.get_running_loop().time()
-        self._elsewhere = ELSEWHERE
+        self._switch_after = SWITCH_SECONDS
         self.leaders: dict[str, str] = {}
-        self._looking: asyncio.Task[None] | None = None
-        self._again: asyncio.Task[None] | None = None
+        self._checking: asyncio.Task[None] | None = None
+        self._reconnecting: asyncio.Task[None] | None = None
         self._closing = False
-        self._trouble = "silence"
-        self._up = asyncio.Event()
+        self._last_error = "silence"
+        self._connected_event = asyncio.Event()
         self.clock = ClusterClock(now)
         self.client = Client()
 
@@ -146,10 +146,10 @@ class NatsLink:
         except TimeoutError as error:
             await link.close()
             raise Unavailable(
-                f"no NATS server responds at {', '.join(map(shown, link._servers))}"
-                f" ({link._trouble})"
+                f"no NATS server responds at {', '.join(map(display_address, link._servers))}"
+                f" ({link._last_error})"
             ) from error
-        link._looking = asyncio.create_task(link._look())
+        link._checking = asyncio.create_task(link._check_streams())
         return link
 
     @property
@@ -163,7 +163,7 @@ class NatsLink:
         return self.connected and all(self._streams.values())
 
     @property
-    def without_quorum(self) -> float:
+    def seconds_without_quorum(self) -> float:
         """The seconds since the quorum was lost; 0 while there is one."""
         return 0.0 if self.quorum else asyncio.get_running_loop().time() - self._quorum_at
 
@@ -171,26 +171,26 @@ class NatsLink:
         """Return the problems that were found in the servers' configuration."""
         return await check_servers(self._servers, self._login)
 
-    def watch(self, stream: str, looker: Looker | None = None) -> None:
+    def watch(self, stream: str, on_check: OnStreamCheck | None = None) -> None:
         """Watch a stream that exists.
 
-        While the stream has no quorum, ``quorum`` is False. ``looker`` is awaited each time a check
-        of the stream succeeds.
+        While the stream has no quorum, ``quorum`` is False. ``on_check`` is awaited each time a
+        check of the stream succeeds.
         """
         self._streams.setdefault(stream, True)
-        if looker is not None:
-            self._lookers[stream] = looker
+        if on_check is not None:
+            self._on_checks[stream] = on_check
 
     def on_connect(self, callback: Callable[[], None]) -> None:
         """Call ``callback`` after each reconnect."""
-        self._callbacks.append(callback)
+        self._connect_callbacks.append(callback)
 
-    async def until_connected(self, patience: float = CONNECT_SECONDS) -> None:
+    async def wait_until_connected(self, patience: float = CONNECT_SECONDS) -> None:
         """Wait for a connection. Raises Unavailable if there is none after ``patience`` seconds."""
         if self.connected:
             return
         try:
-            await asyncio.wait_for(self._up.wait(), patience)
+            await asyncio.wait_for(self._connected_event.wait(), patience)
         except TimeoutError as error:
             raise Unavailable("no NATS server of the cluster can be reached") from error
 
@@ -199,14 +199,16 @@ class NatsLink:
     ) -> dict[str, Any]:
         """Send ``$JS.API.<request>`` and return JetStream's response.
 
-        The request must be safe to repeat. Raises ``Refused`` if the response is a permanent error,
-        and ``Unavailable`` if it is a temporary error or if no response arrives.
+        The request must be safe to repeat. Raises ``RequestRefused`` if the response is a permanent
+        error, and ``Unavailable`` if it is a temporary error or if no response arrives.
         """
-        asked = b"" if body is None else msgspec.json.encode(body)
-        answer, sent, came = await self._ask(f"$JS.API.{request}", asked, {}, patience)
+        payload = b"" if body is None else msgspec.json.encode(body)
+        answer, sent, received = await self._request_until_answered(
+            f"$JS.API.{request}", payload, {}, patience
+        )
         if (stamp := answer.get("ts")) and "config" in answer:  # a stream's or consumer's leader
             leader = (answer.get("cluster") or {}).get("leader", "")
-            self.clock.seen(leader, ticks_of(stamp), sent, came)
+            self.clock.record(leader, ticks_of(stamp), sent, received)
         return answer
 
     async def publish(
@@ -220,14 +222,14 @@ class NatsLink:
 
         The message is sent again until JetStream acknowledges it, so it needs a ``Nats-Msg-Id``.
         Raises ``Unavailable`` after ``patience`` seconds without an acknowledgment (the message may
-        still be stored), and ``Refused`` if JetStream refuses the message.
+        still be stored), and ``RequestRefused`` if JetStream refuses the message.
         """
-        answer, _, _ = await self._ask(subject, payload, headers, patience)
+        answer, _, _ = await self._request_until_answered(subject, payload, headers, patience)
         return Ack(answer["stream"], answer["seq"], answer.get("duplicate", False))
 
     async def publish_once(self, subject: str, payload: bytes, headers: Mapping[str, str]) -> Ack:
         """Do the same as ``publish``, but in a single attempt."""
-        answer = _checked(await self.request(subject, payload, headers, MAX_ANSWER))
+        answer = _decoded(await self.request(subject, payload, headers, MAX_RESPONSE_SECONDS))
         return Ack(answer["stream"], answer["seq"], answer.get("duplicate", False))
 
     async def request(
@@ -235,11 +237,12 @@ class NatsLink:
         subject: str,
         payload: bytes = b"",
         headers: Mapping[str, str] = MappingProxyType({}),
-        timeout: float = ANSWER,  # noqa: ASYNC109 — nats-py's own parameter
+        timeout: float = RESPONSE_SECONDS,  # noqa: ASYNC109 — nats-py's own parameter
     ) -> Msg:
         """Send a request once, and return its response.
 
-        Raises ``Unavailable`` if no response arrives, and ``Refused`` if the request is too large.
+        Raises ``Unavailable`` if no response arrives, and ``RequestRefused`` if the request is too
+        large.
         """
         if not self.connected:
             raise Unavailable("no NATS server of the cluster can be reached")
@@ -248,39 +251,39 @@ class NatsLink:
                 subject, payload, timeout=timeout, headers=dict(headers) or None
             )
         except nats.errors.MaxPayloadError as error:
-            raise Refused(10054, "message size exceeds maximum allowed") from error
+            raise RequestRefused(10054, "message size exceeds maximum allowed") from error
         except (nats.errors.Error, OSError) as error:
-            raise Unavailable(f"the NATS cluster does not respond ({_why(error)})") from error
+            raise Unavailable(f"the NATS cluster does not respond ({_reason(error)})") from error
 
     async def close(self) -> None:
         """Close the connection. Closing it twice is not an error."""
         self._closing = True
-        await cancel_all(task for task in (self._looking, self._again) if task is not None)
+        await cancel_all(task for task in (self._checking, self._reconnecting) if task is not None)
         try:
-            await asyncio.wait_for(self.client.close(), CLOSING)
+            await asyncio.wait_for(self.client.close(), CLOSE_SECONDS)
         except (nats.errors.Error, OSError, RuntimeError, TimeoutError) as error:
             # the callers of unsent requests have given up
-            _log.debug("nats_closed_roughly", why=_why(error))
+            _log.debug("nats_closed_roughly", why=_reason(error))
 
-    async def _ask(
+    async def _request_until_answered(
         self, subject: str, payload: bytes, headers: Mapping[str, str], patience: float
     ) -> tuple[dict[str, Any], int, int]:
         loop = asyncio.get_running_loop()
         until = loop.time() + patience
-        wait = ANSWER
+        wait = RESPONSE_SECONDS
         while True:
             left = until - loop.time()
             sent = self.clock.steady()
             try:
-                await self.until_connected(left)
+                await self.wait_until_connected(left)
                 answer = await self.request(
                     subject, payload, headers, min(wait, max(left, RETRY_SECONDS))
                 )
-                return _checked(answer), sent, self.clock.steady()
+                return _decoded(answer), sent, self.clock.steady()
             except Unavailable:
                 if loop.time() + RETRY_SECONDS >= until:
                     raise
-            wait = min(2 * wait, MAX_ANSWER)
+            wait = min(2 * wait, MAX_RESPONSE_SECONDS)
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _connect(self) -> None:
@@ -289,122 +292,130 @@ class NatsLink:
             name=self._name,
             max_reconnect_attempts=-1,
             reconnect_time_wait=1,
-            ping_interval=PINGS,
+            ping_interval=PING_SECONDS,
             pending_size=MAX_PENDING_BYTES,
-            flush_timeout=ANSWER,
-            error_cb=self._failed,
-            disconnected_cb=self._lost,
-            reconnected_cb=self._found,
-            closed_cb=self._ended,
+            flush_timeout=RESPONSE_SECONDS,
+            error_cb=self._on_error,
+            disconnected_cb=self._on_disconnect,
+            reconnected_cb=self._on_reconnect,
+            closed_cb=self._on_close,
             **self._options,
         )
-        self._up.set()
+        self._connected_event.set()
 
-    async def _failed(self, error: Exception) -> None:
-        if self._looking is None and "Authorization" in str(error):
+    async def _on_error(self, error: Exception) -> None:
+        if self._checking is None and "Authorization" in str(error):
             # raised here, it ends ``connect``, which would otherwise retry forever
-            raise SettingError(f"log: the NATS servers reject the login: {_why(error)}") from error
-        self._trouble = _why(error)
-        _log.debug("nats_error", why=self._trouble)
+            raise SettingError(
+                f"log: the NATS servers reject the login: {_reason(error)}"
+            ) from error
+        self._last_error = _reason(error)
+        _log.debug("nats_error", why=self._last_error)
 
-    async def _lost(self) -> None:
-        self._up.clear()
+    async def _on_disconnect(self) -> None:
+        self._connected_event.clear()
         if not self._closing:
             _log.warning("nats_connection_lost")
 
-    async def _found(self) -> None:
-        self._up.set()
+    async def _on_reconnect(self) -> None:
+        self._connected_event.set()
         _log.info("nats_connected_again")
-        for callback in self._callbacks:
+        for callback in self._connect_callbacks:
             callback()
 
-    async def _ended(self) -> None:
+    async def _on_close(self) -> None:
         """Reconnect, because nats-py stops permanently after a server error."""
-        self._up.clear()
+        self._connected_event.clear()
         if not self._closing:
-            self._again = asyncio.create_task(self._begin_again())
+            self._reconnecting = asyncio.create_task(self._reconnect())
 
-    async def _begin_again(self) -> None:
+    async def _reconnect(self) -> None:
         while not self._closing:
             await asyncio.sleep(CHECK_SECONDS)
             self.client = Client()
             try:
                 await self._connect()
             except (nats.errors.Error, OSError) as error:
-                _log.warning("nats_connection_refused", why=_why(error))
+                _log.warning("nats_connection_refused", why=_reason(error))
             else:
-                await self._found()
+                await self._on_reconnect()
                 return
 
-    async def _look(self) -> None:
+    async def _check_streams(self) -> None:
         while True:
-            await asyncio.gather(*map(self._look_at, tuple(self._streams)))
+            await asyncio.gather(*map(self._check_stream, tuple(self._streams)))
             try:
-                await self._stay_with_the_quorum()
+                await self._leave_if_without_quorum()
             except (nats.errors.Error, OSError) as error:
-                _log.warning("nats_server_not_left", why=_why(error))
+                _log.warning("nats_server_not_left", why=_reason(error))
             await asyncio.sleep(CHECK_SECONDS)
 
-    async def _look_at(self, stream: str) -> None:
-        asked, info = self.clock.steady(), {}
+    async def _check_stream(self, stream: str) -> None:
+        sent, info = self.clock.steady(), {}
         try:
-            info = await self.api(f"STREAM.INFO.{stream}", patience=ANSWER)
+            info = await self.api(f"STREAM.INFO.{stream}", patience=RESPONSE_SECONDS)
         except FloorcastError as error:
             _log.debug("stream_not_seen", stream=stream, why=str(error))
-        has_quorum = reached(info)
-        if has_quorum != self._streams[stream]:
-            tell = _log.info if has_quorum else _log.warning
-            tell("quorum_back" if has_quorum else "quorum_lost", stream=stream)
-        self._streams[stream] = has_quorum
-        self.leaders[stream] = info["cluster"]["leader"] if has_quorum else ""
-        looker = self._lookers.get(stream)
-        if looker is not None and has_quorum:
-            age = self.clock.steady() - asked
+        quorum = has_quorum(info)
+        if quorum != self._streams[stream]:
+            tell = _log.info if quorum else _log.warning
+            tell("quorum_back" if quorum else "quorum_lost", stream=stream)
+        self._streams[stream] = quorum
+        self.leaders[stream] = info["cluster"]["leader"] if quorum else ""
+        on_check = self._on_checks.get(stream)
+        if on_check is not None and quorum:
+            age = self.clock.steady() - sent
             try:
-                await looker(Look(info, self.clock() - age))
+                await on_check(StreamCheck(info, self.clock() - age))
             except FloorcastError as error:
                 _log.debug("stream_not_compared", stream=stream, why=str(error))
-            except Exception:  # noqa: BLE001 — one failed look must not end the loop
+            except Exception:  # noqa: BLE001 — one failed check must not end the loop
                 _log.exception("look_failed", stream=stream)
 
-    async def _stay_with_the_quorum(self) -> None:
+    async def _leave_if_without_quorum(self) -> None:
         """Leave a server that has long been without the quorum, if there are other servers."""
         now = asyncio.get_running_loop().time()
         if self.quorum:
-            self._quorum_at, self._elsewhere = now, ELSEWHERE
-        elif self.connected and now - self._quorum_at > self._elsewhere and len(self._servers) > 1:
-            self._elsewhere += min(2 * self._elsewhere, MAX_ELSEWHERE)
+            self._quorum_at, self._switch_after = now, SWITCH_SECONDS
+        elif (
+            self.connected and now - self._quorum_at > self._switch_after and len(self._servers) > 1
+        ):
+            self._switch_after += min(2 * self._switch_after, MAX_SWITCH_SECONDS)
             url = self.client.connected_url
             left = "" if url is None else url.netloc.rpartition("@")[2]
             _log.warning("nats_server_without_quorum", left=left)
             await self.client.force_reconnect()
 
 
-def reached(info: Mapping[str, Any]) -> bool:
+def has_quorum(info: Mapping[str, Any]) -> bool:
     """Return whether the stream in this ``STREAM.INFO`` has a leader that reaches most replicas."""
     cluster = info.get("cluster") or {}
     replicas = cluster.get("replicas") or []
-    return bool(cluster.get("leader")) and 2 * (1 + len(heard(info))) > 1 + len(replicas)
+    return bool(cluster.get("leader")) and 2 * (1 + len(live_replicas(info))) > 1 + len(replicas)
 
 
-def heard(info: Mapping[str, Any]) -> list[dict[str, Any]]:
+def live_replicas(info: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the replicas from which the leader has heard recently."""
     replicas = (info.get("cluster") or {}).get("replicas") or []
-    return [one for one in replicas if not one.get("offline") and one.get("active", 0) < SILENT_NS]
+    return [
+        replica
+        for replica in replicas
+        if not replica.get("offline") and replica.get("active", 0) < SILENT_NS
+    ]
 
 
-def _checked(answer: Msg) -> dict[str, Any]:
+def _decoded(answer: Msg) -> dict[str, Any]:
     found: dict[str, Any] = msgspec.json.decode(answer.data) if answer.data else {}
     error = found.get("error")
     if not error:
         return found
     code, message = error.get("err_code", 0), error.get("description", "")
     if code in NO_ROOM_CODES:
-        raise NoRoom(f"the NATS servers have no room left: {message} ({code})")
-    if error.get("code") in PASSING or code in OFFLINE:
+        raise StorageFull(f"the NATS servers have no room left: {message} ({code})")
+    if error.get("code") in TEMPORARY_STATUSES or code in OFFLINE_CODES:
         raise Unavailable(f"JetStream cannot do this now: {message} ({code})")
-    raise Refused(code, message)
+    raise RequestRefused(code, message)
 
 
-def _why(error: BaseException) -> str:
+def _reason(error: BaseException) -> str:
     return str(error).removeprefix("nats: ") or type(error).__name__

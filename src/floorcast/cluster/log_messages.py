@@ -21,16 +21,16 @@ __all__ = [
     "KIND",
     "MAX_HEADER_BYTES",
     "TIME",
+    "BatchPart",
     "MessageKind",
-    "Piece",
-    "cut",
     "digest",
-    "other",
     "recorded_at",
+    "split_batch",
     "stream_name",
     "stream_of",
     "subject",
-    "subjects",
+    "subject_pattern",
+    "unknown_payload",
 ]
 
 MessageKind = Literal["events", "site"]
@@ -74,24 +74,24 @@ def recorded_at(headers: Mapping[str, str], at: int) -> int:
 
 def digest(subject: str, headers: Mapping[str, str], payload: bytes) -> bytes:
     """Return a digest that distinguishes a message from others with the same sequence number."""
-    found = blake2b(digest_size=DIGEST_BYTES)
+    hasher = blake2b(digest_size=DIGEST_BYTES)
     for part in (subject, headers.get(ID, ""), headers.get(KIND, "")):
-        found.update(part.encode() + b"\0")
-    found.update(payload)
-    return found.digest()
+        hasher.update(part.encode() + b"\0")
+    hasher.update(payload)
+    return hasher.digest()
 
 
-def other(kind: str, payload: bytes) -> bytes:
+def unknown_payload(kind: str, payload: bytes) -> bytes:
     """Return the stored form of a message of an unknown kind."""
     return kind.encode() + b"\n" + payload
 
 
-def subjects(number: int) -> str:
+def subject_pattern(number: int) -> str:
     """Return the pattern for all subjects of a stream."""
     return f"floorcast.log.{number}.*"
 
 
-class Piece(NamedTuple):
+class BatchPart(NamedTuple):
     """A part of a batch that fits into one message. ``start`` is the index of its first event."""
 
     start: int
@@ -99,27 +99,27 @@ class Piece(NamedTuple):
     payload: bytes
 
 
-def cut(batch: Batch, limit: int) -> Iterator[Piece]:
+def split_batch(batch: Batch, limit: int) -> Iterator[BatchPart]:
     """Split a batch into messages of at most ``limit`` bytes.
 
     Raises TooLarge if an event is larger, and ValueError if a line contains a newline.
     """
-    room = limit - MAX_HEADER_BYTES
+    max_payload = limit - MAX_HEADER_BYTES
     if any(b"\n" in line for line in batch.lines):
         raise ValueError("a line of a batch holds a newline")
     largest = max(map(len, batch.lines), default=0)
-    if largest > room:
-        raise TooLarge(f"an event has {largest:,} bytes; the cluster takes at most {room:,}")
-    for start, end in _ranges([len(line) + 1 for line in batch.lines], room + 1):
+    if largest > max_payload:
+        raise TooLarge(f"an event has {largest:,} bytes; the cluster takes at most {max_payload:,}")
+    for start, end in _ranges([len(line) + 1 for line in batch.lines], max_payload + 1):
         lines = batch.lines[start:end]
         piece = Batch(batch.client, lines, batch.events[start:end])
-        yield Piece(start, piece, b"\n".join(lines))
+        yield BatchPart(start, piece, b"\n".join(lines))
 
 
-def _ranges(sizes: Sequence[int], room: int) -> Iterator[tuple[int, int]]:
+def _ranges(sizes: Sequence[int], max_payload: int) -> Iterator[tuple[int, int]]:
     start = filled = 0
     for index, size in enumerate(sizes):
-        if filled + size > room:
+        if filled + size > max_payload:
             yield start, index
             start, filled = index, 0
         filled += size

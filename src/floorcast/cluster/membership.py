@@ -17,8 +17,8 @@ from floorcast.cluster.jetstream_kv import JetStreamKeyValueStore
 from floorcast.cluster.jetstream_log import JetStreamLog
 from floorcast.cluster.link import NatsLink
 from floorcast.cluster.log_messages import stream_name
-from floorcast.cluster.newer_events import read_again
-from floorcast.cluster.node_state import ClusterState, Lag
+from floorcast.cluster.newer_events import discard_stale_projections
+from floorcast.cluster.node_state import ClusterState, StreamLag
 from floorcast.cluster.peer_messages import Peer, PeerPosition
 from floorcast.cluster.peers import PeerServer, ask_peers
 from floorcast.cluster.saved_store import SavedStore, check_store
@@ -26,13 +26,13 @@ from floorcast.cluster.streams import (
     KV_STREAM,
     REPAIR,
     LogStreams,
+    are_streams_created,
     create,
     find,
-    is_whole,
     kv_config,
-    make_log_streams,
-    mark_whole,
+    mark_streams_created,
     new_identity,
+    open_log_streams,
     set_identity,
     state_of,
 )
@@ -44,7 +44,7 @@ from floorcast.model.cancellation import cancel_all
 from floorcast.model.errors import SettingError, Unavailable
 from floorcast.model.token import TICKS_PER_MS, Now
 
-__all__ = ["Share", "join"]
+__all__ = ["ClusterMember", "join"]
 
 RETRY_SECONDS = 1.0  # before an unavailable cluster is tried again
 
@@ -53,7 +53,7 @@ T = TypeVar("T")
 _log = structlog.stdlib.get_logger(__name__)
 
 
-class Share:
+class ClusterMember:
     """A node's parts of a cluster: its link, its copy of the log, and the key-value store."""
 
     def __init__(
@@ -76,7 +76,7 @@ class Share:
 
         Returns when this node has everything that the log had at the start.
         """
-        await _patiently(self.log.start)
+        await _retry_until_available(self.log.start)
         self._ready = True
 
     def following(self) -> list[PeerPosition]:
@@ -84,20 +84,25 @@ class Share:
         now = self.link.clock()
         return [
             PeerPosition(
-                each.stream,
-                each.seq,
-                each.lag,
-                each.behind(now) // TICKS_PER_MS,
-                each.position.generation,
+                follower.stream,
+                follower.seq,
+                follower.lag,
+                follower.ticks_behind(now) // TICKS_PER_MS,
+                follower.position.generation,
             )
-            for each in self.log.followers
+            for follower in self.log.followers
         ]
 
     def state(self) -> ClusterState:
         """Return the state of this node, for the metrics."""
-        lags = [Lag(one.stream, one.lag, one.behind_ms / 1000) for one in self.following()]
+        lags = [
+            StreamLag(position.stream, position.lag, position.behind_ms / 1000)
+            for position in self.following()
+        ]
         link = self.link
-        return ClusterState(link.connected, link.quorum, lags, link.leaders, _size(self._folder))
+        return ClusterState(
+            link.connected, link.quorum, lags, link.leaders, _disk_bytes(self._folder)
+        )
 
     def peer(self, peer_id: str) -> Peer:
         """Return the state of this node, for the other nodes."""
@@ -109,13 +114,13 @@ class Share:
             log=follows.identity,
             clients=follows.clients,
             following=self.following(),
-            disk_bytes=_size(self._folder),
+            disk_bytes=_disk_bytes(self._folder),
             byte_order=sys.byteorder,
             halted=self.log.halted,
         )
 
 
-def _size(folder: Path) -> int:
+def _disk_bytes(folder: Path) -> int:
     size = 0
     for file in folder.glob("*.db*"):
         with suppress(FileNotFoundError):  # SQLite deletes some of them
@@ -123,42 +128,48 @@ def _size(folder: Path) -> int:
     return size
 
 
-async def join(stack: AsyncExitStack, settings: Settings, now: Now, observe: Observe) -> Share:
+async def join(
+    stack: AsyncExitStack, settings: Settings, now: Now, observe: Observe
+) -> ClusterMember:
     """Connect to the cluster, and open the node's parts of it. Waits as long as necessary.
 
     Raises SettingError if the cluster or the data folder cannot be used.
     """
     folder = stack.enter_context(DataFolder(settings.data))
     name = settings.node or socket.gethostname()
-    link = await _patiently(lambda: NatsLink.open(settings.log, name, now))
+    link = await _retry_until_available(lambda: NatsLink.open(settings.log, name, now))
     stack.push_async_callback(link.close)
-    kept = contents_of(folder.path)
-    identity = "" if kept is None else kept.follows.identity
-    follows, replicas = await _patiently(lambda: _streams(link, settings, identity))
+    contents = contents_of(folder.path)
+    identity = "" if contents is None else contents.follows.identity
+    follows, replicas = await _retry_until_available(lambda: _streams(link, settings, identity))
     follows = follows._replace(clients=",".join(map(str, sorted(settings.clients))))
-    await _patiently(lambda: ensure_copy(link, folder.path, follows))
+    await _retry_until_available(lambda: ensure_copy(link, folder.path, follows))
     saved = SavedStore(folder.path)
     stack.push_async_callback(saved.close)
-    same = await _patiently(lambda: check_store(link, saved.position, follows.identity))
-    known = saved.known() if same else None
-    kv = await _patiently(lambda: JetStreamKeyValueStore.open(link, replicas, known=known))
+    is_current = await _retry_until_available(
+        lambda: check_store(link, saved.position, follows.identity)
+    )
+    known = saved.read_values() if is_current else None
+    kv = await _retry_until_available(
+        lambda: JetStreamKeyValueStore.open(link, replicas, known=known)
+    )
     stack.push_async_callback(kv.close)
     await saved.follow(kv)
-    await asyncio.to_thread(read_again, folder.path)
+    await asyncio.to_thread(discard_stale_projections, folder.path)
     log = JetStreamLog(
         folder, link, follows, link.clock, observe=observe, store_halted=lambda: kv.halted
     )
     stack.push_async_callback(log.close)
-    share = Share(link, log, kv, name, folder.path)
-    server = PeerServer(link, folder.path, share.peer, log.entry)
+    member = ClusterMember(link, log, kv, name, folder.path)
+    server = PeerServer(link, folder.path, member.peer, log.entry)
     await server.open()
     stack.push_async_callback(server.close)
-    warning = asyncio.create_task(_warn(link, server.id, name))  # nobody waits for it
+    warning = asyncio.create_task(_warn_of_problems(link, server.id, name))  # nobody waits for it
     stack.push_async_callback(cancel_all, [warning])
-    return share
+    return member
 
 
-async def _warn(link: NatsLink, own_id: str, name: str) -> None:
+async def _warn_of_problems(link: NatsLink, own_id: str, name: str) -> None:
     """Log problems that an operator should fix early."""
     try:
         others = [peer for peer in await ask_peers(link) if peer.id != own_id]
@@ -172,47 +183,49 @@ async def _warn(link: NatsLink, own_id: str, name: str) -> None:
         _log.warning("nats_configuration", problem=problem)
 
 
-async def _streams(link: NatsLink, settings: Settings, kept: str) -> LogStreams:
+async def _streams(link: NatsLink, settings: Settings, folder_identity: str) -> LogStreams:
     """Return the log's streams, creating them if there is no log yet.
 
-    ``kept`` is the identity of the folder's log. Raises SettingError if the cluster has lost a part
-    of its log.
+    ``folder_identity`` is the identity of the folder's log. Raises SettingError if the cluster has
+    lost a part of its log.
     """
     store, first = await find(link, KV_STREAM), await find(link, stream_name(0))
     if store is None:
-        if kept or first is not None or await ask_peers(link):
+        if folder_identity or first is not None or await ask_peers(link):
             raise SettingError(f"log: the cluster has lost its key-value store: {REPAIR}")
         store = await create(link, kv_config(settings.replicas, new_identity()))
     found = state_of(store)
     identity = found.identity if first is None else state_of(first).identity
-    if not identity or (first is not None and found.identity != identity and not is_whole(store)):
+    if not identity or (
+        first is not None and found.identity != identity and not are_streams_created(store)
+    ):
         identity = identity or new_identity()  # a store created by an older release
         await set_identity(link, identity)
     elif found.identity != identity:
         raise SettingError(
             f"log: {stream_name(0)} and the key-value store belong to different logs: {REPAIR}"
         )
-    if kept and kept != identity:
+    if folder_identity and folder_identity != identity:
         raise SettingError(
             f"data folder {settings.data} is a copy of another log than the cluster's: give this "
             f"node another folder with --data; or, if the cluster has lost its log, {REPAIR}"
         )
-    streams = await make_log_streams(
+    streams = await open_log_streams(
         link,
         settings.streams,
         settings.replicas,
         identity,
-        make=not kept and not is_whole(store),
+        create_missing=not folder_identity and not are_streams_created(store),
     )
-    await mark_whole(link)
+    await mark_streams_created(link)
     return streams
 
 
-async def _patiently(what: Callable[[], Awaitable[T]]) -> T:
-    """Repeat ``what`` until the cluster is available. A node may start before its cluster."""
+async def _retry_until_available(operation: Callable[[], Awaitable[T]]) -> T:
+    """Repeat ``operation`` until the cluster is available. A node may start before its cluster."""
     while True:
         try:
-            return await what()
+            return await operation()
         except Unavailable as error:
             _log.warning("waiting_for_the_cluster", why=error.message)
         await asyncio.sleep(RETRY_SECONDS)

@@ -14,20 +14,25 @@ from typing import NamedTuple
 
 import msgspec
 
-from floorcast.cluster.folder_conversion import begin_following, embedded, end_following, kept_copy
+from floorcast.cluster.folder_conversion import (
+    begin_following,
+    end_following,
+    read_cluster_folder,
+    read_embedded_folder,
+)
 from floorcast.cluster.jetstream_kv import JetStreamKeyValueStore
 from floorcast.cluster.link import COMMAND_TIMEOUT_SECONDS, NatsLink
 from floorcast.cluster.peers import ask_peers
 from floorcast.cluster.saved_store import BUCKETS, SavedStore, check_store
-from floorcast.cluster.stream_messages import Mismatch, compare
+from floorcast.cluster.stream_messages import Mismatch, check_position
 from floorcast.cluster.streams import (
     KV_STREAM,
     REPAIR,
     create,
     find,
     kv_config,
-    make_log_streams,
-    mark_whole,
+    mark_streams_created,
+    open_log_streams,
     state_of,
 )
 from floorcast.config.settings import Settings
@@ -39,7 +44,7 @@ from floorcast.log.log_file import Follows, StreamPosition
 from floorcast.model.errors import SettingError
 
 __all__ = [
-    "Moved",
+    "MigrationResult",
     "export_cluster",
     "import_folder",
     "open_folder",
@@ -50,14 +55,14 @@ KEYS_PER_WRITE = 250  # in one write
 FIRST_SEQUENCE = 2  # of an imported log; not 1, so that an empty node needs a copy
 
 
-class Moved(NamedTuple):
+class MigrationResult(NamedTuple):
     """The number of moved keys, and the number of the log's streams."""
 
     keys: int
     streams: int
 
 
-async def import_folder(settings: Settings) -> Moved:
+async def import_folder(settings: Settings) -> MigrationResult:
     """Convert the embedded folder into the folder of a new cluster's first node.
 
     The import can be repeated after an interruption. Raises SettingError if the folder is in use or
@@ -65,59 +70,61 @@ async def import_folder(settings: Settings) -> Moved:
     """
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(open_folder(settings))
-        log = embedded(folder.path)
-        link = await _link(stack, settings)
-        await _make_kv(link, settings.replicas, log.identity)
-        follows, replicas = await make_log_streams(
+        log = read_embedded_folder(folder.path)
+        link = await _open_link(stack, settings)
+        await _find_or_create_kv(link, settings.replicas, log.identity)
+        follows, replicas = await open_log_streams(
             link, settings.streams, settings.replicas, log.identity, first=FIRST_SEQUENCE
         )
-        if any(seq >= FIRST_SEQUENCE for seq in (await _ends(link, follows)).values()):
+        if any(seq >= FIRST_SEQUENCE for seq in (await _last_seqs(link, follows)).values()):
             raise SettingError("log: the cluster has new data since this folder was imported")
-        shared = await JetStreamKeyValueStore.open(link, replicas)
-        stack.push_async_callback(shared.close)
-        await _claim(shared, msgspec.json.encode(sorted(log.heads.items())))
-        own = open_kv(folder.path)
-        stack.push_async_callback(own.close)
-        keys = await _copy(own, shared)
-        await mark_whole(link)
+        cluster_kv = await JetStreamKeyValueStore.open(link, replicas)
+        stack.push_async_callback(cluster_kv.close)
+        await _record_import(cluster_kv, msgspec.json.encode(sorted(log.heads.items())))
+        folder_kv = open_kv(folder.path)
+        stack.push_async_callback(folder_kv.close)
+        keys = await _copy(folder_kv, cluster_kv)
+        await mark_streams_created(link)
         begin_following(
             folder.path, [StreamPosition(name, FIRST_SEQUENCE - 1) for name in follows.streams]
         )
-        return Moved(keys, len(follows.streams))
+        return MigrationResult(keys, len(follows.streams))
 
 
-async def export_cluster(settings: Settings) -> Moved:
+async def export_cluster(settings: Settings) -> MigrationResult:
     """Convert the folder of a stopped node into an embedded one, including the nodes' shared data.
 
     Raises SettingError if a node is running, or if the folder lacks a part of the log.
     """
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(open_folder(settings))
-        copy = kept_copy(folder.path)
-        link = await _link(stack, settings)
+        copy = read_cluster_folder(folder.path)
+        link = await _open_link(stack, settings)
         if running := await ask_peers(link):
             raise SettingError(
                 f"log: stop every node first; still running: {', '.join(p.name for p in running)}"
             )
-        await _check_whole(link, folder.path, copy)
-        for name, end in (await _ends(link, copy.follows)).items():
-            missing = end - copy.stream_positions[name].seq
+        await _check_complete(link, folder.path, copy)
+        for name, last_seq in (await _last_seqs(link, copy.follows)).items():
+            missing = last_seq - copy.stream_positions[name].seq
             if missing > 0:
                 raise SettingError(
                     f"data: {missing:,} messages of {name} are not in"
                     f" {folder.path}: let this node run until it is ready, while no source sends"
                     " events, or use another node's folder"
                 )
-        shared = await JetStreamKeyValueStore.open(link, settings.replicas, make=False)
-        stack.push_async_callback(shared.close)
-        own = open_kv(folder.path)
-        stack.push_async_callback(own.close)
-        keys = await _copy(shared, own)
+        cluster_kv = await JetStreamKeyValueStore.open(
+            link, settings.replicas, create_missing=False
+        )
+        stack.push_async_callback(cluster_kv.close)
+        folder_kv = open_kv(folder.path)
+        stack.push_async_callback(folder_kv.close)
+        keys = await _copy(cluster_kv, folder_kv)
         end_following(folder.path, copy.follows)
-        return Moved(keys, len(copy.follows.streams))
+        return MigrationResult(keys, len(copy.follows.streams))
 
 
-async def _make_kv(link: NatsLink, replicas: int, identity: str) -> None:
+async def _find_or_create_kv(link: NatsLink, replicas: int, identity: str) -> None:
     found = await find(link, KV_STREAM)
     if found is None:
         found = await create(link, kv_config(replicas, identity))
@@ -127,15 +134,15 @@ async def _make_kv(link: NatsLink, replicas: int, identity: str) -> None:
         )
 
 
-async def _claim(shared: KeyValueStore, heads: bytes) -> None:
+async def _record_import(cluster_kv: KeyValueStore, heads: bytes) -> None:
     """Record the imported state of the folder, so that no other state of it can be imported."""
-    if shared.get(*IMPORTED) == heads:
+    if cluster_kv.get(*IMPORTED) == heads:
         return
-    if shared.get(*IMPORTED) is not None:
+    if cluster_kv.get(*IMPORTED) is not None:
         raise SettingError("log: a different state of this folder has already been imported")
-    if any(shared.items(bucket) for bucket in BUCKETS):
+    if any(cluster_kv.items(bucket) for bucket in BUCKETS):
         raise SettingError("log: the cluster already has a site; import into a new cluster")
-    await shared.write([Item(*IMPORTED, heads)], [Item(*IMPORTED, None)])
+    await cluster_kv.write([Item(*IMPORTED, heads)], [Item(*IMPORTED, None)])
 
 
 def open_folder(settings: Settings) -> DataFolder:
@@ -147,31 +154,31 @@ def open_folder(settings: Settings) -> DataFolder:
     return DataFolder(settings.data)
 
 
-async def _link(stack: AsyncExitStack, settings: Settings) -> NatsLink:
+async def _open_link(stack: AsyncExitStack, settings: Settings) -> NatsLink:
     link = await NatsLink.open(settings.log, "floorcast cluster", patience=COMMAND_TIMEOUT_SECONDS)
     stack.push_async_callback(link.close)
     return link
 
 
-async def _ends(link: NatsLink, follows: Follows) -> Mapping[str, int]:
+async def _last_seqs(link: NatsLink, follows: Follows) -> Mapping[str, int]:
     """Return the number of each stream's newest message."""
-    ends: dict[str, int] = {}
+    last_seqs: dict[str, int] = {}
     for name in follows.streams:
         info = await find(link, name)
         if info is None:
             raise SettingError(f"log: the cluster has lost the stream {name}: {REPAIR}")
-        ends[name] = state_of(info).last_seq
-    return ends
+        last_seqs[name] = state_of(info).last_seq
+    return last_seqs
 
 
-async def _check_whole(link: NatsLink, folder: Path, copy: FolderContents) -> None:
+async def _check_complete(link: NatsLink, folder: Path, copy: FolderContents) -> None:
     """Raise SettingError if the cluster has lost anything that the folder has."""
     for name, position in copy.stream_positions.items():
         info = await find(link, name)
         if info is None:
             raise SettingError(f"log: the cluster has lost the stream {name}: {REPAIR}")
         try:
-            await compare(link, state_of(info), copy.follows.identity, position)
+            await check_position(link, state_of(info), copy.follows.identity, position)
         except Mismatch as error:
             raise SettingError(f"log: {error.message}") from error
     saved = SavedStore(folder)
@@ -185,10 +192,10 @@ async def _copy(source: KeyValueStore, target: KeyValueStore) -> int:
     """Make the target's buckets equal to the source's, and return the number of keys."""
     keys = 0
     for bucket in BUCKETS:
-        wanted, there = source.items(bucket), target.items(bucket)
-        items = [Item(bucket, key, None) for key in there if key not in wanted]
-        items += [Item(bucket, key, value) for key, value in wanted.items()]
+        source_items, present = source.items(bucket), target.items(bucket)
+        items = [Item(bucket, key, None) for key in present if key not in source_items]
+        items += [Item(bucket, key, value) for key, value in source_items.items()]
         for at in range(0, len(items), KEYS_PER_WRITE):
             await target.write(items[at : at + KEYS_PER_WRITE])
-        keys += len(wanted)
+        keys += len(source_items)
     return keys

@@ -9,10 +9,10 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from floorcast.model.errors import SettingError
 
-__all__ = ["NatsLogin", "connect_options", "read_url", "shown"]
+__all__ = ["NatsLogin", "connect_options", "display_address", "parse_url"]
 
 FILE_OPTIONS: Final = ("credentials", "nkey", "ca", "cert", "key")
-PORTS: Final = ("monitor", "routes")
+PORT_OPTIONS: Final = ("monitor", "routes")
 
 
 class NatsLogin(NamedTuple):
@@ -36,7 +36,7 @@ class NatsLogin(NamedTuple):
     routes: int = 6222
 
 
-def read_url(url: str) -> tuple[list[str], NatsLogin]:
+def parse_url(url: str) -> tuple[list[str], NatsLogin]:
     """Return the servers, each with its scheme, and the login.
 
     The user and password precede the first host. Other credentials come from the options. Raises
@@ -50,7 +50,7 @@ def read_url(url: str) -> tuple[list[str], NatsLogin]:
         try:
             urlsplit(server).port  # noqa: B018 — reading it validates it
         except ValueError as error:
-            raise SettingError(f"log: {shown(server)}: {error}") from error
+            raise SettingError(f"log: {display_address(server)}: {error}") from error
     options = _options(query)
     user, colon, password = login.partition(":")
     if colon:
@@ -58,7 +58,7 @@ def read_url(url: str) -> tuple[list[str], NatsLogin]:
     return servers, NatsLogin(token=unquote(user) or None, **options)
 
 
-def shown(server: str) -> str:
+def display_address(server: str) -> str:
     """Return a server without its scheme and login, for display."""
     return server.rpartition("@")[2].rpartition("://")[2]
 
@@ -71,11 +71,11 @@ def connect_options(servers: list[str], login: NatsLogin) -> dict[str, Any]:
         "token": login.token,
     }
     if login.credentials:
-        options["user_credentials"] = _file("credentials", login.credentials)
+        options["user_credentials"] = _existing_file("credentials", login.credentials)
     if login.nkey:
-        options["nkeys_seed"] = _file("nkey", login.nkey)
+        options["nkeys_seed"] = _existing_file("nkey", login.nkey)
     if login.ca or login.cert or any(server.startswith("tls://") for server in servers):
-        options["tls"] = _context(login)
+        options["tls"] = _tls_context(login)
     return options
 
 
@@ -84,21 +84,21 @@ def _options(query: str) -> dict[str, Any]:
     for name, value in found.items():
         if (
             not value
-            or name not in FILE_OPTIONS + PORTS
-            or (name in PORTS and not value.isdecimal())
+            or name not in FILE_OPTIONS + PORT_OPTIONS
+            or (name in PORT_OPTIONS and not value.isdecimal())
         ):
             raise SettingError(
                 f"log: ?{name}=… is not an option of a cluster's address: expected "
                 f"{', '.join(FILE_OPTIONS)}, each with the path of a file, "
-                f"or {', '.join(PORTS)}, each with a port"
+                f"or {', '.join(PORT_OPTIONS)}, each with a port"
             )
-    found |= {name: int(found[name]) for name in PORTS if name in found}
+    found |= {name: int(found[name]) for name in PORT_OPTIONS if name in found}
     if ("key" in found) != ("cert" in found):
         raise SettingError("log: ?cert=… and ?key=… go together: expected both, or neither")
     return found
 
 
-def _context(login: NatsLogin) -> ssl.SSLContext:
+def _tls_context(login: NatsLogin) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=login.ca)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -110,7 +110,7 @@ def _context(login: NatsLogin) -> ssl.SSLContext:
     return context
 
 
-def _file(option: str, path: str) -> str:
+def _existing_file(option: str, path: str) -> str:
     if not Path(path).is_file():
         raise SettingError(f"log: ?{option}={path}: there is no such file")
     return path

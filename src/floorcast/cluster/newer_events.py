@@ -18,7 +18,7 @@ from floorcast.log.folder_copy import FILES
 from floorcast.model.inbound import LoggedEvent, UnknownEvent, read_lines
 from floorcast.sqlite.files import remove
 
-__all__ = ["NewerEvents", "read_again"]
+__all__ = ["NewerEvents", "discard_stale_projections"]
 
 FILE_NAME: Final = "newer-events.json"
 PROJECTION: Final = FILES[0]
@@ -36,7 +36,7 @@ class NewerEvents:
         self._examples = _examples(self._path)
         self._types = {_type_of(example) for example in self._examples}
 
-    def note(self, lines: Iterable[bytes], events: Iterable[LoggedEvent]) -> None:
+    def record(self, lines: Iterable[bytes], events: Iterable[LoggedEvent]) -> None:
         """Keep an example of each type that cannot be read. Never raises."""
         new = False
         for line, event in zip(lines, events, strict=True):
@@ -54,7 +54,7 @@ class NewerEvents:
                 _log.warning("newer_events_not_noted", why=str(error))
 
 
-def read_again(folder: Path) -> bool:
+def discard_stale_projections(folder: Path) -> bool:
     """Delete the projections if this release can read events that an older one could not.
 
     The server then rebuilds them from the log. Returns whether they were deleted.

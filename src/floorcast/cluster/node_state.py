@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-__all__ = ["ClusterState", "Lag"]
+__all__ = ["ClusterState", "StreamLag"]
 
 
-class Lag(NamedTuple):
+class StreamLag(NamedTuple):
     """The number of messages of a stream that a node lacks, and for how long it has been behind."""
 
     stream: str
@@ -24,6 +24,6 @@ class ClusterState(NamedTuple):
 
     connected: bool
     quorum: bool
-    lags: Sequence[Lag]
+    lags: Sequence[StreamLag]
     leaders: Mapping[str, str]
     disk_bytes: int

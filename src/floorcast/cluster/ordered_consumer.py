@@ -28,13 +28,15 @@ PULL_NS: Final = 2_500_000_000  # for which a request waits for messages
 HEARTBEAT_NS: Final = 500_000_000  # between two heartbeats without messages
 MAX_SILENCE_SECONDS: Final = 3.0  # without any response before the consumer counts as lost
 UNUSED_NS: Final = 30_000_000_000  # after which the server removes an unused consumer
-PLACEMENTS: Final = 6  # attempts to create the consumer on a server that is not avoided
+PLACEMENT_ATTEMPTS: Final = 6  # attempts to create the consumer on a server that is not avoided
 
 REQUEST: Final = msgspec.json.encode(
     {"batch": PULL_MESSAGES, "expires": PULL_NS, "idle_heartbeat": HEARTBEAT_NS}
 )
 IDLE: Final = "100"  # a heartbeat
-ASK_AGAIN: Final = frozenset({"404", "408"})  # the request ended with fewer messages than requested
+PULL_ENDED: Final = frozenset(
+    {"404", "408"}
+)  # the request ended with fewer messages than requested
 
 
 class Message(NamedTuple):
@@ -84,21 +86,21 @@ class OrderedConsumer:
         self._inbox = ""
 
     async def open(self) -> None:
-        """Create the consumer. Raises Unavailable, and Refused if the stream is gone."""
-        await self._link.until_connected()
+        """Create the consumer. Raises Unavailable, and RequestRefused if the stream is gone."""
+        await self._link.wait_until_connected()
         self._client = self._link.client
         self._inbox = self._client.new_inbox()
         try:
             self._subscription = await self._client.subscribe(self._inbox, cb=self._answers.put)
         except nats.errors.Error as error:
             raise Unavailable(f"the cluster does not respond: {error}") from error
-        for more_tries in reversed(range(PLACEMENTS)):
+        for attempts_left in reversed(range(PLACEMENT_ATTEMPTS)):
             self._name = f"floorcast-{uuid.uuid4().hex}"
             found = await self._link.api(
-                f"CONSUMER.CREATE.{self._stream}.{self._name}", self._wanted()
+                f"CONSUMER.CREATE.{self._stream}.{self._name}", self._create_request()
             )
             self.server = (found.get("cluster") or {}).get("leader", "")
-            if self.server not in self._avoid or not more_tries:
+            if self.server not in self._avoid or not attempts_left:
                 return
             await self._delete()
 
@@ -125,7 +127,7 @@ class OrderedConsumer:
                         received += 1
                         left -= 1
                         messages.append(self._read(answer, received))
-                    elif status in ASK_AGAIN:
+                    elif status in PULL_ENDED:
                         left = 0
                     elif status != IDLE:
                         raise Unavailable(f"the consumer of {self._stream} ended ({status})")
@@ -141,7 +143,7 @@ class OrderedConsumer:
                 await self._subscription.unsubscribe()
             await self._delete()
 
-    def _wanted(self) -> dict[str, Any]:
+    def _create_request(self) -> dict[str, Any]:
         config = {
             "name": self._name,
             "ack_policy": "none",
@@ -160,8 +162,8 @@ class OrderedConsumer:
         except TimeoutError as error:
             raise Unavailable(f"the consumer of {self._stream} is silent") from error
 
-    def _read(self, answer: Msg, due: int) -> Message:
-        """Read a message, which must be number ``due`` of the consumer's messages.
+    def _read(self, answer: Msg, expected: int) -> Message:
+        """Read a message, which must be number ``expected`` of the consumer's messages.
 
         JetStream reports the numbers in the reply subject:
         ``$JS.ACK.<domain>.<account>.
@@ -170,8 +172,8 @@ class OrderedConsumer:
         """
         parts = answer.reply.split(".")
         seq, number, stamp, pending = map(int, parts[5:9] if len(parts) == 9 else parts[7:11])
-        if number != due:
-            raise Unavailable(f"{self._stream} sent message {number} where {due} was due")
+        if number != expected:
+            raise Unavailable(f"{self._stream} sent message {number} where {expected} was due")
         return Message(
             answer.subject, answer.headers or {}, answer.data, seq, stamp // 100, pending
         )

@@ -10,13 +10,13 @@ from floorcast.log.port import EntryKind
 
 __all__ = [
     "PEERS",
+    "CopyOffer",
     "EntryPart",
-    "EntryWanted",
-    "Offer",
+    "EntryRequest",
     "Peer",
     "PeerPosition",
-    "Wanted",
-    "subject_of",
+    "PieceRequest",
+    "peer_subject",
 ]
 
 PEERS: Final = "floorcast.peers"
@@ -54,7 +54,7 @@ class Peer(Struct):
     halted: str = ""
 
 
-class Offer(Struct):
+class CopyOffer(Struct):
     """A response to a request for a copy of a node's data.
 
     ``files`` contains the sizes of the copy's files in bytes, and is None until the copy is
@@ -65,14 +65,14 @@ class Offer(Struct):
     error: str = ""
 
 
-class Wanted(Struct):
+class PieceRequest(Struct):
     """A request for a piece of one of the copy's files."""
 
     file: str
     offset: int
 
 
-class EntryWanted(Struct):
+class EntryRequest(Struct):
     """A request for a piece of a log entry's payload."""
 
     client: int
@@ -95,6 +95,6 @@ class EntryPart(Struct):
     piece: bytes
 
 
-def subject_of(peer: str, what: str) -> str:
+def peer_subject(peer: str, what: str) -> str:
     """Return the subject for one kind of request to a node."""
     return f"{PEERS}.{peer}.{what}"

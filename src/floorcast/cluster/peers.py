@@ -24,12 +24,12 @@ from nats.aio.msg import Msg
 from floorcast.cluster.link import NatsLink
 from floorcast.cluster.peer_messages import (
     PEERS,
+    CopyOffer,
     EntryPart,
-    EntryWanted,
-    Offer,
+    EntryRequest,
     Peer,
-    Wanted,
-    subject_of,
+    PieceRequest,
+    peer_subject,
 )
 from floorcast.log import folder_copy
 from floorcast.log.port import Entry
@@ -39,39 +39,39 @@ from floorcast.sqlite.checksums import checksum
 
 __all__ = ["PeerServer", "ask_peers"]
 
-ANSWERS: Final = 1.0  # seconds to wait for the nodes' responses
+RESPONSE_SECONDS: Final = 1.0  # seconds to wait for the nodes' responses
 NO_RESPONDERS: Final = "503"  # NATS's response if there is no subscriber
 PIECE_BYTES: Final = 256 << 10  # of a copy, per response
-UNREAD: Final = 60.0  # seconds after which an unread copy is deleted
+UNREAD_SECONDS: Final = 60.0  # seconds after which an unread copy is deleted
 
-Answer = Callable[[Msg], Awaitable[bytes]]
+RequestHandler = Callable[[Msg], Awaitable[bytes]]
 
 _log = structlog.stdlib.get_logger(__name__)
 
 
-async def ask_peers(link: NatsLink, seconds: float = ANSWERS) -> list[Peer]:
+async def ask_peers(link: NatsLink, seconds: float = RESPONSE_SECONDS) -> list[Peer]:
     """Return the nodes that respond within ``seconds``, sorted by name.
 
     Returns at once if there are no nodes. Raises Unavailable.
     """
-    await link.until_connected()
+    await link.wait_until_connected()
     client = link.client
     inbox = client.new_inbox()
     answers: list[Peer] = []
-    nobody = asyncio.Event()
+    no_responders = asyncio.Event()
 
-    async def take(message: Msg) -> None:
+    async def receive(message: Msg) -> None:
         if message.headers and message.headers.get("Status") == NO_RESPONDERS:
-            nobody.set()
+            no_responders.set()
             return
         with suppress(msgspec.MsgspecError):  # a node of another release
             answers.append(msgspec.json.decode(message.data, type=Peer))
 
     try:
-        subscription = await client.subscribe(inbox, cb=take)
+        subscription = await client.subscribe(inbox, cb=receive)
         await client.publish(PEERS, b"", reply=inbox)
         with suppress(TimeoutError):
-            await asyncio.wait_for(nobody.wait(), seconds)
+            await asyncio.wait_for(no_responders.wait(), seconds)
         await subscription.unsubscribe()
     except nats.errors.Error as error:
         raise Unavailable(f"the nodes cannot be queried: {error}") from error
@@ -81,26 +81,26 @@ async def ask_peers(link: NatsLink, seconds: float = ANSWERS) -> list[Peer]:
 class PeerServer:
     """Answers requests of other nodes.
 
-    ``tell`` takes this node's id and returns its state. ``read`` takes a client and a number, and
-    returns that entry of the log, or None if it does not exist.
+    ``report`` takes this node's id and returns its state. ``read_entry`` takes a client and a
+    number, and returns that entry of the log, or None if it does not exist.
     """
 
     def __init__(
         self,
         link: NatsLink,
         folder: Path,
-        tell: Callable[[str], Peer],
-        read: Callable[[int, int], Entry | None],
+        report: Callable[[str], Peer],
+        read_entry: Callable[[int, int], Entry | None],
     ) -> None:
         self.id = uuid.uuid4().hex
         self._link = link
         self._folder = folder
         self._copy = folder / "copy"
-        self._tell = tell
-        self._read = read
+        self._report = report
+        self._read_entry = read_entry
         self._client: Client | None = None
-        self._making: asyncio.Task[dict[str, int]] | None = None
-        self._forgetting: asyncio.TimerHandle | None = None
+        self._copying: asyncio.Task[dict[str, int]] | None = None
+        self._deletion: asyncio.TimerHandle | None = None
         self._readers: set[bytes] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -112,8 +112,8 @@ class PeerServer:
 
     async def close(self) -> None:
         """Stop answering."""
-        await cancel_all([*self._tasks, *([self._making] if self._making else [])])
-        self._forget()
+        await cancel_all([*self._tasks, *([self._copying] if self._copying else [])])
+        self._delete_copy()
 
     def _connected(self) -> None:
         task = asyncio.create_task(self._subscribe())
@@ -125,50 +125,50 @@ class PeerServer:
         if client is self._client:  # its subscriptions still exist
             return
         self._client = client
-        answers: dict[str, Answer] = {
+        handlers: dict[str, RequestHandler] = {
             PEERS: self._state,
-            subject_of(self.id, "copy"): self._offer,
-            subject_of(self.id, "piece"): self._piece,
-            subject_of(self.id, "done"): self._done,
-            subject_of(self.id, "entry"): self._entry,
+            peer_subject(self.id, "copy"): self._offer,
+            peer_subject(self.id, "piece"): self._piece,
+            peer_subject(self.id, "done"): self._done,
+            peer_subject(self.id, "entry"): self._entry,
         }
-        for subject, answer in answers.items():
-            await client.subscribe(subject, cb=partial(_respond, answer))
+        for subject, handler in handlers.items():
+            await client.subscribe(subject, cb=partial(_respond, handler))
 
     async def _state(self, _: Msg) -> bytes:
-        return msgspec.json.encode(self._tell(self.id))
+        return msgspec.json.encode(self._report(self.id))
 
     async def _offer(self, message: Msg) -> bytes:
         self._readers.add(message.data)
-        if self._making is None:
-            self._making = asyncio.create_task(
+        if self._copying is None:
+            self._copying = asyncio.create_task(
                 asyncio.to_thread(folder_copy.back_up, self._folder, self._copy)
             )
-        self._keep()
-        if not self._making.done():
-            return msgspec.json.encode(Offer())
-        if (error := self._making.exception()) is not None:
+        self._postpone_deletion()
+        if not self._copying.done():
+            return msgspec.json.encode(CopyOffer())
+        if (error := self._copying.exception()) is not None:
             _log.warning("copy_failed", why=str(error))
-            self._forget()
-            return msgspec.json.encode(Offer(error=str(error)))
-        return msgspec.json.encode(Offer(self._making.result()))
+            self._delete_copy()
+            return msgspec.json.encode(CopyOffer(error=str(error)))
+        return msgspec.json.encode(CopyOffer(self._copying.result()))
 
     async def _done(self, message: Msg) -> bytes:
         self._readers.discard(message.data)
         if not self._readers:  # the next reader gets a fresh copy
-            self._forget()
+            self._delete_copy()
         return b""
 
     async def _piece(self, message: Msg) -> bytes:
-        wanted = msgspec.json.decode(message.data, type=Wanted)
-        if wanted.file not in folder_copy.FILES:
+        request = msgspec.json.decode(message.data, type=PieceRequest)
+        if request.file not in folder_copy.FILES:
             return b""
-        self._keep()
-        return await asyncio.to_thread(_read, self._copy / wanted.file, wanted.offset)
+        self._postpone_deletion()
+        return await asyncio.to_thread(_read_piece, self._copy / request.file, request.offset)
 
     async def _entry(self, message: Msg) -> bytes:
-        wanted = msgspec.msgpack.decode(message.data, type=EntryWanted)
-        entry = self._read(wanted.client, wanted.number)
+        request = msgspec.msgpack.decode(message.data, type=EntryRequest)
+        entry = self._read_entry(request.client, request.number)
         if entry is None:
             return b""
         part = EntryPart(
@@ -177,29 +177,29 @@ class PeerServer:
             entry.count,
             len(entry.payload),
             checksum(entry.payload, entry.recorded_at, entry.count),
-            entry.payload[wanted.offset : wanted.offset + PIECE_BYTES],
+            entry.payload[request.offset : request.offset + PIECE_BYTES],
         )
         return msgspec.msgpack.encode(part)
 
-    def _keep(self) -> None:
-        if self._forgetting is not None:
-            self._forgetting.cancel()
-        self._forgetting = asyncio.get_running_loop().call_later(UNREAD, self._forget)
+    def _postpone_deletion(self) -> None:
+        if self._deletion is not None:
+            self._deletion.cancel()
+        self._deletion = asyncio.get_running_loop().call_later(UNREAD_SECONDS, self._delete_copy)
 
-    def _forget(self) -> None:
-        if self._forgetting is not None:
-            self._forgetting.cancel()
-        if self._making is None or self._making.done():
-            self._making = None
+    def _delete_copy(self) -> None:
+        if self._deletion is not None:
+            self._deletion.cancel()
+        if self._copying is None or self._copying.done():
+            self._copying = None
             self._readers.clear()
             shutil.rmtree(self._copy, ignore_errors=True)
         else:
-            self._keep()
+            self._postpone_deletion()
 
 
-async def _respond(answer: Answer, message: Msg) -> None:
+async def _respond(handler: RequestHandler, message: Msg) -> None:
     try:
-        await message.respond(await answer(message))
+        await message.respond(await handler(message))
     except Unavailable as error:  # respond with nothing, so that the requester asks another node
         _log.info("peer_not_answered", subject=message.subject, why=error.message)
         with suppress(nats.errors.Error):
@@ -208,7 +208,7 @@ async def _respond(answer: Answer, message: Msg) -> None:
         _log.info("peer_not_answered", subject=message.subject, why=str(error))
 
 
-def _read(path: Path, offset: int) -> bytes:
+def _read_piece(path: Path, offset: int) -> bytes:
     with path.open("rb") as file:
         file.seek(offset, os.SEEK_SET)
         return file.read(PIECE_BYTES)

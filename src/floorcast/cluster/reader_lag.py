@@ -15,36 +15,36 @@ MAX_TARGETS: Final = 600  # checks that the reader has not caught up with yet
 
 
 class ReaderLag:
-    """The state of a reader, which has read everything stored up to tick ``through``.
+    """The state of a reader, which has read everything stored up to tick ``complete_until``.
 
-    ``newest`` is the number of the leader's last message. ``standing`` counts consecutive checks in
-    which the leader had more messages but none had arrived since the check before.
+    ``newest_seq`` is the number of the leader's last message. ``stalled_checks`` counts consecutive
+    checks in which the leader had more messages but none had arrived since the check before.
     """
 
     def __init__(self) -> None:
-        self.through = 0
-        self.newest = 0
-        self.standing = 0
+        self.complete_until = 0
+        self.newest_seq = 0
+        self.stalled_checks = 0
         self._targets: deque[tuple[int, int]] = deque()  # a last message, and when it was seen
         self._received = -1
 
-    def looked(self, newest: int, asked: int, received: int) -> None:
-        """Note that ``newest`` was the leader's last message at tick ``asked``.
+    def record_newest(self, newest_seq: int, requested_at: int, received: int) -> None:
+        """Note that ``newest_seq`` was the leader's last message at tick ``requested_at``.
 
         ``received`` is the last message that has arrived.
         """
-        self.newest = newest
+        self.newest_seq = newest_seq
         if len(self._targets) < MAX_TARGETS:
-            self._targets.append((newest, asked))
-        stands = newest > received and received == self._received
-        self.standing = self.standing + 1 if stands else 0
+            self._targets.append((newest_seq, requested_at))
+        stalled = newest_seq > received and received == self._received
+        self.stalled_checks = self.stalled_checks + 1 if stalled else 0
         self._received = received
 
-    def reached(self, seq: int) -> None:
+    def record_read(self, seq: int) -> None:
         """Note that everything up to message ``seq`` has been read."""
         while self._targets and self._targets[0][0] <= seq:
-            self.through = max(self.through, self._targets.popleft()[1])
+            self.complete_until = max(self.complete_until, self._targets.popleft()[1])
 
-    def began(self) -> None:
+    def consumer_started(self) -> None:
         """Note that a new consumer has started reading."""
-        self.standing = 0
+        self.stalled_checks = 0

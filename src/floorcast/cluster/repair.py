@@ -23,20 +23,20 @@ import msgspec
 from msgspec import Struct
 
 from floorcast.cluster import log_messages
-from floorcast.cluster.folder_conversion import go_on_from, kept_copy
+from floorcast.cluster.folder_conversion import continue_from, read_cluster_folder
 from floorcast.cluster.link import COMMAND_TIMEOUT_SECONDS, NatsLink
-from floorcast.cluster.log_messages import cut, stream_of, subject
+from floorcast.cluster.log_messages import split_batch, stream_of, subject
 from floorcast.cluster.migrate import open_folder
 from floorcast.cluster.ordered_consumer import OrderedConsumer
 from floorcast.cluster.peers import ask_peers
 from floorcast.cluster.store_repair import repair_store
-from floorcast.cluster.stream_messages import Mismatch, check_message, message_at
+from floorcast.cluster.stream_messages import Mismatch, check_message, message_time
 from floorcast.cluster.streams import (
-    CUT,
     GENERATION,
     KV_STREAM,
+    LOST_SINCE,
     RESTORED,
-    WHOLE,
+    STREAMS_CREATED,
     StreamState,
     annotate,
     create,
@@ -53,14 +53,14 @@ from floorcast.model.errors import SettingError
 from floorcast.model.inbound import read_lines
 from floorcast.model.token import TICKS_PER_SECOND
 
-__all__ = ["Repaired", "repair"]
+__all__ = ["RepairResult", "repair"]
 
-PLAN: Final = "repair.json"
+PLAN_FILE: Final = "repair.json"
 CLOCK_SLACK: Final = 60 * TICKS_PER_SECOND  # by which the servers' clocks may differ
 READ_ENTRIES: Final = 64
 
 
-class Repaired(NamedTuple):
+class RepairResult(NamedTuple):
     """The result of a repair: the repaired streams, and the numbers of restored keys and events."""
 
     streams: list[str]
@@ -68,14 +68,14 @@ class Repaired(NamedTuple):
     events: int
 
 
-class _Plan(Struct):
+class _RepairPlan(Struct):
     """A repair in progress, stored in the folder: the positions to continue from."""
 
     generation: str
     positions: dict[str, int]
 
 
-async def repair(settings: Settings) -> Repaired:
+async def repair(settings: Settings) -> RepairResult:
     """Restore data that the folder has and the cluster lacks.
 
     A repair can be repeated after an interruption. Raises SettingError if the folder is in use or
@@ -83,7 +83,7 @@ async def repair(settings: Settings) -> Repaired:
     """
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(open_folder(settings)).path
-        copy = kept_copy(folder)
+        copy = read_cluster_folder(folder)
         link = await NatsLink.open(
             settings.log, "floorcast cluster repair", patience=COMMAND_TIMEOUT_SECONDS
         )
@@ -92,15 +92,19 @@ async def repair(settings: Settings) -> Repaired:
         infos = {name: await find(link, name) for name in copy.follows.streams}
         states = {name: None if info is None else state_of(info) for name, info in infos.items()}
         _check_identity(states, copy)
-        if not (folder / PLAN).exists() and (newer := _newer(states, copy)):
-            return Repaired([], keys, await _give_back(link, folder, copy, newer))
+        if not (folder / PLAN_FILE).exists() and (
+            repaired_streams := _find_repaired_streams(states, copy)
+        ):
+            return RepairResult([], keys, await _republish(link, folder, copy, repaired_streams))
         damaged = await _damaged(link, states, copy)
-        if not damaged and not (folder / PLAN).exists():
-            return Repaired([], keys, 0)
+        if not damaged and not (folder / PLAN_FILE).exists():
+            return RepairResult([], keys, 0)
         await _check_most_complete(link, copy)
-        plan = await _plan(link, folder, copy, {name: states[name] for name in damaged})
-        await _carry_out(link, folder, copy, plan, settings.replicas)
-        return Repaired(sorted(plan.positions), keys, 0)
+        plan = await _load_or_make_plan(
+            link, folder, copy, {name: states[name] for name in damaged}
+        )
+        await _apply_plan(link, folder, copy, plan, settings.replicas)
+        return RepairResult(sorted(plan.positions), keys, 0)
 
 
 def _check_identity(states: Mapping[str, StreamState | None], copy: FolderContents) -> None:
@@ -113,7 +117,9 @@ def _check_identity(states: Mapping[str, StreamState | None], copy: FolderConten
             )
 
 
-def _newer(states: Mapping[str, StreamState | None], copy: FolderContents) -> list[StreamState]:
+def _find_repaired_streams(
+    states: Mapping[str, StreamState | None], copy: FolderContents
+) -> list[StreamState]:
     """Return the streams that were repaired from another folder after this one followed them."""
     return [
         state
@@ -143,31 +149,33 @@ async def _check_most_complete(link: NatsLink, copy: FolderContents) -> None:
             continue
         if not peer.halted:
             raise SettingError(f"log: stop every node first; {peer.name} still follows the log")
-        for each in peer.following:
-            position = copy.stream_positions.get(each.stream)
-            if position is not None and each.seq > position.seq:
+        for peer_position in peer.following:
+            position = copy.stream_positions.get(peer_position.stream)
+            if position is not None and peer_position.seq > position.seq:
                 raise SettingError(
-                    f"data: {peer.name} has {each.stream} up to message {each.seq}, this folder "
-                    f"up to {position.seq}: repair from the folder of {peer.name}"
+                    f"data: {peer.name} has {position.stream} up to message {peer_position.seq}, "
+                    f"this folder up to {position.seq}: repair from the folder of {peer.name}"
                 )
 
 
-async def _plan(
+async def _load_or_make_plan(
     link: NatsLink, folder: Path, copy: FolderContents, damaged: Mapping[str, StreamState | None]
-) -> _Plan:
-    path = folder / PLAN
+) -> _RepairPlan:
+    path = folder / PLAN_FILE
     if path.exists():
-        return msgspec.json.decode(path.read_bytes(), type=_Plan)
+        return msgspec.json.decode(path.read_bytes(), type=_RepairPlan)
     positions = {}
     for name, state in damaged.items():
         position = copy.stream_positions[name]
-        positions[name] = position.seq if state is None else await _loss(link, state, position)
-    plan = _Plan(uuid.uuid4().hex, positions)
+        positions[name] = (
+            position.seq if state is None else await _last_before_loss(link, state, position)
+        )
+    plan = _RepairPlan(uuid.uuid4().hex, positions)
     path.write_bytes(msgspec.json.encode(plan))
     return plan
 
 
-async def _loss(link: NatsLink, state: StreamState, position: StreamPosition) -> int:
+async def _last_before_loss(link: NatsLink, state: StreamState, position: StreamPosition) -> int:
     """Return the last message before those that the stream stored after the loss.
 
     The messages after the loss are newer than the folder.
@@ -186,19 +194,19 @@ async def _loss(link: NatsLink, state: StreamState, position: StreamPosition) ->
     return state.last_seq
 
 
-async def _carry_out(
-    link: NatsLink, folder: Path, copy: FolderContents, plan: _Plan, replicas: int
+async def _apply_plan(
+    link: NatsLink, folder: Path, copy: FolderContents, plan: _RepairPlan, replicas: int
 ) -> None:
     identity, count = copy.follows.identity, len(copy.follows.streams)
     for number, name in enumerate(copy.follows.streams):
         if name not in plan.positions:
             continue
         info = await find(link, name)
-        lost_from = 0 if info is None else await message_at(link, name, plan.positions[name])
+        lost_from = 0 if info is None else await message_time(link, name, plan.positions[name])
         repaired = {
             GENERATION: plan.generation,
             RESTORED: str(link.clock()),
-            CUT: str(lost_from),
+            LOST_SINCE: str(lost_from),
         }
         if info is None:
             first = plan.positions[name] + 1
@@ -206,32 +214,32 @@ async def _carry_out(
             await create(link, config)
         elif state_of(info).generation != plan.generation:
             await annotate(link, name, repaired)
-    await annotate(link, KV_STREAM, {WHOLE: "1"})
-    go_on_from(
+    await annotate(link, KV_STREAM, {STREAMS_CREATED: "1"})
+    continue_from(
         folder,
         [
             StreamPosition(name, seq, generation=plan.generation)
             for name, seq in plan.positions.items()
         ],
     )
-    (folder / PLAN).unlink()
+    (folder / PLAN_FILE).unlink()
 
 
-async def _give_back(
-    link: NatsLink, folder: Path, copy: FolderContents, newer: list[StreamState]
+async def _republish(
+    link: NatsLink, folder: Path, copy: FolderContents, repaired_streams: list[StreamState]
 ) -> int:
     """Publish the folder's entries since the loss again, and return the number of their events."""
-    streams = {state.name: state for state in newer}
+    streams = {state.name: state for state in repaired_streams}
     count, events = len(copy.follows.streams), 0
     for entry in _entries(folder):
         name = log_messages.stream_name(stream_of(entry.client, count))
         if name not in streams or entry.kind != "events":
             continue
-        if entry.recorded_at < streams[name].cut_at - CLOCK_SLACK:
+        if entry.recorded_at < streams[name].lost_since - CLOCK_SLACK:
             continue
         lines = entry.payload.split(b"\n")
         batch = Batch(entry.client, lines, read_lines(entry.payload))
-        for number, piece in enumerate(cut(batch, link.client.max_payload)):
+        for number, piece in enumerate(split_batch(batch, link.client.max_payload)):
             headers = {
                 log_messages.KIND: "events",
                 log_messages.ID: f"{copy.follows.identity}-{entry.client}-{entry.number}-{number}",
@@ -247,8 +255,8 @@ def _entries(folder: Path) -> Iterator[Entry]:
     try:
         for stream in reader.streams():
             after = 0
-            while some := reader.read(stream, after, READ_ENTRIES):
-                yield from some
-                after = some[-1].number
+            while entries := reader.read(stream, after, READ_ENTRIES):
+                yield from entries
+                after = entries[-1].number
     finally:
         reader.close()

@@ -19,7 +19,7 @@ from msgspec import Struct
 from floorcast.auth import sessions
 from floorcast.cluster.jetstream_kv import JetStreamKeyValueStore, SavedPosition, StoredValues
 from floorcast.cluster.kv_copy import KeyState
-from floorcast.cluster.link import NatsLink, reached
+from floorcast.cluster.link import NatsLink, has_quorum
 from floorcast.cluster.streams import KV_STREAM, REPAIR, find, state_of
 from floorcast.kv import token_secret
 from floorcast.kv.port import Item
@@ -38,13 +38,15 @@ BUCKETS: Final = (DECLARED, MANUAL, FILE.bucket, sessions.BUCKET, token_secret.B
 
 SAVE_SECONDS: Final = 1.0  # between two writes
 GROUP_ITEMS: Final = 1000  # even, so that a value and its message are written together
-STATES: Final = "message."  # prefix of the bucket that has the messages of a bucket's keys
-KEEP_DELETED: Final = 28 * 3600 * TICKS_PER_SECOND  # for which a deletion is remembered
+MESSAGE_BUCKET_PREFIX: Final = (
+    "message."  # prefix of the bucket that has the messages of a bucket's keys
+)
+DELETED_RETENTION: Final = 28 * 3600 * TICKS_PER_SECOND  # for which a deletion is remembered
 
 _log = structlog.stdlib.get_logger(__name__)
 
 
-class _State(Struct):
+class _KeyMessage(Struct):
     """The message that gave a key its value: its number, its time, and the number of parts."""
 
     seq: int
@@ -68,7 +70,7 @@ class SavedStore:
         raw = self._file.get(*POSITION)
         return None if raw is None else msgspec.json.decode(raw, type=SavedPosition)
 
-    def known(self) -> StoredValues | None:
+    def read_values(self) -> StoredValues | None:
         """Return the stored values of the keys, or None if there are none. Raises Unavailable."""
         position = self.position
         if position is None:
@@ -76,8 +78,8 @@ class SavedStore:
         found = {}
         for bucket in BUCKETS:
             values = self._file.items(bucket)
-            for key, raw in self._file.items(STATES + bucket).items():
-                state = msgspec.json.decode(raw, type=_State)
+            for key, raw in self._file.items(MESSAGE_BUCKET_PREFIX + bucket).items():
+                state = msgspec.json.decode(raw, type=_KeyMessage)
                 found[bucket, key] = KeyState(values.get(key), state.seq, state.parts, state.at)
         return StoredValues(found, position.at)
 
@@ -88,12 +90,12 @@ class SavedStore:
     async def follow(self, kv: JetStreamKeyValueStore) -> None:
         """Make the file equal to ``kv``, and keep it equal until this store is closed."""
         self._kv = kv
-        kv.on_change(self._note)
+        kv.on_change(self._record)
         for bucket in {*kv.buckets(), *BUCKETS}:
-            now, before = kv.items(bucket), self._file.items(bucket)
-            self._changed |= {(bucket, key) for key in {*now, *before}}
+            new, old = kv.items(bucket), self._file.items(bucket)
+            self._changed |= {(bucket, key) for key in {*new, *old}}
         await self._save()
-        self._task = asyncio.create_task(self._keep())
+        self._task = asyncio.create_task(self._save_periodically())
 
     async def close(self) -> None:
         """Write outstanding changes, then close the file."""
@@ -102,10 +104,10 @@ class SavedStore:
             await self._save()
         await self._file.close()
 
-    def _note(self, changes: Mapping[tuple[str, str], bytes | None]) -> None:
+    def _record(self, changes: Mapping[tuple[str, str], bytes | None]) -> None:
         self._changed.update(changes)
 
-    async def _keep(self) -> None:
+    async def _save_periodically(self) -> None:
         while True:
             await asyncio.sleep(SAVE_SECONDS)
             await self._save()
@@ -130,14 +132,20 @@ class SavedStore:
     def _items(self, bucket: str, key: str) -> list[Item]:
         """Return what is stored for a key: its value and its message."""
         assert self._kv is not None
-        held = self._kv.held(bucket, key)
-        items = [] if self._file.get(bucket, key) == held.value else [Item(bucket, key, held.value)]
+        key_state = self._kv.key_state(bucket, key)
+        items = (
+            []
+            if self._file.get(bucket, key) == key_state.value
+            else [Item(bucket, key, key_state.value)]
+        )
         if bucket in BUCKETS:
-            state: bytes | None = msgspec.json.encode(_State(held.seq, held.parts, held.at))
-            if held.value is None and held.at < self._kv.now() - KEEP_DELETED:
+            state: bytes | None = msgspec.json.encode(
+                _KeyMessage(key_state.seq, key_state.parts, key_state.at)
+            )
+            if key_state.value is None and key_state.at < self._kv.now() - DELETED_RETENTION:
                 state = None
-            if self._file.get(STATES + bucket, key) != state:
-                items.append(Item(STATES + bucket, key, state))
+            if self._file.get(MESSAGE_BUCKET_PREFIX + bucket, key) != state:
+                items.append(Item(MESSAGE_BUCKET_PREFIX + bucket, key, state))
         return items
 
 
@@ -150,7 +158,7 @@ async def check_store(link: NatsLink, known: SavedPosition | None, identity: str
     info = await find(link, KV_STREAM)
     if info is None:
         raise SettingError(f"log: the cluster has lost its key-value store: {REPAIR}")
-    if not reached(info):
+    if not has_quorum(info):
         raise Unavailable("the key-value store has no quorum")
     state = state_of(info)
     if state.identity != identity:

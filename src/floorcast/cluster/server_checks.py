@@ -25,15 +25,15 @@ async def check_servers(servers: Iterable[str], login: NatsLogin) -> list[str]:
     """Return the problems in the servers' configuration, as one sentence each."""
     hosts = sorted({urlsplit(server).hostname or LOCAL for server in servers})
     found = await asyncio.gather(
-        *(_flushing(host, login.monitor) for host in {*hosts, LOCAL}),
-        *(_routes(host, login.routes) for host in hosts),
+        *(_check_flushing(host, login.monitor) for host in {*hosts, LOCAL}),
+        *(_check_routes(host, login.routes) for host in hosts),
     )
     return sorted({problem for problem in found if problem})
 
 
-async def _flushing(host: str, port: int) -> str:
+async def _check_flushing(host: str, port: int) -> str:
     request = f"GET /jsz HTTP/1.0\r\nHost: {host}\r\n\r\n".encode()
-    answer = await _ask(host, port, request)
+    answer = await _exchange(host, port, request)
     config = _json(answer.partition(b"\r\n\r\n")[2]).get("config")
     if not isinstance(config, dict) or config.get("sync_always"):
         return ""
@@ -44,8 +44,8 @@ async def _flushing(host: str, port: int) -> str:
     )
 
 
-async def _routes(host: str, port: int) -> str:
-    info = _json((await _ask(host, port)).removeprefix(b"INFO "))
+async def _check_routes(host: str, port: int) -> str:
+    info = _json((await _exchange(host, port)).removeprefix(b"INFO "))
     if not info.get("server_id") or info.get("auth_required") or info.get("tls_required"):
         return ""
     return (
@@ -54,7 +54,7 @@ async def _routes(host: str, port: int) -> str:
     )
 
 
-async def _ask(host: str, port: int, request: bytes = b"") -> bytes:
+async def _exchange(host: str, port: int, request: bytes = b"") -> bytes:
     """Send ``request`` to a port and return the response, or b"" if none arrives.
 
     If the request is empty, return the first line that the server sends.

@@ -7,14 +7,20 @@ from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack
 from typing import Any, NamedTuple
 
-from floorcast.cluster.link import COMMAND_TIMEOUT_SECONDS, NatsLink, Refused, heard, reached
+from floorcast.cluster.link import (
+    COMMAND_TIMEOUT_SECONDS,
+    NatsLink,
+    RequestRefused,
+    has_quorum,
+    live_replicas,
+)
 from floorcast.cluster.log_messages import stream_name
 from floorcast.cluster.peer_messages import Peer
 from floorcast.cluster.peers import ask_peers
 from floorcast.cluster.streams import KV_STREAM, REPAIR, no_such_stream, state_of
 from floorcast.model.errors import SettingError, Unavailable
 
-__all__ = ["Overview", "StreamReport", "condition", "overview"]
+__all__ = ["ClusterStatus", "StreamReport", "node_status", "query_status"]
 
 MAX_BEHIND_MS = 10_000
 
@@ -22,18 +28,18 @@ MAX_BEHIND_MS = 10_000
 class StreamReport(NamedTuple):
     """The state of one stream. Without a quorum, ``leader`` is empty and the numbers are 0.
 
-    ``in_step`` of its ``replicas`` are up to date. Each takes ``disk_bytes``.
+    ``up_to_date`` of its ``replicas`` are up to date. Each takes ``disk_bytes``.
     """
 
     name: str
     leader: str = ""
-    in_step: int = 0
+    up_to_date: int = 0
     replicas: int = 0
     messages: int = 0
     disk_bytes: int = 0
 
 
-class Overview(NamedTuple):
+class ClusterStatus(NamedTuple):
     """The nodes that responded within a second, every stream, and all problems."""
 
     nodes: list[Peer]
@@ -41,7 +47,7 @@ class Overview(NamedTuple):
     problems: list[str]
 
 
-async def overview(url: str) -> Overview:
+async def query_status(url: str) -> ClusterStatus:
     """Query the cluster at ``url``.
 
     Raises SettingError if the cluster has no floorcast log, and Unavailable if no server responds.
@@ -52,12 +58,14 @@ async def overview(url: str) -> Overview:
         )
         stack.push_async_callback(link.close)
         nodes = await ask_peers(link)
-        infos = await _infos(link, {each.stream for node in nodes for each in node.following})
+        infos = await _infos(
+            link, {position.stream for node in nodes for position in node.following}
+        )
         problems = [*_node_problems(nodes), *_stream_problems(infos), *await link.check_servers()]
-        return Overview(nodes, [_state(name, info) for name, info in infos.items()], problems)
+        return ClusterStatus(nodes, [_state(name, info) for name, info in infos.items()], problems)
 
 
-def condition(node: Peer) -> str:
+def node_status(node: Peer) -> str:
     """Return a node's state in a word or two."""
     if node.halted:
         return "halted"
@@ -71,9 +79,9 @@ def _node_problems(nodes: list[Peer]) -> Iterator[str]:
     for name in sorted(name for name, count in counts.items() if count > 1):
         yield f"{counts[name]} nodes are called {name}: give each a different name with --node"
     for node in nodes:
-        if condition(node) != "ready":
-            yield f"{node.name} is {condition(node)}{node.halted and ': '}{node.halted}"
-        if max((each.behind_ms for each in node.following), default=0) > MAX_BEHIND_MS:
+        if node_status(node) != "ready":
+            yield f"{node.name} is {node_status(node)}{node.halted and ': '}{node.halted}"
+        if max((position.behind_ms for position in node.following), default=0) > MAX_BEHIND_MS:
             yield f"{node.name} is behind the log"
 
 
@@ -83,12 +91,15 @@ def _stream_problems(infos: Mapping[str, Mapping[str, Any] | None]) -> Iterator[
         if info == {}:
             yield f"the cluster has lost {name}: {REPAIR}"
             continue
-        if info is None or not reached(info):
+        if info is None or not has_quorum(info):
             yield f"{name} has no quorum"
             continue
         state = state_of(info)
         identities.add(state.identity)
-        if 1 + sum(bool(one.get("current")) for one in heard(info)) < state.replicas:
+        if (
+            1 + sum(bool(replica.get("current")) for replica in live_replicas(info))
+            < state.replicas
+        ):
             yield f"{name} has a replica that is behind"
     if len(identities - {""}) > 1:
         yield f"the streams belong to different logs: {REPAIR}"
@@ -113,19 +124,19 @@ async def _info(link: NatsLink, name: str) -> Mapping[str, Any] | None:
         return await link.api(f"STREAM.INFO.{name}", patience=COMMAND_TIMEOUT_SECONDS)
     except Unavailable:
         return None
-    except Refused as no:
-        if no_such_stream(no):
+    except RequestRefused as error:
+        if no_such_stream(error):
             return {}
         raise
 
 
 def _state(name: str, info: Mapping[str, Any] | None) -> StreamReport:
-    if not info or not reached(info):
+    if not info or not has_quorum(info):
         return StreamReport(name)
     return StreamReport(
         name,
         info["cluster"]["leader"],
-        1 + sum(bool(one.get("current")) for one in heard(info)),
+        1 + sum(bool(replica.get("current")) for replica in live_replicas(info)),
         info["config"]["num_replicas"],
         info["state"]["messages"],
         info["state"]["bytes"],

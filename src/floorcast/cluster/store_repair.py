@@ -56,7 +56,7 @@ async def repair_store(
             await create(link, kv_config(settings.replicas, identity, repaired))
         else:
             await annotate(link, KV_STREAM, repaired)
-        kv = await JetStreamKeyValueStore.open(link, settings.replicas, make=False)
+        kv = await JetStreamKeyValueStore.open(link, settings.replicas, create_missing=False)
         try:
             return await _restore(kv, saved, 0 if known is None else known.at)
         finally:
@@ -76,7 +76,7 @@ async def _has_lost(
         return True
     try:
         kv = await JetStreamKeyValueStore.open(
-            link, settings.replicas, make=False, known=saved.known()
+            link, settings.replicas, create_missing=False, known=saved.read_values()
         )
     except LostKeys:
         return True
@@ -90,12 +90,12 @@ async def _restore(kv: JetStreamKeyValueStore, saved: SavedStore, at: int) -> in
     Returns how many keys changed.
     """
     items = []
-    for bucket, wanted in saved.buckets(BUCKETS).items():
-        there = kv.items(bucket)
-        for key in {*wanted, *there}:
+    for bucket, saved_items in saved.buckets(BUCKETS).items():
+        present = kv.items(bucket)
+        for key in {*saved_items, *present}:
             newer = kv.written_at(bucket, key) > at
-            if not newer and there.get(key) != wanted.get(key):
-                items.append(Item(bucket, key, wanted.get(key)))
+            if not newer and present.get(key) != saved_items.get(key):
+                items.append(Item(bucket, key, saved_items.get(key)))
     for start in range(0, len(items), KEYS_PER_WRITE):
         await kv.write(items[start : start + KEYS_PER_WRITE])
     return len(items)

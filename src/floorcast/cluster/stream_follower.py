@@ -20,17 +20,17 @@ from typing import Protocol
 
 import structlog
 
-from floorcast.cluster.link import Look, NatsLink, Refused, reached
+from floorcast.cluster.link import NatsLink, RequestRefused, StreamCheck, has_quorum
 from floorcast.cluster.log_messages import digest, recorded_at
 from floorcast.cluster.ordered_consumer import Message, OrderedConsumer
 from floorcast.cluster.reader_lag import ReaderLag
-from floorcast.cluster.stream_messages import Mismatch, compare, newest
+from floorcast.cluster.stream_messages import Mismatch, check_position, newest_seq
 from floorcast.cluster.streams import REPAIR, StreamState, no_such_stream, state_of
 from floorcast.log.log_file import StreamPosition
 from floorcast.model.errors import FloorcastError, Unavailable
 from floorcast.model.token import TICKS_PER_SECOND
 
-__all__ = ["Follower", "FollowerTuning", "LogCopy"]
+__all__ = ["FollowerTuning", "LogCopy", "StreamFollower"]
 
 QUIET_TICKS = 6 * TICKS_PER_SECOND  # without a check before a follower counts as behind
 
@@ -41,11 +41,15 @@ _log = structlog.get_logger(__name__)
 class FollowerTuning:
     """The timing and limits of a follower."""
 
-    under_way: int = 64  # messages that are written into the copy at the same time
+    max_in_flight: int = 64  # messages that are written into the copy at the same time
     pause: float = 0.2  # seconds before following restarts
-    stall_looks: int = 5  # consecutive checks without a new message, although the stream has more
-    confirm: float = 0.5  # seconds before a stream that seems shorter is checked again
-    avoid: float = 60.0  # seconds for which a server is avoided after its replica has stalled
+    max_stalled_checks: int = (
+        5  # consecutive checks without a new message, although the stream has more
+    )
+    recheck_seconds: float = 0.5  # seconds before a stream that seems shorter is checked again
+    avoid_seconds: float = (
+        60.0  # seconds for which a server is avoided after its replica has stalled
+    )
 
 
 class LogCopy(Protocol):
@@ -56,7 +60,7 @@ class LogCopy(Protocol):
         """A number that grows whenever something cannot be stored."""
         ...
 
-    async def take(self, position: StreamPosition, message: Message, epoch: int) -> Durable:
+    async def store(self, position: StreamPosition, message: Message, epoch: int) -> Durable:
         """Store the next message. The returned future is done when the message is stored.
 
         Raises Unavailable if the message cannot be stored, or if the epoch has ended, because then
@@ -68,7 +72,7 @@ class LogCopy(Protocol):
 Durable = asyncio.Future[None]
 
 
-class Follower:
+class StreamFollower:
     """Follows the given ``subjects`` of a stream, or all of them, starting after ``position``.
 
     ``halted`` is the reason why following has stopped, with advice. It is empty while following
@@ -93,10 +97,10 @@ class Follower:
         self._copy = copy
         self._tuning = tuning or FollowerTuning()
         self._lag = ReaderLag()
-        self._under_way: deque[Durable] = deque()
-        self._waiting: list[tuple[int, Durable]] = []
+        self._in_flight: deque[Durable] = deque()
+        self._waiters: list[tuple[int, Durable]] = []
         self._received = position.seq
-        self._compared: tuple[int, StreamState] | None = None
+        self._checked_state: tuple[int, StreamState] | None = None
         self._server = ""
         self._avoid: dict[str, float] = {}
 
@@ -111,23 +115,23 @@ class Follower:
         return self.position.seq
 
     @property
-    def through(self) -> int:
+    def complete_until(self) -> int:
         """The log's time, in ticks, up to which the copy has everything that the stream stored."""
-        return self._lag.through
+        return self._lag.complete_until
 
     @property
     def lag(self) -> int:
         """The largest possible number of messages that the leader has and the copy lacks."""
-        return max(0, self._lag.newest - self.seq, len(self._under_way))
+        return max(0, self._lag.newest_seq - self.seq, len(self._in_flight))
 
-    def behind(self, now: int) -> int:
+    def ticks_behind(self, now: int) -> int:
         """Return how many ticks the copy has been behind, or 0 if it is up to date."""
-        age = max(0, now - self.through)
+        age = max(0, now - self.complete_until)
         return age if self.lag or age > QUIET_TICKS else 0
 
     async def run(self) -> None:
         """Follow until the stream no longer matches the copy."""
-        self._link.watch(self.stream, self._look)
+        self._link.watch(self.stream, self._on_check)
         while not self.halted:
             try:
                 await self._follow()
@@ -137,28 +141,28 @@ class Follower:
                 _log.info("following_again", stream=self.stream, why=str(error))
             except Exception:  # noqa: BLE001 — following must continue after any error
                 _log.exception("following_failed", stream=self.stream)
-            await asyncio.gather(*self._under_way, return_exceptions=True)
-            self._under_way.clear()
+            await asyncio.gather(*self._in_flight, return_exceptions=True)
+            self._in_flight.clear()
             self._received = self.seq
             await asyncio.sleep(self._tuning.pause)
 
-    async def reached(self, seq: int) -> None:
+    async def wait_for(self, seq: int) -> None:
         """Wait until message ``seq``, or a later one, is in the copy. Raises Unavailable."""
         if self.halted:
             raise Unavailable(self.halted)
         if self.seq < seq:
             future = asyncio.get_running_loop().create_future()
-            self._waiting.append((seq, future))
+            self._waiters.append((seq, future))
             await future
 
-    async def newest(self) -> int:
+    async def newest_seq(self) -> int:
         """Return the subjects' newest message, according to the leader. Raises Unavailable."""
-        return await newest(self._link, self.stream, self._subjects)
+        return await newest_seq(self._link, self.stream, self._subjects)
 
-    def complete(self, seq: int, asked: int) -> None:
-        """Note that ``seq`` was the newest message at ``asked`` (ticks)."""
-        self._lag.looked(seq, asked, self._received)
-        self._lag.reached(self.seq)
+    def record_newest(self, seq: int, requested_at: int) -> None:
+        """Note that ``seq`` was the newest message at ``requested_at`` (ticks)."""
+        self._lag.record_newest(seq, requested_at, self._received)
+        self._lag.record_read(self.seq)
 
     async def _follow(self) -> None:
         epoch = self._copy.epoch
@@ -167,15 +171,15 @@ class Follower:
             await consumer.open()
             position = self.position
             state = await self._state(position.seq)
-            await compare(self._link, state, self._identity, position)
+            await check_position(self._link, state, self._identity, position)
             self._server = consumer.server
-            self._lag.began()
+            self._lag.consumer_started()
             async with aclosing(consumer.deliveries()) as deliveries:
                 async for delivery in deliveries:
                     for message in delivery.messages:
-                        await self._take(message, epoch)
+                        await self._store(message, epoch)
                     self._check(epoch)
-        except Refused as error:
+        except RequestRefused as error:
             if no_such_stream(error):
                 why = f"the cluster has lost the stream {self.stream}: {REPAIR}"
                 raise Mismatch(why) from error
@@ -183,28 +187,28 @@ class Follower:
         finally:
             await consumer.close()
 
-    async def _take(self, message: Message, epoch: int) -> None:
+    async def _store(self, message: Message, epoch: int) -> None:
         self._check(epoch)
         position = self.position._replace(
             seq=message.seq,
             recorded_at=recorded_at(message.headers, message.at),
             digest=digest(message.subject, message.headers, message.payload),
         )
-        durable = await self._copy.take(position, message, epoch)
+        durable = await self._copy.store(position, message, epoch)
         self._received = message.seq
-        self._under_way.append(durable)
-        durable.add_done_callback(partial(self._stored, position))
-        if len(self._under_way) > self._tuning.under_way:
-            await self._under_way[0]
+        self._in_flight.append(durable)
+        durable.add_done_callback(partial(self._on_stored, position))
+        if len(self._in_flight) > self._tuning.max_in_flight:
+            await self._in_flight[0]
 
     def _check(self, epoch: int) -> None:
         if self.halted:
             raise Mismatch(self.halted)
         if epoch != self._copy.epoch:
             raise Unavailable("something could not be stored")
-        if self._lag.standing > self._tuning.stall_looks:
+        if self._lag.stalled_checks > self._tuning.max_stalled_checks:
             now = asyncio.get_running_loop().time()
-            self._avoid[self._server] = now + self._tuning.avoid
+            self._avoid[self._server] = now + self._tuning.avoid_seconds
             _log.warning(
                 "replica_stands_still", stream=self.stream, server=self._server, lag=self.lag
             )
@@ -223,61 +227,63 @@ class Follower:
         return frozenset(self._avoid)
 
     async def _state(self, known: int) -> StreamState:
-        """Return the stream's state from a leader with a quorum. Raises Unavailable and Refused.
+        """Return the stream's state from a leader with a quorum.
+
+        Raises Unavailable and RequestRefused.
 
         A replica may show a message before the leader does, so a stream that seems shorter is
         checked twice.
         """
         for _ in range(2):
             info = await self._link.api(f"STREAM.INFO.{self.stream}")
-            if not reached(info):
+            if not has_quorum(info):
                 raise Unavailable(f"{self.stream} has no quorum")
             state = state_of(info)
             if state.last_seq >= known:
                 break
-            await asyncio.sleep(self._tuning.confirm)
+            await asyncio.sleep(self._tuning.recheck_seconds)
         return state
 
-    async def _look(self, look: Look) -> None:
+    async def _on_check(self, check: StreamCheck) -> None:
         """Compare the copy with the stream's state at its leader."""
         if self.halted:
             return
-        position, state = self.position, state_of(look.info)
+        position, state = self.position, state_of(check.info)
         known = position.seq
         if state.last_seq < known:  # messages may have arrived since the request to the leader
             state = await self._state(known)
         self.restored_at = state.restored_at
-        if (known, state) != self._compared:
+        if (known, state) != self._checked_state:
             try:
-                await compare(self._link, state, self._identity, position)
+                await check_position(self._link, state, self._identity, position)
             except Mismatch as error:
                 self._halt(error.message)
                 return
-            self._compared = known, state
+            self._checked_state = known, state
         last = state.last_seq
         if self._subjects and not self._subjects[0].endswith("*") and last > known:
-            last = await self.newest()
-        self._lag.looked(last, look.asked, self._received)
-        self._lag.reached(self.seq)
+            last = await self.newest_seq()
+        self._lag.record_newest(last, check.requested_at, self._received)
+        self._lag.record_read(self.seq)
 
     def _halt(self, why: str) -> None:
         if self.halted:
             return
         self.halted = why
         _log.error("log_halted", stream=self.stream, why=why)
-        for _, future in self._waiting:
+        for _, future in self._waiters:
             if not future.done():
                 future.set_exception(Unavailable(why))
                 future.exception()  # the caller may have given up
-        self._waiting = []
+        self._waiters = []
 
-    def _stored(self, position: StreamPosition, durable: Durable) -> None:
+    def _on_stored(self, position: StreamPosition, durable: Durable) -> None:
         if durable.cancelled() or durable.exception() is not None:
             return
-        self._under_way.popleft()
+        self._in_flight.popleft()
         self.position = position
-        self._lag.reached(self.seq)
-        for seq, future in self._waiting:
+        self._lag.record_read(self.seq)
+        for seq, future in self._waiters:
             if seq <= self.seq and not future.done():
                 future.set_result(None)
-        self._waiting = [each for each in self._waiting if not each[1].done()]
+        self._waiters = [waiter for waiter in self._waiters if not waiter[1].done()]

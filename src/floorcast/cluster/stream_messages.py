@@ -7,13 +7,13 @@ from base64 import b64decode
 from collections.abc import Sequence
 
 from floorcast.cluster.clock import ticks_of
-from floorcast.cluster.link import NatsLink, Refused
+from floorcast.cluster.link import NatsLink, RequestRefused
 from floorcast.cluster.log_messages import digest
 from floorcast.cluster.streams import REPAIR, StreamState
 from floorcast.log.log_file import StreamPosition
 from floorcast.model.errors import Unavailable
 
-__all__ = ["Mismatch", "check_message", "compare", "message_at", "newest"]
+__all__ = ["Mismatch", "check_message", "check_position", "message_time", "newest_seq"]
 
 NO_MESSAGE = 10037  # JetStream's code
 
@@ -22,19 +22,21 @@ class Mismatch(Unavailable):
     """The stream is not the one that this node has copied, or no longer has the copied messages."""
 
 
-async def message_at(link: NatsLink, stream: str, seq: int) -> int:
+async def message_time(link: NatsLink, stream: str, seq: int) -> int:
     """Return the tick at which the stream stored the message, or 0 if there is no such message."""
-    found = await _message(link, stream, {"seq": seq}) if seq else None
+    found = await _get_message(link, stream, {"seq": seq}) if seq else None
     return 0 if found is None else ticks_of(found["time"])
 
 
-async def newest(link: NatsLink, stream: str, subjects: Sequence[str]) -> int:
+async def newest_seq(link: NatsLink, stream: str, subjects: Sequence[str]) -> int:
     """Return the number of the subjects' newest message, from the leader. Raises Unavailable."""
-    found = await asyncio.gather(*(_message(link, stream, {"last_by_subj": s}) for s in subjects))
+    found = await asyncio.gather(
+        *(_get_message(link, stream, {"last_by_subj": s}) for s in subjects)
+    )
     return max((int(one["seq"]) for one in found if one is not None), default=0)
 
 
-async def compare(
+async def check_position(
     link: NatsLink, state: StreamState, identity: str, position: StreamPosition
 ) -> None:
     """Check that the stream still has the copied messages.
@@ -73,18 +75,18 @@ async def check_message(link: NatsLink, state: StreamState, position: StreamPosi
         )
     if not position.digest or seq < state.first_seq:
         return
-    found = await _message(link, stream, {"seq": seq})
-    if found is not None and _digest_of(found) != position.digest:
+    found = await _get_message(link, stream, {"seq": seq})
+    if found is not None and _digest(found) != position.digest:
         raise Mismatch(
             f"message {seq} of {stream} is not the one that this node has: the stream has lost "
             f"messages and others have taken their places; {REPAIR}"
         )
 
 
-async def _message(link: NatsLink, stream: str, which: object) -> dict[str, str] | None:
+async def _get_message(link: NatsLink, stream: str, which: object) -> dict[str, str] | None:
     try:
         found = await link.api(f"STREAM.MSG.GET.{stream}", which)
-    except Refused as error:
+    except RequestRefused as error:
         if error.code == NO_MESSAGE:
             return None
         raise
@@ -92,7 +94,7 @@ async def _message(link: NatsLink, stream: str, which: object) -> dict[str, str]
     return message
 
 
-def _digest_of(found: dict[str, str]) -> bytes:
+def _digest(found: dict[str, str]) -> bytes:
     lines = b64decode(found.get("hdrs", "")).decode().split("\r\n")
     headers = dict(line.split(": ", 1) for line in lines if ": " in line)
     return digest(found["subject"], headers, b64decode(found.get("data", "")))

@@ -13,32 +13,32 @@ from typing import Any, Final, NamedTuple
 
 import structlog
 
-from floorcast.cluster.link import NatsLink, Refused
-from floorcast.cluster.log_messages import stream_name, subjects
+from floorcast.cluster.link import NatsLink, RequestRefused
+from floorcast.cluster.log_messages import stream_name, subject_pattern
 from floorcast.log.log_file import Follows
 from floorcast.log.port import RETENTION
 from floorcast.model.errors import SettingError, Unavailable
 
 __all__ = [
-    "CUT",
     "GENERATION",
     "KV_PREFIX",
     "KV_STREAM",
+    "LOST_SINCE",
     "REPAIR",
     "RESTORED",
-    "WHOLE",
+    "STREAMS_CREATED",
     "LogStreams",
     "StreamState",
     "annotate",
+    "are_streams_created",
     "create",
     "find",
-    "is_whole",
     "kv_config",
     "log_config",
-    "make_log_streams",
-    "mark_whole",
+    "mark_streams_created",
     "new_identity",
     "no_such_stream",
+    "open_log_streams",
     "set_identity",
     "state_of",
 ]
@@ -47,7 +47,7 @@ KV_STREAM: Final = "KV_FLOORCAST"
 KV_PREFIX: Final = "$KV.FLOORCAST"
 
 # messages outlive entries, because a node may lag
-AGE_TICKS: Final = RETENTION + 2 * 3600 * 10_000_000
+MAX_AGE_TICKS: Final = RETENTION + 2 * 3600 * 10_000_000
 DUPLICATE_WINDOW_NS: Final = 120_000_000_000  # in which a repeated message is recognized by its id
 
 # JetStream's own codes
@@ -58,8 +58,10 @@ IDENTITY: Final = "floorcast_log"
 COUNT: Final = "floorcast_streams"
 GENERATION: Final = "floorcast_generation"
 RESTORED: Final = "floorcast_restored"  # ticks: when a loss was last repaired
-CUT: Final = "floorcast_cut"  # ticks: messages after this time may have been lost
-WHOLE: Final = "floorcast_whole"  # on the key-value store: all of the log's streams were created
+LOST_SINCE: Final = "floorcast_cut"  # ticks: messages after this time may have been lost
+STREAMS_CREATED: Final = (
+    "floorcast_whole"  # on the key-value store: all of the log's streams were created
+)
 
 REPAIR: Final = "stop the nodes and run 'floorcast cluster repair' on the most complete folder"
 
@@ -69,15 +71,15 @@ _log = structlog.stdlib.get_logger(__name__)
 class StreamState(NamedTuple):
     """The state of a stream. ``streams`` is the log's number of streams.
 
-    ``restored_at`` is the tick at which the stream was last repaired, and ``cut_at`` the tick at
-    which the repaired loss began.
+    ``restored_at`` is the tick at which the stream was last repaired, and ``lost_since`` the tick
+    at which the repaired loss began.
     """
 
     name: str
     identity: str
     generation: str
     restored_at: int
-    cut_at: int
+    lost_since: int
     streams: int
     replicas: int
     first_seq: int
@@ -100,7 +102,7 @@ def state_of(info: Mapping[str, Any]) -> StreamState:
         metadata.get(IDENTITY, ""),
         metadata.get(GENERATION, ""),
         int(metadata.get(RESTORED, 0)),
-        int(metadata.get(CUT, 0)),
+        int(metadata.get(LOST_SINCE, 0)),
         int(metadata.get(COUNT, 0)),
         config["num_replicas"],
         state["first_seq"],
@@ -112,13 +114,13 @@ async def find(link: NatsLink, name: str) -> dict[str, Any] | None:
     """Return the stream's ``STREAM.INFO``, or None if it does not exist. Raises Unavailable."""
     try:
         return await link.api(f"STREAM.INFO.{name}")
-    except Refused as no:
-        if no.code == NOT_FOUND:
+    except RequestRefused as error:
+        if error.code == NOT_FOUND:
             return None
         raise
 
 
-def no_such_stream(error: Refused) -> bool:
+def no_such_stream(error: RequestRefused) -> bool:
     """Return whether JetStream responded that the stream does not exist."""
     return error.code == NOT_FOUND
 
@@ -132,7 +134,7 @@ async def create(link: NatsLink, config: Mapping[str, Any]) -> dict[str, Any]:
     name, replicas = config["name"], config["num_replicas"]
     try:
         return await link.api(f"STREAM.CREATE.{name}", config)
-    except Refused as error:
+    except RequestRefused as error:
         if error.code == NOT_A_CLUSTER:
             _log.warning("one_server_one_copy", stream=name, replicas_wanted=replicas)
             return await create(link, {**config, "num_replicas": 1})
@@ -146,10 +148,16 @@ async def create(link: NatsLink, config: Mapping[str, Any]) -> dict[str, Any]:
         return await link.api(f"STREAM.INFO.{name}")
 
 
-async def make_log_streams(
-    link: NatsLink, count: int, replicas: int, identity: str, *, first: int = 1, make: bool = True
+async def open_log_streams(
+    link: NatsLink,
+    count: int,
+    replicas: int,
+    identity: str,
+    *,
+    first: int = 1,
+    create_missing: bool = True,
 ) -> LogStreams:
-    """Return the log's ``count`` streams. If ``make`` is True, create missing ones.
+    """Return the log's ``count`` streams. If ``create_missing`` is True, create missing ones.
 
     A new stream gets ``replicas`` replicas, and numbers its messages from ``first``. Raises
     SettingError if the cluster has another log or another number of streams, or has lost a stream.
@@ -159,7 +167,7 @@ async def make_log_streams(
         name = stream_name(number)
         info = await find(link, name)
         if info is None:
-            if not make:
+            if not create_missing:
                 raise SettingError(f"log: the cluster has lost the stream {name}: {REPAIR}")
             info = await create(link, log_config(number, count, replicas, identity, first=first))
         found = state_of(info)
@@ -184,9 +192,9 @@ def _check(found: StreamState, identity: str, count: int) -> None:
         )
 
 
-async def mark_whole(link: NatsLink) -> None:
+async def mark_streams_created(link: NatsLink) -> None:
     """Record on the key-value store's stream that all of the log's streams have been created."""
-    await annotate(link, KV_STREAM, {WHOLE: "1"})
+    await annotate(link, KV_STREAM, {STREAMS_CREATED: "1"})
 
 
 async def set_identity(link: NatsLink, identity: str) -> None:
@@ -202,9 +210,9 @@ async def annotate(link: NatsLink, name: str, added: Mapping[str, str]) -> None:
         await link.api(f"STREAM.UPDATE.{name}", {**config, "metadata": {**metadata, **added}})
 
 
-def is_whole(info: Mapping[str, Any]) -> bool:
+def are_streams_created(info: Mapping[str, Any]) -> bool:
     """Return whether all streams of this key-value store's log have been created."""
-    return WHOLE in (info["config"].get("metadata") or {})
+    return STREAMS_CREATED in (info["config"].get("metadata") or {})
 
 
 def new_identity() -> str:
@@ -227,13 +235,13 @@ def log_config(
     """
     return {
         "name": stream_name(number),
-        "subjects": [subjects(number)],
+        "subjects": [subject_pattern(number)],
         "retention": "limits",
         "storage": "file",
         "discard": "old",
         "num_replicas": replicas,
         "first_seq": first,
-        "max_age": AGE_TICKS * 100,
+        "max_age": MAX_AGE_TICKS * 100,
         "duplicate_window": DUPLICATE_WINDOW_NS,
         "deny_delete": True,
         "deny_purge": True,

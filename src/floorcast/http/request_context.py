@@ -137,7 +137,7 @@ class RequestContext:
         """
         until_gone = self.scope.get("extensions", {}).get(GONE)
         if until_gone is None:
-            return asyncio.ensure_future(_disconnected(self.receive))
+            return asyncio.ensure_future(_on_disconnect(self.receive))
         made: asyncio.Future[None] = until_gone()
         return made
 
@@ -159,6 +159,6 @@ class RequestContext:
         return read_json(self._body or b"", shape, self.headers.get("content-type", ""))
 
 
-async def _disconnected(receive: Receive) -> None:
+async def _on_disconnect(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass

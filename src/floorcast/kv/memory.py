@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 
-from floorcast.kv.port import Conflict, Item, Listener, checked
+from floorcast.kv.port import Conflict, Item, Listener, validate_items
 from floorcast.model.errors import Unavailable
 
 __all__ = ["MemoryKeyValueStore"]
@@ -30,11 +30,11 @@ class MemoryKeyValueStore:
         """Return a copy of the bucket's values, by key."""
         return dict(self._open()[bucket])
 
-    async def write(self, items: Iterable[Item], seen: Iterable[Item] = ()) -> None:
+    async def write(self, items: Iterable[Item], expected: Iterable[Item] = ()) -> None:
         """Put or delete all of ``items``, or raise ``Conflict`` (see the port)."""
-        changes, known = checked(items), checked(seen)
+        changes, expected = validate_items(items), validate_items(expected)
         kept = self._open()
-        if any(kept[bucket].get(key) != value for bucket, key, value in known):
+        if any(kept[bucket].get(key) != value for bucket, key, value in expected):
             raise Conflict("the key-value store has changed since it was read")
         for bucket, key, value in changes:
             if value is None:

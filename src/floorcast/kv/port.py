@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 
 from floorcast.model.errors import FloorcastError
 
-__all__ = ["Conflict", "Item", "KeyValueStore", "Listener", "checked"]
+__all__ = ["Conflict", "Item", "KeyValueStore", "Listener", "validate_items"]
 
 Listener = Callable[[str, bytes | None], None]
 """Receives a key of its bucket and the key's new value. Must not raise."""
@@ -50,13 +50,13 @@ class KeyValueStore(Protocol):
         """Return a copy of the bucket's values, by key."""
         ...
 
-    async def write(self, items: Iterable[Item], seen: Iterable[Item] = ()) -> None:
+    async def write(self, items: Iterable[Item], expected: Iterable[Item] = ()) -> None:
         """Put all of ``items``, or delete those whose value is None, atomically.
 
-        The write is durable on return. ``seen`` contains the values that the caller has read. If
-        one of these keys has another value by now, nothing is written and ``Conflict`` is raised.
-        If the caller is cancelled, the write may still happen. In a cluster, a write of more than
-        400 keys becomes several atomic writes, in the order of ``items``.
+        The write is durable on return. ``expected`` contains the values that the caller has read.
+        If one of these keys has another value by now, nothing is written and ``Conflict`` is
+        raised. If the caller is cancelled, the write may still happen. In a cluster, a write of
+        more than 400 keys becomes several atomic writes, in the order of ``items``.
         """
         ...
 
@@ -88,7 +88,7 @@ class KeyValueStore(Protocol):
         ...
 
 
-def checked(items: Iterable[Item]) -> tuple[Item, ...]:
+def validate_items(items: Iterable[Item]) -> tuple[Item, ...]:
     """Return the items. Raises ValueError if a name is not allowed."""
     found = tuple(items)
     for item in found:

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import apsw
 
-from floorcast.kv.port import Conflict, Item, Listener, checked
+from floorcast.kv.port import Conflict, Item, Listener, validate_items
 from floorcast.model.errors import SettingError, Unavailable
 from floorcast.sqlite.checksums import ROW_SUMS, Checked, checking
 from floorcast.sqlite.files import Schema, connect, migrate, transaction
@@ -92,13 +92,13 @@ class SqliteKeyValueStore:
         """Return a copy of the bucket's values, by key."""
         return self._read(lambda reader: dict(reader.execute(ITEMS, (bucket,))))
 
-    async def write(self, items: Iterable[Item], seen: Iterable[Item] = ()) -> None:
+    async def write(self, items: Iterable[Item], expected: Iterable[Item] = ()) -> None:
         """Put or delete all of ``items``, or raise ``Conflict`` (see the port)."""
-        changes, known = checked(items), checked(seen)
+        changes, expected = validate_items(items), validate_items(expected)
         if self._closed:
             raise _closed()
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._thread, self._write, changes, known)
+        await loop.run_in_executor(self._thread, self._write, changes, expected)
         for bucket, key, value in changes:
             for listener in self._listeners[bucket]:
                 listener(key, value)
@@ -137,10 +137,10 @@ class SqliteKeyValueStore:
             self._versions[bucket] = reader.execute(VERSION, (bucket,)).get or 0
         return self._versions[bucket]
 
-    def _write(self, changes: tuple[Item, ...], known: tuple[Item, ...]) -> None:
+    def _write(self, changes: tuple[Item, ...], expected: tuple[Item, ...]) -> None:
         try:
             with transaction(self._writer):
-                _change(self._writer, changes, known)
+                _change(self._writer, changes, expected)
         except apsw.Error as error:
             raise Unavailable("the store of users and sessions cannot be written") from error
 
@@ -149,8 +149,8 @@ def _closed() -> Unavailable:
     return Unavailable("the store of users and sessions is closed")
 
 
-def _change(writer: apsw.Connection, changes: tuple[Item, ...], known: tuple[Item, ...]) -> None:
-    for bucket, key, value in known:
+def _change(writer: apsw.Connection, changes: tuple[Item, ...], expected: tuple[Item, ...]) -> None:
+    for bucket, key, value in expected:
         if writer.execute(GET, (bucket, key)).get != value:
             raise Conflict("the key-value store has changed since it was read")
     writer.executemany(PUT, (item for item in changes if item.value is not None))

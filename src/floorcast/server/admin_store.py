@@ -41,6 +41,6 @@ async def _cluster(stack: AsyncExitStack, settings: Settings, *, create: bool) -
 
     link = await NatsLink.open(settings.log, "floorcast command", patience=COMMAND_TIMEOUT_SECONDS)
     stack.push_async_callback(link.close)
-    kv = await JetStreamKeyValueStore.open(link, settings.replicas, make=create)
+    kv = await JetStreamKeyValueStore.open(link, settings.replicas, create_missing=create)
     stack.push_async_callback(kv.close)
     return kv
