@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from floorcast.auth.credentials import LoginVerifier
-from floorcast.auth.keys import KeyGuesses
+from floorcast.auth.keys import KeyThrottle
+from floorcast.auth.login_verifier import LoginVerifier
 from floorcast.auth.passwords import Passwords
 from floorcast.auth.sessions import Sessions
 from floorcast.auth.throttle import Throttle
@@ -42,8 +42,8 @@ class AuthNode:
         self.site = Site(self.kv)
         self.passwords = Passwords(CHEAP)
         self.throttle = Throttle(MemoryKeyValueStore(), self.clock)
-        guesses = KeyGuesses(self.clock)
-        credentials = LoginVerifier(self.site, self.passwords, self.throttle, guesses)
+        key_throttle = KeyThrottle(self.clock)
+        credentials = LoginVerifier(self.site, self.passwords, self.throttle, key_throttle)
         self.sessions = Sessions(
             self.site, self.kv, credentials, self.passwords, self.clock, shared=shared
         )

@@ -37,7 +37,7 @@ def test_nothing_is_written_without_a_folder(tmp_path: Path) -> None:
     """A server that keeps its data in memory writes no audit log."""
     audit = AuditLog(None)
     audit.record("login")
-    audit.refused("refused")
+    audit.record_refusal("refused")
     audit.flush(everything=True)
     assert audit.last_event() == ""
 
@@ -61,7 +61,7 @@ def test_only_the_owner_can_read_the_log(tmp_path: Path) -> None:
 
 def test_the_log_is_rotated_and_the_oldest_file_is_deleted(tmp_path: Path) -> None:
     """Each file has a maximum size, and a fixed number of valid files is kept."""
-    audit = AuditLog(tmp_path, Clock(), AuditTuning(max_bytes=200, older_files=3))
+    audit = AuditLog(tmp_path, Clock(), AuditTuning(max_bytes=200, max_old_files=3))
     for number in range(50):
         audit.record("login", client=number)
     assert [path.name for path in files(tmp_path)] == [
@@ -92,7 +92,7 @@ def test_processes_write_to_one_file_without_mixing_lines(tmp_path: Path) -> Non
     script = (
         "import sys, pathlib\n"
         "from floorcast.auth.audit_log import AuditLog, AuditTuning\n"
-        "tuning = AuditTuning(max_bytes=8000, older_files=9)\n"
+        "tuning = AuditTuning(max_bytes=8000, max_old_files=9)\n"
         "audit = AuditLog(pathlib.Path(sys.argv[1]), tuning=tuning)\n"
         "for number in range(200):\n"
         "    audit.record('login', process=int(sys.argv[2]), number=number)\n"
@@ -129,21 +129,21 @@ def test_identical_refusals_share_one_line_per_minute(tmp_path: Path) -> None:
     clock = Clock()
     audit = AuditLog(tmp_path, clock)
     for _ in range(1000):
-        audit.refused("refused", client=1, path="/a")
-    audit.refused("refused", client=1, path="/b")
+        audit.record_refusal("refused", client=1, path="/a")
+    audit.record_refusal("refused", client=1, path="/b")
     clock.advance(61)
     audit.flush()
-    audit.refused("refused", client=1, path="/a")
+    audit.record_refusal("refused", client=1, path="/a")
     found = [(line["path"], line.get("more")) for line in lines(tmp_path)]
     assert found == [("/a", None), ("/b", None), ("/a", 999), ("/a", None)]
 
 
 def test_grouped_refusals_are_written_on_flush_and_when_memory_is_full(tmp_path: Path) -> None:
     """Memory use is limited for any number of kinds of refusals, and each kind is reported."""
-    audit = AuditLog(tmp_path, Clock(), AuditTuning(max_gathered=2))
+    audit = AuditLog(tmp_path, Clock(), AuditTuning(max_groups=2))
     for path in "aabbccdd":
-        audit.refused("refused", path=path)
-    assert len(audit._gathered) == 2  # noqa: SLF001 - its memory is what is bounded
+        audit.record_refusal("refused", path=path)
+    assert len(audit._groups) == 2  # noqa: SLF001 - its memory is what is bounded
     audit.flush(everything=True)
     told = [(line["path"], line.get("more")) for line in lines(tmp_path)]
     assert sorted(told, key=str) == [(path, more) for path in "abcd" for more in (1, None)]

@@ -7,7 +7,14 @@ from itertools import count
 
 import pytest
 
-from floorcast.auth.keys import FREE, KeyGuesses, Keys, api_token, bearer, is_api_token
+from floorcast.auth.keys import (
+    FREE_WRONG_KEYS,
+    KeyThrottle,
+    KeyVerifier,
+    api_token,
+    bearer,
+    is_api_token,
+)
 from floorcast.model.errors import BadCredentials, RateLimited
 from floorcast.site.configuration import ScreenKey
 from floorcast.site.digests import digest
@@ -47,7 +54,7 @@ def test_an_ingest_key_identifies_its_client_until_it_is_revoked() -> None:
     """Neither an API token nor the digest of a key is accepted."""
     kv = small()
     site = Site(kv)
-    keys = Keys(site, KeyGuesses(Clock()))
+    keys = KeyVerifier(site, KeyThrottle(Clock()))
     assert keys.client_of_ingest_key("ingest-key-of-acme-01") == 1
     for wrong in (
         None,
@@ -79,7 +86,7 @@ def test_a_screen_key_identifies_its_client_until_it_is_revoked() -> None:
     kv = small()
     run(add_screen_key(kv, 2, ScreenKey(digest=digest("a key for a screen"), services=(7,))))
     site = Site(kv)
-    keys = Keys(site, KeyGuesses(Clock()))
+    keys = KeyVerifier(site, KeyThrottle(Clock()))
     client, screen = keys.screen("a key for a screen")
     assert (client, screen.services, screen.call_centers) == (2, (7,), ())
     for wrong in (None, "", "ingest-key-of-acme-01", digest("a key for a screen")):
@@ -102,94 +109,96 @@ HERE, THERE = "192.0.2.1", "198.51.100.1"
 NUMBERS = count()
 
 
-def guess(guesses: KeyGuesses, address: str = HERE, key: str = "") -> int:
+def guess(key_throttle: KeyThrottle, address: str = HERE, key: str = "") -> int:
     """Try one wrong key, by default a different one each time.
 
     Returns the seconds to wait if the key was refused unseen, or 0 if it was looked up.
     """
     tried = key or f"wrong {next(NUMBERS)}"
     try:
-        guesses.check(address, tried)
+        key_throttle.check(address, tried)
     except RateLimited as error:
         return error.retry_after
-    guesses.was_wrong(address, tried)
+    key_throttle.record_wrong(address, tried)
     return 0
 
 
 def test_an_address_must_wait_after_twenty_wrong_keys() -> None:
     """The waits are 1, 2, 4 … 60 s. A key that is sent too early does not extend the wait."""
     clock = Clock()
-    guesses = KeyGuesses(clock)
-    assert [guess(guesses) for _ in range(FREE)] == [0] * FREE
+    key_throttle = KeyThrottle(clock)
+    assert [guess(key_throttle) for _ in range(FREE_WRONG_KEYS)] == [0] * FREE_WRONG_KEYS
     delays = []
     for _ in range(8):
-        delays.append(guess(guesses))
-        assert guess(guesses) == delays[-1]
+        delays.append(guess(key_throttle))
+        assert guess(key_throttle) == delays[-1]
         clock.advance(delays[-1])
-        assert guess(guesses) == 0
+        assert guess(key_throttle) == 0
     assert delays == [1, 2, 4, 8, 16, 32, 60, 60]
-    assert guess(guesses, THERE) == 0
+    assert guess(key_throttle, THERE) == 0
 
 
 def test_an_hour_of_guessing_checks_fewer_than_a_hundred_keys() -> None:
     """Without the limit, 6,775 keys per second were looked up."""
     clock = Clock()
-    guesses = KeyGuesses(clock)
+    key_throttle = KeyThrottle(clock)
     looked_at = 0
     for _ in range(36_000):
-        looked_at += not guess(guesses)
+        looked_at += not guess(key_throttle)
         clock.advance(0.1)
     assert looked_at < 100
 
 
 def test_a_key_accepted_earlier_from_the_address_is_not_throttled() -> None:
     """Other sources can still send from the address of a source with a revoked key."""
-    guesses = KeyGuesses(Clock())
-    guesses.was_right(HERE, "good")
-    while not guess(guesses):
+    key_throttle = KeyThrottle(Clock())
+    key_throttle.record_valid(HERE, "good")
+    while not guess(key_throttle):
         pass
-    guesses.check(HERE, "good")
+    key_throttle.check(HERE, "good")
     with pytest.raises(RateLimited, match="too many wrong keys from this address: wait 1 s"):
-        guesses.check(HERE, "another")
-    guesses.check(THERE, "another")
+        key_throttle.check(HERE, "another")
+    key_throttle.check(THERE, "another")
 
 
 def test_the_count_of_wrong_keys_decays() -> None:
     """The count decreases by one for every two minutes without a wrong key."""
     clock = Clock()
-    guesses = KeyGuesses(clock)
-    for _ in range(FREE):
-        guess(guesses)
-    clock.advance(120 * FREE)
-    assert [guess(guesses) for _ in range(FREE)] == [0] * FREE
+    key_throttle = KeyThrottle(clock)
+    for _ in range(FREE_WRONG_KEYS):
+        guess(key_throttle)
+    clock.advance(120 * FREE_WRONG_KEYS)
+    assert [guess(key_throttle) for _ in range(FREE_WRONG_KEYS)] == [0] * FREE_WRONG_KEYS
 
 
 def test_memory_is_bounded() -> None:
     """If there are too many addresses, the one that has been quiet the longest is dropped."""
-    guesses = KeyGuesses(Clock(), kept=10)
-    while not guess(guesses):
+    key_throttle = KeyThrottle(Clock(), max_counts=10)
+    while not guess(key_throttle):
         pass
     for number in range(10):
-        guess(guesses, f"203.0.113.{number}")
-        guesses.was_right(HERE, f"key {number}")
-    assert guess(guesses) == 0
+        guess(key_throttle, f"203.0.113.{number}")
+        key_throttle.record_valid(HERE, f"key {number}")
+    assert guess(key_throttle) == 0
     for number in range(10, 20):
-        guesses.was_right(HERE, f"key {number}")
-    while not guess(guesses):
+        key_throttle.record_valid(HERE, f"key {number}")
+    while not guess(key_throttle):
         pass
     with suppress(RateLimited):
-        guesses.check(HERE, "key 0")
+        key_throttle.check(HERE, "key 0")
         raise AssertionError("the oldest good key is still known")
-    guesses.check(HERE, "key 19")
+    key_throttle.check(HERE, "key 19")
 
 
 def test_a_repeated_wrong_key_delays_only_itself() -> None:
     """A source with a revoked key does not block a new source at the same address."""
     clock = Clock()
-    guesses = KeyGuesses(clock)
-    assert [guess(guesses, key="revoked") for _ in range(FREE + 1)] == [0] * FREE + [1]
-    guesses.check(HERE, "new")
+    key_throttle = KeyThrottle(clock)
+    assert [guess(key_throttle, key="revoked") for _ in range(FREE_WRONG_KEYS + 1)] == [
+        0
+    ] * FREE_WRONG_KEYS + [1]
+    key_throttle.check(HERE, "new")
     clock.advance(1)
-    assert guess(guesses, key="revoked") == 0
-    assert guess(guesses, key="revoked") == 2
-    assert [guess(guesses) for _ in range(FREE - 1)] == [0] * (FREE - 1)
+    assert guess(key_throttle, key="revoked") == 0
+    assert guess(key_throttle, key="revoked") == 2
+    assert [guess(key_throttle) for _ in range(FREE_WRONG_KEYS - 1)] == [0] * (FREE_WRONG_KEYS - 1)

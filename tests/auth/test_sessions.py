@@ -13,9 +13,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from floorcast.auth.keys import KeyGuesses, Keys
+from floorcast.auth.keys import KeyThrottle, KeyVerifier
 from floorcast.auth.session import Session
-from floorcast.auth.sessions import LAG, LIFETIME, TRIES, WRITTEN
+from floorcast.auth.sessions import LIFETIME, MAX_ATTEMPTS, MAX_WRITE_LAG, WRITE_INTERVAL
 from floorcast.kv.memory import MemoryKeyValueStore
 from floorcast.kv.port import Conflict, Item
 from floorcast.model.errors import (
@@ -65,7 +65,7 @@ def test_a_login_returns_the_users_rights() -> None:
         "reports",
         "Sysadmin",
     )
-    assert (reports.clients_seen, reports.call_centers) == ((1, 2), None)
+    assert (reports.visible_clients, reports.call_centers) == ((1, 2), None)
     assert (north.role, north.call_centers) == ("Manager", frozenset({(1, 11)}))
     assert node.sessions.find(reports.id) is reports
     assert len(node.sessions) == 2
@@ -78,7 +78,7 @@ def test_agents_and_users_log_in_separately() -> None:
         node.sessions.login("ACME", "ANN", "ann's own secret", "test-token-of-acme-01", agent=True)
     )
     assert (session.user, session.role, session.agent) == (201, "Agent", True)
-    assert session.clients_seen == (1,)
+    assert session.visible_clients == (1,)
     with pytest.raises(BadCredentials):
         run(node.sessions.login("ACME", "ANN", "ann's own secret", "test-token-of-acme-01"))
 
@@ -166,7 +166,7 @@ def test_a_session_survives_a_crash() -> None:
     node = AuthNode()
     session = run(login(node))
     again = node.restarted()
-    assert again.sessions.find(session.id).clients_seen == (1, 2)
+    assert again.sessions.find(session.id).visible_clients == (1, 2)
     assert run(login(again)).id == session.id
 
 
@@ -179,7 +179,7 @@ def test_a_session_in_use_survives_a_crash_between_saves() -> None:
             node.clock.advance(5)
             node.sessions.find(session.id)
             if (node.clock.ticks // 10**7) % 15 == 0:
-                run(node.sessions.keep())
+                run(node.sessions.maintain())
         node.clock.advance(LIFETIME)
         assert node.restarted().sessions.validate(session.id)
 
@@ -191,7 +191,7 @@ def test_restarts_do_not_keep_an_unused_session_alive() -> None:
     for _ in range(200):
         node.clock.advance(60)
         node = node.restarted()
-        run(node.sessions.keep())
+        run(node.sessions.maintain())
     assert not node.sessions.validate(session.id)
 
 
@@ -203,11 +203,11 @@ def test_use_is_written_at_most_once_a_minute() -> None:
     for _ in range(605):
         node.clock.advance(1)
         node.sessions.find(session.id)
-        run(node.sessions.keep())
+        run(node.sessions.maintain())
     assert node.kv.version("sessions") - before == 10
     for _ in range(10):
         node.clock.advance(60)
-        run(node.sessions.keep())
+        run(node.sessions.maintain())
     assert node.kv.version("sessions") - before == 11
 
 
@@ -237,7 +237,7 @@ def test_expired_sessions_are_deleted_from_disk() -> None:
     node = AuthNode()
     run(login(node))
     node.clock.advance(LIFETIME + 1)
-    run(node.sessions.keep())
+    run(node.sessions.maintain())
     assert len(node.sessions) == 0
     assert not node.kv.items("sessions")
 
@@ -249,9 +249,9 @@ def test_session_ids_are_not_stored() -> None:
     """
     node = AuthNode()
     session = run(login(node))
-    node.clock.advance(WRITTEN)
+    node.clock.advance(WRITE_INTERVAL)
     node.sessions.find(session.id)
-    run(node.sessions.keep())
+    run(node.sessions.maintain())
     (raw,) = node.kv.items("sessions").values()
     assert session.id.encode() not in raw
     again = node.restarted()
@@ -269,7 +269,7 @@ def test_sessions_of_an_earlier_release_stay_valid_and_are_hashed() -> None:
     run(node.kv.write([Item("sessions", session.key, msgspec.json.encode(old))]))
     node = node.restarted()
     assert run(login(node)).id == old["id"]
-    run(node.sessions.keep())
+    run(node.sessions.maintain())
     assert old["id"].encode() not in node.kv.items("sessions")[session.key]
     node = node.restarted()
     assert node.sessions.validate(old["id"])
@@ -298,10 +298,10 @@ def test_a_login_is_retried_after_write_conflicts() -> None:
     kv = ConflictingStore()
     applied(SMALL, kv)
     node = AuthNode(kv)
-    kv.times = TRIES
+    kv.times = MAX_ATTEMPTS
     with pytest.raises(Unavailable, match="on many nodes at once"):
         run(login(node))
-    kv.times = TRIES - 1
+    kv.times = MAX_ATTEMPTS - 1
     assert is_valid(node, run(login(node)))
 
 
@@ -312,7 +312,7 @@ def test_a_damaged_session_is_invalid_and_deleted() -> None:
     run(node.kv.write([Item("sessions", session.key, b"{")]))
     again = node.restarted()
     assert not again.sessions.validate(session.id)
-    run(again.sessions.keep())
+    run(again.sessions.maintain())
     assert not node.kv.items("sessions")
 
 
@@ -431,7 +431,7 @@ def test_changed_rights_apply_from_the_next_request() -> None:
     applied(text.replace("parent = 1", ""), kv)
     node.site.reload()
     found = node.sessions.find(session.id)
-    assert (found.role, found.call_centers, found.clients_seen) == ("Auditor", None, (1,))
+    assert (found.role, found.call_centers, found.visible_clients) == ("Auditor", None, (1,))
 
 
 def test_a_restart_does_not_restore_a_session_ended_by_a_site_change() -> None:
@@ -452,12 +452,12 @@ def test_a_failing_disk_opens_no_session_and_loses_none() -> None:
     fail_writes(kv)
     with pytest.raises(Unavailable):
         run(login(node, "north"))
-    for write in (node.sessions.close, node.sessions.keep, node.sessions.keep):
+    for write in (node.sessions.close, node.sessions.maintain, node.sessions.maintain):
         with pytest.raises(Unavailable):
             run(write())
     repair(kv)
     assert len(node.sessions) == 1
-    run(node.sessions.keep())
+    run(node.sessions.maintain())
     node.clock.advance(1.5 * HOUR)
     assert node.restarted().sessions.validate(session.id)
 
@@ -488,7 +488,7 @@ def test_only_one_node_writes_each_use() -> None:
         for number, node in enumerate(nodes):
             assert node.sessions.validate(session.id)
             if second % 12 == 4 * number:
-                run(node.sessions.keep())
+                run(node.sessions.maintain())
     assert 8 <= kv.version("sessions") - before <= 10
 
 
@@ -500,15 +500,15 @@ def test_no_node_expires_a_session_that_another_node_uses() -> None:
     clock.advance(50)
     one.sessions.find(session.id)  # unknown to node two
     clock.advance(LIFETIME - 20)
-    run(two.sessions.keep())
+    run(two.sessions.maintain())
     assert two.sessions.validate(session.id)
-    run(two.sessions.keep())
+    run(two.sessions.maintain())
     assert one.sessions.validate(session.id)
     clock.advance(1)
     one.sessions.find(session.id)
     assert run(two.sessions.logout(session.id))
-    clock.advance(WRITTEN)
-    run(one.sessions.keep())
+    clock.advance(WRITE_INTERVAL)
+    run(one.sessions.maintain())
     assert not one.sessions.validate(session.id)
     assert not kv.items("sessions")
 
@@ -540,7 +540,7 @@ class History(RuleBasedStateMachine):
         self.used: dict[tuple[str, str], tuple[str, int]] = {}
         self.ended: set[str] = set()
         # ticks by which a session may outlive the model after a restart, or on another node
-        self.grace = LAG * TICKS_PER_SECOND if self.node_count > 1 else 0
+        self.grace = MAX_WRITE_LAG * TICKS_PER_SECOND if self.node_count > 1 else 0
 
     @rule(number=st.integers(0, 9))
     def use_node(self, number: int) -> None:
@@ -610,7 +610,7 @@ class History(RuleBasedStateMachine):
     def keep(self) -> None:
         """Run the periodic work of every node."""
         for node in self.nodes:
-            run(node.sessions.keep())
+            run(node.sessions.maintain())
 
     @rule(orderly=st.booleans())
     def restart(self, orderly: bool) -> None:
@@ -619,7 +619,7 @@ class History(RuleBasedStateMachine):
             run(self.node.sessions.close())
         at = self.nodes.index(self.node)
         self.node = self.nodes[at] = self.node.restarted()
-        self.grace = LAG * TICKS_PER_SECOND
+        self.grace = MAX_WRITE_LAG * TICKS_PER_SECOND
 
     @rule(user=st.sampled_from(["reports", "north"]))
     def change_password(self, user: str) -> None:
@@ -667,7 +667,7 @@ def test_a_screens_session_survives_restarts_and_ends_with_its_key() -> None:
     run(add_screen_key(node.kv, 1, screen))
     node.site.reload()
     first = run(node.sessions.open_screen(1, "a key for a screen"))
-    assert (first.role, first.user, first.clients_seen) == ("Screen", 0, (1, 2))
+    assert (first.role, first.user, first.visible_clients) == ("Screen", 0, (1, 2))
     assert first.limits == (frozenset({11}), frozenset({102}))
     assert run(node.sessions.open_screen(1, "a key for a screen")) is first
     again = node.restarted()
@@ -701,7 +701,7 @@ def test_a_possibly_stale_store_grants_no_access() -> None:
     kv = small()
     kv.check_current = check
     node = AuthNode(kv)
-    keys = Keys(node.site, KeyGuesses(node.clock))
+    keys = KeyVerifier(node.site, KeyThrottle(node.clock))
     session = run(login(node))
     current[0] = False
     for refused in (

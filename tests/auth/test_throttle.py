@@ -12,15 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from floorcast.auth.throttle import (
-    ANYWHERE,
-    GOOD,
+    ADDRESS_BUCKET,
     MAX_COUNTS,
     MAX_TURNS,
-    SPRAY,
+    TRUSTED_BUCKET,
     TURN_EXPIRY_SECONDS,
+    USER_BUCKET,
+    USER_FROM_ADDRESS_BUCKET,
     Throttle,
 )
-from floorcast.auth.throttle import HERE as HERE_BUCKET
 from floorcast.kv.memory import MemoryKeyValueStore
 from floorcast.kv.port import Conflict, Item, KeyValueStore
 from floorcast.model.errors import RateLimited, Unavailable
@@ -42,9 +42,11 @@ def run_now(work: Coroutine[Any, Any, T]) -> T:
     raise AssertionError("it waits")
 
 
-def new_throttle(clock: Clock, kv: KeyValueStore | None = None, kept: int = MAX_COUNTS) -> Throttle:
+def new_throttle(
+    clock: Clock, kv: KeyValueStore | None = None, max_counts: int = MAX_COUNTS
+) -> Throttle:
     """Return the counts of one process, which are private or shared."""
-    return Throttle(kv or MemoryKeyValueStore(), clock, kept)
+    return Throttle(kv or MemoryKeyValueStore(), clock, max_counts)
 
 
 def guess(throttle: Throttle, address: str = HERE, user: str = "reports") -> int:
@@ -58,12 +60,12 @@ def guess(throttle: Throttle, address: str = HERE, user: str = "reports") -> int
 
 def log_in(throttle: Throttle, user: str = "reports") -> None:
     """Try the right password."""
-    run_now(throttle.succeeded(run_now(throttle.attempt("ACME", user, HERE))))
+    run_now(throttle.record_success(run_now(throttle.attempt("ACME", user, HERE))))
 
 
 def withdraw_attempt(throttle: Throttle, address: str = HERE) -> None:
     """Start a try whose password is never verified."""
-    run_now(throttle.withdrawn(run_now(throttle.attempt("ACME", "reports", address))))
+    run_now(throttle.withdraw(run_now(throttle.attempt("ACME", "reports", address))))
 
 
 def test_delays_grow_after_five_wrong_passwords() -> None:
@@ -190,7 +192,7 @@ def test_guesses_from_many_addresses_do_not_take_a_users_turn() -> None:
     for _ in range(wait):
         guess_everywhere()
         clock.advance(1)
-    run_now(throttle.succeeded(run_now(throttle.attempt("ACME", "reports", THERE))))
+    run_now(throttle.record_success(run_now(throttle.attempt("ACME", "reports", THERE))))
 
 
 def test_an_unused_turn_expires() -> None:
@@ -215,7 +217,7 @@ def test_the_list_of_turns_is_bounded() -> None:
     waits = [guess(throttle, next(addresses)) for _ in range(MAX_TURNS + 50)]
     assert max(waits) <= 5 * (MAX_TURNS + 1)
     assert waits[-1] == waits[-2]
-    assert all(len(raw) < 100 + 45 * MAX_TURNS for raw in kv.items(ANYWHERE).values())
+    assert all(len(raw) < 100 + 45 * MAX_TURNS for raw in kv.items(USER_BUCKET).values())
 
 
 def test_password_spraying_is_throttled() -> None:
@@ -273,7 +275,7 @@ def test_memory_is_bounded() -> None:
     """If there are too many counts, those without a wrong password the longest are dropped."""
     clock = Clock()
     kv = MemoryKeyValueStore()
-    throttle = new_throttle(clock, kv, kept=10)
+    throttle = new_throttle(clock, kv, max_counts=10)
     while not guess(throttle):
         pass
     for number in range(9):
@@ -281,9 +283,10 @@ def test_memory_is_bounded() -> None:
         log_in(throttle, user=f"good {number}")
     assert guess(throttle, user="last") == 0
     assert guess(throttle) == 0
-    assert {len(kv.items(bucket)) <= 10 for bucket in (HERE_BUCKET, SPRAY, ANYWHERE, GOOD)} == {
-        True
-    }
+    assert {
+        len(kv.items(bucket)) <= 10
+        for bucket in (USER_FROM_ADDRESS_BUCKET, ADDRESS_BUCKET, USER_BUCKET, TRUSTED_BUCKET)
+    } == {True}
 
 
 class RacingStore(MemoryKeyValueStore):
@@ -327,7 +330,7 @@ def test_endless_write_conflicts_make_the_login_unavailable() -> None:
     kv = ConflictingStore()
     with pytest.raises(Unavailable, match="too many logins of one user"):
         run_now(new_throttle(Clock(), kv).attempt("ACME", "reports", HERE))
-    assert not kv.items(HERE_BUCKET)
+    assert not kv.items(USER_FROM_ADDRESS_BUCKET)
 
 
 ADDRESSES = st.integers(0, 40).map(lambda number: f"203.0.113.{number}")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from floorcast.auth.keys import KeyGuesses, Keys, is_api_token
+from floorcast.auth.keys import KeyThrottle, KeyVerifier, is_api_token
 from floorcast.model.errors import BadCredentials, InvalidParameter, NotFound
 from floorcast.model.token import system_now
 from floorcast.site.digests import digest, fingerprint
@@ -28,7 +28,7 @@ def test_new_ingest_key_is_the_only_output(admin: AdminCommands) -> None:
     assert result.stdout == f"{key}\n"
     assert "of client ACME West, shown only once" in result.stderr
     assert key not in result.stderr
-    assert Keys(admin.site(), KeyGuesses(system_now)).client_of_ingest_key(key) == 2
+    assert KeyVerifier(admin.site(), KeyThrottle(system_now)).client_of_ingest_key(key) == 2
     for file in (admin.folder / "floorcast-data").iterdir():
         assert key.encode() not in file.read_bytes()
 
@@ -66,7 +66,9 @@ def test_revoked_key_stays_revoked(admin: AdminCommands) -> None:
     )
     admin.run("site", "apply", "site.toml")
     with pytest.raises(BadCredentials):
-        Keys(admin.site(), KeyGuesses(system_now)).client_of_ingest_key("ingest-key-of-acme-01")
+        KeyVerifier(admin.site(), KeyThrottle(system_now)).client_of_ingest_key(
+            "ingest-key-of-acme-01"
+        )
     with pytest.raises(NotFound, match="has no key 123456"):
         admin.invoke("key", "revoke", "123456", "--client", "1")
 
@@ -74,7 +76,7 @@ def test_revoked_key_stays_revoked(admin: AdminCommands) -> None:
 def test_metrics_key_cannot_send_events(admin: AdminCommands) -> None:
     """A metrics key cannot send events. It is listed and revoked like other keys."""
     key = admin.run("key", "new", "--metrics", "--client", "2").strip()
-    keys = Keys(admin.site(), KeyGuesses(system_now))
+    keys = KeyVerifier(admin.site(), KeyThrottle(system_now))
     assert keys.client_of_metrics_key(key) == 2
     with pytest.raises(BadCredentials, match="the ingest key is not one of this server's"):
         keys.client_of_ingest_key(key)
@@ -82,7 +84,7 @@ def test_metrics_key_cannot_send_events(admin: AdminCommands) -> None:
     assert f"{named}  metrics key  command" in admin.run("key", "list", "--client", "2")
     admin.run("key", "revoke", named, "--client", "2")
     with pytest.raises(BadCredentials, match="the metrics key is not one of this server's"):
-        Keys(admin.site(), KeyGuesses(system_now)).client_of_metrics_key(key)
+        KeyVerifier(admin.site(), KeyThrottle(system_now)).client_of_metrics_key(key)
     refused = admin.run_refused("key", "new", "--metrics", "--screen", "--client", "2")
     assert "different kinds of key" in refused
 
@@ -95,7 +97,7 @@ def test_screen_key_is_printed_as_a_link(admin: AdminCommands) -> None:
     assert path == "/wallboard"
     assert "shows call centers 11, 21; service 102" in " ".join(result.stderr.split())
     assert key not in result.stderr
-    client, screen = Keys(admin.site(), KeyGuesses(system_now)).screen(key)
+    client, screen = KeyVerifier(admin.site(), KeyThrottle(system_now)).screen(key)
     assert (client, screen.call_centers, screen.services) == (1, (11, 21), (102,))
     named = fingerprint(digest(key))
     listed = admin.run("key", "list", "--client", "1")
@@ -104,7 +106,7 @@ def test_screen_key_is_printed_as_a_link(admin: AdminCommands) -> None:
     admin.run("key", "revoke", named, "--client", "1")
     assert named not in admin.run("key", "list", "--client", "1")
     with pytest.raises(BadCredentials):
-        Keys(admin.site(), KeyGuesses(system_now)).screen(key)
+        KeyVerifier(admin.site(), KeyThrottle(system_now)).screen(key)
 
 
 def test_screen_key_without_a_selection_shows_everything(admin: AdminCommands) -> None:

@@ -11,9 +11,9 @@ from typing import TypeVar, cast
 
 import httpx
 
-from floorcast.auth.credentials import LoginVerifier
-from floorcast.auth.keys import KeyGuesses, Keys
-from floorcast.auth.passwords import Hasher, Passwords, Queue
+from floorcast.auth.keys import KeyThrottle, KeyVerifier
+from floorcast.auth.login_verifier import LoginVerifier
+from floorcast.auth.passwords import Hasher, Passwords, QueueKey
 from floorcast.auth.sessions import Sessions
 from floorcast.auth.throttle import Throttle
 from floorcast.feeds.blocks import encode
@@ -91,7 +91,7 @@ TOKENS = {
 class InstantPasswords(Passwords):
     """Hashes passwords on the calling thread, because threads ignore virtual time."""
 
-    async def _run(self, work: Callable[[], T], queue: Queue) -> T:
+    async def _run(self, work: Callable[[], T], queue: QueueKey) -> T:
         return work()
 
 
@@ -173,7 +173,7 @@ class ApiHarness:
             log=self.log,
             metrics=Metrics(),
             rate_limit=RateLimit(rate, now),
-            keys=Keys(site, KeyGuesses(loop.now)),
+            keys=KeyVerifier(site, KeyThrottle(loop.now)),
             streams=self.streams,
             intake=cast(Intake, None),
             admission=Admission(1000),
@@ -242,9 +242,9 @@ def run_with_harness(work: Callable[[ApiHarness], Awaitable[None]], rate: int = 
         await apply(kv, parse(SITE), hasher)
         site = Site(kv)
         passwords = InstantPasswords(hasher)
-        guesses = KeyGuesses(loop.now)
+        key_throttle = KeyThrottle(loop.now)
         throttle = Throttle(MemoryKeyValueStore(), loop.now)
-        credentials = LoginVerifier(site, passwords, throttle, guesses)
+        credentials = LoginVerifier(site, passwords, throttle, key_throttle)
         harness = ApiHarness(loop, site, Sessions(site, kv, credentials, passwords, loop.now), rate)
         harness.kv = kv
         try:

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from floorcast.auth.credentials import LoginVerifier
-from floorcast.auth.keys import KeyGuesses
+from floorcast.auth.keys import KeyThrottle
+from floorcast.auth.login_verifier import LoginVerifier
 from floorcast.auth.passwords import Passwords
 from floorcast.auth.session import Session
 from floorcast.auth.sessions import Sessions
@@ -62,7 +62,7 @@ async def nodes(url: str, count: int, clock: Clock) -> AsyncIterator[list[NodeLo
             if not logins:
                 await apply(kv, parse(SMALL), CHEAP)
             site = Site(kv)
-            credentials = LoginVerifier(site, passwords, Throttle(kv, clock), KeyGuesses(clock))
+            credentials = LoginVerifier(site, passwords, Throttle(kv, clock), KeyThrottle(clock))
             sessions = Sessions(site, kv, credentials, passwords, clock, shared=True)
             logins.append(NodeLogin(kv, site, sessions))
         yield logins
@@ -103,7 +103,7 @@ def test_a_session_ended_on_one_node_ends_on_all_nodes(nats_server: NatsServers,
                 await revoke_key(two.kv, 1, digest("test-token-of-acme-01"))
             await wait_until(lambda: not one.sessions.validate(session.id))
             await wait_until(lambda: not two.sessions.validate(session.id))
-            await one.sessions.keep()
+            await one.sessions.maintain()
             assert not one.kv.items("sessions")
 
     run(work())
@@ -121,12 +121,12 @@ def test_using_a_session_on_one_node_extends_it_on_all_nodes(nats_server: NatsSe
                 clock.advance(3600)
                 assert one.sessions.validate(session.id)
                 before = two.kv.version("sessions")
-                await one.sessions.keep()
+                await one.sessions.maintain()
                 await wait_until(lambda: two.kv.version("sessions") > before)  # noqa: B023 — used at once
-                await two.sessions.keep()
+                await two.sessions.maintain()
             assert two.sessions.validate(session.id)
             clock.advance(3 * 3600)
-            await two.sessions.keep()
+            await two.sessions.maintain()
             await wait_until(lambda: not len(one.sessions))
             assert not one.sessions.validate(session.id)
 

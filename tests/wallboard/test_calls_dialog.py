@@ -9,7 +9,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser
 
-from floorcast.auth.session import ALLOWED
+from floorcast.auth.session import ALLOWED_ROLES
 from tests.real.server import Caller
 from tests.wallboard.floors import shown, waits
 from tests.wallboard.screen import Screen
@@ -105,4 +105,4 @@ def test_page_and_server_agree_on_roles_for_call_data() -> None:
     script = files("floorcast.wallboard").joinpath("page/calls_dialog.js").read_text("utf-8")
     listed = re.search(r"ROLES = (\[[^\]]*\])", script)
     assert listed is not None
-    assert tuple(json.loads(listed[1])) == ALLOWED["call data"]
+    assert tuple(json.loads(listed[1])) == ALLOWED_ROLES["call data"]

@@ -21,26 +21,26 @@ import msgspec
 from floorcast.model.token import TICKS_PER_SECOND, Now, system_now
 from floorcast.site.changes import Change
 
-__all__ = ["FILE_NAME", "AuditLog", "AuditTuning", "Value", "files", "read"]
+__all__ = ["FILE_NAME", "AuditLog", "AuditTuning", "AuditValue", "files", "read"]
 
 FILE_NAME = "audit.log"
-PRIVATE = 0o600
+FILE_MODE = 0o600
 MAX_CHANGES = 1_000  # changes of one site file that are listed individually
 TAIL_BYTES = 64 << 10  # bytes at the end of a file that are searched for its last line
 
-Value = str | int | bool | list[str] | None
+AuditValue = str | int | bool | list[str] | None
 
 
 class AuditTuning(NamedTuple):
     """The size and number of the files, and the limits for grouping refusals."""
 
     max_bytes: int = 10 << 20  # per file
-    older_files: int = 9
-    gather_seconds: int = 60  # seconds during which identical refusals share a line
-    max_gathered: int = 1_000  # kinds of refusal that are grouped at once
+    max_old_files: int = 9
+    group_seconds: int = 60  # seconds during which identical refusals share a line
+    max_groups: int = 1_000  # kinds of refusal that are grouped at once
 
 
-class _Gathered(NamedTuple):
+class _RefusalGroup(NamedTuple):
     since: int  # ticks
     more: int  # refusals since the last written line
 
@@ -58,16 +58,16 @@ class AuditLog:
         self._path = None if folder is None else folder / FILE_NAME
         self._now = now
         self._tuning = tuning or AuditTuning()
-        self._gathered: dict[tuple[tuple[str, Value], ...], _Gathered] = {}  # oldest first
+        self._groups: dict[tuple[tuple[str, AuditValue], ...], _RefusalGroup] = {}  # oldest first
         self._failing = False
 
-    def record(self, event: str, **fields: Value) -> None:
+    def record(self, event: str, **fields: AuditValue) -> None:
         """Append an event with its time. Fields that are None are omitted."""
         if self._path is None:
             return
         at = datetime.fromtimestamp(self._now() / TICKS_PER_SECOND, UTC)
         clock = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        line: dict[str, Value] = {"at": clock, "event": event}
+        line: dict[str, AuditValue] = {"at": clock, "event": event}
         line |= {name: value for name, value in fields.items() if value is not None}
         try:
             self._append(self._path, msgspec.json.encode(line) + b"\n")
@@ -81,31 +81,31 @@ class AuditLog:
         else:
             self._failing = False
 
-    def refused(self, event: str, **fields: Value) -> None:
+    def record_refusal(self, event: str, **fields: AuditValue) -> None:
         """Append a refusal. Identical refusals in the next minute are counted in one more line."""
         if self._path is None:
             return
         self.flush()
         key = (("event", event), *sorted(fields.items()))
-        gathered = self._gathered.get(key)
-        if gathered is not None:
-            self._gathered[key] = gathered._replace(more=gathered.more + 1)
+        group = self._groups.get(key)
+        if group is not None:
+            self._groups[key] = group._replace(more=group.more + 1)
             return
-        while len(self._gathered) >= self._tuning.max_gathered:
-            self._tell_oldest()
-        self._gathered[key] = _Gathered(self._now(), 0)
+        while len(self._groups) >= self._tuning.max_groups:
+            self._write_oldest_group()
+        self._groups[key] = _RefusalGroup(self._now(), 0)
         self.record(event, **fields)
 
     def flush(self, *, everything: bool = False) -> None:
         """Append the refusals that have been grouped for a minute, or all grouped refusals."""
-        before = self._now() - self._tuning.gather_seconds * TICKS_PER_SECOND
-        while self._gathered:
-            oldest = next(iter(self._gathered.values()))
+        before = self._now() - self._tuning.group_seconds * TICKS_PER_SECOND
+        while self._groups:
+            oldest = next(iter(self._groups.values()))
             if oldest.since > before and not everything:
                 return
-            self._tell_oldest()
+            self._write_oldest_group()
 
-    def record_changes(self, changes: Sequence[Change], **fields: Value) -> None:
+    def record_changes(self, changes: Sequence[Change], **fields: AuditValue) -> None:
         """Append the changes to a site, one line each.
 
         If there are more than a thousand, one last line contains the number of the others.
@@ -131,12 +131,12 @@ class AuditLog:
                 lines = file.read(TAIL_BYTES).splitlines()
         except OSError:
             return ""
-        found = _parsed(lines[-1]) if lines else None
+        found = _parse(lines[-1]) if lines else None
         return str(found.get("event", "")) if found else ""
 
-    def _tell_oldest(self) -> None:
-        key = next(iter(self._gathered))
-        more = self._gathered.pop(key).more
+    def _write_oldest_group(self) -> None:
+        key = next(iter(self._groups))
+        more = self._groups.pop(key).more
         if more:
             fields = dict(key)
             self.record(str(fields.pop("event")), **fields, more=more)
@@ -164,7 +164,7 @@ class AuditLog:
             return False
         if not os.path.samestat(os.fstat(file), self._path.stat()):
             return True  # another process has just done so
-        for number in range(self._tuning.older_files, 0, -1):
+        for number in range(self._tuning.max_old_files, 0, -1):
             newer = _numbered(self._path, number - 1)
             if newer.exists():
                 newer.replace(_numbered(self._path, number))
@@ -174,7 +174,7 @@ class AuditLog:
 def files(folder: Path) -> list[Path]:
     """Return the files of a folder's audit log, oldest first."""
     path = folder / FILE_NAME
-    numbered = [_numbered(path, number) for number in range(AuditTuning().older_files, -1, -1)]
+    numbered = [_numbered(path, number) for number in range(AuditTuning().max_old_files, -1, -1)]
     return [one for one in numbered if one.exists()]
 
 
@@ -193,7 +193,7 @@ def read(
         for path in files(folder):
             with path.open("rb") as file:
                 for line in file:
-                    found = _parsed(line)
+                    found = _parse(line)
                     if found is None:
                         damaged += 1
                     elif not events or found.get("event") in events:
@@ -203,7 +203,7 @@ def read(
     return found, damaged
 
 
-def _parsed(line: bytes) -> dict[str, object] | None:
+def _parse(line: bytes) -> dict[str, object] | None:
     try:
         return msgspec.json.decode(line, type=dict[str, object])
     except (msgspec.DecodeError, RecursionError):
@@ -212,9 +212,9 @@ def _parsed(line: bytes) -> dict[str, object] | None:
 
 def _open(path: Path) -> int:
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-    file = os.open(path, flags, PRIVATE)
+    file = os.open(path, flags, FILE_MODE)
     if os.fstat(file).st_mode & 0o077:
-        os.fchmod(file, PRIVATE)
+        os.fchmod(file, FILE_MODE)
     return file
 
 

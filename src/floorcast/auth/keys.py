@@ -24,7 +24,7 @@ from floorcast.site.configuration import Client, ScreenKey
 from floorcast.site.digests import digest
 from floorcast.site.live_site import Site
 
-__all__ = ["KeyGuesses", "Keys", "api_token", "bearer", "is_api_token"]
+__all__ = ["KeyThrottle", "KeyVerifier", "api_token", "bearer", "is_api_token"]
 
 
 T = TypeVar("T")
@@ -48,18 +48,18 @@ def is_api_token(client: Client | None, key_digest: str) -> bool:
 
     The time that this takes reveals nothing about the client's tokens.
     """
-    right = False
+    is_valid = False
     for known in client.api_tokens if client else ():
-        right |= hmac.compare_digest(known, key_digest)
-    return right
+        is_valid |= hmac.compare_digest(known, key_digest)
+    return is_valid
 
 
-class Keys:
+class KeyVerifier:
     """The site's current ingest, metrics and screen keys."""
 
-    def __init__(self, site: Site, guesses: KeyGuesses) -> None:
+    def __init__(self, site: Site, key_throttle: KeyThrottle) -> None:
         self._site = site
-        self._guesses = guesses
+        self._key_throttle = key_throttle
 
     def client_of_ingest_key(self, key: str | None, address: str = "") -> int:
         """Return the client that an ingest key (see ``bearer``) belongs to.
@@ -70,7 +70,7 @@ class Keys:
         """
         if not key:
             raise BadCredentials("an ingest key is required: Authorization: Bearer <ingest key>")
-        return self._checked(key, address, "ingest key", self._site.directory.client_of_ingest_key)
+        return self._look_up(key, address, "ingest key", self._site.directory.client_of_ingest_key)
 
     def client_of_metrics_key(self, key: str | None, address: str = "") -> int:
         """Return the client that a metrics key (see ``bearer``) belongs to.
@@ -80,7 +80,7 @@ class Keys:
         if not key:
             raise BadCredentials("a metrics key is required: Authorization: Bearer <metrics key>")
         find = self._site.directory.client_of_metrics_key
-        return self._checked(key, address, "metrics key", find)
+        return self._look_up(key, address, "metrics key", find)
 
     def screen(self, key: str | None, address: str = "") -> tuple[int, ScreenKey]:
         """Return the client that a screen key (see ``bearer``) belongs to, and the stored key.
@@ -89,25 +89,25 @@ class Keys:
         """
         if not key:
             raise BadCredentials("a screen key is required: Authorization: Bearer <screen key>")
-        return self._checked(key, address, "screen key", self._site.directory.screen)
+        return self._look_up(key, address, "screen key", self._site.directory.screen)
 
-    def _checked(self, key: str, address: str, kind: str, find: Callable[[str], T | None]) -> T:
+    def _look_up(self, key: str, address: str, kind: str, find: Callable[[str], T | None]) -> T:
         self._site.check_current()
         key_digest = digest(key)
-        self._guesses.check(address, key_digest)
+        self._key_throttle.check(address, key_digest)
         found = find(key_digest)
         if found is None:
-            self._guesses.was_wrong(address, key_digest)
+            self._key_throttle.record_wrong(address, key_digest)
             raise BadCredentials(f"the {kind} is not one of this server's")
-        self._guesses.was_right(address, key_digest)
+        self._key_throttle.record_valid(address, key_digest)
         return found
 
 
-FREE = 20  # wrong keys before the first delay
-LONGEST_SECONDS = 60
-MAX_COUNTED = FREE + 6  # the maximum count, with the longest delay
-QUIET_SECONDS = 120  # seconds without a wrong key after which a count decreases by one
-MAX_KEPT = 50_000  # counts, and as many pairs of an address and a valid key
+FREE_WRONG_KEYS = 20  # wrong keys before the first delay
+MAX_DELAY_SECONDS = 60
+MAX_COUNT = FREE_WRONG_KEYS + 6  # the maximum count, with the longest delay
+DECAY_SECONDS = 120  # seconds without a wrong key after which a count decreases by one
+MAX_COUNTS = 50_000  # counts, and as many pairs of an address and a valid key
 
 
 class _Count(NamedTuple):
@@ -116,22 +116,22 @@ class _Count(NamedTuple):
     until: int  # ticks
 
 
-class KeyGuesses:
+class KeyThrottle:
     """The wrong and the valid keys that each address has used."""
 
-    def __init__(self, now: Now, kept: int = MAX_KEPT) -> None:
+    def __init__(self, now: Now, max_counts: int = MAX_COUNTS) -> None:
         self._now = now
-        self._kept = kept
+        self._max_counts = max_counts
         # by network and key, and by network alone (key "") for different keys; oldest use first
         self._wrong: dict[tuple[str, str], _Count] = {}
-        self._good: dict[tuple[str, str], None] = {}
+        self._valid: dict[tuple[str, str], None] = {}
 
     def check(self, address: str, key_digest: str) -> None:
         """Raise ``RateLimited`` if it is too early for another key from this address.
 
         This check costs almost nothing until the first wrong key.
         """
-        if not self._wrong or (address, key_digest) in self._good:
+        if not self._wrong or (address, key_digest) in self._valid:
             return
         network = network_of(address)
         count = self._wrong.get((network, key_digest)) or self._wrong.get((network, ""))
@@ -143,14 +143,14 @@ class KeyGuesses:
                 retry_after=wait,
             )
 
-    def was_right(self, address: str, key_digest: str) -> None:
+    def record_valid(self, address: str, key_digest: str) -> None:
         """Record that an address has used a valid key."""
         pair = address, key_digest
-        if pair not in self._good:
-            _make_room(self._good, self._kept)
-            self._good[pair] = None
+        if pair not in self._valid:
+            _make_room(self._valid, self._max_counts)
+            self._valid[pair] = None
 
-    def was_wrong(self, address: str, key_digest: str) -> None:
+    def record_wrong(self, address: str, key_digest: str) -> None:
         """Count a wrong key."""
         network = network_of(address)
         if (network, key_digest) not in self._wrong:
@@ -160,10 +160,14 @@ class KeyGuesses:
     def _count(self, key: tuple[str, str]) -> None:
         now = self._now()
         wrong, last, _ = self._wrong.pop(key, _Count(0, now, 0))
-        gone = max(0, now - last) // (QUIET_SECONDS * TICKS_PER_SECOND)
-        wrong = min(max(0, wrong - gone) + 1, MAX_COUNTED)
-        delay = min(2 ** (wrong - FREE), LONGEST_SECONDS) if wrong >= FREE else 0
-        _make_room(self._wrong, self._kept)
+        decayed = max(0, now - last) // (DECAY_SECONDS * TICKS_PER_SECOND)
+        wrong = min(max(0, wrong - decayed) + 1, MAX_COUNT)
+        delay = (
+            min(2 ** (wrong - FREE_WRONG_KEYS), MAX_DELAY_SECONDS)
+            if wrong >= FREE_WRONG_KEYS
+            else 0
+        )
+        _make_room(self._wrong, self._max_counts)
         self._wrong[key] = _Count(wrong, now, now + delay * TICKS_PER_SECOND)
 
 

@@ -20,7 +20,7 @@ from argon2.exceptions import Argon2Error
 from floorcast.model.errors import Unavailable
 from floorcast.site.secret_rules import MAX_PASSWORD_CHARS
 
-__all__ = ["FairQueue", "Hasher", "Passwords", "Queue"]
+__all__ = ["FairQueue", "Hasher", "Passwords", "QueueKey"]
 
 
 T = TypeVar("T")
@@ -74,10 +74,10 @@ class FairQueue(Generic[T]):
 THREADS = 2
 MAX_WAITING = 64  # per client and address: a second of work in two threads, at 30 ms each
 
-Queue = tuple[int, str]
+QueueKey = tuple[int, str]
 """A client's id, and the network that the request came from."""
 
-ANY_QUEUE: Queue = (-1, "")
+DEFAULT_QUEUE: QueueKey = (-1, "")
 
 
 class Hasher:
@@ -121,12 +121,12 @@ class Passwords:
         self._waiting = FairQueue[asyncio.Future[None]](waiting)
         self._closed = False
 
-    async def hash(self, password: str, queue: Queue = ANY_QUEUE) -> str:
+    async def hash(self, password: str, queue: QueueKey = DEFAULT_QUEUE) -> str:
         """Return the encoded hash. Raises ``Unavailable`` if too many requests are waiting."""
         return await self._run(partial(self._hasher.hash, password), queue)
 
     async def verify(
-        self, password_hash: str | None, password: str, queue: Queue = ANY_QUEUE
+        self, password_hash: str | None, password: str, queue: QueueKey = DEFAULT_QUEUE
     ) -> bool:
         """Return whether the hash matches the password.
 
@@ -143,22 +143,22 @@ class Passwords:
         while (turn := self._waiting.pop()) is not None:
             turn.cancel()
 
-    async def _run(self, work: Callable[[], T], queue: Queue) -> T:
+    async def _run(self, work: Callable[[], T], queue: QueueKey) -> T:
         if self._free > 0 and not self._closed:
             self._free -= 1
         else:
-            await self._turn(queue)
+            await self._wait_for_thread(queue)
         loop = asyncio.get_running_loop()
         try:
             future = self._threads.submit(work)
         except RuntimeError as error:
-            self._next()
+            self._hand_over_thread()
             raise Unavailable("the server is stopping") from error
         # the thread stays in use until the work is done, even if the caller is gone
-        future.add_done_callback(partial(self._done, loop))
+        future.add_done_callback(partial(self._release, loop))
         return await asyncio.wrap_future(future)
 
-    async def _turn(self, queue: Queue) -> None:
+    async def _wait_for_thread(self, queue: QueueKey) -> None:
         """Wait for a thread, and reserve it."""
         if self._closed:
             raise Unavailable("the server is stopping")
@@ -171,14 +171,15 @@ class Passwords:
             if self._closed:
                 raise Unavailable("the server is stopping") from None
             if turn.done() and not turn.cancelled():
-                self._next()  # the caller was cancelled after it had reserved the thread
+                # the caller was cancelled after it had reserved the thread
+                self._hand_over_thread()
             raise
 
-    def _done(self, loop: asyncio.AbstractEventLoop, _: Future[T]) -> None:
+    def _release(self, loop: asyncio.AbstractEventLoop, _: Future[T]) -> None:
         if not loop.is_closed():
-            loop.call_soon_threadsafe(self._next)
+            loop.call_soon_threadsafe(self._hand_over_thread)
 
-    def _next(self) -> None:
+    def _hand_over_thread(self) -> None:
         """Give a free thread to the next caller that waits."""
         while (turn := self._waiting.pop()) is not None:
             if not turn.done():

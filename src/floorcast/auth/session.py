@@ -24,27 +24,27 @@ from floorcast.site.digests import digest
 from floorcast.site.live_site import VisibleCallCenters
 
 __all__ = [
-    "ALLOWED",
-    "SCREEN",
-    "Methods",
-    "NewSessions",
+    "ALLOWED_ROLES",
+    "SCREEN_ROLE",
+    "MethodGroup",
     "Session",
+    "SessionRateLimit",
     "SessionRole",
-    "id_from",
-    "login_key",
-    "proof_of",
-    "require",
-    "restored",
-    "stored",
+    "decode_session",
+    "derive_session_id",
+    "encode_session",
+    "password_fingerprint",
+    "require_role",
+    "session_key",
 ]
 
 
 SessionRole = Role | Literal["Screen"]
 """The role of a session: a user's role, or the role of a screen key, which no user can have."""
 
-SCREEN: Final = "Screen"
+SCREEN_ROLE: Final = "Screen"
 
-HASHED = "sha256:"  # the prefix of a stored hash; earlier releases stored the id itself
+HASH_PREFIX = "sha256:"  # the prefix of a stored hash; earlier releases stored the id itself
 
 
 MINUTE_TICKS = 60 * TICKS_PER_SECOND
@@ -56,14 +56,15 @@ class Session(Struct, eq=False, kw_only=True):
     """The session of a user, of an agent, or of a screen that shows the wallboard.
 
     Only ``Sessions`` changes it. Times are in ticks. ``token`` is the digest of the API token that
-    the session was opened with or, for a ``screen``, of its key. ``proof`` identifies the password.
+    the session was opened with or, for a ``screen``, of its key.
+    ``password_fingerprint`` identifies the password.
     ``id`` of a loaded session is empty until a request presents it. ``written`` is the stored form
-    of the session, with a last use at ``kept``.
+    of the session, with a last use at ``written_at``.
 
-    The other members are rights, which follow from the site. ``clients_seen`` holds the session's
-    client and, except for agents, the clients below it. ``call_centers`` holds the call centers
-    that the user is limited to, by client and id, or is None if there is no limit. ``services``
-    holds the services that a screen shows in addition, by client and id.
+    The other members are rights, which follow from the site. ``visible_clients`` holds the
+    session's client and, except for agents, the clients below it. ``call_centers`` holds the call
+    centers that the user is limited to, by client and id, or is None if there is no limit.
+    ``services`` holds the services that a screen shows in addition, by client and id.
     """
 
     digest: str
@@ -71,39 +72,39 @@ class Session(Struct, eq=False, kw_only=True):
     name: str
     agent: bool
     token: str
-    proof: str
+    password_fingerprint: str
     last_used: int
     screen: bool = False
     id: str = ""
     nonce: str = ""
-    kept: int = 0
+    written_at: int = 0
     written: bytes = b""
     user: int = 0
     role: SessionRole = "Agent"
     call_centers: VisibleCallCenters = None
     services: frozenset[tuple[int, int]] = frozenset()
-    clients_seen: tuple[int, ...] = ()
+    visible_clients: tuple[int, ...] = ()
     generation: int = -1
 
     @property
     def key(self) -> str:
         """The session's key in the store."""
-        return login_key(self.client, self.name, self.token, agent=self.agent)
+        return session_key(self.client, self.name, self.token, agent=self.agent)
 
     @property
     def limits(self) -> tuple[frozenset[int] | None, frozenset[int]]:
         """The ids of the call centers (None means all) and services that the session can see."""
         return (
-            None if self.call_centers is None else _of_client(self.client, self.call_centers),
-            _of_client(self.client, self.services),
+            None if self.call_centers is None else _ids_of_client(self.client, self.call_centers),
+            _ids_of_client(self.client, self.services),
         )
 
 
-def _of_client(client: int, things: frozenset[tuple[int, int]]) -> frozenset[int]:
+def _ids_of_client(client: int, things: frozenset[tuple[int, int]]) -> frozenset[int]:
     return frozenset(number for owner, number in things if owner == client)
 
 
-class NewSessions:
+class SessionRateLimit:
     """Limits the number of sessions that a user and a client can open per minute.
 
     A login that returns an existing session does not count. Memory use depends on the number of
@@ -161,16 +162,16 @@ class _Stored(Struct, kw_only=True, omit_defaults=True):
     screen: bool = False
 
 
-def stored(session: Session) -> bytes:
+def encode_session(session: Session) -> bytes:
     """Return the stored form of a session, which includes the time of its last use."""
     return msgspec.json.encode(
         _Stored(
-            id=HASHED + session.digest,
+            id=HASH_PREFIX + session.digest,
             client=session.client,
             name=session.name,
             agent=session.agent,
             token=session.token,
-            proof=session.proof,
+            proof=session.password_fingerprint,
             used=session.last_used,
             nonce=session.nonce,
             screen=session.screen,
@@ -178,7 +179,7 @@ def stored(session: Session) -> bytes:
     )
 
 
-def restored(raw: bytes) -> Session | None:
+def decode_session(raw: bytes) -> Session | None:
     """Return the session stored as ``raw``, or None if it is damaged.
 
     The session is not yet checked against the site. Its ``id`` is set only if an earlier release
@@ -188,30 +189,30 @@ def restored(raw: bytes) -> Session | None:
         found = msgspec.json.decode(raw, type=_Stored)
     except msgspec.DecodeError:
         return None
-    hashed = found.id.startswith(HASHED)
+    hashed = found.id.startswith(HASH_PREFIX)
     return Session(
         id="" if hashed else found.id,
-        digest=found.id.removeprefix(HASHED) if hashed else digest(found.id),
+        digest=found.id.removeprefix(HASH_PREFIX) if hashed else digest(found.id),
         nonce=found.nonce,
         screen=found.screen,
         client=found.client,
         name=found.name,
         agent=found.agent,
         token=found.token,
-        proof=found.proof,
+        password_fingerprint=found.proof,
         last_used=found.used,
-        kept=found.used,
+        written_at=found.used,
         written=raw,
     )
 
 
-def id_from(nonce: str, api_token: str) -> str:
+def derive_session_id(nonce: str, api_token: str) -> str:
     """Return the id (a version 4 UUID) of the session with this nonce and this API token."""
     mac = hmac.digest(api_token.encode("utf-8", "surrogatepass"), nonce.encode(), "sha256")
     return str(uuid.UUID(bytes=mac[:16], version=4))
 
 
-def login_key(client: int, name: str, token: str, *, agent: bool) -> str:
+def session_key(client: int, name: str, token: str, *, agent: bool) -> str:
     """Return the key of a user's session with an API token.
 
     Every node derives the same key, so that all nodes share one session.
@@ -220,7 +221,7 @@ def login_key(client: int, name: str, token: str, *, agent: bool) -> str:
     return blake2b(login, digest_size=16).hexdigest()
 
 
-def proof_of(password_hash: str) -> str:
+def password_fingerprint(password_hash: str) -> str:
     """Return a value that identifies a password without revealing it.
 
     A session keeps it, and ends when the password is changed.
@@ -228,7 +229,7 @@ def proof_of(password_hash: str) -> str:
     return sha256(password_hash.encode()).hexdigest()[:32]
 
 
-Methods = Literal[
+MethodGroup = Literal[
     "feeds",
     "call data",
     "campaign statistics",
@@ -237,20 +238,20 @@ Methods = Literal[
     "reports",
 ]
 
-ALLOWED: Final[Mapping[Methods, tuple[SessionRole, ...]]] = {
-    "feeds": ("Sysadmin", "Manager", SCREEN),
+ALLOWED_ROLES: Final[Mapping[MethodGroup, tuple[SessionRole, ...]]] = {
+    "feeds": ("Sysadmin", "Manager", SCREEN_ROLE),
     "call data": ("Sysadmin", "Superuser", "Report Admin"),
-    "campaign statistics": ("Sysadmin", "Superuser", "IT User", "Auditor", "Manager", SCREEN),
-    "service methods": ("Sysadmin", "Superuser", "Manager", SCREEN),
+    "campaign statistics": ("Sysadmin", "Superuser", "IT User", "Auditor", "Manager", SCREEN_ROLE),
+    "service methods": ("Sysadmin", "Superuser", "Manager", SCREEN_ROLE),
     "acknowledgement of alerts": ("Sysadmin", "Superuser", "Manager"),
     "reports": ("Sysadmin", "Superuser", "Manager", "Auditor", "Report Admin"),
 }
 """The roles that may call each group of methods."""
 
 
-def require(methods: Methods, role: SessionRole) -> None:
+def require_role(methods: MethodGroup, role: SessionRole) -> None:
     """Raise ``RoleNotAllowed``, which lists the allowed roles, unless ``role`` is one of them."""
-    allowed = ALLOWED[methods]
+    allowed = ALLOWED_ROLES[methods]
     if role not in allowed:
         raise RoleNotAllowed(
             f"the role {role} may not use the {methods}; allowed are {', '.join(allowed)}"

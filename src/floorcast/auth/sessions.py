@@ -18,16 +18,16 @@ from typing import Final
 
 from msgspec import structs
 
-from floorcast.auth.credentials import Claim, LoginVerifier, Proven
+from floorcast.auth.login_verifier import LoginCredentials, LoginVerifier, VerifiedLogin
 from floorcast.auth.passwords import Passwords
-from floorcast.auth.rights import permit
+from floorcast.auth.rights import update_rights
 from floorcast.auth.session import (
-    NewSessions,
     Session,
-    id_from,
-    proof_of,
-    restored,
-    stored,
+    SessionRateLimit,
+    decode_session,
+    derive_session_id,
+    encode_session,
+    password_fingerprint,
 )
 from floorcast.auth.single_flight import SingleFlight
 from floorcast.kv.port import Conflict, Item, KeyValueStore
@@ -44,10 +44,10 @@ DAYS_UNTIL_PASSWORD_EXPIRES: Final = 9999
 """A member of login responses. Clients calculate with it, although passwords do not expire."""
 
 LIFETIME: Final = 2 * 3600  # seconds without use after which a session ends
-WRITTEN: Final = 60  # seconds between two writes of a session's use
-LAG: Final = 120  # seconds by which a stored use can be out of date, with a margin
+WRITE_INTERVAL: Final = 60  # seconds between two writes of a session's use
+MAX_WRITE_LAG: Final = 120  # seconds by which a stored use can be out of date, with a margin
 SESSIONS_PER_WRITE: Final = 250
-TRIES: Final = 10  # attempts to write while other nodes write at the same time
+MAX_ATTEMPTS: Final = 10  # attempts to write while other nodes write at the same time
 
 BUCKET: Final = "sessions"
 """The bucket that sessions are stored in."""
@@ -56,9 +56,9 @@ BUCKET: Final = "sessions"
 class Sessions:
     """All sessions. They are read from the key-value store when the object is created.
 
-    Await ``keep`` every 10 to 15 s, and ``close`` before the store is closed. If nodes share the
-    store, a session lives ``LAG`` longer, because another node may not have written its last use
-    yet.
+    Await ``maintain`` every 10 to 15 s, and ``close`` before the store is closed. If nodes share
+    the store, a session lives ``MAX_WRITE_LAG`` longer, because another node may not have written
+    its last use yet.
     """
 
     def __init__(
@@ -71,25 +71,25 @@ class Sessions:
         *,
         shared: bool = False,
     ) -> None:
-        self._lifetime = (LIFETIME + shared * LAG) * TICKS_PER_SECOND
+        self._lifetime = (LIFETIME + shared * MAX_WRITE_LAG) * TICKS_PER_SECOND
         self._site = site
         self._kv = kv
         self._credentials = credentials
         self._passwords = passwords
         self._now = now
         # by the digests of their ids, longest unused first
-        self._living: OrderedDict[str, Session] = OrderedDict()
+        self._active: OrderedDict[str, Session] = OrderedDict()
         self._by_key: dict[str, Session] = {}
-        self._new = NewSessions(now)
+        self._new = SessionRateLimit(now)
         self._opening: SingleFlight[Session] = SingleFlight()
         self._used: set[str] = set()  # digests of the sessions with unwritten uses
         self._ended: dict[str, bytes] = {}  # by key, as stored in the bucket
         self._ends = 0  # sessions that have ended since the start
         self._load(shared=shared)
-        kv.listen(BUCKET, self._hear)
+        kv.listen(BUCKET, self._on_write)
 
     def __len__(self) -> int:
-        return len(self._living)
+        return len(self._active)
 
     async def login(
         self,
@@ -103,21 +103,21 @@ class Sessions:
     ) -> Session:
         """Return the user's session with this API token: the existing session or a new one.
 
-        Raises the errors of ``LoginVerifier.prove``; ``RateLimited`` after too many new sessions;
-        and ``Unavailable`` if the session cannot be stored.
+        Raises the errors of ``LoginVerifier.verify_login``; ``RateLimited`` after too many new
+        sessions; and ``Unavailable`` if the session cannot be stored.
         """
-        claim = Claim(client_name, user_name, password, api_token, agent, address)
-        proven = await self._credentials.prove(claim)
-        blank = Session(
+        login = LoginCredentials(client_name, user_name, password, api_token, agent, address)
+        verified = await self._credentials.verify_login(login)
+        template = Session(
             digest="",
-            client=proven.client,
-            name=proven.user.name,
+            client=verified.client,
+            name=verified.user.name,
             agent=agent,
-            token=proven.token,
-            proof=proof_of(proven.user.password_hash),
+            token=verified.token,
+            password_fingerprint=password_fingerprint(verified.user.password_hash),
             last_used=0,
         )
-        return await self._opening.do(blank.key, partial(self._open, blank, api_token or ""))
+        return await self._opening.do(template.key, partial(self._open, template, api_token or ""))
 
     async def open_screen(self, client: int, key: str) -> Session:
         """Return the session of a client's screen key: the existing session or a new one.
@@ -126,17 +126,17 @@ class Sessions:
         stored.
         """
         token = digest(key)
-        blank = Session(
+        template = Session(
             digest="",
             client=client,
             name=f"screen {fingerprint(token)}",
             agent=False,
             screen=True,
             token=token,
-            proof="",
+            password_fingerprint="",
             last_used=0,
         )
-        return await self._opening.do(blank.key, partial(self._open, blank, key))
+        return await self._opening.do(template.key, partial(self._open, template, key))
 
     def find(self, session_id: str | None) -> Session:
         """Return the active session with that id. This counts as a use of the session.
@@ -147,7 +147,7 @@ class Sessions:
         if not session_id:
             raise BadSession("the header LV-Session is required: log in with POST /session/login")
         self._site.check_current()
-        session = self._alive(session_id)
+        session = self._find_active(session_id)
         if session is None:
             raise BadSession("the session is unknown or has ended: log in with POST /session/login")
         self._touch(session)
@@ -160,16 +160,16 @@ class Sessions:
     def validate(self, session_id: str) -> bool:
         """Return whether the session is active. This counts as a use. Raises Unavailable."""
         self._site.check_current()
-        session = self._alive(session_id)
+        session = self._find_active(session_id)
         if session is not None:
             self._touch(session)
         return session is not None
 
     async def logout(self, session_id: str) -> Session | None:
         """End the session and return it, or return None if there was none."""
-        found = self._alive(session_id)
+        found = self._find_active(session_id)
         # repeated if another node has written a use of the session in the meantime
-        while session := self._living.get(digest(session_id)):
+        while session := self._active.get(digest(session_id)):
             self._end(session)
             await self._write_ends()
         return found
@@ -184,141 +184,146 @@ class Sessions:
         *,
         agent: bool = False,
         address: str = "",
-    ) -> Proven:
+    ) -> VerifiedLogin:
         """Change the user's password, which ends all of the user's sessions.
 
-        Returns the client and the user. Raises the errors of ``LoginVerifier.prove``, and
+        Returns the client and the user. Raises the errors of ``LoginVerifier.verify_login``, and
         ``InvalidParameter`` if the new password is too short or too long, or equals the user's name
         or the old password.
         """
         if not new_password.strip():
             raise MissingParameter("newPassword is required")
-        claim = Claim(client_name, user_name, password, api_token, agent, address)
-        proven = await self._credentials.prove(claim)
+        login = LoginCredentials(client_name, user_name, password, api_token, agent, address)
+        verified = await self._credentials.verify_login(login)
         if problem := password_problem(new_password, user_name):
             raise InvalidParameter(f"newPassword {problem}")
         if new_password == password:
             raise InvalidParameter("newPassword must not be the old password")
         new = await self._passwords.hash(new_password)
-        await set_password(self._kv, proven.client, proven.user.name, new, agent=agent)
+        await set_password(self._kv, verified.client, verified.user.name, new, agent=agent)
         await self._site.refresh()
-        return proven
+        return verified
 
-    async def keep(self) -> None:
+    async def maintain(self) -> None:
         """Delete expired sessions, and save used sessions that were last saved over a minute ago.
 
         Raises ``Unavailable`` on failure. The next call then tries again.
         """
         oldest = self._now() - self._lifetime
-        while self._living and next(iter(self._living.values())).last_used < oldest:
-            self._end(next(iter(self._living.values())))
+        while self._active and next(iter(self._active.values())).last_used < oldest:
+            self._end(next(iter(self._active.values())))
         await self._write_ends()
-        await self._write_uses(WRITTEN)
+        await self._write_uses(WRITE_INTERVAL)
 
     async def close(self) -> None:
         """Write everything that is still unwritten. Raises ``Unavailable`` on failure."""
         await self._write_ends()
         await self._write_uses(0)
 
-    async def _open(self, blank: Session, secret: str) -> Session:
-        """Open a session like ``blank`` and derive its id from ``secret``."""
-        key = blank.key
-        for _ in range(TRIES):
-            if session := self._opened(key, secret):
+    async def _open(self, template: Session, secret: str) -> Session:
+        """Open a session like ``template`` and derive its id from ``secret``."""
+        key = template.key
+        for _ in range(MAX_ATTEMPTS):
+            if session := self._reuse(key, secret):
                 return session
-            self._new.count(blank.client, blank.name, agent=blank.agent)
+            self._new.count(template.client, template.name, agent=template.agent)
             nonce = token_hex(16)
             new = structs.replace(
-                blank, digest=digest(id_from(nonce, secret)), nonce=nonce, last_used=self._now()
+                template,
+                digest=digest(derive_session_id(nonce, secret)),
+                nonce=nonce,
+                last_used=self._now(),
             )
-            there = self._kv.get(BUCKET, key)
+            current = self._kv.get(BUCKET, key)
             # after a conflict, another node was first and its session has already arrived
             with suppress(Conflict):
-                await self._kv.write([Item(BUCKET, key, stored(new))], [Item(BUCKET, key, there)])
-        if session := self._opened(key, secret):
+                await self._kv.write(
+                    [Item(BUCKET, key, encode_session(new))], [Item(BUCKET, key, current)]
+                )
+        if session := self._reuse(key, secret):
             return session
         raise Unavailable("the user is logging in and out on many nodes at once; try again")
 
-    def _opened(self, key: str, secret: str) -> Session | None:
+    def _reuse(self, key: str, secret: str) -> Session | None:
         """Mark the active session under ``key`` as used and return it.
 
         Returns None if there is no such session or its id is unknown.
         """
         session = self._by_key.get(key)
-        if session is None or not self._lives(session):
+        if session is None or not self._is_active(session):
             return None
         if not session.id:
-            derived = id_from(session.nonce, secret)
+            derived = derive_session_id(session.nonce, secret)
             if digest(derived) != session.digest:  # earlier releases chose the id
                 return None
             session.id = derived
         self._touch(session)
         return session
 
-    def _alive(self, session_id: str) -> Session | None:
-        session = self._living.get(digest(session_id))
-        if session is None or not self._lives(session):
+    def _find_active(self, session_id: str) -> Session | None:
+        session = self._active.get(digest(session_id))
+        if session is None or not self._is_active(session):
             return None
         session.id = session_id
         return session
 
-    def _lives(self, session: Session) -> bool:
+    def _is_active(self, session: Session) -> bool:
         unused = self._now() - session.last_used
-        if unused > self._lifetime or not self._allow(session):
+        if unused > self._lifetime or not self._is_allowed(session):
             self._end(session)
             return False
         return True
 
-    def _allow(self, session: Session) -> bool:
+    def _is_allowed(self, session: Session) -> bool:
         """Update the session's rights from the site; return False if it has ended."""
-        if session.generation == self._site.generation or permit(session, self._site):
+        if session.generation == self._site.generation or update_rights(session, self._site):
             return True
         # a session can arrive before the site change that allows it
-        return self._site.reload() is not None and permit(session, self._site)
+        return self._site.reload() is not None and update_rights(session, self._site)
 
     def _touch(self, session: Session) -> None:
         session.last_used = self._now()
-        self._living.move_to_end(session.digest)
+        self._active.move_to_end(session.digest)
         self._used.add(session.digest)
 
-    def _live(self, session: Session) -> None:
-        self._living[session.digest] = session
+    def _add(self, session: Session) -> None:
+        self._active[session.digest] = session
         self._by_key[session.key] = session
 
-    def _drop(self, session: Session) -> None:
+    def _remove(self, session: Session) -> None:
         self._ends += 1
-        self._living.pop(session.digest, None)
+        self._active.pop(session.digest, None)
         self._used.discard(session.digest)
         if self._by_key.get(session.key) is session:
             del self._by_key[session.key]
 
     def _end(self, session: Session) -> None:
-        self._drop(session)
+        self._remove(session)
         self._ended[session.key] = session.written
 
-    def _hear(self, key: str, raw: bytes | None) -> None:
+    def _on_write(self, key: str, raw: bytes | None) -> None:
         """Apply the bucket's new value for a key, which any node may have written."""
         self._ended.pop(key, None)
         old = self._by_key.get(key)
-        new = None if raw is None else restored(raw)
+        new = None if raw is None else decode_session(raw)
         if old is not None and new is not None and old.digest == new.digest:
             self._merge(old, new)
             return
         if old is not None:
-            self._drop(old)
+            self._remove(old)
         if new is not None:
-            self._live(new)
+            self._add(new)
 
     def _merge(self, session: Session, written: Session) -> None:
         """Apply a use that was written by any node to the session in memory."""
-        session.written, session.kept = written.written, written.kept
+        session.written, session.written_at = written.written, written.written_at
         if written.last_used > session.last_used:
             session.last_used = written.last_used
-            self._living.move_to_end(session.digest)
+            self._active.move_to_end(session.digest)
 
     async def _write_ends(self) -> None:
         conflicts = 0
-        while self._ended and conflicts < TRIES:
+        while self._ended and conflicts < MAX_ATTEMPTS:
             ended = dict(islice(self._ended.items(), SESSIONS_PER_WRITE))
             try:
                 await self._kv.write(
@@ -330,10 +335,10 @@ class Sessions:
 
     async def _write_uses(self, age: int) -> None:
         """Write the uses of sessions that were last written at least ``age`` seconds ago."""
-        due = [self._living[digest] for digest in self._used]
+        due = [self._active[digest] for digest in self._used]
         for at in range(0, len(due), SESSIONS_PER_WRITE):
             conflicts = 0
-            while conflicts < TRIES and not await self._write_some(
+            while conflicts < MAX_ATTEMPTS and not await self._write_some(
                 due[at : at + SESSIONS_PER_WRITE], age
             ):
                 conflicts += 1
@@ -342,40 +347,42 @@ class Sessions:
         """Write the uses that are still due; return False if another node has just written one."""
         before = self._now() - age * TICKS_PER_SECOND
         due = [
-            (session, session.written, session.kept)
+            (session, session.written, session.written_at)
             for session in sessions
-            if session.digest in self._used and session.kept <= before
+            if session.digest in self._used and session.written_at <= before
         ]
         seen = [Item(BUCKET, session.key, written) for session, written, _ in due]
         for session, _, _ in due:
-            session.written, session.kept = stored(session), session.last_used
+            session.written, session.written_at = encode_session(session), session.last_used
         items = [Item(BUCKET, session.key, session.written) for session, _, _ in due]
         if not items:
             return True
         try:
             await self._kv.write(items, seen)
         except BaseException as error:
-            for (session, written, kept), item in zip(due, items, strict=True):
+            for (session, written, written_at), item in zip(due, items, strict=True):
                 if session.written is item.value:
-                    session.written, session.kept = written, kept
+                    session.written, session.written_at = written, written_at
             if isinstance(error, Conflict):
                 return False
             raise
-        self._used -= {session.digest for session, _, _ in due if session.last_used <= session.kept}
+        self._used -= {
+            session.digest for session, _, _ in due if session.last_used <= session.written_at
+        }
         return True
 
     def _load(self, *, shared: bool) -> None:
-        favour = 0 if shared else LAG * TICKS_PER_SECOND
+        grace = 0 if shared else MAX_WRITE_LAG * TICKS_PER_SECOND
         found = []
         for key, raw in self._kv.items(BUCKET).items():
-            session = restored(raw)
+            session = decode_session(raw)
             if session is None or session.key != key:
                 self._ended[key] = raw
                 continue
-            session.last_used = min(self._now(), session.last_used + favour)
+            session.last_used = min(self._now(), session.last_used + grace)
             if session.id and not shared:  # stored by an earlier release: to be stored as a hash
-                session.kept = 0
+                session.written_at = 0
                 self._used.add(session.digest)
             found.append(session)
         for session in sorted(found, key=lambda one: one.last_used):
-            self._live(session)
+            self._add(session)

@@ -18,18 +18,18 @@ class SingleFlight(Generic[T]):
     """
 
     def __init__(self) -> None:
-        self._under_way: dict[object, asyncio.Task[T]] = {}
+        self._in_progress: dict[object, asyncio.Task[T]] = {}
 
     async def do(self, key: object, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Start ``work`` unless the key's work is in progress, and return the result."""
-        task = self._under_way.get(key)
+        task = self._in_progress.get(key)
         if task is None:
             task = asyncio.create_task(work())
-            self._under_way[key] = task
-            task.add_done_callback(lambda done: self._over(key, done))
+            self._in_progress[key] = task
+            task.add_done_callback(lambda done: self._finish(key, done))
         return await asyncio.shield(task)
 
-    def _over(self, key: object, task: asyncio.Task[T]) -> None:
-        del self._under_way[key]
+    def _finish(self, key: object, task: asyncio.Task[T]) -> None:
+        del self._in_progress[key]
         if not task.cancelled():
             task.exception()  # otherwise asyncio would report an error that no caller waits for

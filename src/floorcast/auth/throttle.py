@@ -38,42 +38,43 @@ from floorcast.model.token import TICKS_PER_SECOND, Now
 __all__ = ["Attempt", "Throttle"]
 
 
-class Limit(NamedTuple):
-    """The delays for a kind of count: none for ``free`` failures, then up to ``longest`` seconds.
+class DelayPolicy(NamedTuple):
+    """The delays for a kind of count.
 
-    The count decreases by one per ``quiet`` seconds. It never exceeds ``most``, at which the delay
-    is longest.
+    There is no delay for the first ``free_failures`` failures, and then one of up to ``max_delay``
+    seconds. The count decreases by one per ``decay_seconds``. It never exceeds ``max_count``, at
+    which the delay is longest.
     """
 
-    free: int
-    longest: int
-    quiet: int
-    most: int
+    free_failures: int
+    max_delay: int
+    decay_seconds: int
+    max_count: int
 
 
-USER_FROM_ADDRESS = Limit(free=5, longest=60, quiet=120, most=11)
-ADDRESS = Limit(free=30, longest=60, quiet=120, most=36)
-USER = Limit(free=20, longest=5, quiet=10, most=25)
+USER_FROM_ADDRESS = DelayPolicy(free_failures=5, max_delay=60, decay_seconds=120, max_count=11)
+ADDRESS = DelayPolicy(free_failures=30, max_delay=60, decay_seconds=120, max_count=36)
+USER = DelayPolicy(free_failures=20, max_delay=5, decay_seconds=10, max_count=25)
 
 MAX_TURNS = 60  # addresses that can wait for a turn with one user
 TURN_EXPIRY_SECONDS = 30  # seconds after its start in which a turn must be taken
 
-TRUSTED = 30 * 86_400  # seconds for which an address is trusted after a login
+TRUST_SECONDS = 30 * 86_400  # seconds for which an address is trusted after a login
 MAX_COUNTS = 100_000  # counts of each kind, and as many trusted addresses
 COUNTS_PER_WRITE = 250  # counts that one write deletes
-TRIES = 10  # attempts to write while other nodes change the same counts
+MAX_ATTEMPTS = 10  # attempts to write while other nodes change the same counts
 
-HERE: Final = "wrong-from-address"
-SPRAY: Final = "wrong-of-address"
-ANYWHERE: Final = "wrong-of-user"
-GOOD: Final = "good-address"
+USER_FROM_ADDRESS_BUCKET: Final = "wrong-from-address"
+ADDRESS_BUCKET: Final = "wrong-of-address"
+USER_BUCKET: Final = "wrong-of-user"
+TRUSTED_BUCKET: Final = "good-address"
 
 
 class Attempt(NamedTuple):
     """The keys under which a login attempt is counted."""
 
     user: str
-    here: str
+    user_at_address: str
     address: str
 
 
@@ -102,24 +103,24 @@ class Throttle:
     Every method raises ``Unavailable`` if it cannot write to the key-value store.
     """
 
-    def __init__(self, kv: KeyValueStore, now: Now, kept: int = MAX_COUNTS) -> None:
+    def __init__(self, kv: KeyValueStore, now: Now, max_counts: int = MAX_COUNTS) -> None:
         self._kv = kv
         self._now = now
-        self._kept = kept
+        self._max_counts = max_counts
         self._attempts = 0
-        self._one_at_a_time = asyncio.Lock()  # otherwise this node's own attempts would conflict
+        self._lock = asyncio.Lock()  # otherwise this node's own attempts would conflict
 
     async def attempt(
         self, client: str, user: str, address: str, *, agent: bool = False
     ) -> Attempt:
         """Start an attempt. Raises ``RateLimited`` if it is too early.
 
-        The attempt counts as failed until ``succeeded`` is called, so it is pointless to make a
-        thousand attempts at once. A refused attempt does not count.
+        The attempt counts as failed until ``record_success`` is called, so it is pointless to make
+        a thousand attempts at once. A refused attempt does not count.
         """
         network = network_of(address)
-        whom = (client, user, str(agent))
-        attempt = Attempt(_key(*whom), _key(*whom, network), _key(network))
+        login = (client, user, str(agent))
+        attempt = Attempt(_key(*login), _key(*login, network), _key(network))
         wait = await self._change(attempt, lambda: self._decide(attempt))
         if wait:
             seconds = math.ceil(wait / TICKS_PER_SECOND)
@@ -128,11 +129,11 @@ class Throttle:
                 retry_after=seconds,
             )
         self._attempts += 1
-        if self._attempts % (self._kept // 100 + 1) == 0:
-            await self._forget()
+        if self._attempts % (self._max_counts // 100 + 1) == 0:
+            await self._remove_oldest()
         return attempt
 
-    async def succeeded(self, attempt: Attempt) -> None:
+    async def record_success(self, attempt: Attempt) -> None:
         """Record a correct password.
 
         Resets the user's count for the address, decreases the other two counts by one, and trusts
@@ -142,22 +143,24 @@ class Throttle:
         def count() -> _Decision:
             return _Decision(
                 [
-                    Item(HERE, attempt.here, None),
-                    *self._one_less(ANYWHERE, attempt.user),
-                    *self._one_less(SPRAY, attempt.address),
-                    _item(GOOD, attempt.here, _Count(last=self._now())),
+                    Item(USER_FROM_ADDRESS_BUCKET, attempt.user_at_address, None),
+                    *self._decrement(USER_BUCKET, attempt.user),
+                    *self._decrement(ADDRESS_BUCKET, attempt.address),
+                    _item(TRUSTED_BUCKET, attempt.user_at_address, _Count(last=self._now())),
                 ]
             )
 
         await self._change(attempt, count)
 
-    async def withdrawn(self, attempt: Attempt) -> None:
+    async def withdraw(self, attempt: Attempt) -> None:
         """Undo the counts of an attempt that failed because of the server."""
 
         def count() -> _Decision:
-            here = self._one_less(HERE, attempt.here)
-            everywhere = self._one_less(ANYWHERE, attempt.user)
-            return _Decision([*here, *everywhere, *self._one_less(SPRAY, attempt.address)])
+            from_address = self._decrement(USER_FROM_ADDRESS_BUCKET, attempt.user_at_address)
+            everywhere = self._decrement(USER_BUCKET, attempt.user)
+            return _Decision(
+                [*from_address, *everywhere, *self._decrement(ADDRESS_BUCKET, attempt.address)]
+            )
 
         await self._change(attempt, count)
 
@@ -166,9 +169,13 @@ class Throttle:
 
         Returns the time to wait, in ticks.
         """
-        keys = (HERE, attempt.here), (ANYWHERE, attempt.user), (SPRAY, attempt.address)
-        async with self._one_at_a_time:
-            for _ in range(TRIES):
+        keys = (
+            (USER_FROM_ADDRESS_BUCKET, attempt.user_at_address),
+            (USER_BUCKET, attempt.user),
+            (ADDRESS_BUCKET, attempt.address),
+        )
+        async with self._lock:
+            for _ in range(MAX_ATTEMPTS):
                 seen = [Item(*key, self._kv.get(*key)) for key in keys]
                 items, wait = decide()
                 try:
@@ -181,92 +188,101 @@ class Throttle:
 
     def _decide(self, attempt: Attempt) -> _Decision:
         now = self._now()
-        here, anywhere = self._get(HERE, attempt.here), self._get(ANYWHERE, attempt.user)
-        spray = self._get(SPRAY, attempt.address)
-        turns = anywhere.turns
-        good = self._get(GOOD, attempt.here).last
-        if good and now - good <= TRUSTED * TICKS_PER_SECOND:
-            if here.until > now:
-                return _Decision([], here.until - now)
+        from_address = self._get(USER_FROM_ADDRESS_BUCKET, attempt.user_at_address)
+        of_user = self._get(USER_BUCKET, attempt.user)
+        of_address = self._get(ADDRESS_BUCKET, attempt.address)
+        turns = of_user.turns
+        trusted_since = self._get(TRUSTED_BUCKET, attempt.user_at_address).last
+        if trusted_since and now - trusted_since <= TRUST_SECONDS * TICKS_PER_SECOND:
+            if from_address.until > now:
+                return _Decision([], from_address.until - now)
         else:
-            until = max(here.until, spray.until)
+            until = max(from_address.until, of_address.until)
             if until > now:
                 return _Decision([], until - now)
-            turns = _running(turns, now)
-            begins = dict(turns).get(attempt.here) or max(
-                [anywhere.until, *(begin + _pause(anywhere) for _, begin in turns)]
+            turns = _current_turns(turns, now)
+            begins = dict(turns).get(attempt.user_at_address) or max(
+                [of_user.until, *(begin + _pause(of_user) for _, begin in turns)]
             )
             if begins > now:
-                return self._wait_for_turn(attempt, anywhere, turns, begins)
-        left = tuple(turn for turn in turns if turn[0] != attempt.here)
+                return self._wait_for_turn(attempt, of_user, turns, begins)
+        left = tuple(turn for turn in turns if turn[0] != attempt.user_at_address)
         return _Decision(
             [
-                _item(HERE, attempt.here, _one_more(here, now, USER_FROM_ADDRESS)),
-                _item(SPRAY, attempt.address, _one_more(spray, now, ADDRESS)),
-                _item(ANYWHERE, attempt.user, _one_more(anywhere, now, USER, left)),
+                _item(
+                    USER_FROM_ADDRESS_BUCKET,
+                    attempt.user_at_address,
+                    _increment(from_address, now, USER_FROM_ADDRESS),
+                ),
+                _item(ADDRESS_BUCKET, attempt.address, _increment(of_address, now, ADDRESS)),
+                _item(USER_BUCKET, attempt.user, _increment(of_user, now, USER, left)),
             ]
         )
 
     def _wait_for_turn(
-        self, attempt: Attempt, anywhere: _Count, turns: tuple[tuple[str, int], ...], begins: int
+        self, attempt: Attempt, of_user: _Count, turns: tuple[tuple[str, int], ...], begins: int
     ) -> _Decision:
         wait = begins - self._now()
-        if attempt.here in dict(turns) or len(turns) >= MAX_TURNS:
+        if attempt.user_at_address in dict(turns) or len(turns) >= MAX_TURNS:
             return _Decision([], wait)
         count = _Count(
-            anywhere.wrong, anywhere.last, anywhere.until, (*turns, (attempt.here, begins))
+            of_user.wrong, of_user.last, of_user.until, (*turns, (attempt.user_at_address, begins))
         )
-        return _Decision([_item(ANYWHERE, attempt.user, count)], wait)
+        return _Decision([_item(USER_BUCKET, attempt.user, count)], wait)
 
     def _get(self, bucket: str, key: str) -> _Count:
         raw = self._kv.get(bucket, key)
         return _Count() if raw is None else _read(raw)
 
-    def _one_less(self, bucket: str, key: str) -> list[Item]:
+    def _decrement(self, bucket: str, key: str) -> list[Item]:
         count = self._get(bucket, key)
         if not count.wrong:
             return []
         return [_item(bucket, key, _Count(count.wrong - 1, count.last, 0, count.turns))]
 
-    async def _forget(self) -> None:
+    async def _remove_oldest(self) -> None:
         """Remove the oldest counts if there are too many.
 
         Removes some more than necessary, so that few attempts have to do this work.
         """
-        for bucket in (HERE, SPRAY, ANYWHERE, GOOD):
+        for bucket in (USER_FROM_ADDRESS_BUCKET, ADDRESS_BUCKET, USER_BUCKET, TRUSTED_BUCKET):
             raw = self._kv.items(bucket)
-            if len(raw) <= self._kept:
+            if len(raw) <= self._max_counts:
                 continue
             last = {key: _read(one).last for key, one in raw.items()}
-            old = sorted(last, key=last.__getitem__)[: len(raw) - self._kept * 9 // 10]
+            old = sorted(last, key=last.__getitem__)[: len(raw) - self._max_counts * 9 // 10]
             for at in range(0, len(old), COUNTS_PER_WRITE):
                 await self._kv.write(
                     [Item(bucket, key, None) for key in old[at : at + COUNTS_PER_WRITE]]
                 )
 
 
-def _one_more(
-    count: _Count, now: int, limit: Limit, turns: tuple[tuple[str, int], ...] = ()
+def _increment(
+    count: _Count, now: int, policy: DelayPolicy, turns: tuple[tuple[str, int], ...] = ()
 ) -> _Count:
-    gone = max(0, now - count.last) // (limit.quiet * TICKS_PER_SECOND)
-    wrong = min(max(0, count.wrong - gone) + 1, limit.most)
-    until = now + _delay(wrong, limit) * TICKS_PER_SECOND
+    decayed = max(0, now - count.last) // (policy.decay_seconds * TICKS_PER_SECOND)
+    wrong = min(max(0, count.wrong - decayed) + 1, policy.max_count)
+    until = now + _delay(wrong, policy) * TICKS_PER_SECOND
     return _Count(wrong, now, until, turns)
 
 
-def _delay(wrong: int, limit: Limit) -> int:
+def _delay(wrong: int, policy: DelayPolicy) -> int:
     """Return the seconds until the next attempt after this number of wrong passwords."""
-    if limit is USER:
-        return min(max(0, wrong - limit.free), limit.longest)
-    return min(2 ** (wrong - limit.free), limit.longest) if wrong >= limit.free else 0
+    if policy is USER:
+        return min(max(0, wrong - policy.free_failures), policy.max_delay)
+    return (
+        min(2 ** (wrong - policy.free_failures), policy.max_delay)
+        if wrong >= policy.free_failures
+        else 0
+    )
 
 
-def _pause(anywhere: _Count) -> int:
+def _pause(of_user: _Count) -> int:
     """Return the ticks between two turns with a user."""
-    return max(1, _delay(anywhere.wrong, USER)) * TICKS_PER_SECOND
+    return max(1, _delay(of_user.wrong, USER)) * TICKS_PER_SECOND
 
 
-def _running(turns: tuple[tuple[str, int], ...], now: int) -> tuple[tuple[str, int], ...]:
+def _current_turns(turns: tuple[tuple[str, int], ...], now: int) -> tuple[tuple[str, int], ...]:
     oldest = now - TURN_EXPIRY_SECONDS * TICKS_PER_SECOND
     return tuple(turn for turn in turns if turn[1] >= oldest)
 

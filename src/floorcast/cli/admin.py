@@ -21,7 +21,7 @@ from floorcast.config.settings import SETTINGS
 from floorcast.config.sources import load
 
 if TYPE_CHECKING:
-    from floorcast.auth.audit_log import Value
+    from floorcast.auth.audit_log import AuditValue
     from floorcast.auth.passwords import Hasher
     from floorcast.kv.port import KeyValueStore
     from floorcast.site.configuration import Client
@@ -128,7 +128,9 @@ def with_client(
     return with_kv(context, store, run)
 
 
-def audit(context: typer.Context, store: Mapping[str, object], event: str, **fields: Value) -> None:
+def audit(
+    context: typer.Context, store: Mapping[str, object], event: str, **fields: AuditValue
+) -> None:
     """Record a change that a command has made in the audit log of ``store``'s data folder.
 
     Without a data folder, which is possible for a command on a cluster, nothing is recorded here:
@@ -147,7 +149,7 @@ def audited_folder(context: typer.Context, store: Mapping[str, object]) -> Path 
     return settings.data if settings.data.is_dir() else None
 
 
-def audit_author(context: typer.Context) -> dict[str, Value]:
+def audit_author(context: typer.Context) -> dict[str, AuditValue]:
     """Return the account that runs a command, and the command, for the audit log."""
     try:
         person = getpass.getuser()

@@ -82,7 +82,7 @@ def _asked(context: RequestContext, then: Reached) -> PastQuestion:
         raise InvalidParameter(
             "at needs a server with a data folder: this one keeps everything in memory"
         )
-    others = [one for one in session.clients_seen if one != client]
+    others = [one for one in session.visible_clients if one != client]
     positions = [FloorPosition(client, then.position)]
     positions += [
         FloorPosition(one, end_of_entry(services.log.last_at(one, then.ticks))) for one in others

@@ -65,7 +65,7 @@ def audit_failure(
         client = site.by_name.get(client_name)
         user = None if client is None else site.user(client.id, user_name, agent=agent)
         audit = context.services.audit
-        record = audit.refused if isinstance(refusal, RateLimited) else audit.record
+        record = audit.record_refusal if isinstance(refusal, RateLimited) else audit.record
         record(
             f"{event}_slowed" if isinstance(refusal, RateLimited) else f"{event}_failed",
             client=None if client is None else client.id,
@@ -85,7 +85,7 @@ def audit_refusal(context: RequestContext, path: str, needs: str | None, error: 
     """
     session = context.admitted
     if isinstance(error, RoleNotAllowed | FeedNotSwitchedOn) and session is not None:
-        context.services.audit.refused(
+        context.services.audit.record_refusal(
             "refused",
             client=session.client,
             user=session.user,
@@ -98,7 +98,7 @@ def audit_refusal(context: RequestContext, path: str, needs: str | None, error: 
         )
     elif isinstance(error, BadCredentials | RateLimited) and needs in _KEYS:
         slowed = isinstance(error, RateLimited)
-        context.services.audit.refused(
+        context.services.audit.record_refusal(
             f"{_KEYS[needs]}_{'slowed' if slowed else 'refused'}",
             address=context.address,
             why=None if slowed else error.message,

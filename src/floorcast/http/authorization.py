@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from floorcast.auth.session import Methods, require
+from floorcast.auth.session import MethodGroup, require_role
 from floorcast.http.request_context import RequestContext
 from floorcast.http.routing import Route
 from floorcast.model.errors import RateLimited
@@ -13,7 +13,7 @@ SESSION_COOKIE = "LV-Session"
 LONGEST_COOKIE = 256  # characters; a session's id has 32
 
 
-def authorize(context: RequestContext, methods: Methods, route: Route) -> None:
+def authorize(context: RequestContext, methods: MethodGroup, route: Route) -> None:
     """Find a session that may call the methods. Raises the first refusal that applies."""
     services = context.services
     session = services.sessions.find(session_id(context, cookie=route.cookie))
@@ -23,7 +23,7 @@ def authorize(context: RequestContext, methods: Methods, route: Route) -> None:
         context.extra = services.rate_limit.standing(session.id)
         raise
     context.admitted, context.methods = session, methods
-    require(methods, session.role)
+    require_role(methods, session.role)
     if route.feed is not None:
         services.feed_of(session.client, route.feed)
 

@@ -10,7 +10,7 @@ import msgspec
 from starlette.datastructures import Headers, QueryParams
 from starlette.types import Receive, Scope
 
-from floorcast.auth.session import Methods, Session
+from floorcast.auth.session import MethodGroup, Session
 from floorcast.http.bodies import JSON_LIMIT, read_body, read_json
 from floorcast.http.services import Services
 from floorcast.model.errors import BadSession, MissingParameter
@@ -94,7 +94,7 @@ class RequestContext:
         self.parameter = ""
         self._body: bytes | None = None
         self.admitted: Session | None = None
-        self.methods: Methods | None = None
+        self.methods: MethodGroup | None = None
         self.extra: tuple[tuple[str, str], ...] = ()
 
     @cached_property

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from floorcast.auth.session import Methods
+from floorcast.auth.session import MethodGroup
 from floorcast.http.request_context import RequestContext
 from floorcast.http.responses import Response
 from floorcast.model.errors import FloorcastError
@@ -52,7 +52,7 @@ class Route:
     path: str
     handler: Handler
     doc: str
-    methods: Methods | None = None
+    methods: MethodGroup | None = None
     feed: FeedName | None = None
     query: tuple[Query, ...] = ()
     body: type[Struct] | None = None

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from floorcast.archive.personal import Mode
 from floorcast.auth.audit_log import AuditLog
-from floorcast.auth.keys import Keys
+from floorcast.auth.keys import KeyVerifier
 from floorcast.auth.sessions import Sessions
 from floorcast.feeds.cursors import pending_entry, resolve, token_at
 from floorcast.feeds.feed import Feed
@@ -100,7 +100,7 @@ class Services:
     log: EventLog
     metrics: Metrics
     rate_limit: RateLimit
-    keys: Keys
+    keys: KeyVerifier
     streams: Hub
     intake: Intake
     admission: Admission

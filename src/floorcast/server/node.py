@@ -15,8 +15,8 @@ from floorcast.alerts.evaluator import AlertEvaluator
 from floorcast.archive.jobs import hash_key
 from floorcast.archive.personal import Mode
 from floorcast.auth.audit_log import AuditLog
-from floorcast.auth.credentials import LoginVerifier
-from floorcast.auth.keys import KeyGuesses, Keys
+from floorcast.auth.keys import KeyThrottle, KeyVerifier
+from floorcast.auth.login_verifier import LoginVerifier
 from floorcast.auth.networks import is_loopback
 from floorcast.auth.passwords import Hasher, Passwords
 from floorcast.auth.sessions import Sessions
@@ -123,7 +123,7 @@ class Node:
         self._repeat(CHORE_SECONDS, self._refresh_site)
         self._repeat(ALERT_SECONDS, self._alerts.evaluate_all)
         self._repeat(SNAPSHOT_SECONDS, self._floors.snapshot)
-        self._repeat(SESSION_SAVE_SECONDS, self.server.sessions.keep)
+        self._repeat(SESSION_SAVE_SECONDS, self.server.sessions.maintain)
         self._repeat(SESSION_SAVE_SECONDS, self._flush_audit)
         if self._shared:
             self._repeat(SITE_SYNC_SECONDS, self._follower.sync)
@@ -182,8 +182,10 @@ class Node:
             metrics.watch(stores.cluster)
         passwords = Passwords(self._hasher)
         self._stack.callback(passwords.close)
-        guesses = KeyGuesses(now)
-        credentials = LoginVerifier(self._site, passwords, Throttle(stores.counts, now), guesses)
+        key_throttle = KeyThrottle(now)
+        credentials = LoginVerifier(
+            self._site, passwords, Throttle(stores.counts, now), key_throttle
+        )
         sessions = Sessions(
             self._site, stores.kv, credentials, passwords, now, shared=stores.shared
         )
@@ -197,7 +199,7 @@ class Node:
             log=log,
             metrics=metrics,
             rate_limit=RateLimit(settings.rate_limit, now),
-            keys=Keys(self._site, guesses),
+            keys=KeyVerifier(self._site, key_throttle),
             streams=streams,
             intake=Intake(log, now, metrics.log_failures.inc),
             admission=Admission(settings.max_in_flight, store),

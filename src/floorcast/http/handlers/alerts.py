@@ -39,7 +39,7 @@ async def acknowledge(context: RequestContext) -> Response:
 
 
 def _views(context: RequestContext) -> Iterator[FloorView]:
-    for client in context.session.clients_seen:
+    for client in context.session.visible_clients:
         yield FloorView(context.services.floor_of(client).floor)
 
 

@@ -89,7 +89,7 @@ def _find(context: RequestContext) -> CallMetadata:
     session = context.session
     named = context.query.get("client", "").strip()
     client = _number("client", named) if named else session.client
-    seen = client in session.clients_seen
+    seen = client in session.visible_clients
     call = context.services.floor_of(client).find_call(transaction, call_session) if seen else None
     if call is None or not _is_seen(session, client, call.call_center):
         raise NotFound("there is no such call today")

@@ -8,7 +8,7 @@ from typing import Annotated, NamedTuple, get_args
 
 from msgspec import Meta, Struct
 
-from floorcast.auth.session import require
+from floorcast.auth.session import require_role
 from floorcast.feeds.blocks import Page
 from floorcast.feeds.feed import Feed
 from floorcast.feeds.filters import Filter, InteractionConditions, Matcher, matcher, read_filter
@@ -185,7 +185,7 @@ class FeedCaller:
         session = self.services.sessions.find(self.session_id)
         same = session is self._session and session.generation == self._rights
         if not same and self._methods is not None:  # the site has changed
-            require(self._methods, session.role)
+            require_role(self._methods, session.role)
         with suppress(Unavailable):
             self.services.feed_of(self.client, self.name)
         return same or session.limits == self._visibility

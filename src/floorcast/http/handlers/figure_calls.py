@@ -107,7 +107,7 @@ def _client(context: RequestContext, wanted: ServiceFilter, client: object) -> i
 
     If the user sees only one client, the service may no longer exist.
     """
-    seen = context.session.clients_seen
+    seen = context.session.visible_clients
     if client is None and len(seen) == 1:
         return seen[0]
     return _scope(context, wanted, client).view.client
@@ -116,7 +116,7 @@ def _client(context: RequestContext, wanted: ServiceFilter, client: object) -> i
 def _scope(context: RequestContext, wanted: ServiceFilter, client: object) -> Scope:
     """Return the scope that has the service. Raises InvalidParameter if several have it."""
     services, session = context.services, context.session
-    clients = session.clients_seen
+    clients = session.visible_clients
     if client is not None:
         named = read_id(client, "client")
         clients = tuple(one for one in clients if one == named)

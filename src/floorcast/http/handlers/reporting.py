@@ -105,7 +105,7 @@ def _job(
     reporting = services.reporting
     if not reporting.archive or reporting.folder is None:
         raise NotFound("this server keeps no archive: to switch it on, use the setting archive")
-    views = [FloorView(services.floor_of(client).floor) for client in session.clients_seen]
+    views = [FloorView(services.floor_of(client).floor) for client in session.visible_clients]
     visibility = Visibility(views, session.call_centers, listed=session.services)
     scopes = visibility.scopes(read_service_filter(request.filter))
     named = sum(service != NO_SERVICE for scope in scopes for service in scope.services)

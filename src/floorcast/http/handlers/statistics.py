@@ -168,14 +168,14 @@ async def _answered(context: RequestContext, question: Question, at: object) -> 
 async def _live(context: RequestContext, question: Question) -> Response:
     """Compute the current answer, one step per turn of the loop."""
     services, session = context.services, context.session
-    views = [FloorView(services.floor_of(client).floor) for client in session.clients_seen]
+    views = [FloorView(services.floor_of(client).floor) for client in session.visible_clients]
     now = services.now()
     visibility = Visibility(views, session.call_centers, listed=session.services)
     moment = Moment(to_ms(now), services.quiet_call_ms, services.quiet_agent_ms)
     through = services.floor_of(session.client).feeds["interaction"].through
     token = services.token_now(session.client, through)
     headers: Headers = (("feed-token", token),)
-    newest = max(map(services.newest_event, session.clients_seen))
+    newest = max(map(services.newest_event, session.visible_clients))
     if newest:
         headers += (("newest-event", str(to_ms(newest))),)
     steps = answer_steps(question, visibility, moment, services.interval_cache)

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 from msgspec import Meta, Struct
 
-from floorcast.auth.session import ALLOWED
+from floorcast.auth.session import ALLOWED_ROLES
 from floorcast.http.error_responses import Failure
 from floorcast.http.openapi.error_docs import name_of, refusals, response
 from floorcast.http.openapi.examples import Example
@@ -82,7 +82,7 @@ def tag_of(route: Route) -> str:
 
 def _remarks(route: Route) -> Iterator[str]:
     if route.methods is not None:
-        yield f"Roles: {', '.join(ALLOWED[route.methods])}."
+        yield f"Roles: {', '.join(ALLOWED_ROLES[route.methods])}."
     if route.method == ANY:
         yield "All HTTP methods return this response."
     if route.alias is not None:

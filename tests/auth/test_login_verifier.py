@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from floorcast.auth.credentials import Claim, LoginVerifier, Proven
-from floorcast.auth.keys import KeyGuesses
+from floorcast.auth.keys import KeyThrottle
+from floorcast.auth.login_verifier import LoginCredentials, LoginVerifier, VerifiedLogin
 from floorcast.auth.passwords import Hasher, Passwords
 from floorcast.auth.throttle import Throttle
 from floorcast.kv.memory import MemoryKeyValueStore
@@ -23,7 +23,9 @@ from floorcast.site.live_site import Site
 from tests.auth.auth_node import CHEAP, Clock
 from tests.site.sites import small
 
-VALID = Claim("ACME", "reports", "correct horse", "test-token-of-acme-01", False, "192.0.2.1")
+VALID = LoginCredentials(
+    "ACME", "reports", "correct horse", "test-token-of-acme-01", False, "192.0.2.1"
+)
 
 
 class CountingHasher(Hasher):
@@ -50,31 +52,31 @@ class CredentialsHarness:
             Site(small()),
             self.passwords,
             Throttle(MemoryKeyValueStore(), self.clock),
-            KeyGuesses(self.clock),
+            KeyThrottle(self.clock),
         )
 
-    def prove(self, **changed: object) -> Proven:
-        """Try the valid claim with some members changed."""
-        return asyncio.run(self.credentials.prove(VALID._replace(**changed)))  # type: ignore[arg-type]  # by name
+    def verify_login(self, **changed: object) -> VerifiedLogin:
+        """Try the valid login with some members changed."""
+        return asyncio.run(self.credentials.verify_login(VALID._replace(**changed)))  # type: ignore[arg-type]  # by name
 
     def error_for(self, **changed: object) -> Refusal:
-        """Return the error for a changed claim."""
+        """Return the error for a changed login."""
         with pytest.raises(Refusal) as caught:
-            self.prove(**changed)
+            self.verify_login(**changed)
         return caught.value
 
 
 def test_valid_credentials_are_accepted() -> None:
     """Users and agents can log in. The client can be named by its name or id."""
     harness = CredentialsHarness()
-    proven = harness.prove()
+    proven = harness.verify_login()
     assert (proven.client, proven.user.id, proven.token) == (
         1,
         301,
         digest("test-token-of-acme-01"),
     )
-    assert harness.prove(client_name="1").client == 1
-    agent = harness.prove(user_name="ANN", password="ann's own secret", agent=True)
+    assert harness.verify_login(client_name="1").client == 1
+    agent = harness.verify_login(user_name="ANN", password="ann's own secret", agent=True)
     assert (agent.user.id, agent.user.role) == (201, "Agent")
 
 
@@ -137,7 +139,7 @@ def test_passwords_are_not_checked_without_a_valid_api_token(
         assert "LV-Access" in error.message
         assert "clientName" in error.message
     assert harness.hasher.verified == 0
-    assert harness.prove()
+    assert harness.verify_login()
 
 
 @pytest.mark.parametrize("token", [None, ""])
@@ -159,17 +161,17 @@ def test_guessing_is_throttled_for_existing_and_unknown_users() -> None:
         assert isinstance(error, RateLimited)
         assert error.retry_after == 1
         assert harness.hasher.verified == 5
-        assert harness.prove(address="198.51.100.1") if name == "reports" else True
+        assert harness.verify_login(address="198.51.100.1") if name == "reports" else True
         harness.clock.advance(1)
         assert not isinstance(harness.error_for(user_name=name, password="wrong"), RateLimited)
 
 
 def test_concurrent_identical_logins_count_as_one_attempt() -> None:
-    """The same claim sent a hundred times is verified once, and causes no delay."""
+    """The same login sent a hundred times is verified once, and causes no delay."""
     harness = CredentialsHarness(waiting=2)
 
-    async def fleet() -> list[Proven]:
-        return await asyncio.gather(*(harness.credentials.prove(VALID) for _ in range(100)))
+    async def fleet() -> list[VerifiedLogin]:
+        return await asyncio.gather(*(harness.credentials.verify_login(VALID) for _ in range(100)))
 
     assert len(asyncio.run(fleet())) == 100
     assert harness.hasher.verified == 1
@@ -181,9 +183,9 @@ def test_attempts_refused_by_a_busy_server_do_not_count() -> None:
     harness.passwords.close()
     for _ in range(20):
         with pytest.raises(Unavailable):
-            harness.prove()
+            harness.verify_login()
     harness.credentials._passwords = Passwords(CHEAP)  # noqa: SLF001 - the server is no longer busy
-    assert harness.prove()
+    assert harness.verify_login()
 
 
 def test_guessing_api_tokens_is_throttled() -> None:
@@ -192,11 +194,11 @@ def test_guessing_api_tokens_is_throttled() -> None:
     Valid tokens still work.
     """
     harness = CredentialsHarness()
-    assert harness.prove()
+    assert harness.verify_login()
     for number in range(20):
         assert isinstance(harness.error_for(api_token=f"guess {number}"), BadCredentials)
     error = harness.error_for(api_token="guess 21")
     assert isinstance(error, RateLimited)
     assert error.retry_after == 1
-    assert harness.prove(), "this token was right from here before"
+    assert harness.verify_login(), "this token was right from here before"
     assert isinstance(harness.error_for(api_token="x", address="198.51.100.1"), BadCredentials)

@@ -8,7 +8,7 @@ from functools import partial
 from hashlib import blake2b
 from typing import NamedTuple
 
-from floorcast.auth.keys import KeyGuesses, is_api_token
+from floorcast.auth.keys import KeyThrottle, is_api_token
 from floorcast.auth.networks import network_of
 from floorcast.auth.passwords import Passwords
 from floorcast.auth.single_flight import SingleFlight
@@ -18,10 +18,10 @@ from floorcast.site.configuration import Client, User
 from floorcast.site.digests import digest
 from floorcast.site.live_site import Site
 
-__all__ = ["Claim", "LoginVerifier", "Proven"]
+__all__ = ["LoginCredentials", "LoginVerifier", "VerifiedLogin"]
 
 
-class Claim(NamedTuple):
+class LoginCredentials(NamedTuple):
     """The credentials of a login. ``address`` is the address of the request."""
 
     client_name: str
@@ -32,8 +32,8 @@ class Claim(NamedTuple):
     address: str
 
 
-class Proven(NamedTuple):
-    """A proven login: the client's id, the user, and the digest of the API token."""
+class VerifiedLogin(NamedTuple):
+    """A verified login: the client's id, the user, and the digest of the API token."""
 
     client: int
     user: User
@@ -48,16 +48,16 @@ class LoginVerifier:
     """
 
     def __init__(
-        self, site: Site, passwords: Passwords, throttle: Throttle, guesses: KeyGuesses
+        self, site: Site, passwords: Passwords, throttle: Throttle, key_throttle: KeyThrottle
     ) -> None:
         self._site = site
         self._passwords = passwords
         self._throttle = throttle
-        self._guesses = guesses
-        self._verifying: SingleFlight[bool] = SingleFlight()
+        self._key_throttle = key_throttle
+        self._verifications: SingleFlight[bool] = SingleFlight()
         self._secret = secrets.token_bytes(32)
 
-    async def prove(self, claim: Claim) -> Proven:
+    async def verify_login(self, login: LoginCredentials) -> VerifiedLogin:
         """Return the client and the user of a login.
 
         Raises ``MissingParameter``; ``BadCredentials``, which does not reveal whether the user or
@@ -65,55 +65,57 @@ class LoginVerifier:
         ``Unavailable`` if there are too many logins at once. A login with an unknown user takes as
         long as one with a wrong password.
         """
-        token = _complete(claim)
-        self._guesses.check(claim.address, token)
-        client = self._site.find_client(claim.client_name)
+        token = _require_complete(login)
+        self._key_throttle.check(login.address, token)
+        client = self._site.find_client(login.client_name)
         if client is None or not is_api_token(client, token):
-            self._guesses.was_wrong(claim.address, token)
+            self._key_throttle.record_wrong(login.address, token)
             raise BadCredentials(
                 "the API token (LV-Access) does not belong to the client in clientName"
             )
-        self._guesses.was_right(claim.address, token)
-        user = self._site.user(client.id, claim.user_name, agent=claim.agent)
+        self._key_throttle.record_valid(login.address, token)
+        user = self._site.user(client.id, login.user_name, agent=login.agent)
         # many workers may send the same credentials at once; this counts as one attempt
-        verify = partial(self._verify, claim, client, user)
-        right = await self._verifying.do(self._fingerprint(claim), verify)
-        if user is None or not right:
+        verify = partial(self._verify_password, login, client, user)
+        is_valid = await self._verifications.do(self._fingerprint(login), verify)
+        if user is None or not is_valid:
             raise BadCredentials("userName or password is wrong")
-        return Proven(client.id, user, token)
+        return VerifiedLogin(client.id, user, token)
 
-    async def _verify(self, claim: Claim, client: Client, user: User | None) -> bool:
+    async def _verify_password(
+        self, login: LoginCredentials, client: Client, user: User | None
+    ) -> bool:
         attempt = await self._throttle.attempt(
-            client.name, claim.user_name, claim.address, agent=claim.agent
+            client.name, login.user_name, login.address, agent=login.agent
         )
         try:
             password_hash = user.password_hash if user else None
-            queue = client.id, network_of(claim.address)
-            right = await self._passwords.verify(password_hash, claim.password, queue)
+            queue = client.id, network_of(login.address)
+            is_valid = await self._passwords.verify(password_hash, login.password, queue)
         except BaseException:
             with contextlib.suppress(Unavailable):  # the count also decreases by itself
-                await self._throttle.withdrawn(attempt)
+                await self._throttle.withdraw(attempt)
             raise
-        if right:
-            await self._throttle.succeeded(attempt)
-        return right
+        if is_valid:
+            await self._throttle.record_success(attempt)
+        return is_valid
 
-    def _fingerprint(self, claim: Claim) -> bytes:
-        whole = repr(claim).encode("utf-8", "backslashreplace")
+    def _fingerprint(self, login: LoginCredentials) -> bytes:
+        whole = repr(login).encode("utf-8", "backslashreplace")
         return blake2b(whole, key=self._secret).digest()
 
 
-def _complete(claim: Claim) -> str:
+def _require_complete(login: LoginCredentials) -> str:
     named = {
-        "clientName": claim.client_name,
-        "userName": claim.user_name,
-        "password": claim.password,
+        "clientName": login.client_name,
+        "userName": login.user_name,
+        "password": login.password,
     }
     for name, value in named.items():
         if not value.strip():
             raise MissingParameter(f"{name} is required")
-    if not claim.api_token:
+    if not login.api_token:
         raise BadCredentials(
             "an API token is required: LV-Access: <token>, or Authorization: Bearer <token>"
         )
-    return digest(claim.api_token)
+    return digest(login.api_token)
