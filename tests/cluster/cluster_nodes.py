@@ -187,5 +187,5 @@ async def read_stream(link: NatsLink, stream: str) -> list[Stored]:
 async def wait_until_halted(node: NodeHarness) -> str:
     """Wait until a node detects a loss, and return the reason why it is not ready."""
     log = node.node.server.log
-    await wait_until(lambda: not log.healthy and "repair" in log.stalled)
-    return log.stalled
+    await wait_until(lambda: not log.healthy and "repair" in log.stall_reason)
+    return log.stall_reason

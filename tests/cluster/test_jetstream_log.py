@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from floorcast.cluster.jetstream_log import JetStreamLog, LogTuning
+from floorcast.cluster.jetstream_log import ClusterLogTuning, JetStreamLog
 from floorcast.cluster.log_messages import ID, KIND, stream_name, stream_of, subject
 from floorcast.cluster.streams import open_log_streams
 from floorcast.log.data_folder import DataFolder
@@ -41,7 +41,7 @@ class Harness:
     def run(self, work: Any) -> Any:  # noqa: ANN401 — whatever the work gives
         return self.runner.run(asyncio.wait_for(work, SOON))
 
-    def open(self, name: str = "one", tuning: LogTuning | None = None) -> StampedLog:
+    def open(self, name: str = "one", tuning: ClusterLogTuning | None = None) -> StampedLog:
         data = DataFolder(self.folder / name)
         self.logs.append(self.run(StampedLog.open(self.url, data, Clock(), tuning)))
         return self.logs[-1]
@@ -68,7 +68,7 @@ def names(log: JetStreamLog) -> list[str]:
 def test_copy_resumes_after_a_failed_disk_write(harness: Harness) -> None:
     """The cluster has the entries. Once the disk works, the node stores them once and in order."""
     with failing_disk("log.db") as disk:
-        log = harness.open(tuning=LogTuning(patience=3.0))
+        log = harness.open(tuning=ClusterLogTuning(patience=3.0))
         harness.run(log.append(batch(ACME, ["a"])))
         disk.faults = {"full"}
 
@@ -143,8 +143,8 @@ def test_message_sent_twice_is_stored_once(harness: Harness) -> None:
 def test_append_is_refused_before_the_node_follows(harness: Harness) -> None:
     """Otherwise nobody would know the result of the append."""
     log = harness.open()
-    follows, _ = harness.run(open_log_streams(log.link, STREAMS, 1, IDENTITY))
-    other = JetStreamLog(DataFolder(harness.folder / "two"), log.link, follows, Clock())
+    followed_log, _ = harness.run(open_log_streams(log.link, STREAMS, 1, IDENTITY))
+    other = JetStreamLog(DataFolder(harness.folder / "two"), log.link, followed_log, Clock())
     with pytest.raises(Unavailable, match="not followed"):
         harness.run(other.append(batch(ACME, ["a"])))
     harness.run(other.close())
@@ -159,18 +159,18 @@ def test_folder_of_another_log_is_refused(harness: Harness) -> None:
     with pytest.raises(SettingError, match="follows a cluster"):
         open_log(path)
     with pytest.raises(SettingError, match="not a copy of this cluster's log"):
-        open_log(path, log.follows._replace(identity="another"))
+        open_log(path, log.followed_log._replace(identity="another"))
     embedded = harness.folder / "embedded.db"
     open_log(embedded).close()
     with pytest.raises(SettingError, match="not a copy of this cluster's log"):
-        open_log(embedded, log.follows)
+        open_log(embedded, log.followed_log)
 
 
 def test_number_of_streams_is_fixed_at_creation(harness: Harness) -> None:
     """A different number of streams is refused. The same number opens the same log."""
     log = harness.open()
-    follows, replicas = harness.run(open_log_streams(log.link, STREAMS, 3, IDENTITY))
-    assert (follows, replicas) == (log.follows, 1)
+    followed_log, replicas = harness.run(open_log_streams(log.link, STREAMS, 3, IDENTITY))
+    assert (followed_log, replicas) == (log.followed_log, 1)
     with pytest.raises(SettingError, match=f"has {STREAMS} streams, 4 were given"):
         harness.run(open_log_streams(log.link, 4, 1, IDENTITY))
 
@@ -180,16 +180,16 @@ def test_full_servers_are_reported(tmp_path: Path) -> None:
     servers = NatsServers(tmp_path / "nats", 1, max_file="1MB")
     harness = Harness(servers.start().account(), tmp_path)
     try:
-        log = harness.open(tuning=LogTuning(patience=0.2))
+        log = harness.open(tuning=ClusterLogTuning(patience=0.2))
         line = b'{"type":"call.queue","id":"%d","source":"s","pad":"' + b"x" * 100_000 + b'"}'
         with capture_logs() as logs:
             for number in range(100):
-                if log.stalled:
+                if log.stall_reason:
                     break
                 full = Batch(ACME, [line % number], read_lines(line % number))
                 with suppress(Unavailable):
                     harness.run(log.append(full))
-        assert "no room left" in log.stalled
+        assert "no room left" in log.stall_reason
         assert [one["event"] for one in logs].count("nats_storage_full") == 1
     finally:
         harness.close()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from floorcast.cluster.jetstream_log import LogTuning
+from floorcast.cluster.jetstream_log import ClusterLogTuning
 from floorcast.cluster.log_messages import ID, KIND, subject
 from floorcast.cluster.stream_follower import FollowerTuning
 from floorcast.log.data_folder import DataFolder
@@ -89,7 +89,7 @@ def test_token_from_a_node_that_is_ahead_gets_503_until_caught_up(
 
 def test_consumer_on_a_stalled_replica_is_moved(nats_server: NatsServers, tmp_path: Path) -> None:
     """The replica sends heartbeats but no messages. The node reports its lag and recovers."""
-    tuning = LogTuning(follower=FollowerTuning(max_stalled_checks=2))
+    tuning = ClusterLogTuning(follower=FollowerTuning(max_stalled_checks=2))
 
     async def work() -> None:
         url, clock = nats_server.account(), Clock()

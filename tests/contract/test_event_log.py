@@ -11,13 +11,13 @@ from typing import Any, TypeVar
 import msgspec
 import pytest
 
-from floorcast.cluster.jetstream_log import LogTuning
+from floorcast.cluster.jetstream_log import ClusterLogTuning
 from floorcast.log.data_folder import DataFolder
 from floorcast.log.embedded import EmbeddedLog
 from floorcast.log.memory import MemoryLog
 from floorcast.log.port import RETENTION, Appended, Batch, Entry, EventLog, Head
 from floorcast.log.retention import kept_since
-from floorcast.log.tuning import Tuning
+from floorcast.log.tuning import LogTuning
 from floorcast.model.errors import Unavailable
 from floorcast.model.inbound import InboundEvent
 from tests.log.batches import HOUR, START, Clock, batch, event
@@ -27,7 +27,7 @@ from tests.log.waiting import until
 T = TypeVar("T")
 
 ACME, OTHER = 47415, 2**53
-QUICK = Tuning(quiet_seconds=0.001, idle_seconds=0.001, leap_seconds=float("inf"))
+QUICK = LogTuning(quiet_seconds=0.001, idle_seconds=0.001, leap_seconds=float("inf"))
 """A tuning with which retention runs at once, by the test's clock."""
 
 
@@ -59,7 +59,7 @@ class LogHarness:
             return MemoryLog(self.clock, tuning=self.tuning)
         if self._url:
             opening = StampedLog.open(
-                self._url, self._folder, self.clock, LogTuning(copy=self.tuning)
+                self._url, self._folder, self.clock, ClusterLogTuning(copy=self.tuning)
             )
             return self.run(opening)
         return EmbeddedLog(self._folder, self.clock, tuning=self.tuning)
@@ -125,8 +125,12 @@ def test_an_unwritten_stream_is_empty(harness: LogHarness) -> None:
     log = harness.log
     assert log.head(ACME) == Head(0, 0)
     assert log.read(ACME, 0, 10) == []
-    assert (log.last_at(ACME, START), log.recorded_at(ACME, 1), log.removed(ACME)) == (0, None, 0)
-    assert log.removed_site(ACME) is None
+    assert (log.last_entry_at(ACME, START), log.recorded_at(ACME, 1), log.last_removed(ACME)) == (
+        0,
+        None,
+        0,
+    )
+    assert log.last_removed_site(ACME) is None
     assert log.clients() == []
     assert log.healthy
 
@@ -260,8 +264,14 @@ def test_entries_are_found_by_time(harness: LogHarness) -> None:
         harness.append(ACME, name)
         harness.clock.ticks += HOUR
     log = harness.log
-    assert [log.last_at(ACME, START + hour * HOUR) for hour in (-1, 0, 1, 4, 9)] == [0, 1, 2, 5, 5]
-    assert log.last_at(ACME, START + HOUR - 1) == 1
+    assert [log.last_entry_at(ACME, START + hour * HOUR) for hour in (-1, 0, 1, 4, 9)] == [
+        0,
+        1,
+        2,
+        5,
+        5,
+    ]
+    assert log.last_entry_at(ACME, START + HOUR - 1) == 1
     assert log.recorded_at(ACME, 2) == START + HOUR
     assert (log.recorded_at(ACME, 0), log.recorded_at(ACME, 6), log.recorded_at(ACME, -1)) == (
         None,
@@ -276,10 +286,10 @@ def test_retention_removes_old_entries(harness: LogHarness) -> None:
     harness.append(OTHER, "x")
     harness.retained()
     for _ in range(2):
-        assert harness.log.removed(ACME) == 2
+        assert harness.log.last_removed(ACME) == 2
         assert harness.names(ACME) == [["c"], ["d"]]
         assert harness.names(ACME, after=1) == [["c"], ["d"]]
-        assert harness.log.last_at(ACME, START) == 2
+        assert harness.log.last_entry_at(ACME, START) == 2
         assert harness.log.recorded_at(ACME, 2) is None
         assert harness.names(OTHER) == [["x"]]
         harness.reopen()
@@ -293,10 +303,10 @@ def test_a_stream_continues_after_retention_empties_it(harness: LogHarness) -> N
     harness.append(ACME, "b")
     harness.clock.ticks += RETENTION + HOUR
     harness.retained()
-    assert harness.log.removed(ACME) == 2
+    assert harness.log.last_removed(ACME) == 2
     harness.reopen()
     assert harness.log.head(ACME) == Head(2, START + 1)
-    assert harness.log.last_at(ACME, START) == 2
+    assert harness.log.last_entry_at(ACME, START) == 2
     harness.clock.ticks = START - HOUR
     assert harness.append(ACME, "c").number == 3
     assert harness.log.head(ACME) == Head(3, START + 2)
@@ -311,7 +321,7 @@ def test_the_site_before_the_remaining_entries_is_kept(harness: LogHarness) -> N
     harness.run(harness.log.append_site(ACME, b"third"))
     harness.retained()
     harness.reopen()
-    removed = harness.log.removed_site(ACME)
+    removed = harness.log.last_removed_site(ACME)
     assert removed is not None
     assert (removed.number, removed.kind, removed.payload) == (2, "site", b"second")
     assert removed.recorded_at == START + 1

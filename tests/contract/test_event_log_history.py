@@ -18,7 +18,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from floorcast.cluster.jetstream_log import LogTuning
+from floorcast.cluster.jetstream_log import ClusterLogTuning
 from floorcast.log.data_folder import DataFolder
 from floorcast.log.embedded import EmbeddedLog
 from floorcast.log.memory import MemoryLog
@@ -176,7 +176,7 @@ class History(RuleBasedStateMachine):
             model = self.models[follower.client]
             assert tuple(self.log.head(follower.client)) == model.head
             assert follower.ids == [name for _, _, ids in model.entries for name in ids]
-            removed = self.log.removed(follower.client)
+            removed = self.log.last_removed(follower.client)
             assert all(
                 recorded_at < kept_since(self.latest)
                 for _, recorded_at, _ in model.entries[:removed]
@@ -185,8 +185,8 @@ class History(RuleBasedStateMachine):
             assert not kept or kept[0][1] >= kept_since(self.clock.ticks)
             assert self.stored(follower.client) == kept
             for number, recorded_at, _ in kept[:3]:
-                assert self.log.last_at(follower.client, recorded_at) == number
-                assert self.log.last_at(follower.client, recorded_at - 1) == number - 1
+                assert self.log.last_entry_at(follower.client, recorded_at) == number
+                assert self.log.last_entry_at(follower.client, recorded_at - 1) == number - 1
 
     def stored(self, client: int) -> list[tuple[int, int, list[str]]]:
         found: list[tuple[int, int, list[str]]] = []
@@ -236,7 +236,9 @@ class JetStreamHistory(SqliteHistory):
     url = ""
 
     def open(self) -> EventLog:
-        return self.run(StampedLog.open(self.url, self.folder, self.clock, LogTuning(copy=SMALL)))
+        return self.run(
+            StampedLog.open(self.url, self.folder, self.clock, ClusterLogTuning(copy=SMALL))
+        )
 
 
 def test_random_histories_match_the_model_in_a_cluster(nats_server: NatsServers) -> None:

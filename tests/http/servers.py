@@ -30,7 +30,7 @@ from floorcast.http.services import Services
 from floorcast.ingest.accept import Admission, Intake
 from floorcast.kv.memory import MemoryKeyValueStore
 from floorcast.log.memory import MemoryLog
-from floorcast.log.port import ALWAYS, Head
+from floorcast.log.port import NO_LIMIT, Head
 from floorcast.model.outbound import AgentEvent, InteractionEvent
 from floorcast.model.token import TICKS_PER_SECOND, Now, end_of_entry, event_id_maker, position
 from floorcast.projection.runner import Projection
@@ -99,11 +99,11 @@ class Entries(MemoryLog):
     """The recording times of log entries, as handlers use them."""
 
     healthy = True
-    stalled = ""
+    stall_reason = ""
 
     def __init__(self, now: Now) -> None:
         super().__init__(now)
-        self.lost = ALWAYS
+        self.lost = NO_LIMIT
         self.times: dict[int, list[int]] = {}
         self.forgotten = 0
         self.error: Exception | None = None
@@ -119,7 +119,7 @@ class Entries(MemoryLog):
         entries = self.times.get(client, [])
         return Head(len(entries), entries[-1]) if entries else Head(0, 0)
 
-    def last_at(self, client: int, ticks: int) -> int:
+    def last_entry_at(self, client: int, ticks: int) -> int:
         """Return the last entry at or before a time."""
         if self.error is not None:
             raise self.error

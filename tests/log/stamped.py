@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Self
 
-from floorcast.cluster.jetstream_log import JetStreamLog, LogTuning
+from floorcast.cluster.jetstream_log import ClusterLogTuning, JetStreamLog
 from floorcast.cluster.link import NatsLink
 from floorcast.cluster.streams import open_log_streams
 from floorcast.log.data_folder import DataFolder
@@ -24,12 +24,12 @@ class StampedLog(JetStreamLog):
 
     @classmethod
     async def open(
-        cls, url: str, folder: DataFolder, clock: Now, tuning: LogTuning | None = None
+        cls, url: str, folder: DataFolder, clock: Now, tuning: ClusterLogTuning | None = None
     ) -> Self:
         """Connect, create missing streams, and catch up."""
         link = await NatsLink.open(url, "test")
-        follows, _ = await open_log_streams(link, STREAMS, 1, IDENTITY)
-        log = cls(folder, link, follows, clock, tuning=tuning)
+        followed_log, _ = await open_log_streams(link, STREAMS, 1, IDENTITY)
+        log = cls(folder, link, followed_log, clock, tuning=tuning)
         log.link, log.clock = link, clock
         await log.start()
         return log

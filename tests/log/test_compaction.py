@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from floorcast.log import compaction
 from floorcast.log.compaction import fingerprint
-from floorcast.log.tuning import Tuning
+from floorcast.log.tuning import LogTuning
 from floorcast.sqlite.files import fetch, fetch_one
 
-SMALL = Tuning(merge_runs=3, merge_keys=4)
+SMALL = LogTuning(merge_runs=3, merge_keys=4)
 FIND = "SELECT count(*) FROM runs JOIN keys ON keys.run = runs.id AND keys.key = ?"
 
 

@@ -25,7 +25,7 @@ from floorcast.log.duplicates import (
 )
 from floorcast.log.port import Entry
 from floorcast.log.sorted_runs import SortedRuns
-from floorcast.log.tuning import Tuning
+from floorcast.log.tuning import LogTuning
 from tests.log.batches import HOUR, START, Clock, batch, event
 from tests.log.faults import failing_disk
 
@@ -38,33 +38,33 @@ def test_added_key_is_never_reported_as_new() -> None:
     """This holds whatever other keys there are."""
     bloom_filter = BloomFilter()
     keys = some_keys(Random(1), 20_000)
-    bloom_filter.sift(keys)
-    assert bloom_filter.sift(keys) == keys
+    bloom_filter.add(keys)
+    assert bloom_filter.add(keys) == keys
 
 
 def test_most_new_keys_are_reported_as_new() -> None:
     """With 500,000 keys in the filter, all but a few new keys in a thousand are recognized."""
     random, bloom_filter = Random(2), BloomFilter()
     bloom_filter.load(map(fingerprint, some_keys(random, 500_000)))
-    assert len(bloom_filter.sift(some_keys(random, 10_000))) < 50
+    assert len(bloom_filter.add(some_keys(random, 10_000))) < 50
 
 
 def test_filter_is_loaded_from_fingerprints() -> None:
     """The filter is loaded from the fingerprints stored on disk."""
     bloom_filter, keys = BloomFilter(), some_keys(Random(3), 1000)
     bloom_filter.load(array("I", map(fingerprint, keys)))
-    assert bloom_filter.sift(keys) == keys
+    assert bloom_filter.add(keys) == keys
 
 
 @pytest.mark.parametrize("turns", [0, 1, 2])
 def test_filter_forgets_keys_after_two_turns(turns: int) -> None:
-    """A key survives one turn, and the second turn forgets it."""
+    """A key survives one rotation, and the second one forgets it."""
     bloom_filter = BloomFilter()
-    bloom_filter.sift([b"old"])
+    bloom_filter.add([b"old"])
     for _ in range(turns):
-        bloom_filter.turn()
-    assert bloom_filter.sift([b"old"]) == ([b"old"] if turns < 2 else [])
-    assert bloom_filter.sift([b"old"]) == [b"old"]
+        bloom_filter.rotate()
+    assert bloom_filter.add([b"old"]) == ([b"old"] if turns < 2 else [])
+    assert bloom_filter.add([b"old"]) == [b"old"]
 
 
 Identity = tuple[int, str, str]
@@ -101,7 +101,7 @@ RETENTION = 26 * HOUR
 class Harness:
     """Keys with their clock. Entries are numbered when they are confirmed."""
 
-    def __init__(self, path: Path, tuning: Tuning) -> None:
+    def __init__(self, path: Path, tuning: LogTuning) -> None:
         self.path = path
         self.tuning = tuning
         self.clock = Clock()
@@ -124,12 +124,14 @@ class Harness:
         self.runs.close()
         self.open()
 
-    def held(self, *keys: str) -> list[str]:
-        found = self.runner.run(self.seen.held({key.encode() for key in keys}, self.clock.ticks))
+    def find_known(self, *keys: str) -> list[str]:
+        found = self.runner.run(
+            self.seen.find_known({key.encode() for key in keys}, self.clock.ticks)
+        )
         return sorted(key.decode() for key in found)
 
     def reserve(self, *keys: str) -> tuple[Memtable, list[bytes]]:
-        assert self.held(*keys) == []
+        assert self.find_known(*keys) == []
         coded = [key.encode() for key in keys]
         return self.seen.reserve(coded, self.clock.ticks), coded
 
@@ -143,7 +145,7 @@ class Harness:
 
 @pytest.fixture
 def harness(tmp_path: Path) -> Iterator[Harness]:
-    one = Harness(tmp_path / "keys.db", Tuning(memtable_keys=4, memtable_bytes=1000))
+    one = Harness(tmp_path / "keys.db", LogTuning(memtable_keys=4, memtable_bytes=1000))
     yield one
     one.runs.close()
     one.runner.close()
@@ -152,9 +154,9 @@ def harness(tmp_path: Path) -> Iterator[Harness]:
 def test_reserved_key_is_known_immediately(harness: Harness) -> None:
     """It does not matter whether the key's event is durable yet."""
     memtable, _ = harness.reserve("a", "b")
-    assert harness.held("a", "b", "c") == ["a", "b"]
+    assert harness.find_known("a", "b", "c") == ["a", "b"]
     harness.confirm(memtable)
-    assert harness.held("a", "b", "c") == ["a", "b"]
+    assert harness.find_known("a", "b", "c") == ["a", "b"]
 
 
 def test_withdrawn_key_is_new_again(harness: Harness) -> None:
@@ -162,9 +164,9 @@ def test_withdrawn_key_is_new_again(harness: Harness) -> None:
     harness.add("a")
     memtable, keys = harness.reserve("b", "c")
     harness.seen.withdraw(memtable, keys)
-    assert harness.held("a", "b", "c") == ["a"]
+    assert harness.find_known("a", "b", "c") == ["a"]
     harness.add("b")
-    assert harness.held("a", "b", "c") == ["a", "b"]
+    assert harness.find_known("a", "b", "c") == ["a", "b"]
 
 
 def test_full_memtables_are_written_to_disk(harness: Harness) -> None:
@@ -175,9 +177,9 @@ def test_full_memtables_are_written_to_disk(harness: Harness) -> None:
     for number in range(22):
         harness.add(str(number))
     names = [str(number) for number in range(30)]
-    assert harness.held(*names) == sorted(names[:22])
+    assert harness.find_known(*names) == sorted(names[:22])
     harness.reopen()
-    assert harness.held(*names) == sorted(names[:20])
+    assert harness.find_known(*names) == sorted(names[:20])
     assert harness.runs.checkpoints() == {ACME: 20}
 
 
@@ -187,12 +189,12 @@ def test_memtable_with_unconfirmed_keys_is_not_written(harness: Harness) -> None
     second, keys = harness.reserve("d", "e")
     harness.add("f")
     harness.runs.wait()
-    assert harness.runs.memtables() == (0, 0)
+    assert harness.runs.memtable_range() == (0, 0)
     harness.confirm(first)
     harness.seen.withdraw(second, keys)
     harness.runs.wait()
-    assert harness.runs.memtables() == (1, 1)
-    assert harness.held(*"abcdef") == ["a", "b", "c", "f"]
+    assert harness.runs.memtable_range() == (1, 1)
+    assert harness.find_known(*"abcdef") == ["a", "b", "c", "f"]
 
 
 def test_memtable_is_dropped_if_all_its_events_failed(harness: Harness) -> None:
@@ -210,7 +212,7 @@ def test_long_keys_make_smaller_memtables(harness: Harness) -> None:
     harness.add("x" * 1000)
     harness.add("b")
     harness.runs.wait()
-    assert harness.runs.memtables() == (1, 1)
+    assert harness.runs.memtable_range() == (1, 1)
 
 
 def test_memtable_has_keys_of_one_hour(harness: Harness) -> None:
@@ -219,7 +221,7 @@ def test_memtable_has_keys_of_one_hour(harness: Harness) -> None:
         harness.add(str(harness.clock.ticks))
         harness.clock.ticks += HOUR
     harness.runs.wait()
-    assert harness.runs.memtables() == (1, 1)
+    assert harness.runs.memtable_range() == (1, 1)
 
 
 def test_alternating_hours_do_not_split_memtables(harness: Harness) -> None:
@@ -228,7 +230,7 @@ def test_alternating_hours_do_not_split_memtables(harness: Harness) -> None:
         harness.clock.ticks += HOUR if number % 2 else -HOUR
         harness.add(str(number))
     harness.runs.wait()
-    assert harness.runs.memtables() == (0, 0)
+    assert harness.runs.memtable_range() == (0, 0)
 
 
 def test_keys_of_an_earlier_hour_are_stored_first(harness: Harness) -> None:
@@ -239,7 +241,7 @@ def test_keys_of_an_earlier_hour_are_stored_first(harness: Harness) -> None:
         harness.add(str(number))
     harness.reopen()
     assert harness.runs.checkpoints() == {ACME: 5}
-    assert harness.held("early", "3", "4") == ["3", "early"]
+    assert harness.find_known("early", "3", "4") == ["3", "early"]
 
 
 @pytest.mark.parametrize("count", [1, 40])
@@ -249,25 +251,25 @@ def test_key_is_forgotten_after_the_retention_period(harness: Harness, count: in
     for name in names:
         harness.add(name)
     harness.clock.ticks += RETENTION
-    assert harness.held(*names) == sorted(names)
+    assert harness.find_known(*names) == sorted(names)
     harness.clock.ticks += HOUR
-    assert harness.held(*names) == []
+    assert harness.find_known(*names) == []
     harness.add(*names)
-    assert harness.held(*names) == sorted(names)
+    assert harness.find_known(*names) == sorted(names)
 
 
-def test_filter_turns_when_old_runs_expire(
+def test_filter_rotates_when_old_runs_expire(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The filter turns when the oldest run is younger than the last turn, and loses no key."""
+    """The filter rotates when the oldest run is newer than the last rotation, and loses no key."""
     turns: list[int] = []
-    turn = harness.seen._filter.turn  # noqa: SLF001 -- that it happens cannot be seen otherwise
+    rotate = harness.seen._filter.rotate  # noqa: SLF001 -- that it happens cannot be seen otherwise
 
     def counted() -> None:
         turns.append(1)
-        turn()
+        rotate()
 
-    monkeypatch.setattr(harness.seen._filter, "turn", counted)  # noqa: SLF001 -- as above
+    monkeypatch.setattr(harness.seen._filter, "rotate", counted)  # noqa: SLF001 -- as above
     kept: list[str] = []
     for number in range(1000):
         harness.add(str(number))
@@ -275,7 +277,7 @@ def test_filter_turns_when_old_runs_expire(
         harness.clock.ticks += HOUR // 2
         if number % 50 == 0:
             harness.runs.wait()
-            assert set(kept[-50:]) <= set(harness.held(*kept[-60:]))
+            assert set(kept[-50:]) <= set(harness.find_known(*kept[-60:]))
     assert 3 <= len(turns) <= 20
 
 
@@ -286,13 +288,13 @@ def test_stored_entries_are_loaded_at_startup(harness: Harness) -> None:
     harness.seen.load(Entry(ACME, 1, START, "events", 2, payload))
     harness.seen.load(Entry(ACME, 2, START, "site", 0, b'{"site": 1}'))
     keys = keys_of_payload(ACME, payload)
-    assert harness.runner.run(harness.seen.held(set(keys), START)) == set(keys)
+    assert harness.runner.run(harness.seen.find_known(set(keys), START)) == set(keys)
 
 
 def test_number_of_unwritten_memtables_is_limited(tmp_path: Path) -> None:
     """The caller gets an error, and every key is still found in memory."""
     backlog = 10 * sorted_runs.KEY_BYTES
-    tuning = Tuning(memtable_keys=2, keys_backlog_bytes=backlog, retry_seconds=0.001)
+    tuning = LogTuning(memtable_keys=2, keys_backlog_bytes=backlog, retry_seconds=0.001)
     with failing_disk("keys.db") as disk:
         harness = Harness(tmp_path / "keys.db", tuning)
         disk.faults = {"full"}
@@ -303,10 +305,10 @@ def test_number_of_unwritten_memtables_is_limited(tmp_path: Path) -> None:
         assert harness.seen.full
         names = [str(number) for number in range(count)]
         assert 10 <= count <= 14
-        assert harness.held(*names) == sorted(names)
+        assert harness.find_known(*names) == sorted(names)
         disk.repair()
         harness.runs.wait()
         assert harness.runs.backlog == 0
-        assert harness.held(*names) == sorted(names)
+        assert harness.find_known(*names) == sorted(names)
         harness.runs.close()
         harness.runner.close()

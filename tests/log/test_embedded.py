@@ -16,11 +16,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from floorcast.log import sorted_runs
-from floorcast.log.appender import Observe
+from floorcast.log.appender import CommitObserver
 from floorcast.log.data_folder import DataFolder
 from floorcast.log.embedded import EmbeddedLog
 from floorcast.log.port import Appended, Entry
-from floorcast.log.tuning import Tuning
+from floorcast.log.tuning import LogTuning
 from floorcast.log.write_ahead_log import WalSizes
 from floorcast.model.errors import SettingError, Unavailable
 from floorcast.sqlite.files import remove
@@ -37,7 +37,7 @@ ACME = 47415
 class Harness:
     """A log in a folder, with its clock and its event loop."""
 
-    def __init__(self, path: Path, tuning: Tuning = QUICK) -> None:
+    def __init__(self, path: Path, tuning: LogTuning = QUICK) -> None:
         self.tuning = tuning
         self.folder = DataFolder(path)
         self.clock = Clock()
@@ -70,7 +70,7 @@ class Harness:
 
 
 @contextmanager
-def open_harness(path: Path, tuning: Tuning = QUICK) -> Iterator[Harness]:
+def open_harness(path: Path, tuning: LogTuning = QUICK) -> Iterator[Harness]:
     harness = Harness(path, tuning)
     try:
         yield harness
@@ -217,7 +217,7 @@ def test_concurrent_appends_share_a_commit(tmp_path: Path) -> None:
     folder, clock = DataFolder(tmp_path), Clock()
 
     async def work() -> None:
-        log = EmbeddedLog(folder, clock, observe=Observe(lambda _: None, commits.append))
+        log = EmbeddedLog(folder, clock, observer=CommitObserver(lambda _: None, commits.append))
         await log.append(batch(ACME, "a"))
         await asyncio.gather(*(log.append(batch(ACME, [str(n)] * 2)) for n in range(50)))
         await log.close()
@@ -230,7 +230,9 @@ def test_concurrent_appends_share_a_commit(tmp_path: Path) -> None:
 
 def test_retention_runs_while_the_log_is_written(tmp_path: Path) -> None:
     """Retention runs on its own, and the file's pages are reused."""
-    with open_harness(tmp_path, replace(QUICK, wal=WalSizes(full_bytes=100_000))) as harness:
+    with open_harness(
+        tmp_path, replace(QUICK, wal=WalSizes(checkpoint_at_bytes=100_000))
+    ) as harness:
         sizes = []
         for day in range(6):
             for number in range(40):
@@ -238,7 +240,7 @@ def test_retention_runs_while_the_log_is_written(tmp_path: Path) -> None:
                 harness.clock.ticks += HOUR
             harness.run(retained(harness.log, harness.clock))
             sizes.append((tmp_path / "log.db").stat().st_size)
-        assert harness.log.removed(ACME) >= 6 * 40 - 27
+        assert harness.log.last_removed(ACME) >= 6 * 40 - 27
         assert sizes[-1] < 6 * 40 * 10_000 / 2, "half of what was appended"
 
 

@@ -30,7 +30,7 @@ CUT = replace(
     group_writes=3,
     retention_entries=3,
     memtable_keys=50,
-    wal=WalSizes(busy_bytes=1 << 40, full_bytes=200_000),
+    wal=WalSizes(preallocate_at_bytes=1 << 40, checkpoint_at_bytes=200_000),
 )
 
 
@@ -101,7 +101,7 @@ class History:
         streams = {stream.client: stream for stream in reader.streams()}
         for client, acknowledged in cut.acknowledged.items():
             found: list[str] = []
-            number = reader.removed(streams[client].ordinal) if client in streams else 0
+            number = reader.last_removed(streams[client].ordinal) if client in streams else 0
             while client in streams and (some := reader.read(streams[client], number, 50)):
                 for entry in some:
                     assert entry.number == number + 1

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from floorcast.log.log_file import APPLICATION, Follows, StreamPosition, first_id, open_log
+from floorcast.log.log_file import APPLICATION, FollowedLog, StreamPosition, first_id, open_log
 from floorcast.log.log_reader import LogReader
 from floorcast.log.schema import STEPS
 from floorcast.sqlite.files import Schema, connect, migrate
@@ -28,7 +28,7 @@ def test_log_of_an_older_release_is_upgraded(tmp_path: Path) -> None:
     open_log(path).close()
     reader = LogReader(path)
     assert {row.client: row.site for row in reader.streams()} == {7: b"\xaa", 8: None, 9: b"d"}
-    assert reader.following() == {}
+    assert reader.stream_positions() == {}
     reader.close()
 
 
@@ -44,7 +44,7 @@ def test_log_of_an_older_release_is_upgraded(tmp_path: Path) -> None:
 )
 def test_copy_has_only_the_selected_clients(has: str, wanted: str, covers: bool) -> None:
     """A copy of all clients is complete. Other logs or streams are refused."""
-    mine, other = Follows("log", ["a", "b"], has), Follows("log", ["b", "a"], wanted)
+    mine, other = FollowedLog("log", ["a", "b"], has), FollowedLog("log", ["b", "a"], wanted)
     assert mine.covers(other) == covers
     assert not mine.covers(other._replace(identity="another"))
     assert not mine.covers(other._replace(streams=["a"]))
@@ -53,12 +53,12 @@ def test_copy_has_only_the_selected_clients(has: str, wanted: str, covers: bool)
 def test_copy_records_its_origin(tmp_path: Path) -> None:
     """The copy also remembers its clients, because it may lack entries of others."""
     path = tmp_path / "log.db"
-    follows = Follows("log", ["a", "b"])
-    open_log(path, follows).close()
-    open_log(path, follows._replace(clients="7")).close()
+    followed_log = FollowedLog("log", ["a", "b"])
+    open_log(path, followed_log).close()
+    open_log(path, followed_log._replace(clients="7")).close()
     reader = LogReader(path)
-    assert reader.follows() == Follows("log", ["a", "b"], "7")
-    assert (reader.following(), reader.identity()) == (
+    assert reader.followed_log() == FollowedLog("log", ["a", "b"], "7")
+    assert (reader.stream_positions(), reader.identity()) == (
         {name: StreamPosition(name, 0) for name in "ab"},
         "log",
     )

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from floorcast.log.log_file import SITE, first_id, open_log
 from floorcast.log.log_reader import LogReader
 from floorcast.log.retention import Retention, SteadyClock
-from floorcast.log.tuning import Tuning
+from floorcast.log.tuning import LogTuning
 from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.sqlite.files import connect, fetch, fetch_one
 from tests.log.batches import HOUR, START, Clock
@@ -30,12 +30,12 @@ def stored(path: Path, entries: Sequence[tuple[int, int, int, int, int]]) -> aps
     return connection
 
 
-def opened(path: Path, clock: Clock, tuning: Tuning | None = None) -> Retention:
+def opened(path: Path, clock: Clock, tuning: LogTuning | None = None) -> Retention:
     reader = LogReader(path)
     streams = reader.streams()
     reader.close()
     connection = connect(path, page_size=4096, synchronous="FULL", cache_kib=100)
-    return Retention(connection, streams, clock, 10 * HOUR, tuning or Tuning())
+    return Retention(connection, streams, clock, 10 * HOUR, tuning or LogTuning())
 
 
 def remaining_entries(connection: apsw.Connection) -> list[tuple[int, int]]:
@@ -47,7 +47,7 @@ def test_oldest_entry_of_any_client_is_removed_first(tmp_path: Path) -> None:
     """Streams take turns by the age of their first entry."""
     path, clock = tmp_path / "log.db", Clock()
     log = stored(path, [(1, 1, 0, 0, 5), (1, 2, 3, 0, 5), (2, 1, 1, 0, 5), (2, 2, 9, 0, 5)])
-    sweeper = opened(path, clock, Tuning(retention_entries=1))
+    sweeper = opened(path, clock, LogTuning(retention_entries=1))
     assert sweeper.remove_some() == 0
     clock.ticks += 14 * HOUR
     gone = []
@@ -62,7 +62,7 @@ def test_large_entries_are_removed_a_few_at_a_time(tmp_path: Path) -> None:
     path, clock = tmp_path / "log.db", Clock()
     stored(path, [(1, n, 0, 0, size) for n, size in enumerate([5000, 400, 400, 400, 10], 1)])
     clock.ticks += 11 * HOUR
-    sweeper = opened(path, clock, Tuning(retention_bytes=1000))
+    sweeper = opened(path, clock, LogTuning(retention_bytes=1000))
     assert [sweeper.remove_some() for _ in range(3)] == [1, 3, 1]
     sweeper.close()
 
@@ -81,7 +81,7 @@ def test_stream_records_the_last_removed_entry(tmp_path: Path) -> None:
     clock.ticks += 24 * HOUR
     assert sweeper.remove_some() == 1
     assert fetch_one(log, "SELECT removed, site FROM streams") == (4, b"xxxxxx")
-    sweeper.note(1, first_id(1) + 5, START + 30 * HOUR)
+    sweeper.record_oldest(1, first_id(1) + 5, START + 30 * HOUR)
     assert sweeper.remove_some() == 0
     sweeper.close()
 

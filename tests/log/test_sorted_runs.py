@@ -13,7 +13,7 @@ import pytest
 from floorcast.log import sorted_runs
 from floorcast.log.compaction import fingerprint
 from floorcast.log.sorted_runs import SortedRun, SortedRuns
-from floorcast.log.tuning import Tuning
+from floorcast.log.tuning import LogTuning
 from floorcast.sqlite.files import fetch, open_reader
 from tests.log.batches import HOUR, Clock
 
@@ -25,7 +25,7 @@ class Harness:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.tuning = Tuning(merge_runs=4)
+        self.tuning = LogTuning(merge_runs=4)
         self.clock = Clock()
         self.runner = asyncio.Runner()
         self.runs = self.open()
@@ -54,9 +54,9 @@ class Harness:
             SortedRun(self.memtable, keys_of_run, 0, {1: self.memtable}, hour), lambda: None
         )
 
-    def held(self, *keys: str) -> list[str]:
+    def find_known(self, *keys: str) -> list[str]:
         since = self.clock.ticks // HOUR - 24
-        found = self.run(self.runs.held([key.encode() for key in keys], since))
+        found = self.run(self.runs.find_known([key.encode() for key in keys], since))
         return sorted(key.decode() for key in found)
 
     def settle(self) -> None:
@@ -92,27 +92,27 @@ def test_keys_are_found_exactly(harness: Harness, inline: int) -> None:
     harness.write("a", "b\x00", "ü")
     harness.write("c", "b\x001")
     harness.settle()
-    assert harness.held("a", "b", "b\x00", "b\x001", "c", "d", "ü") == [
+    assert harness.find_known("a", "b", "b\x00", "b\x001", "c", "d", "ü") == [
         "a",
         "b\x00",
         "b\x001",
         "c",
         "ü",
     ]
-    assert harness.held() == []
+    assert harness.find_known() == []
     harness.reopen()
-    assert harness.held("c", "d") == ["c"]
+    assert harness.find_known("c", "d") == ["c"]
 
 
 def test_runs_record_the_last_stored_entry(harness: Harness) -> None:
     """The runs know the entry up to which all keys are stored, and their memtables."""
-    assert (harness.runs.checkpoints(), harness.runs.memtables()) == ({}, (0, 0))
+    assert (harness.runs.checkpoints(), harness.runs.memtable_range()) == ({}, (0, 0))
     harness.write("a")
     harness.write("b")
     harness.settle()
     harness.reopen()
-    assert (harness.runs.checkpoints(), harness.runs.memtables()) == ({1: 2}, (1, 2))
-    assert sorted(m for marks in harness.runs.marks() for m in marks) == sorted(
+    assert (harness.runs.checkpoints(), harness.runs.memtable_range()) == ({1: 2}, (1, 2))
+    assert sorted(m for marks in harness.runs.fingerprints() for m in marks) == sorted(
         map(fingerprint, [b"a", b"b"])
     )
 
@@ -122,9 +122,9 @@ def test_run_older_than_the_retention_period_is_forgotten(harness: Harness) -> N
     harness.write("old")
     harness.settle()
     harness.clock.ticks += 24 * HOUR
-    assert harness.held("old") == ["old"]
+    assert harness.find_known("old") == ["old"]
     harness.clock.ticks += HOUR
-    assert harness.held("old") == []
+    assert harness.find_known("old") == []
 
 
 def test_unwritten_keys_are_counted(harness: Harness) -> None:
@@ -143,5 +143,5 @@ def test_runs_are_merged_and_deleted_when_idle(harness: Harness) -> None:
         harness.write(str(number))
     harness.settle()
     while harness.tables() != {"keys": 4, "runs": 1, "marks": 1, "merging": 0, "dropped": 0}:
-        assert harness.held("0", "3", "old") == ["0", "3"]
-    assert harness.held("0", "3", "old") == ["0", "3"]
+        assert harness.find_known("0", "3", "old") == ["0", "3"]
+    assert harness.find_known("0", "3", "old") == ["0", "3"]

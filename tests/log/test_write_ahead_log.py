@@ -11,7 +11,9 @@ from floorcast.log.write_ahead_log import WalSizes, WriteAheadLog
 from floorcast.sqlite.files import connect, fetch
 
 KIB = 1024
-SIZES = WalSizes(busy_bytes=64 * KIB, full_bytes=192 * KIB, room_bytes=256 * KIB)
+SIZES = WalSizes(
+    preallocate_at_bytes=64 * KIB, checkpoint_at_bytes=192 * KIB, preallocated_bytes=256 * KIB
+)
 
 
 class Harness:
@@ -30,7 +32,7 @@ class Harness:
             self.rows += 1
             self.connection.execute("INSERT INTO calls VALUES (zeroblob(3000))")
             if self.pages >= self.wal.due_pages:
-                self.wal.tidy(self.pages)
+                self.wal.maintain(self.pages)
 
     def _committed(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
         self.pages = pages

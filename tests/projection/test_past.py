@@ -142,7 +142,7 @@ def test_a_folder_that_cannot_be_read_is_unavailable(tmp_path: Path) -> None:
 def test_all_reads_are_as_of_one_moment(house: NodeHarness) -> None:
     """A reader within ``held`` does not see later writes."""
     reader = LogReader(house.data / "log.db")
-    with reader.held():
+    with reader.consistent_reads():
         before = reader.streams()
         house.take(ndjson([call(99)]))
         assert reader.streams() == before

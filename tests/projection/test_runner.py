@@ -484,7 +484,7 @@ def test_a_start_knows_the_site_if_its_entry_was_removed() -> None:
         await house.take(house.sms())
         house.clock.move(27 * HOUR)
         last = await house.take(house.sms())
-        assert house.log.removed(CLIENT) == 2
+        assert house.log.last_removed(CLIENT) == 2
         async with house.at_work(house.floor()) as floor:
             assert floor.folded == 2
             await floor.until_folded(last)

@@ -10,7 +10,7 @@ import pytest
 
 from floorcast.config.settings import Settings
 from floorcast.kv.folder import IN_MEMORY
-from floorcast.log.appender import Observe
+from floorcast.log.appender import CommitObserver
 from floorcast.model.errors import SettingError
 from floorcast.model.token import system_now
 from floorcast.server import stores
@@ -21,7 +21,7 @@ async def opened(settings: Settings) -> Stores:
     """Open the stores, and close them at the end."""
     async with AsyncExitStack() as stack:
         return await open_stores(
-            stack, settings, system_now, Observe(lambda _: None, lambda _: None)
+            stack, settings, system_now, CommitObserver(lambda _: None, lambda _: None)
         )
 
 

@@ -15,8 +15,8 @@ from floorcast.kv.sqlite_kv import SqliteKeyValueStore
 from floorcast.log.damage import damaged_entries
 from floorcast.log.data_folder import DataFolder
 from floorcast.log.embedded import EmbeddedLog
-from floorcast.log.log_file import Follows
-from floorcast.log.tuning import Tuning
+from floorcast.log.log_file import FollowedLog
+from floorcast.log.tuning import LogTuning
 from floorcast.model.errors import FloorcastError
 from floorcast.store.projection_store import ProjectionStore
 from floorcast.verify.disk import damaged_files
@@ -29,18 +29,18 @@ ACME, OTHER = 47415, 8
 FILES = ("log.db", "admin.db", "mirror.db", "keys.db")
 # These tables are ignored: they count disk probes and would show the damage of other tests.
 HARMLESS = {"probes", "row_sums"}
-SMALL = Tuning(
+SMALL = LogTuning(
     memtable_keys=16, merge_runs=3, quiet_seconds=0.001, idle_seconds=0.001, leap_seconds=1e9
 )
 
 
-FOLLOWS = Follows("log", ["FLOORCAST_0", "FLOORCAST_1"])
+FOLLOWS = FollowedLog("log", ["FLOORCAST_0", "FLOORCAST_1"])
 
 
 async def fill_log(folder: DataFolder) -> None:
     """Write a copy of a cluster's log whose first entries are older than the retention."""
     clock = Clock()
-    log = EmbeddedLog(folder, clock, follows=FOLLOWS, tuning=SMALL)
+    log = EmbeddedLog(folder, clock, followed_log=FOLLOWS, tuning=SMALL)
     for number in range(40):
         for client in (ACME, OTHER):
             await log.append(batch(client, [f"{number}-{n}" for n in range(3)]))
@@ -48,7 +48,7 @@ async def fill_log(folder: DataFolder) -> None:
                 await log.append_site(client, b'{"time_zone": "UTC %d"}' % number)
         if number == 10:
             clock.ticks += 30 * HOUR
-    await until(lambda: log.removed(ACME) > 0 and log.removed(OTHER) > 0)
+    await until(lambda: log.last_removed(ACME) > 0 and log.last_removed(OTHER) > 0)
     await log.close()
 
 

@@ -54,7 +54,7 @@ class StoredFloor:
     @property
     def removed(self) -> int:
         """The number of the last entry that retention removed, or 0 if there is none."""
-        return 0 if self.stream is None else self._log.removed(self.stream.ordinal)
+        return 0 if self.stream is None else self._log.last_removed(self.stream.ordinal)
 
     @property
     def head_at(self) -> int:
@@ -70,7 +70,7 @@ class StoredFloor:
 
     def last_before(self, ticks: int) -> int:
         """Return the number of the last entry recorded before a tick, including removed entries."""
-        return 0 if self.stream is None else self._log.last_at(self.stream, ticks - 1)
+        return 0 if self.stream is None else self._log.last_entry_at(self.stream, ticks - 1)
 
     def entries(self, after: int) -> Iterator[Entry]:
         """Yield the entries with higher numbers than ``after``, in order.

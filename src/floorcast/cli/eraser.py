@@ -84,7 +84,7 @@ class Eraser:
             raise Unavailable(f"{path} cannot be read: {error}") from error
         try:
             stream = _find_stream(reader, self._client)
-            self.in_cluster = bool(reader.following())
+            self.in_cluster = bool(reader.stream_positions())
             for line in stored_lines(reader, stream):
                 event = _decode(line)
                 if event is None or not self._person.appears_in(event):

@@ -153,7 +153,7 @@ def stored_entries(log: LogReader, stream: StreamRow) -> Iterator[StoredEntry]:
     """Yield the stored entries, preceded by the site that applied when the first was written."""
     from floorcast.verify.verification import StoredEntry
 
-    removed = log.removed_site(stream.ordinal)
+    removed = log.last_removed_site(stream.ordinal)
     if removed is not None:
         yield StoredEntry(removed.number, removed.recorded_at, removed.kind, removed.payload)
     after = 0

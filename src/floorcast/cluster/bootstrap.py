@@ -20,8 +20,8 @@ from floorcast.cluster.peers import PIECE_BYTES, ask_peers
 from floorcast.cluster.stream_messages import Mismatch, check_message
 from floorcast.cluster.streams import StreamState, state_of
 from floorcast.log import folder_copy
-from floorcast.log.folder_copy import contents_of
-from floorcast.log.log_file import Follows, StreamPosition
+from floorcast.log.folder_copy import read_contents
+from floorcast.log.log_file import FollowedLog, StreamPosition
 from floorcast.model.errors import SettingError, Unavailable
 from floorcast.sqlite.files import remove
 
@@ -34,27 +34,27 @@ PROGRESS_SECONDS: Final = 5.0  # seconds between progress messages in the log
 _log = structlog.stdlib.get_logger(__name__)
 
 
-async def ensure_copy(link: NatsLink, folder: Path, follows: Follows) -> None:
+async def ensure_copy(link: NatsLink, folder: Path, followed_log: FollowedLog) -> None:
     """Prepare the folder so that it continues from the streams, copying another node if needed.
 
     Raises SettingError if the folder holds an embedded log or is ahead of the streams, and
     Unavailable if a copy is needed and no node can provide one now.
     """
-    contents = contents_of(folder)
+    contents = read_contents(folder)
     if contents is None and await asyncio.to_thread((folder / "log.db").exists):
         raise SettingError(  # change nothing, because it may be the only copy
             f"data folder {folder} holds an embedded log: move it into the cluster with "
             "'floorcast cluster import', or give this node another folder with --data"
         )
-    usable = contents is not None and contents.follows.covers(follows)
+    usable = contents is not None and contents.followed_log.covers(followed_log)
     positions = contents.stream_positions if contents is not None and usable else {}
-    states = [await _state(link, name) for name in follows.streams]
+    states = [await _state(link, name) for name in followed_log.streams]
     if await _continues(link, states, positions) and (
         usable or not any(s.last_seq for s in states)
     ):
         return
     needed = {state.name: state.generation for state in states}
-    peers = [peer for peer in await ask_peers(link) if _is_suitable(peer, follows, needed)]
+    peers = [peer for peer in await ask_peers(link) if _is_suitable(peer, followed_log, needed)]
     peers.sort(key=lambda peer: sum(position.seq for position in peer.following))
     while peers:
         peer = peers.pop()
@@ -103,13 +103,15 @@ async def _state(link: NatsLink, name: str) -> StreamState:
     return state_of(info)
 
 
-def _is_suitable(peer: Peer, follows: Follows, generations: Mapping[str, str]) -> bool:
-    peer_log = Follows(peer.log, [position.stream for position in peer.following], peer.clients)
+def _is_suitable(peer: Peer, followed_log: FollowedLog, generations: Mapping[str, str]) -> bool:
+    peer_log = FollowedLog(peer.log, [position.stream for position in peer.following], peer.clients)
     same = all(
         generations.get(position.stream) == position.generation for position in peer.following
     )
     # the projection's arrays have the machine's byte order
-    return peer.ready and same and peer_log.covers(follows) and peer.byte_order == sys.byteorder
+    return (
+        peer.ready and same and peer_log.covers(followed_log) and peer.byte_order == sys.byteorder
+    )
 
 
 async def _copy_from(link: NatsLink, folder: Path, peer: Peer) -> None:

@@ -19,10 +19,10 @@ from floorcast.cluster.log_messages import recorded_at, stream_name, stream_of, 
 from floorcast.cluster.ordered_consumer import Message, MessageBatch, OrderedConsumer
 from floorcast.cluster.peer_messages import EntryPart, EntryRequest, Peer, peer_subject
 from floorcast.cluster.peers import ask_peers
-from floorcast.log.client_streams import news_of
+from floorcast.log.client_streams import select_new_events
 from floorcast.log.duplicates import keys_of
 from floorcast.log.port import Batch, Entry, EntryKind
-from floorcast.log.restoring import Before, Suspects
+from floorcast.log.restoring import StateBefore, SuspectEntries
 from floorcast.model.errors import Unavailable
 from floorcast.model.inbound import read_lines
 from floorcast.model.token import TICKS_PER_SECOND
@@ -45,17 +45,17 @@ class RecoveredEntries(NamedTuple):
 class DamagedLog(NamedTuple):
     """The log that a damaged entry belongs to.
 
-    ``before`` takes (client, number, tick, keys), and returns which of the keys the log had before
-    that entry.
+    ``state_before`` takes (client, number, tick, keys), and returns which of the keys the log had
+    before that entry.
     """
 
     identity: str
     streams: int
-    before: Callable[[int, int, int, set[bytes]], Awaitable[Before]]
+    state_before: Callable[[int, int, int, set[bytes]], Awaitable[StateBefore]]
 
 
 async def recover_from_peers(
-    link: NatsLink, source: DamagedLog, wanted: Suspects
+    link: NatsLink, source: DamagedLog, wanted: SuspectEntries
 ) -> RecoveredEntries | None:
     """Return the entries from another node, verified, or None if no node has them."""
     try:
@@ -95,7 +95,7 @@ async def _fetch(link: NatsLink, peer: Peer, client: int, number: int) -> Entry:
 
 
 async def recover_from_stream(
-    link: NatsLink, source: DamagedLog, wanted: Suspects
+    link: NatsLink, source: DamagedLog, wanted: SuspectEntries
 ) -> RecoveredEntries | None:
     """Return the entries, rebuilt from their stream, or None if they may differ from the originals.
 
@@ -107,16 +107,19 @@ async def recover_from_stream(
     batches = [_batch(wanted.client, message) for message in messages]
     keys = {key for batch in batches for key in keys_of(wanted.client, batch.events)}
     first = recorded_at(messages[0].headers, messages[0].at)
-    state_before = await source.before(wanted.client, wanted.number, first, keys)
+    state_before = await source.state_before(wanted.client, wanted.number, first, keys)
     entries = _rebuild(wanted, messages, batches, state_before)
     return RecoveredEntries(entries, _stream(source, wanted)) if wanted.accepts(entries) else None
 
 
 def _rebuild(
-    wanted: Suspects, messages: Sequence[Message], batches: Sequence[Batch], state_before: Before
+    wanted: SuspectEntries,
+    messages: Sequence[Message],
+    batches: Sequence[Batch],
+    state_before: StateBefore,
 ) -> list[Entry]:
     """Return the entries made from the messages, given the state of the log before them."""
-    held, site, entries = set(state_before.keys), state_before.site, list[Entry]()
+    known_keys, site, entries = set(state_before.keys), state_before.site, list[Entry]()
 
     def append(kind: EntryKind, message: Message, payload: bytes, count: int = 0) -> None:
         at = recorded_at(message.headers, message.at)
@@ -128,8 +131,8 @@ def _rebuild(
         kind = message.headers.get(log_messages.KIND, "")
         if kind == "events":
             keys = keys_of(wanted.client, batch.events)
-            lines = news_of(batch, keys, held).lines
-            held.update(keys)
+            lines = select_new_events(batch, keys, known_keys).lines
+            known_keys.update(keys)
             if lines:
                 append("events", message, b"\n".join(lines), len(lines))
         elif kind != "site":
@@ -147,11 +150,13 @@ def _batch(client: int, message: Message) -> Batch:
     return Batch(client, lines, read_lines(b"\n".join(lines)))
 
 
-def _stream(source: DamagedLog, wanted: Suspects) -> str:
+def _stream(source: DamagedLog, wanted: SuspectEntries) -> str:
     return stream_name(stream_of(wanted.client, source.streams))
 
 
-async def _messages_between(link: NatsLink, source: DamagedLog, wanted: Suspects) -> list[Message]:
+async def _messages_between(
+    link: NatsLink, source: DamagedLog, wanted: SuspectEntries
+) -> list[Message]:
     """Return the client's messages between the entries before and after.
 
     Returns an empty list if there are too many.
@@ -188,7 +193,7 @@ async def _messages_between(link: NatsLink, source: DamagedLog, wanted: Suspects
     return found
 
 
-def _is_last(delivery: MessageBatch, wanted: Suspects) -> bool:
+def _is_last(delivery: MessageBatch, wanted: SuspectEntries) -> bool:
     """Return whether no later message can be needed."""
     if not delivery.messages:
         return True

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import apsw
 
-from floorcast.log.folder_copy import FolderContents, contents_of
-from floorcast.log.log_file import CACHE_KIB, PAGE, Follows, StreamPosition, open_log
+from floorcast.log.folder_copy import FolderContents, read_contents
+from floorcast.log.log_file import CACHE_KIB, PAGE_BYTES, FollowedLog, StreamPosition, open_log
 from floorcast.log.log_reader import LogReader
 from floorcast.model.errors import SettingError
 from floorcast.sqlite.files import connect, transaction
@@ -75,7 +75,9 @@ def begin_following(folder: Path, stream_positions: list[StreamPosition]) -> Non
 
 def continue_from(folder: Path, positions: list[StreamPosition]) -> None:
     """Make the folder's copy continue after these positions, which are of another generation."""
-    connection = connect(folder / "log.db", page_size=PAGE, synchronous="FULL", cache_kib=CACHE_KIB)
+    connection = connect(
+        folder / "log.db", page_size=PAGE_BYTES, synchronous="FULL", cache_kib=CACHE_KIB
+    )
     rows = [(position.stream, position.seq, position.generation) for position in positions]
     try:
         with transaction(connection):
@@ -91,20 +93,20 @@ def read_cluster_folder(folder: Path) -> FolderContents:
 
     Raises SettingError if the folder does not follow a cluster, or does not have all clients.
     """
-    found = contents_of(folder)
+    found = read_contents(folder)
     if found is None:
         raise SettingError(f"{folder} holds no copy of a cluster's log")
-    if found.follows.clients:
+    if found.followed_log.clients:
         raise SettingError(
-            f"{folder} holds only the clients {found.follows.clients}: use the folder of a node"
-            " that has all clients"
+            f"{folder} holds only the clients {found.followed_log.clients}: use the folder of a "
+            "node that has all clients"
         )
     return found
 
 
-def end_following(folder: Path, follows: Follows) -> None:
-    """Turn a folder that follows the log ``follows`` into an embedded one."""
-    connection = open_log(folder / "log.db", follows)
+def end_following(folder: Path, followed_log: FollowedLog) -> None:
+    """Turn a folder that follows the log ``followed_log`` into an embedded one."""
+    connection = open_log(folder / "log.db", followed_log)
     try:
         connection.execute(STOP_FOLLOWING)
     except apsw.Error as error:

@@ -24,19 +24,19 @@ from floorcast.cluster.log_messages import MessageKind, split_batch, stream_name
 from floorcast.cluster.newer_events import NewerEvents
 from floorcast.cluster.ordered_consumer import Message
 from floorcast.cluster.stream_follower import FollowerTuning, StreamFollower
-from floorcast.log.appender import Load, Observe, Origin, Planned
+from floorcast.log.appender import CommitObserver, InFlightLimit, Origin, PlannedAppend
 from floorcast.log.data_folder import DataFolder
 from floorcast.log.embedded import EmbeddedLog
-from floorcast.log.log_file import Follows, StreamPosition
+from floorcast.log.log_file import FollowedLog, StreamPosition
 from floorcast.log.port import RETENTION, Appended, Batch, Entry, Head
-from floorcast.log.tuning import Tuning
+from floorcast.log.tuning import LogTuning
 from floorcast.model.cancellation import cancel_all
 from floorcast.model.errors import Unavailable
 from floorcast.model.inbound import LoggedEvent, read_lines
 from floorcast.model.loop_turns import take_turn
 from floorcast.model.token import Now
 
-__all__ = ["JetStreamLog", "LogTuning"]
+__all__ = ["ClusterLogTuning", "JetStreamLog"]
 
 SLICE_EVENTS: Final = 500  # of other nodes, decoded in one turn of the event loop
 
@@ -47,7 +47,7 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 @dataclass(frozen=True)
-class LogTuning:
+class ClusterLogTuning:
     """The log's timeouts in seconds, its retention, and the timing of its followers and copy."""
 
     patience: float = WRITE_TIMEOUT_SECONDS  # for an append
@@ -55,7 +55,7 @@ class LogTuning:
     retention: int = RETENTION  # ticks
     full_pause: float = 0.02  # between two checks of a copy that is busy storing keys
     follower: FollowerTuning = field(default_factory=FollowerTuning)
-    copy: Tuning = field(default_factory=Tuning)
+    copy: LogTuning = field(default_factory=LogTuning)
 
 
 class _Pending(NamedTuple):
@@ -68,32 +68,32 @@ class _Pending(NamedTuple):
 class JetStreamLog:
     """See ``EventLog``. Appends are possible after ``start``, which starts following.
 
-    ``follows`` names the cluster's streams and the clients whose entries this node has. Retention
-    is measured from the time up to which the node has followed the streams and not from the clock,
-    so a node that lags keeps its entries. ``store_halted`` returns why the key-value store is no
-    longer followed, or "". Raises SettingError if the folder contains anything except a copy of
-    this log.
+    ``followed_log`` names the cluster's streams and the clients whose entries this node has.
+    Retention is measured from the time up to which the node has followed the streams and not from
+    the clock, so a node that lags keeps its entries. ``store_halted`` returns why the key-value
+    store is no longer followed, or "". Raises SettingError if the folder contains anything except a
+    copy of this log.
     """
 
     def __init__(
         self,
         folder: DataFolder,
         link: NatsLink,
-        follows: Follows,
+        followed_log: FollowedLog,
         now: Now,
         *,
-        observe: Observe | None = None,
+        observer: CommitObserver | None = None,
         store_halted: Callable[[], str] = str,
-        tuning: LogTuning | None = None,
+        tuning: ClusterLogTuning | None = None,
     ) -> None:
-        self.follows = follows
+        self.followed_log = followed_log
         self._store_halted = store_halted
         self.followers: list[StreamFollower] = []
         self._link = link
         self._now = now
-        self._tuning = tuning or LogTuning()
+        self._tuning = tuning or ClusterLogTuning()
         self._pending: dict[str, _Pending] = {}
-        self._load = Load(self._tuning.copy)
+        self._limit = InFlightLimit(self._tuning.copy)
         self._quorum_seen_at = 0.0
         self._tasks: list[asyncio.Task[None]] = []
         self._closed = False
@@ -103,17 +103,17 @@ class JetStreamLog:
             folder,
             self._followed_until,
             retention=self._tuning.retention,
-            observe=observe,
-            follows=follows,
+            observer=observer,
+            followed_log=followed_log,
             tuning=self._tuning.copy,
         )
         positions = self._copy.stream_positions
         self.followers = [
             StreamFollower(
-                link, positions[name], follows.identity, wanted, self, self._tuning.follower
+                link, positions[name], followed_log.identity, wanted, self, self._tuning.follower
             )
-            for number, name in enumerate(follows.streams)
-            if (wanted := _subjects(follows, number))
+            for number, name in enumerate(followed_log.streams)
+            if (wanted := _subjects(followed_log, number))
         ]
 
     @property
@@ -127,8 +127,8 @@ class JetStreamLog:
         return self._copy.healthy and self._link.connected and not self.halted
 
     @property
-    def stalled(self) -> str:
-        """See ``EventLog.stalled``."""
+    def stall_reason(self) -> str:
+        """See ``EventLog.stall_reason``."""
         if self.halted:
             return self.halted
         if not self._link.connected:
@@ -144,8 +144,13 @@ class JetStreamLog:
         of the copy. The caller may then try again.
         """
         self._quorum_seen_at = asyncio.get_running_loop().time()
-        for client, number in sorted(self._copy.keys_unknown):  # before a sender repeats them
-            if (client, number) in self._copy.keys_unknown:  # not recovered with the previous one
+        for client, number in sorted(
+            self._copy.entries_without_keys
+        ):  # before a sender repeats them
+            if (
+                client,
+                number,
+            ) in self._copy.entries_without_keys:  # not recovered with the previous one
                 await self.recover(client, number)
         requested_at = self._now()
         newest = [await follower.newest_seq() for follower in self.followers]
@@ -161,7 +166,7 @@ class JetStreamLog:
         Raises TooLarge if an event does not fit into a message.
         """
         number, duplicates = self.head(batch.client).number, []
-        with self._load.carrying(len(batch.lines), sum(map(len, batch.lines))):
+        with self._limit.track(len(batch.lines), sum(map(len, batch.lines))):
             for piece in split_batch(batch, self._link.client.max_payload):
                 number, indices = await self._publish("events", piece.batch, piece.payload)
                 duplicates += [piece.start + index for index in indices]
@@ -184,9 +189,9 @@ class JetStreamLog:
         """See ``EventLog.head``."""
         return self._copy.head(client)
 
-    def last_at(self, client: int, ticks: int) -> int:
-        """See ``EventLog.last_at``."""
-        return self._copy.last_at(client, ticks)
+    def last_entry_at(self, client: int, ticks: int) -> int:
+        """See ``EventLog.last_entry_at``."""
+        return self._copy.last_entry_at(client, ticks)
 
     def recorded_at(self, client: int, number: int) -> int | None:
         """See ``EventLog.recorded_at``."""
@@ -194,19 +199,19 @@ class JetStreamLog:
 
     def lost_until(self, client: int) -> int:
         """See ``EventLog.lost_until``. A repair may not have restored everything that was lost."""
-        stream = stream_name(stream_of(client, len(self.follows.streams)))
+        stream = stream_name(stream_of(client, len(self.followed_log.streams)))
         for follower in self.followers:
             if follower.stream == stream and follower.complete_until > follower.restored_at:
                 return follower.restored_at
         return 0
 
-    def removed(self, client: int) -> int:
-        """See ``EventLog.removed``."""
-        return self._copy.removed(client)
+    def last_removed(self, client: int) -> int:
+        """See ``EventLog.last_removed``."""
+        return self._copy.last_removed(client)
 
-    def removed_site(self, client: int) -> Entry | None:
-        """See ``EventLog.removed_site``."""
-        return self._copy.removed_site(client)
+    def last_removed_site(self, client: int) -> Entry | None:
+        """See ``EventLog.last_removed_site``."""
+        return self._copy.last_removed_site(client)
 
     def clients(self) -> list[int]:
         """See ``EventLog.clients``."""
@@ -222,8 +227,8 @@ class JetStreamLog:
 
     async def recover(self, client: int, number: int) -> bool:
         """See ``EventLog.recover``. The entry comes from another node or else from the stream."""
-        wanted = self._copy.suspects(client, number)
-        source = DamagedLog(self.identity, len(self.follows.streams), self._copy.before)
+        wanted = self._copy.find_suspects(client, number)
+        source = DamagedLog(self.identity, len(self.followed_log.streams), self._copy.state_before)
         found = await recover_from_peers(self._link, source, wanted)
         if found is None:
             found = await recover_from_stream(self._link, source, wanted)
@@ -267,7 +272,9 @@ class JetStreamLog:
             planned.durable.add_done_callback(partial(_set_result, pending.result, planned))
         return planned.durable
 
-    async def _plan(self, message: Message, pending: _Pending | None, origin: Origin) -> Planned:
+    async def _plan(
+        self, message: Message, pending: _Pending | None, origin: Origin
+    ) -> PlannedAppend:
         client = int(message.subject.rpartition(".")[2])
         kind = message.headers.get(log_messages.KIND, "")
         if kind == "site":
@@ -310,7 +317,7 @@ class JetStreamLog:
         }
         try:
             await self._link.publish(
-                subject(batch.client, len(self.follows.streams)),
+                subject(batch.client, len(self.followed_log.streams)),
                 payload,
                 headers,
                 until - loop.time(),
@@ -356,16 +363,16 @@ class JetStreamLog:
         return min(self._now(), followed)
 
 
-def _subjects(follows: Follows, number: int) -> Sequence[str]:
-    if not follows.clients:
+def _subjects(followed_log: FollowedLog, number: int) -> Sequence[str]:
+    if not followed_log.clients:
         return [log_messages.subject_pattern(number)]
-    count = len(follows.streams)
-    clients = map(int, follows.clients.split(","))
+    count = len(followed_log.streams)
+    clients = map(int, followed_log.clients.split(","))
     return [subject(client, count) for client in clients if stream_of(client, count) == number]
 
 
 def _set_result(
-    result: asyncio.Future[Appended], planned: Planned, durable: asyncio.Future[None]
+    result: asyncio.Future[Appended], planned: PlannedAppend, durable: asyncio.Future[None]
 ) -> None:
     if not result.done() and not durable.cancelled() and durable.exception() is None:
         result.set_result(planned.appended)

@@ -37,9 +37,9 @@ from floorcast.cluster.streams import (
     state_of,
 )
 from floorcast.config.settings import Settings
-from floorcast.log.appender import Observe
+from floorcast.log.appender import CommitObserver
 from floorcast.log.data_folder import DataFolder
-from floorcast.log.folder_copy import contents_of
+from floorcast.log.folder_copy import read_contents
 from floorcast.model.cancellation import cancel_all
 from floorcast.model.errors import SettingError, Unavailable
 from floorcast.model.token import TICKS_PER_MS, Now
@@ -79,7 +79,7 @@ class ClusterMember:
         await _retry_until_available(self.log.start)
         self._ready = True
 
-    def following(self) -> list[PeerPosition]:
+    def positions(self) -> list[PeerPosition]:
         """Return this node's position in each stream."""
         now = self.link.clock()
         return [
@@ -97,7 +97,7 @@ class ClusterMember:
         """Return the state of this node, for the metrics."""
         lags = [
             StreamLag(position.stream, position.lag, position.behind_ms / 1000)
-            for position in self.following()
+            for position in self.positions()
         ]
         link = self.link
         return ClusterState(
@@ -106,14 +106,14 @@ class ClusterMember:
 
     def peer(self, peer_id: str) -> Peer:
         """Return the state of this node, for the other nodes."""
-        follows = self.log.follows
+        followed_log = self.log.followed_log
         return Peer(
             id=peer_id,
             name=self._name,
             ready=self._ready,
-            log=follows.identity,
-            clients=follows.clients,
-            following=self.following(),
+            log=followed_log.identity,
+            clients=followed_log.clients,
+            following=self.positions(),
             disk_bytes=_disk_bytes(self._folder),
             byte_order=sys.byteorder,
             halted=self.log.halted,
@@ -129,7 +129,7 @@ def _disk_bytes(folder: Path) -> int:
 
 
 async def join(
-    stack: AsyncExitStack, settings: Settings, now: Now, observe: Observe
+    stack: AsyncExitStack, settings: Settings, now: Now, observer: CommitObserver
 ) -> ClusterMember:
     """Connect to the cluster, and open the node's parts of it. Waits as long as necessary.
 
@@ -139,15 +139,17 @@ async def join(
     name = settings.node or socket.gethostname()
     link = await _retry_until_available(lambda: NatsLink.open(settings.log, name, now))
     stack.push_async_callback(link.close)
-    contents = contents_of(folder.path)
-    identity = "" if contents is None else contents.follows.identity
-    follows, replicas = await _retry_until_available(lambda: _streams(link, settings, identity))
-    follows = follows._replace(clients=",".join(map(str, sorted(settings.clients))))
-    await _retry_until_available(lambda: ensure_copy(link, folder.path, follows))
+    contents = read_contents(folder.path)
+    identity = "" if contents is None else contents.followed_log.identity
+    followed_log, replicas = await _retry_until_available(
+        lambda: _streams(link, settings, identity)
+    )
+    followed_log = followed_log._replace(clients=",".join(map(str, sorted(settings.clients))))
+    await _retry_until_available(lambda: ensure_copy(link, folder.path, followed_log))
     saved = SavedStore(folder.path)
     stack.push_async_callback(saved.close)
     is_current = await _retry_until_available(
-        lambda: check_store(link, saved.position, follows.identity)
+        lambda: check_store(link, saved.position, followed_log.identity)
     )
     known = saved.read_values() if is_current else None
     kv = await _retry_until_available(
@@ -157,7 +159,7 @@ async def join(
     await saved.follow(kv)
     await asyncio.to_thread(discard_stale_projections, folder.path)
     log = JetStreamLog(
-        folder, link, follows, link.clock, observe=observe, store_halted=lambda: kv.halted
+        folder, link, followed_log, link.clock, observer=observer, store_halted=lambda: kv.halted
     )
     stack.push_async_callback(log.close)
     member = ClusterMember(link, log, kv, name, folder.path)

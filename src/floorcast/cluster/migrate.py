@@ -40,7 +40,7 @@ from floorcast.kv.folder import IN_MEMORY, open_kv
 from floorcast.kv.port import Item, KeyValueStore
 from floorcast.log.data_folder import DataFolder
 from floorcast.log.folder_copy import FolderContents
-from floorcast.log.log_file import Follows, StreamPosition
+from floorcast.log.log_file import FollowedLog, StreamPosition
 from floorcast.model.errors import SettingError
 
 __all__ = [
@@ -73,10 +73,10 @@ async def import_folder(settings: Settings) -> MigrationResult:
         log = read_embedded_folder(folder.path)
         link = await _open_link(stack, settings)
         await _find_or_create_kv(link, settings.replicas, log.identity)
-        follows, replicas = await open_log_streams(
+        followed_log, replicas = await open_log_streams(
             link, settings.streams, settings.replicas, log.identity, first=FIRST_SEQUENCE
         )
-        if any(seq >= FIRST_SEQUENCE for seq in (await _last_seqs(link, follows)).values()):
+        if any(seq >= FIRST_SEQUENCE for seq in (await _last_seqs(link, followed_log)).values()):
             raise SettingError("log: the cluster has new data since this folder was imported")
         cluster_kv = await JetStreamKeyValueStore.open(link, replicas)
         stack.push_async_callback(cluster_kv.close)
@@ -86,9 +86,9 @@ async def import_folder(settings: Settings) -> MigrationResult:
         keys = await _copy(folder_kv, cluster_kv)
         await mark_streams_created(link)
         begin_following(
-            folder.path, [StreamPosition(name, FIRST_SEQUENCE - 1) for name in follows.streams]
+            folder.path, [StreamPosition(name, FIRST_SEQUENCE - 1) for name in followed_log.streams]
         )
-        return MigrationResult(keys, len(follows.streams))
+        return MigrationResult(keys, len(followed_log.streams))
 
 
 async def export_cluster(settings: Settings) -> MigrationResult:
@@ -105,7 +105,7 @@ async def export_cluster(settings: Settings) -> MigrationResult:
                 f"log: stop every node first; still running: {', '.join(p.name for p in running)}"
             )
         await _check_complete(link, folder.path, copy)
-        for name, last_seq in (await _last_seqs(link, copy.follows)).items():
+        for name, last_seq in (await _last_seqs(link, copy.followed_log)).items():
             missing = last_seq - copy.stream_positions[name].seq
             if missing > 0:
                 raise SettingError(
@@ -120,8 +120,8 @@ async def export_cluster(settings: Settings) -> MigrationResult:
         folder_kv = open_kv(folder.path)
         stack.push_async_callback(folder_kv.close)
         keys = await _copy(cluster_kv, folder_kv)
-        end_following(folder.path, copy.follows)
-        return MigrationResult(keys, len(copy.follows.streams))
+        end_following(folder.path, copy.followed_log)
+        return MigrationResult(keys, len(copy.followed_log.streams))
 
 
 async def _find_or_create_kv(link: NatsLink, replicas: int, identity: str) -> None:
@@ -160,10 +160,10 @@ async def _open_link(stack: AsyncExitStack, settings: Settings) -> NatsLink:
     return link
 
 
-async def _last_seqs(link: NatsLink, follows: Follows) -> Mapping[str, int]:
+async def _last_seqs(link: NatsLink, followed_log: FollowedLog) -> Mapping[str, int]:
     """Return the number of each stream's newest message."""
     last_seqs: dict[str, int] = {}
-    for name in follows.streams:
+    for name in followed_log.streams:
         info = await find(link, name)
         if info is None:
             raise SettingError(f"log: the cluster has lost the stream {name}: {REPAIR}")
@@ -178,12 +178,12 @@ async def _check_complete(link: NatsLink, folder: Path, copy: FolderContents) ->
         if info is None:
             raise SettingError(f"log: the cluster has lost the stream {name}: {REPAIR}")
         try:
-            await check_position(link, state_of(info), copy.follows.identity, position)
+            await check_position(link, state_of(info), copy.followed_log.identity, position)
         except Mismatch as error:
             raise SettingError(f"log: {error.message}") from error
     saved = SavedStore(folder)
     try:
-        await check_store(link, saved.position, copy.follows.identity)
+        await check_store(link, saved.position, copy.followed_log.identity)
     finally:
         await saved.close()
 

@@ -89,7 +89,7 @@ async def repair(settings: Settings) -> RepairResult:
         )
         stack.push_async_callback(link.close)
         keys = await repair_store(link, settings, folder, copy)
-        infos = {name: await find(link, name) for name in copy.follows.streams}
+        infos = {name: await find(link, name) for name in copy.followed_log.streams}
         states = {name: None if info is None else state_of(info) for name, info in infos.items()}
         _check_identity(states, copy)
         if not (folder / PLAN_FILE).exists() and (
@@ -109,7 +109,7 @@ async def repair(settings: Settings) -> RepairResult:
 
 def _check_identity(states: Mapping[str, StreamState | None], copy: FolderContents) -> None:
     for state in states.values():
-        if state is not None and state.identity != copy.follows.identity:
+        if state is not None and state.identity != copy.followed_log.identity:
             raise SettingError(
                 f"log: {state.name} belongs to another log than this folder. If the cluster began "
                 "a new log after it had lost this one, remove the new streams first: "
@@ -145,7 +145,7 @@ async def _damaged(
 
 async def _check_most_complete(link: NatsLink, copy: FolderContents) -> None:
     for peer in await ask_peers(link):
-        if peer.log != copy.follows.identity:
+        if peer.log != copy.followed_log.identity:
             continue
         if not peer.halted:
             raise SettingError(f"log: stop every node first; {peer.name} still follows the log")
@@ -197,8 +197,8 @@ async def _last_before_loss(link: NatsLink, state: StreamState, position: Stream
 async def _apply_plan(
     link: NatsLink, folder: Path, copy: FolderContents, plan: _RepairPlan, replicas: int
 ) -> None:
-    identity, count = copy.follows.identity, len(copy.follows.streams)
-    for number, name in enumerate(copy.follows.streams):
+    identity, count = copy.followed_log.identity, len(copy.followed_log.streams)
+    for number, name in enumerate(copy.followed_log.streams):
         if name not in plan.positions:
             continue
         info = await find(link, name)
@@ -230,7 +230,7 @@ async def _republish(
 ) -> int:
     """Publish the folder's entries since the loss again, and return the number of their events."""
     streams = {state.name: state for state in repaired_streams}
-    count, events = len(copy.follows.streams), 0
+    identity, count, events = copy.followed_log.identity, len(copy.followed_log.streams), 0
     for entry in _entries(folder):
         name = log_messages.stream_name(stream_of(entry.client, count))
         if name not in streams or entry.kind != "events":
@@ -242,7 +242,7 @@ async def _republish(
         for number, piece in enumerate(split_batch(batch, link.client.max_payload)):
             headers = {
                 log_messages.KIND: "events",
-                log_messages.ID: f"{copy.follows.identity}-{entry.client}-{entry.number}-{number}",
+                log_messages.ID: f"{identity}-{entry.client}-{entry.number}-{number}",
                 log_messages.TIME: str(link.clock()),
             }
             await link.publish(subject(entry.client, count), piece.payload, headers)

@@ -38,7 +38,7 @@ async def repair_store(
     try:
         known, info = saved.position, await find(link, KV_STREAM)
         state = None if info is None else state_of(info)
-        if state is not None and state.identity not in {"", copy.follows.identity}:
+        if state is not None and state.identity not in {"", copy.followed_log.identity}:
             raise SettingError(
                 f"log: {KV_STREAM} belongs to another log than this folder. If it was made after "
                 f"the cluster had lost the old one, remove it first: nats stream rm {KV_STREAM}"
@@ -52,7 +52,7 @@ async def repair_store(
             )
         repaired = {GENERATION: uuid.uuid4().hex, RESTORED: str(link.clock())}
         if state is None:
-            identity = copy.follows.identity
+            identity = copy.followed_log.identity
             await create(link, kv_config(settings.replicas, identity, repaired))
         else:
             await annotate(link, KV_STREAM, repaired)

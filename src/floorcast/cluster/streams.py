@@ -15,7 +15,7 @@ import structlog
 
 from floorcast.cluster.link import NatsLink, RequestRefused
 from floorcast.cluster.log_messages import stream_name, subject_pattern
-from floorcast.log.log_file import Follows
+from floorcast.log.log_file import FollowedLog
 from floorcast.log.port import RETENTION
 from floorcast.model.errors import SettingError, Unavailable
 
@@ -89,7 +89,7 @@ class StreamState(NamedTuple):
 class LogStreams(NamedTuple):
     """The log's streams, and the number of replicas of each stream."""
 
-    follows: Follows
+    followed_log: FollowedLog
     replicas: int
 
 
@@ -174,7 +174,9 @@ async def open_log_streams(
         _check(found, identity, count)
         replicas = found.replicas
         link.watch(name)
-    return LogStreams(Follows(identity, [stream_name(number) for number in range(count)]), replicas)
+    return LogStreams(
+        FollowedLog(identity, [stream_name(number) for number in range(count)]), replicas
+    )
 
 
 def _check(found: StreamState, identity: str, count: int) -> None:

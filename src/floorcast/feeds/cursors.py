@@ -63,7 +63,7 @@ def resolve(
             f'Time "{local_time(token.ticks, zone)}" of the token is in the future: '
             "expected a token or an eventId from a feed"
         )
-    entry = log.last_at(client, token.ticks)
+    entry = log.last_entry_at(client, token.ticks)
     _log.info("token_taken_by_time", client=client, entry=entry)
     return end_of_entry(entry)
 
@@ -85,7 +85,7 @@ def read_token(client: int, text: str, log: EventLog, now: int, secret: bytes = 
     if position is None:
         if token.ticks - now > MAX_CLOCK_AHEAD:
             raise InvalidParameter("the token is from the future: expected one from a feed")
-        position = end_of_entry(log.last_at(client, token.ticks))
+        position = end_of_entry(log.last_entry_at(client, token.ticks))
     return Token(token.ticks, position)
 
 

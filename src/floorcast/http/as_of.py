@@ -85,7 +85,8 @@ def _asked(context: RequestContext, then: Reached) -> PastQuestion:
     others = [one for one in session.visible_clients if one != client]
     positions = [FloorPosition(client, then.position)]
     positions += [
-        FloorPosition(one, end_of_entry(services.log.last_at(one, then.ticks))) for one in others
+        FloorPosition(one, end_of_entry(services.log.last_entry_at(one, then.ticks)))
+        for one in others
     ]
     return PastQuestion(
         folder=str(past.folder),
@@ -140,10 +141,10 @@ async def reached(services: Services, client: int, at: object) -> Reached:
             raise InvalidParameter(f'at is in the future: expected a time up to now, "{text}"')
         ticks = min(ticks, now)
         # events recorded within the ms are included
-        entry = log.last_at(client, max(0, ticks) + TICKS_PER_MS - 1)
+        entry = log.last_entry_at(client, max(0, ticks) + TICKS_PER_MS - 1)
         then = Reached(ticks, end_of_entry(entry))
-    first = log.recorded_at(client, log.removed(client) + 1)
-    if first is None or entry_of(then.position) <= log.removed(client):
+    first = log.recorded_at(client, log.last_removed(client) + 1)
+    if first is None or entry_of(then.position) <= log.last_removed(client):
         raise _too_long_ago(services, client, then.ticks, first)
     return then
 

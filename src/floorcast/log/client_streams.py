@@ -10,14 +10,14 @@ from typing import NamedTuple
 
 from floorcast.log.log_file import StreamRow, first_id
 from floorcast.log.port import Batch, Entry, Head
-from floorcast.log.tuning import Tuning
+from floorcast.log.tuning import LogTuning
 from floorcast.model.inbound import LoggedEvent
 from floorcast.model.token import MAX_INDEX
 
-__all__ = ["News", "NumberedStream", "Stream", "entries_of", "news_of"]
+__all__ = ["NewEvents", "NumberedStream", "Stream", "make_entries", "select_new_events"]
 
 
-class News(NamedTuple):
+class NewEvents(NamedTuple):
     """The events of a batch that the log does not have yet, and the indices of the duplicates."""
 
     lines: Sequence[bytes]
@@ -26,23 +26,25 @@ class News(NamedTuple):
     duplicates: Sequence[int]
 
 
-def news_of(batch: Batch, keys: Sequence[bytes], held: AbstractSet[bytes]) -> News:
+def select_new_events(
+    batch: Batch, keys: Sequence[bytes], known_keys: AbstractSet[bytes]
+) -> NewEvents:
     """Separate the new events of a batch from the duplicates.
 
     If several events of the batch have the same key, only the first one can be new.
     """
-    if not held and len(set(keys)) == len(keys):
-        return News(batch.lines, batch.events, keys, ())
-    known = set(held)
+    if not known_keys and len(set(keys)) == len(keys):
+        return NewEvents(batch.lines, batch.events, keys, ())
+    seen_keys = set(known_keys)
     new: list[int] = []
     duplicates: list[int] = []
     for index, key in enumerate(keys):
-        if key in known:
+        if key in seen_keys:
             duplicates.append(index)
         else:
-            known.add(key)
+            seen_keys.add(key)
             new.append(index)
-    return News(
+    return NewEvents(
         [batch.lines[index] for index in new],
         [batch.events[index] for index in new],
         [keys[index] for index in new],
@@ -50,50 +52,57 @@ def news_of(batch: Batch, keys: Sequence[bytes], held: AbstractSet[bytes]) -> Ne
     )
 
 
-def entries_of(
-    client: int, news: News, next_head: Callable[[], Head], entry_events: int = MAX_INDEX + 1
+def make_entries(
+    client: int,
+    new_events: NewEvents,
+    next_head: Callable[[], Head],
+    entry_events: int = MAX_INDEX + 1,
 ) -> list[Entry]:
     """Return the entries for the new events, with at most ``entry_events`` events in each.
 
     ``next_head`` returns the number and time of the next entry. Raises ValueError if a line
     contains a newline.
     """
-    pieces = range(0, len(news.lines), entry_events)
-    payloads = [b"\n".join(news.lines[start : start + entry_events]) for start in pieces]
-    if sum(payload.count(b"\n") + 1 for payload in payloads) != len(news.lines):
+    starts = range(0, len(new_events.lines), entry_events)
+    payloads = [b"\n".join(new_events.lines[start : start + entry_events]) for start in starts]
+    if sum(payload.count(b"\n") + 1 for payload in payloads) != len(new_events.lines):
         raise ValueError("a line of a batch holds a newline")
     entries = []
-    for start, payload in zip(pieces, payloads, strict=True):
-        events = news.events[start : start + entry_events] if len(pieces) > 1 else news.events
+    for start, payload in zip(starts, payloads, strict=True):
+        events = (
+            new_events.events[start : start + entry_events]
+            if len(starts) > 1
+            else new_events.events
+        )
         number, recorded_at = next_head()
         entries.append(Entry(client, number, recorded_at, "events", len(events), payload, events))
     return entries
 
 
-PIECE = 16  # entries that a follower reads at a time
+READ_ENTRIES = 16  # entries that a follower reads at a time
 
 Read = Callable[[int, int], list[Entry]]
 """Takes an entry number and a limit, and returns at most that many stored entries after it."""
 
 
-class _Follower:
+class _FollowerBuffer:
     """The entries that wait in memory for one reader, without gaps."""
 
-    def __init__(self, most_events: int) -> None:
+    def __init__(self, max_events: int) -> None:
         self.woken = asyncio.Event()
-        self._most_events = most_events
+        self._max_events = max_events
         self._waiting: deque[Entry] = deque()
         self._events = 0
 
-    def give(self, entry: Entry) -> None:
-        if self._events > self._most_events:
+    def put(self, entry: Entry) -> None:
+        if self._events > self._max_events:
             self._waiting.clear()
             self._events = 0
         self._waiting.append(entry)
         self._events += entry.count + 1
         self.woken.set()
 
-    def take(self, number: int) -> Entry | None:
+    def pop(self, number: int) -> Entry | None:
         """Return the entry ``number`` if it waits here, and drop earlier entries."""
         waiting = self._waiting
         while waiting and waiting[0].number <= number:
@@ -116,7 +125,7 @@ class Stream:
         self.client = client
         self.head = head
         self.planned = head
-        self._followers: set[_Follower] = set()
+        self._followers: set[_FollowerBuffer] = set()
         self._closed = False
 
     def time_of_next(self, now: int) -> int:
@@ -128,7 +137,7 @@ class Stream:
         self.planned = Head(self.planned.number + 1, self.time_of_next(now))
         return self.planned
 
-    def withdraw(self) -> None:
+    def discard_planned(self) -> None:
         """Forget all appends in progress."""
         self.planned = self.head
 
@@ -136,7 +145,7 @@ class Stream:
         """Make a durable entry the head, and give it to the followers."""
         self.head = Head(entry.number, entry.recorded_at)
         for follower in self._followers:
-            follower.give(entry)
+            follower.put(entry)
 
     def close(self) -> None:
         """End every follower."""
@@ -149,17 +158,17 @@ class Stream:
 
         ``read`` returns the stored entries.
         """
-        follower = _Follower(self._follower_events)
+        follower = _FollowerBuffer(self._follower_events)
         self._followers.add(follower)
         try:
             while not self._closed:
-                entry = follower.take(after + 1)
+                entry = follower.pop(after + 1)
                 if entry is not None:
                     after = entry.number
                     yield entry
                 elif after < self.head.number:
                     head = self.head.number
-                    stored = read(after, PIECE)
+                    stored = read(after, READ_ENTRIES)
                     for entry in stored:
                         after = entry.number
                         yield entry
@@ -180,7 +189,7 @@ class NumberedStream(Stream):
     to a ``damaged`` stream.
     """
 
-    def __init__(self, row: StreamRow, tuning: Tuning, *, stored: bool) -> None:
+    def __init__(self, row: StreamRow, tuning: LogTuning, *, stored: bool) -> None:
         super().__init__(row.client, row.head, tuning.follower_events)
         self.ordinal = row.ordinal
         self.first_id = first_id(row.ordinal)
@@ -199,7 +208,7 @@ class NumberedStream(Stream):
             self.site = entry.payload
         super().publish(entry)
 
-    def withdraw(self) -> None:
+    def discard_planned(self) -> None:
         """Forget all appends in progress."""
         self.planned_site = self.site
-        super().withdraw()
+        super().discard_planned()

@@ -14,12 +14,12 @@ from zlib import crc32
 
 import apsw
 
-from floorcast.log.tuning import Tuning
+from floorcast.log.tuning import LogTuning
 from floorcast.sqlite.checksums import Checked, checksum
 from floorcast.sqlite.files import fetch
 
 __all__ = [
-    "ADD_MARKS",
+    "ADD_FINGERPRINTS",
     "CHECKED",
     "CHECKSUMS",
     "NEXT_RUN",
@@ -27,8 +27,8 @@ __all__ = [
     "SCHEMA",
     "fingerprint",
     "is_undamaged",
+    "read_fingerprints",
     "step",
-    "undamaged_marks",
 ]
 
 fingerprint = crc32
@@ -59,10 +59,10 @@ CHECKED = (
 
 CHECKSUMS = "ALTER TABLE marks ADD COLUMN checksum INTEGER"
 
-ADD_MARKS = "INSERT INTO marks (run, marks, checksum) VALUES (?, ?, ?)"
-MARKS = "SELECT run, marks, checksum FROM marks ORDER BY run"
+ADD_FINGERPRINTS = "INSERT INTO marks (run, marks, checksum) VALUES (?, ?, ?)"
+FINGERPRINTS = "SELECT run, marks, checksum FROM marks ORDER BY run"
 KEYS_AFTER = "SELECT key FROM keys WHERE run = ? AND key > ? ORDER BY key LIMIT ?"
-MARKS_OF = "SELECT marks FROM marks WHERE run = ?"
+FINGERPRINTS_OF = "SELECT marks FROM marks WHERE run = ?"
 
 NEXT_RUN = """
 SELECT 1 + max(
@@ -102,14 +102,14 @@ class _Run(NamedTuple):
     hour: int
 
 
-def step(connection: apsw.Connection, before: int, tuning: Tuning) -> bool:
+def step(connection: apsw.Connection, before: int, tuning: LogTuning) -> bool:
     """Merge some keys, or delete some keys of runs that are older than the hour ``before``.
 
     Returns whether there may be more to do.
     """
     merging = fetch(connection, "SELECT run, target FROM merging ORDER BY run")
     if merging:
-        _copy(connection, [run for run, _ in merging], merging[0][1], tuning.merge_keys)
+        _merge_some_keys(connection, [run for run, _ in merging], merging[0][1], tuning.merge_keys)
         return True
     connection.execute(EXPIRE, {"before": before})
     dropped = connection.execute("SELECT run FROM dropped LIMIT 1").get
@@ -118,51 +118,53 @@ def step(connection: apsw.Connection, before: int, tuning: Tuning) -> bool:
         if connection.changes() < tuning.merge_keys:
             connection.execute("DELETE FROM dropped WHERE run = ?", (dropped,))
         return True
-    return _begin(connection, tuning.merge_runs)
+    return _begin_merge(connection, tuning.merge_runs)
 
 
-def _begin(connection: apsw.Connection, count: int) -> bool:
+def _begin_merge(connection: apsw.Connection, count: int) -> bool:
     runs = [_Run(*row) for row in fetch(connection, RUNS)]
     for start in range(len(runs) - count + 1):
-        some = runs[start : start + count]
-        first, last = some[0], some[-1]
+        candidates = runs[start : start + count]
+        first, last = candidates[0], candidates[-1]
         if first.level == last.level < LEVELS and first.hour == last.hour:
             target = connection.execute(NEXT_RUN).get
-            for run in some:
+            for run in candidates:
                 connection.execute("INSERT INTO merging VALUES (?, ?)", (run.id, target))
             return True
     return False
 
 
-def _copy(connection: apsw.Connection, runs: list[int], target: int, count: int) -> None:
+def _merge_some_keys(connection: apsw.Connection, runs: list[int], target: int, count: int) -> None:
     last = connection.execute("SELECT max(key) FROM keys WHERE run = ?", (target,)).get or b""
-    connection.execute(_copying(len(runs)), (target, last, count, *runs))
+    connection.execute(_merge_statement(len(runs)), (target, last, count, *runs))
     if connection.changes() < count:
-        marks = fetch(connection, "SELECT marks FROM marks WHERE run IN (SELECT run FROM merging)")
+        fingerprints = fetch(
+            connection, "SELECT marks FROM marks WHERE run IN (SELECT run FROM merging)"
+        )
         connection.execute(FINISH, {"target": target})
-        joined = b"".join(stored for (stored,) in marks)
-        connection.execute(ADD_MARKS, (target, joined, checksum(joined, target)))
+        joined = b"".join(stored for (stored,) in fingerprints)
+        connection.execute(ADD_FINGERPRINTS, (target, joined, checksum(joined, target)))
 
 
-def undamaged_marks(connection: apsw.Connection) -> dict[int, bytes]:
+def read_fingerprints(connection: apsw.Connection) -> dict[int, bytes]:
     """Return the fingerprints of every run's keys. Raises apsw.CorruptError for damaged ones."""
     found = {}
-    for run, marks, stored in fetch(connection, MARKS):
-        if not isinstance(marks, bytes) or stored not in {None, checksum(marks, run)}:
+    for run, fingerprints, stored in fetch(connection, FINGERPRINTS):
+        if not isinstance(fingerprints, bytes) or stored not in {None, checksum(fingerprints, run)}:
             raise apsw.CorruptError(f"the fingerprints of run {run} are damaged")
-        found[run] = marks
+        found[run] = fingerprints
     return found
 
 
-def is_undamaged(connection: apsw.Connection, run: int, keys_at_once: int) -> bool:
+def is_undamaged(connection: apsw.Connection, run: int, slice_keys: int) -> bool:
     """Return whether the keys of a run are intact, according to their fingerprints."""
-    marks = connection.execute(MARKS_OF, (run,)).get
-    if marks is None:  # merged or deleted in the meantime
+    fingerprints = connection.execute(FINGERPRINTS_OF, (run,)).get
+    if fingerprints is None:  # merged or deleted in the meantime
         return True
-    expected = array("I", marks)
+    expected = array("I", fingerprints)
     found = array("I")
     last = b""
-    while keys := [key for (key,) in fetch(connection, KEYS_AFTER, (run, last, keys_at_once))]:
+    while keys := [key for (key,) in fetch(connection, KEYS_AFTER, (run, last, slice_keys))]:
         if not all(isinstance(key, bytes) for key in keys) or not last < keys[0] <= keys[-1]:
             return False  # out of order: the search would never end
         found.extend(map(fingerprint, keys))
@@ -171,9 +173,9 @@ def is_undamaged(connection: apsw.Connection, run: int, keys_at_once: int) -> bo
 
 
 @cache
-def _copying(runs: int) -> str:
-    arms = " UNION ".join(
+def _merge_statement(runs: int) -> str:
+    selects = " UNION ".join(
         f"SELECT key FROM keys WHERE run = ?{number} AND key > ?2"  # noqa: S608 -- a parameter's number
         for number in range(4, 4 + runs)
     )
-    return f"INSERT INTO keys SELECT ?1, key FROM ({arms} ORDER BY key LIMIT ?3)"  # noqa: S608 -- as above
+    return f"INSERT INTO keys SELECT ?1, key FROM ({selects} ORDER BY key LIMIT ?3)"  # noqa: S608 -- as above

@@ -16,7 +16,7 @@ from floorcast.model.inbound import InboundEvent
 
 __all__ = ["Damage", "damaged_entries", "skip_entry"]
 
-READ = 64  # entries read at a time
+READ_ENTRIES = 64  # entries read at a time
 
 ADD_SKIPPED = "INSERT OR IGNORE INTO skipped (id) VALUES (?)"
 
@@ -40,7 +40,7 @@ def damaged_entries(folder: Path) -> Iterator[Damage]:
         raise Unavailable(f"log.db cannot be opened: {error}") from error
     try:
         for stream in reader.streams():
-            yield from _damaged(reader, stream)
+            yield from _damaged_in(reader, stream)
             if stream.damaged:
                 why = "the pages at the end of the client's log cannot be read"
                 yield Damage(stream.client, stream.head.number + 1, None, why)
@@ -48,11 +48,11 @@ def damaged_entries(folder: Path) -> Iterator[Damage]:
         reader.close()
 
 
-def _damaged(reader: LogReader, stream: StreamRow) -> Iterator[Damage]:
+def _damaged_in(reader: LogReader, stream: StreamRow) -> Iterator[Damage]:
     after = 0
     while True:
         try:
-            entries = reader.read(stream, after, READ)
+            entries = reader.read(stream, after, READ_ENTRIES)
         except DamagedEntry as error:
             yield Damage(error.client, error.number, error.recorded_at, error.why)
             after = max(after + 1, error.number)  # an id may also be damaged
@@ -60,12 +60,12 @@ def _damaged(reader: LogReader, stream: StreamRow) -> Iterator[Damage]:
         if not entries:
             return
         for entry in entries:
-            if entry.kind == "events" and (why := _unreadable(entry.payload, entry.count)):
+            if entry.kind == "events" and (why := _find_damage(entry.payload, entry.count)):
                 yield Damage(entry.client, entry.number, entry.recorded_at, why)
         after = entries[-1].number
 
 
-def _unreadable(payload: bytes, count: int) -> str:
+def _find_damage(payload: bytes, count: int) -> str:
     """Return why the events of an entry cannot be read, or "" if they can."""
     found = payload.count(b"\n") + 1
     if found != count:

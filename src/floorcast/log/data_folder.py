@@ -25,7 +25,7 @@ class DataFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            _make(path)
+            _create_folder(path)
             self._lock = os.open(path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise SettingError(f"data folder {path} cannot be used: {error.strerror}") from error
@@ -73,9 +73,9 @@ def flush_folder(path: Path) -> None:
         os.close(folder)
 
 
-def _make(path: Path) -> None:
+def _create_folder(path: Path) -> None:
     """Create the folder if necessary, and flush the names of new folders to the disk."""
-    missing = [each for each in (path, *path.parents) if not each.exists()]
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for each in reversed(missing):
-        flush_folder(each.parent)
+    for folder in reversed(missing):
+        flush_folder(folder.parent)

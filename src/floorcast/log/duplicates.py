@@ -21,10 +21,10 @@ import msgspec
 
 from floorcast.log.port import HOUR, Entry
 from floorcast.log.sorted_runs import SortedRun, SortedRuns
-from floorcast.log.tuning import Tuning
+from floorcast.log.tuning import LogTuning
 from floorcast.model.inbound import read_lines
 
-__all__ = ["BloomFilter", "Identified", "Memtable", "SeenKeys", "keys_of", "keys_of_payload"]
+__all__ = ["BloomFilter", "IdentifiedEvent", "Memtable", "SeenKeys", "keys_of", "keys_of_payload"]
 
 SLOTS = 1 << 24  # bytes of each generation
 PAIRS = bytes(1 << (i & 7) | 1 << (i >> 3) for i in range(64))
@@ -34,44 +34,44 @@ class BloomFilter:
     """Tells whether a key is certainly new or may have been seen before.
 
     A key sets two bits of one byte, so a lookup in a generation costs one memory access. There are
-    at most two generations, so that old keys are forgotten together: ``turn`` begins a new
+    at most two generations, so that old keys are forgotten together: ``rotate`` begins a new
     generation and drops the older of the two.
     """
 
     def __init__(self) -> None:
-        self._young = bytearray(SLOTS)
-        self._old: bytearray | None = None
+        self._current = bytearray(SLOTS)
+        self._previous: bytearray | None = None
 
-    def sift(self, keys: Iterable[bytes]) -> list[bytes]:
+    def add(self, keys: Iterable[bytes]) -> list[bytes]:
         """Add the keys, and return those that may have been added before."""
-        young, old, pairs = self._young, self._old, PAIRS
-        known = []
+        current, previous, pairs = self._current, self._previous, PAIRS
+        known_keys = []
         for key in keys:
             bits = crc32(key)
             slot = bits >> 8
             pair = pairs[bits & 63]
-            held = young[slot]
-            if held & pair == pair:
-                known.append(key)
+            byte = current[slot]
+            if byte & pair == pair:
+                known_keys.append(key)
             else:
-                young[slot] = held | pair
-                if old is not None and old[slot] & pair == pair:
-                    known.append(key)
-        return known
+                current[slot] = byte | pair
+                if previous is not None and previous[slot] & pair == pair:
+                    known_keys.append(key)
+        return known_keys
 
-    def load(self, marks: Iterable[int]) -> None:
+    def load(self, fingerprints: Iterable[int]) -> None:
         """Add keys by their fingerprints."""
-        young, pairs = self._young, PAIRS
-        for bits in marks:
-            young[bits >> 8] |= pairs[bits & 63]
+        current, pairs = self._current, PAIRS
+        for bits in fingerprints:
+            current[bits >> 8] |= pairs[bits & 63]
 
-    def turn(self) -> None:
-        """Begin a new generation, and forget the keys that were added before the previous turn."""
-        self._old = self._young
-        self._young = bytearray(SLOTS)
+    def rotate(self) -> None:
+        """Begin a new generation, and forget the keys from before the previous rotation."""
+        self._previous = self._current
+        self._current = bytearray(SLOTS)
 
 
-class Identified(Protocol):
+class IdentifiedEvent(Protocol):
     """The members of an event that identify it."""
 
     @property
@@ -93,7 +93,7 @@ class _Line(msgspec.Struct, gc=False):
 _lines = msgspec.json.Decoder(_Line)
 
 
-def keys_of(client: int, events: Sequence[Identified]) -> list[bytes]:
+def keys_of(client: int, events: Sequence[IdentifiedEvent]) -> list[bytes]:
     """Return the events' keys, in order.
 
     Two keys are equal if their client, source and id are equal.
@@ -124,19 +124,19 @@ def _prefix(client: int, source: str) -> str:
 class Memtable:
     """Keys of one hour, in memory.
 
-    ``under_way`` counts the appends that are not durable yet and whose keys are in this memtable.
-    ``checkpoints`` maps each client to the last entry whose keys are all in this memtable or in
-    earlier ones.
+    ``appends_in_progress`` counts the appends that are not durable yet and whose keys are in this
+    memtable. ``checkpoints`` maps each client to the last entry whose keys are all in this memtable
+    or in earlier ones.
     """
 
-    def __init__(self, number: int, hour: int, tuning: Tuning) -> None:
+    def __init__(self, number: int, hour: int, tuning: LogTuning) -> None:
         self._tuning = tuning
         self.number = number
         self.hour = hour
         self.keys: set[bytes] = set()
         self.size = 0
         self.checkpoints: dict[int, int] = {}
-        self.under_way = 0
+        self.appends_in_progress = 0
         self.sealed = False
         self.handed_over = False
 
@@ -151,16 +151,16 @@ class Memtable:
 class SeenKeys:
     """The keys of one log. Times are in ticks."""
 
-    def __init__(self, runs: SortedRuns, retention: int, tuning: Tuning) -> None:
+    def __init__(self, runs: SortedRuns, retention: int, tuning: LogTuning) -> None:
         self._tuning = tuning
         self._runs = runs
         self._retention = retention
         self._filter = BloomFilter()
-        for marks in runs.marks():
-            self._filter.load(marks)
-        self._newest = runs.memtables()[1]
+        for fingerprints in runs.fingerprints():
+            self._filter.load(fingerprints)
+        self._newest = runs.memtable_range()[1]
         self._memtables: list[Memtable] = []
-        self._turned_at = self._newest + 1
+        self._rotated_at = self._newest + 1
 
     @property
     def lost(self) -> bool:
@@ -174,20 +174,20 @@ class SeenKeys:
             return False
         return self._runs.backlog > self._tuning.keys_backlog_bytes
 
-    async def held(self, keys: AbstractSet[bytes], at: int) -> set[bytes]:
+    async def find_known(self, keys: AbstractSet[bytes], at: int) -> set[bytes]:
         """Return the keys that count as seen at tick ``at``: reserved, not withdrawn, not expired.
 
         The caller must reserve the other keys before the next call. Raises Unavailable.
         """
         since = (at - self._retention) // HOUR  # the oldest hour that counts; see ``kept_since``
-        known: set[bytes] = set()
+        known_keys: set[bytes] = set()
         for memtable in self._memtables:
             if memtable.hour >= since and not memtable.keys.isdisjoint(keys):
-                known |= memtable.keys & keys
-        perhaps = self._filter.sift(keys - known if known else keys)
-        if perhaps:
-            known.update(await self._runs.held(perhaps, since))
-        return known
+                known_keys |= memtable.keys & keys
+        maybe_known = self._filter.add(keys - known_keys if known_keys else keys)
+        if maybe_known:
+            known_keys.update(await self._runs.find_known(maybe_known, since))
+        return known_keys
 
     def reserve(self, keys: Sequence[bytes], at: int) -> Memtable:
         """Count the keys as seen at tick ``at``.
@@ -197,20 +197,20 @@ class SeenKeys:
         memtable = self._open(at // HOUR)
         memtable.keys.update(keys)
         memtable.size += sum(map(len, keys))
-        memtable.under_way += 1
+        memtable.appends_in_progress += 1
         return memtable
 
     def confirm(self, memtable: Memtable, client: int, number: int) -> None:
         """Note that the keys' events are durable, the last of them in entry ``number``."""
         memtable.checkpoints[client] = number
-        memtable.under_way -= 1
+        memtable.appends_in_progress -= 1
         if memtable.sealed:
             self._hand_over()
 
     def withdraw(self, memtable: Memtable, keys: Iterable[bytes]) -> None:
         """Forget keys whose events did not become durable."""
         memtable.keys.difference_update(keys)
-        memtable.under_way -= 1
+        memtable.appends_in_progress -= 1
         if memtable.sealed:
             self._hand_over()
 
@@ -220,7 +220,7 @@ class SeenKeys:
         Load the entries of a client in order, and only while this object is not ``full``.
         """
         keys = keys_of_payload(entry.client, entry.payload) if entry.count else []
-        self._filter.sift(keys)
+        self._filter.add(keys)
         memtable = self.reserve(keys, entry.recorded_at)
         self.confirm(memtable, entry.client, entry.number)
 
@@ -249,19 +249,21 @@ class SeenKeys:
         for memtable in waiting[: last + 1]:
             memtable.sealed = True
         for memtable in waiting[: last + 1]:
-            if memtable.under_way:
+            if memtable.appends_in_progress:
                 return
             memtable.handed_over = True
             if not memtable.keys:
                 self._memtables.remove(memtable)
                 continue
-            covered = memtable.checkpoints
-            run = SortedRun(memtable.number, memtable.keys, memtable.size, covered, memtable.hour)
+            checkpoints = memtable.checkpoints
+            run = SortedRun(
+                memtable.number, memtable.keys, memtable.size, checkpoints, memtable.hour
+            )
             self._runs.write(run, partial(self._stored, memtable))
 
     def _stored(self, memtable: Memtable) -> None:
         self._memtables.remove(memtable)
-        oldest_run, _ = self._runs.memtables()
-        if min([oldest_run, *(each.number for each in self._memtables)]) > self._turned_at:
-            self._filter.turn()
-            self._turned_at = self._newest
+        oldest_run, _ = self._runs.memtable_range()
+        if min([oldest_run, *(each.number for each in self._memtables)]) > self._rotated_at:
+            self._filter.rotate()
+            self._rotated_at = self._newest

@@ -13,18 +13,24 @@ from functools import partial
 
 import structlog
 
-from floorcast.log.appender import Appender, Observe, Origin, Planned
+from floorcast.log.appender import Appender, CommitObserver, Origin, PlannedAppend
 from floorcast.log.client_streams import NumberedStream
 from floorcast.log.data_folder import DataFolder
 from floorcast.log.duplicates import SeenKeys
 from floorcast.log.group_commit import GroupWriter
-from floorcast.log.log_file import CACHE_KIB, PAGE, Follows, StreamRow, open_log
+from floorcast.log.log_file import CACHE_KIB, PAGE_BYTES, FollowedLog, StreamRow, open_log
 from floorcast.log.log_reader import LogReader
-from floorcast.log.port import ALWAYS, RETENTION, Appended, Batch, Entry, Head
-from floorcast.log.restoring import Before, Suspects, before, restore_entries, suspects
+from floorcast.log.port import NO_LIMIT, RETENTION, Appended, Batch, Entry, Head
+from floorcast.log.restoring import (
+    StateBefore,
+    SuspectEntries,
+    find_suspects,
+    read_state_before,
+    restore_entries,
+)
 from floorcast.log.retention import Retention, SteadyClock, kept_since
 from floorcast.log.sorted_runs import SortedRuns
-from floorcast.log.tuning import Tuning
+from floorcast.log.tuning import LogTuning
 from floorcast.model.errors import DamagedEntry
 from floorcast.model.loop_turns import take_turn
 from floorcast.model.token import Now
@@ -34,16 +40,17 @@ __all__ = ["EmbeddedLog"]
 
 _log = structlog.get_logger(__name__)
 
-LOOK_SECONDS = 0.02  # between checks that wait for a thread to catch up
-LOAD = 64  # entries read at a time when the newest keys are loaded
+POLL_SECONDS = 0.02  # between checks that wait for a thread to catch up
+LOAD_ENTRIES = 64  # entries read at a time when the newest keys are loaded
 
 
 class EmbeddedLog:
     """See ``EventLog``. Use it on one event loop only.
 
-    Raises SettingError if the files cannot be used. ``observe`` is called for every commit.
-    ``follows`` identifies the log that the files are a copy of, if any. ``keys_unknown`` contains
-    the (client, number) of damaged entries whose events cannot be recognized as duplicates.
+    Raises SettingError if the files cannot be used. ``observer`` is called for every commit.
+    ``followed_log`` identifies the log that the files are a copy of, if any.
+    ``entries_without_keys`` contains the (client, number) of damaged entries whose events cannot be
+    recognized as duplicates.
     """
 
     def __init__(
@@ -52,19 +59,19 @@ class EmbeddedLog:
         now: Now,
         *,
         retention: int = RETENTION,
-        observe: Observe | None = None,
-        follows: Follows | None = None,
-        tuning: Tuning | None = None,
+        observer: CommitObserver | None = None,
+        followed_log: FollowedLog | None = None,
+        tuning: LogTuning | None = None,
     ) -> None:
-        self._tuning = tuning = tuning or Tuning()
+        self._tuning = tuning = tuning or LogTuning()
         path = folder.path / "log.db"
-        connection = open_log(path, follows)
+        connection = open_log(path, followed_log)
         self._reader = LogReader(path, read_bytes=tuning.read_bytes)
         self.identity = self._reader.identity()
         found = self._reader.streams()
         self._streams = {row.client: NumberedStream(row, tuning, stored=True) for row in found}
         self._next_ordinal = max((row.ordinal for row in found), default=0) + 1
-        self.stream_positions = self._reader.following()
+        self.stream_positions = self._reader.stream_positions()
         newest = max((row.head.recorded_at for row in found), default=0)
         self._steady_now = SteadyClock(now, newest, leap_seconds=tuning.leap_seconds)
         self._runs = SortedRuns(
@@ -79,13 +86,17 @@ class EmbeddedLog:
         self._retention = retention
         self._reloading_keys: asyncio.Task[None] | None = None
         self._path = path
-        self.keys_unknown: set[tuple[int, int]] = set()
+        self.entries_without_keys: set[tuple[int, int]] = set()
         self._load_keys(seen)
-        remover = connect(path, page_size=PAGE, synchronous="FULL", cache_kib=CACHE_KIB)
-        removing = Retention(remover, found, self._steady_now, retention, tuning)
-        self._writer = GroupWriter(connection, removing, tuning)
-        self._appender = Appender(self._writer, seen, now, observe, tuning, self._begin_new_keys)
-        self._writer.start(self._appender.tell)
+        retention_connection = connect(
+            path, page_size=PAGE_BYTES, synchronous="FULL", cache_kib=CACHE_KIB
+        )
+        retention_ = Retention(retention_connection, found, self._steady_now, retention, tuning)
+        self._writer = GroupWriter(connection, retention_, tuning)
+        self._appender = Appender(
+            self._writer, seen, now, observer, tuning, self._start_reloading_keys
+        )
+        self._writer.start(self._appender.report)
 
     @property
     def healthy(self) -> bool:
@@ -93,8 +104,8 @@ class EmbeddedLog:
         return self._writer.healthy
 
     @property
-    def stalled(self) -> str:
-        """See ``EventLog.stalled``."""
+    def stall_reason(self) -> str:
+        """See ``EventLog.stall_reason``."""
         return ""
 
     async def append(self, batch: Batch) -> Appended:
@@ -119,10 +130,10 @@ class EmbeddedLog:
         stream = self._streams.get(client)
         return Head(0, 0) if stream is None else stream.head
 
-    def last_at(self, client: int, ticks: int) -> int:
-        """See ``EventLog.last_at``."""
+    def last_entry_at(self, client: int, ticks: int) -> int:
+        """See ``EventLog.last_entry_at``."""
         stream = self._streams.get(client)
-        return 0 if stream is None else self._reader.last_at(stream.row(), ticks)
+        return 0 if stream is None else self._reader.last_entry_at(stream.row(), ticks)
 
     def recorded_at(self, client: int, number: int) -> int | None:
         """See ``EventLog.recorded_at``."""
@@ -135,17 +146,17 @@ class EmbeddedLog:
 
     def lost_until(self, client: int) -> int:  # noqa: ARG002 — the port's
         """See ``EventLog.lost_until``."""
-        return ALWAYS
+        return NO_LIMIT
 
-    def removed(self, client: int) -> int:
-        """See ``EventLog.removed``."""
+    def last_removed(self, client: int) -> int:
+        """See ``EventLog.last_removed``."""
         stream = self._streams.get(client)
-        return 0 if stream is None else self._reader.removed(stream.ordinal)
+        return 0 if stream is None else self._reader.last_removed(stream.ordinal)
 
-    def removed_site(self, client: int) -> Entry | None:
-        """See ``EventLog.removed_site``."""
+    def last_removed_site(self, client: int) -> Entry | None:
+        """See ``EventLog.last_removed_site``."""
         stream = self._streams.get(client)
-        return None if stream is None else self._reader.removed_site(stream.ordinal)
+        return None if stream is None else self._reader.last_removed_site(stream.ordinal)
 
     def clients(self) -> list[int]:
         """See ``EventLog.clients``."""
@@ -161,15 +172,15 @@ class EmbeddedLog:
         """Whether copying must wait, because too many deduplication keys are not on disk yet."""
         return self._appender.full
 
-    async def copy(self, batch: Batch, origin: Origin) -> Planned:
+    async def copy(self, batch: Batch, origin: Origin) -> PlannedAppend:
         """Store a batch from the followed log. Raises Unavailable."""
         return await self._appender.plan(self._stream(batch.client), batch, origin)
 
-    async def copy_site(self, client: int, payload: bytes, origin: Origin) -> Planned:
+    async def copy_site(self, client: int, payload: bytes, origin: Origin) -> PlannedAppend:
         """Store a site from the followed log. Raises Unavailable."""
         return await self._appender.plan_site(self._stream(client), payload, origin)
 
-    async def copy_other(self, client: int, payload: bytes, origin: Origin) -> Planned:
+    async def copy_other(self, client: int, payload: bytes, origin: Origin) -> PlannedAppend:
         """Store an entry from the followed log that this release cannot read.
 
         Raises Unavailable.
@@ -180,14 +191,16 @@ class EmbeddedLog:
         """See ``EventLog.recover``."""
         return False
 
-    def suspects(self, client: int, number: int) -> Suspects:
+    def find_suspects(self, client: int, number: int) -> SuspectEntries:
         """Return a damaged entry and the damaged ones directly after it. Raises Unavailable."""
-        return suspects(self._reader, self._stream(client).row(), number)
+        return find_suspects(self._reader, self._stream(client).row(), number)
 
-    async def before(self, client: int, number: int, at: int, wanted: set[bytes]) -> Before:
+    async def state_before(
+        self, client: int, number: int, at: int, wanted: set[bytes]
+    ) -> StateBefore:
         """Return the log's state before an entry recorded at tick ``at``. Raises Unavailable."""
         row, since = self._stream(client).row(), kept_since(at, self._retention)
-        return await asyncio.to_thread(before, self._path, row, number, since, wanted)
+        return await asyncio.to_thread(read_state_before, self._path, row, number, since, wanted)
 
     async def restore(self, entries: Sequence[Entry]) -> None:
         """Restore consecutive entries that are damaged in this log. Raises Unavailable."""
@@ -195,10 +208,10 @@ class EmbeddedLog:
         row_id = self._stream(client).first_id + number
         await asyncio.to_thread(restore_entries, self._path, row_id, entries)
         known = {(client, entry.number) for entry in entries}
-        if self.keys_unknown & known:
-            self.keys_unknown -= known
-            if not self.keys_unknown:
-                self._begin_new_keys()
+        if self.entries_without_keys & known:
+            self.entries_without_keys -= known
+            if not self.entries_without_keys:
+                self._start_reloading_keys()
 
     def steady_now(self) -> int:
         """See ``EventLog.steady_now``."""
@@ -225,16 +238,16 @@ class EmbeddedLog:
             stream = self._streams[client] = NumberedStream(row, self._tuning, stored=False)
         return stream
 
-    def _begin_new_keys(self) -> None:
+    def _start_reloading_keys(self) -> None:
         if self._reloading_keys is None or self._reloading_keys.done():
             self._reloading_keys = asyncio.get_running_loop().create_task(self._reload_keys())
 
     async def _reload_keys(self) -> None:
         """Load the keys from the log again, because their file was damaged."""
         _log.warning("derived_data_remaking", file="keys.db")
-        with self._appender.new_keys() as take:
-            while self._appender.under_way:  # noqa: ASYNC110 -- the disk's thread cannot set an event
-                await asyncio.sleep(LOOK_SECONDS)
+        with self._appender.replace_keys() as set_keys:
+            while self._appender.in_progress:  # noqa: ASYNC110 -- the disk's thread cannot set an event
+                await asyncio.sleep(POLL_SECONDS)
             await self._runs.open_new_file()
             seen = SeenKeys(self._runs, self._retention, self._tuning)
             for client, stream in self._streams.items():
@@ -243,16 +256,16 @@ class EmbeddedLog:
                     for entry in entries:
                         seen.load(entry)
                         while seen.full:  # noqa: ASYNC110 -- as above
-                            await asyncio.sleep(LOOK_SECONDS)
+                            await asyncio.sleep(POLL_SECONDS)
                         await take_turn(client)
                     after = entries[-1].number
-            take(seen)
+            set_keys(seen)
         _log.warning("derived_data_remade", file="keys.db")
 
     def _load_keys(self, seen: SeenKeys) -> None:
-        covered = self._runs.checkpoints()
+        checkpoints = self._runs.checkpoints()
         for client, stream in self._streams.items():
-            after = covered.get(client, 0)
+            after = checkpoints.get(client, 0)
             while entries := self._read_undamaged(stream, after):
                 for entry in entries:
                     seen.load(entry)
@@ -262,14 +275,14 @@ class EmbeddedLog:
 
     def _read_undamaged(self, stream: NumberedStream, after: int) -> list[Entry]:
         """Return the next undamaged entries. The keys of damaged entries remain unknown."""
-        first = after
+        start = after
         while True:
             try:
-                return self._reader.read(stream.row(), after, LOAD)
+                return self._reader.read(stream.row(), after, LOAD_ENTRIES)
             except DamagedEntry as error:
-                if after == first:
+                if after == start:
                     _log.error(
                         "entry_damaged", client=error.client, entry=error.number, why=error.why
                     )
-                self.keys_unknown.add((error.client, error.number))
+                self.entries_without_keys.add((error.client, error.number))
                 after = error.number

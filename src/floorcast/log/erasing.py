@@ -8,17 +8,17 @@ from pathlib import Path
 import apsw
 
 from floorcast.log.group_commit import entry_checksum
-from floorcast.log.log_file import KINDS, PAGE, StreamRow, first_id
+from floorcast.log.log_file import KINDS, PAGE_BYTES, StreamRow, first_id
 from floorcast.log.log_reader import LogReader, is_undamaged
 from floorcast.model.errors import DamagedEntry, Unavailable
 from floorcast.sqlite.files import connect, transaction
 
-__all__ = ["Line", "rewrite_entries", "stored_lines"]
+__all__ = ["LineRewriter", "rewrite_entries", "stored_lines"]
 
-Line = Callable[[bytes], bytes | None]
+LineRewriter = Callable[[bytes], bytes | None]
 """Takes an event as JSON, and returns the changed event, or None to leave it unchanged."""
 
-READ = 64  # entries read at a time
+READ_ENTRIES = 64  # entries read at a time
 CACHE_KIB = 4096
 TABLES = ("entries", "restored")
 ROWS = "SELECT id, taken, kind, count, payload, checksum FROM {} WHERE id >= ? AND id < ?"
@@ -30,7 +30,7 @@ def stored_lines(reader: LogReader, stream: StreamRow) -> Iterator[bytes]:
     after = 0
     while True:
         try:
-            entries = reader.read(stream, after, READ)
+            entries = reader.read(stream, after, READ_ENTRIES)
         except DamagedEntry as error:
             after = max(after + 1, error.number)
             continue
@@ -42,7 +42,7 @@ def stored_lines(reader: LogReader, stream: StreamRow) -> Iterator[bytes]:
         after = entries[-1].number
 
 
-def rewrite_entries(path: Path, ordinal: int, change: Line, *, dry_run: bool) -> int:
+def rewrite_entries(path: Path, ordinal: int, change: LineRewriter, *, dry_run: bool) -> int:
     """Change events of a stream in one transaction. Returns the number of changed events.
 
     With ``dry_run``, the events are only counted. Damaged entries are not changed. Raises
@@ -50,7 +50,7 @@ def rewrite_entries(path: Path, ordinal: int, change: Line, *, dry_run: bool) ->
     """
     changed = 0
     try:
-        connection = connect(path, page_size=PAGE, synchronous="FULL", cache_kib=CACHE_KIB)
+        connection = connect(path, page_size=PAGE_BYTES, synchronous="FULL", cache_kib=CACHE_KIB)
         connection.pragma("secure_delete", 1)
         reader = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
         with transaction(connection):
@@ -66,8 +66,8 @@ def rewrite_entries(path: Path, ordinal: int, change: Line, *, dry_run: bool) ->
                     changed += count
                     payload = b"\n".join(old if new is None else new for old, new in lines)
                     if not dry_run:
-                        total = entry_checksum(row[0], row[1], row[2], row[3], payload)
-                        connection.execute(UPDATE.format(table), (payload, total, row[0]))
+                        entry_sum = entry_checksum(row[0], row[1], row[2], row[3], payload)
+                        connection.execute(UPDATE.format(table), (payload, entry_sum, row[0]))
         reader.close()
         connection.close()
     except (apsw.Error, OSError) as error:

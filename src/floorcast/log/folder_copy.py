@@ -14,25 +14,25 @@ from typing import NamedTuple
 import apsw
 
 from floorcast.log.data_folder import flush_folder
-from floorcast.log.log_file import Follows, StreamPosition
+from floorcast.log.log_file import FollowedLog, StreamPosition
 from floorcast.log.log_reader import LogReader
 from floorcast.model.errors import Unavailable
 from floorcast.sqlite.files import fetch_one, open_reader, remove
 
-__all__ = ["FILES", "FolderContents", "back_up", "contents_of", "copy_file", "install"]
+__all__ = ["FILES", "FolderContents", "back_up", "copy_file", "install", "read_contents"]
 
 FILES = ("mirror.db", "keys.db", "log.db")
-STEP = 256  # pages copied at a time
+STEP_PAGES = 256  # pages copied at a time
 
 
 class FolderContents(NamedTuple):
     """The log that a folder is a copy of, and its position in each of the log's streams."""
 
-    follows: Follows
+    followed_log: FollowedLog
     stream_positions: Mapping[str, StreamPosition]
 
 
-def contents_of(folder: Path) -> FolderContents | None:
+def read_contents(folder: Path) -> FolderContents | None:
     """Return the part of a cluster's log that the folder has, or None. Raises Unavailable."""
     path = folder / "log.db"
     if not path.exists():
@@ -42,26 +42,26 @@ def contents_of(folder: Path) -> FolderContents | None:
     except apsw.Error as error:
         raise Unavailable(f"{path} cannot be read: {error}") from error
     try:
-        stream_positions = reader.following()
-        return FolderContents(reader.follows(), stream_positions) if stream_positions else None
+        stream_positions = reader.stream_positions()
+        return FolderContents(reader.followed_log(), stream_positions) if stream_positions else None
     except Unavailable:
         return None  # written by a release without clusters; opening it raises an error with advice
     finally:
         reader.close()
 
 
-def back_up(folder: Path, into: Path) -> dict[str, int]:
+def back_up(folder: Path, target: Path) -> dict[str, int]:
     """Copy the folder's files to another folder, and return their sizes in bytes. May block.
 
     Raises Unavailable if the disk fails.
     """
-    into.mkdir(mode=0o700, parents=True, exist_ok=True)
+    target.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         for name in FILES:
-            copy_file(folder / name, into / name)
+            copy_file(folder / name, target / name)
     except (apsw.Error, OSError) as error:
         raise Unavailable(f"the data cannot be copied: {error}") from error
-    return {name: (into / name).stat().st_size for name in FILES}
+    return {name: (target / name).stat().st_size for name in FILES}
 
 
 def install(copied: Path, folder: Path) -> None:
@@ -74,10 +74,10 @@ def install(copied: Path, folder: Path) -> None:
     flush_folder(folder)
 
 
-def copy_file(source: Path, target: Path, copied: Callable[[int], object] = bool) -> None:
+def copy_file(source: Path, target: Path, on_step: Callable[[int], object] = bool) -> None:
     """Copy a consistent state of a SQLite file while others write to it, and flush the copy.
 
-    ``copied`` is called with the number of bytes of each step. Raises apsw.Error and OSError.
+    ``on_step`` is called with the number of bytes of each step. Raises apsw.Error and OSError.
     """
     remove(target)
     reader, writer = open_reader(source, cache_kib=1024), apsw.Connection(str(target))
@@ -88,10 +88,10 @@ def copy_file(source: Path, target: Path, copied: Callable[[int], object] = bool
             with writer.backup("main", reader, "main") as backup:
                 pages = 0
                 while not backup.done:
-                    backup.step(STEP)
+                    backup.step(STEP_PAGES)
                     step = backup.page_count - backup.remaining - pages
                     pages += step
-                    copied(step * page)
+                    on_step(step * page)
     finally:
         writer.close()
         reader.close()

@@ -20,7 +20,7 @@ import structlog
 
 from floorcast.log.log_file import StreamPosition, first_id
 from floorcast.log.retention import Retention
-from floorcast.log.tuning import Tuning
+from floorcast.log.tuning import LogTuning
 from floorcast.log.write_ahead_log import WriteAheadLog
 from floorcast.sqlite.bulk_rows import insert, statement
 from floorcast.sqlite.checksums import checksum, row_checksum
@@ -31,7 +31,7 @@ __all__ = ["GroupOutcome", "GroupWriter", "Row", "Write", "entry_checksum"]
 PROBE_SECONDS = 0.5  # between two attempts to write while the disk fails and there are no requests
 
 ADD_STREAM = "INSERT OR IGNORE INTO streams (ordinal, client) VALUES (?, ?)"
-MOVE_ON = """
+UPDATE_POSITION = """
 UPDATE following SET seq = ?2, taken = ?3, digest = ?4, checksum = ?5 WHERE stream = ?1
 """
 ADD_ENTRIES = "INSERT INTO entries (id, taken, kind, count, payload, checksum)"
@@ -98,16 +98,18 @@ class GroupWriter:
     ``healthy`` is False while groups fail.
     """
 
-    def __init__(self, connection: apsw.Connection, retention: Retention, tuning: Tuning) -> None:
+    def __init__(
+        self, connection: apsw.Connection, retention: Retention, tuning: LogTuning
+    ) -> None:
         self._connection = connection
         self._retention = retention
         self._tuning = tuning
-        self._tell: Callable[[GroupOutcome], None] = lambda _: None
+        self._on_outcome: Callable[[GroupOutcome], None] = lambda _: None
         self._queue: SimpleQueue[Write | _End] = SimpleQueue()
         self._failed_epoch = -1
-        self._leftovers = False
-        self._untidy = False
-        self._removing = True  # whether there may be more to remove
+        self._needs_probe = False
+        self._maintenance_failing = False
+        self._retention_due = True  # whether there may be more to remove
         self.healthy = True
         self._wal = WriteAheadLog(connection, tuning.wal)  # checkpointed while no request waits
         self._wal_pages = 0
@@ -116,9 +118,9 @@ class GroupWriter:
         self._new_bytes = 0
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
 
-    def start(self, tell: Callable[[GroupOutcome], None]) -> None:
-        """Start the writer's thread, which calls ``tell`` with every outcome, in order."""
-        self._tell = tell
+    def start(self, on_outcome: Callable[[GroupOutcome], None]) -> None:
+        """Start the writer's thread, which calls ``on_outcome`` with every outcome, in order."""
+        self._on_outcome = on_outcome
         self._thread.start()
 
     def submit(self, write: Write) -> None:
@@ -135,27 +137,27 @@ class GroupWriter:
 
     def _run(self) -> None:
         while True:
-            writes, ended = self._next_group(self._patience())
+            writes, is_last = self._next_group(self._wait_seconds())
             if writes:
                 self._store(writes)
-            if ended:
+            if is_last:
                 return
-            if not writes and (self._leftovers or not self.healthy):
+            if not writes and (self._needs_probe or not self.healthy):
                 self._probe()
-            self._keep_house(idle=not writes)
+            self._maintain(idle=not writes)
 
-    def _patience(self) -> float:
+    def _wait_seconds(self) -> float:
         """Return how many seconds this thread may wait for writes before it has another task."""
-        if self._leftovers or not self.healthy:
+        if self._needs_probe or not self.healthy:
             return PROBE_SECONDS
-        return self._tuning.idle_seconds if self._removing else self._tuning.quiet_seconds
+        return self._tuning.idle_seconds if self._retention_due else self._tuning.quiet_seconds
 
-    def _next_group(self, patience: float) -> tuple[list[Write], bool]:
+    def _next_group(self, timeout: float) -> tuple[list[Write], bool]:
         """Return the waiting writes, and whether they are the last ones."""
         writes: list[Write] = []
         size = 0
         with suppress(Empty):
-            item = self._queue.get(timeout=patience)
+            item = self._queue.get(timeout=timeout)
             while isinstance(item, Write):
                 writes.append(item)
                 size += item.size
@@ -166,23 +168,23 @@ class GroupWriter:
         return writes, False
 
     def _store(self, writes: list[Write]) -> None:
-        live = [write for write in writes if write.epoch > self._failed_epoch]
-        if not live:
+        current = [write for write in writes if write.epoch > self._failed_epoch]
+        if not current:
             return
-        begun = time.perf_counter()
+        started = time.perf_counter()
         try:
-            self._insert(live)
+            self._insert(current)
         except Exception as error:  # noqa: BLE001 -- waiters must learn of any error
-            self._fail(live, error, time.perf_counter() - begun)
+            self._fail(current, error, time.perf_counter() - started)
         else:
             self._succeed()
-            self._tell(GroupOutcome(live, None, time.perf_counter() - begun))
-            self._count(live)
+            self._on_outcome(GroupOutcome(current, None, time.perf_counter() - started))
+            self._record_stored(current)
 
     def _insert(self, writes: Sequence[Write]) -> None:
         stored = [(*row, entry_checksum(*row)) for write in writes for row in write.rows]
         streams = {
-            (each.ordinal, each.new_client) for each in writes if each.new_client is not None
+            (write.ordinal, write.new_client) for write in writes if write.new_client is not None
         }
         stream_positions = {
             write.stream_position.stream: write.stream_position[:4]
@@ -199,16 +201,16 @@ class GroupWriter:
             insert(self._connection, ADD_ENTRIES, stored)
             for stream_position in stream_positions.values():
                 self._connection.execute(
-                    MOVE_ON, (*stream_position, row_checksum(*stream_position))
+                    UPDATE_POSITION, (*stream_position, row_checksum(*stream_position))
                 )
 
-    def _count(self, writes: Sequence[Write]) -> None:
+    def _record_stored(self, writes: Sequence[Write]) -> None:
         for write in writes:
             self._new_rows += len(write.rows)
             self._new_bytes += write.size
             if write.rows and write.ordinal not in self._retention.known:
                 oldest = write.rows[0]
-                self._retention.note(write.ordinal, oldest.id, oldest.recorded_at)
+                self._retention.record_oldest(write.ordinal, oldest.id, oldest.recorded_at)
 
     def _committed(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
         self._wal_pages = pages
@@ -216,7 +218,7 @@ class GroupWriter:
 
     def _succeed(self) -> None:
         # the commit has overwritten the failed frames, which ends their chain of checksums
-        self._leftovers = False
+        self._needs_probe = False
         if not self.healthy:
             self.healthy = True
             _log.warning("log_writable_again")
@@ -225,12 +227,12 @@ class GroupWriter:
         self._failed_epoch = writes[-1].epoch
         damaged = self._damaged(writes) if isinstance(error, apsw.CorruptError) else ()
         if not damaged:
-            self._leftovers = True
+            self._needs_probe = True
             if self.healthy:
                 _log.error("log_unwritable", error=str(error))
             self.healthy = False
             self._probe()
-        self._tell(GroupOutcome(writes, error, seconds, damaged))
+        self._on_outcome(GroupOutcome(writes, error, seconds, damaged))
 
     def _damaged(self, writes: Sequence[Write]) -> Collection[int]:
         """Return the ordinals of a group's streams whose end cannot be read."""
@@ -253,21 +255,21 @@ class GroupWriter:
             self._connection.execute(PROBE)
             self._succeed()
 
-    def _keep_house(self, *, idle: bool) -> None:
+    def _maintain(self, *, idle: bool) -> None:
         try:
             if self._wal_pages >= self._wal.due_pages:
                 pages, self._wal_pages = self._wal_pages, 0
-                self._wal.tidy(pages)
+                self._wal.maintain(pages)
             tuning = self._tuning
             rows, size = tuning.retention_entries // 2, tuning.retention_bytes // 2
             if idle or self._new_rows >= rows or self._new_bytes >= size:
                 self._new_rows = self._new_bytes = 0
                 self._retention.remove_some()
-                self._removing = self._retention.due
+                self._retention_due = self._retention.due
         except (apsw.Error, OSError) as error:
-            self._leftovers = True
-            if not self._untidy:
+            self._needs_probe = True
+            if not self._maintenance_failing:
                 _log.warning("log_untidy", error=str(error))
-            self._untidy = True
+            self._maintenance_failing = True
         else:
-            self._untidy = False
+            self._maintenance_failing = False

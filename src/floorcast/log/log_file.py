@@ -29,7 +29,7 @@ __all__ = [
     "KINDS",
     "SCHEMA",
     "SITE",
-    "Follows",
+    "FollowedLog",
     "StreamPosition",
     "StreamRow",
     "first_id",
@@ -39,21 +39,21 @@ __all__ = [
 NUMBER_BITS = 44
 APPLICATION = 0x666C6361  # "flca", which identifies the file
 SCHEMA = Schema(APPLICATION, STEPS)
-PAGE = 16384  # bytes; a thousand events take 25 pages instead of 100
+PAGE_BYTES = 16384  # bytes; a thousand events take 25 pages instead of 100
 CACHE_KIB = 4096
 
 SITE = 1
 KINDS: tuple[EntryKind, ...] = ("events", "site", "other")
 
-BEGIN_FOLLOWING = """
+ADD_FOLLOWED_STREAM = """
 INSERT INTO following (stream, clients, seq, checksum)
 VALUES (?1, ?2, 0, floorcast_checksum(?1, 0, 0, x''))
 """
-KEEP_FOLLOWING = "UPDATE following SET clients = ?"
+UPDATE_CLIENTS = "UPDATE following SET clients = ?"
 LAST_SITE = """
 SELECT payload FROM entries WHERE kind = 1 AND id >= ? AND id < ? ORDER BY id DESC LIMIT 1
 """
-FOLLOWING = "SELECT stream, clients FROM following"
+FOLLOWED_STREAMS = "SELECT stream, clients FROM following"
 
 
 class StreamRow(NamedTuple):
@@ -71,7 +71,7 @@ class StreamRow(NamedTuple):
     damaged: bool = False
 
 
-class Follows(NamedTuple):
+class FollowedLog(NamedTuple):
     """The log that a file is a copy of: its identity, and the names of its streams.
 
     ``clients`` lists the clients whose entries the file has, separated by commas. It is empty if
@@ -82,7 +82,7 @@ class Follows(NamedTuple):
     streams: Sequence[str]
     clients: str = ""
 
-    def covers(self, other: Follows) -> bool:
+    def covers(self, other: FollowedLog) -> bool:
         """Return whether a copy of this log has everything that a copy of ``other`` has."""
         same = (self.identity, set(self.streams)) == (other.identity, set(other.streams))
         mine, others = set(self.clients.split(",")), set(other.clients.split(","))
@@ -108,39 +108,44 @@ def first_id(ordinal: int) -> int:
     return ordinal << NUMBER_BITS
 
 
-def open_log(path: Path, follows: Follows | None = None) -> apsw.Connection:
+def open_log(path: Path, followed_log: FollowedLog | None = None) -> apsw.Connection:
     """Open the file for its writer and upgrade its schema.
 
     Raises SettingError if the file is not a log, was written by a newer release, cannot be opened,
     or follows another log.
     """
     try:
-        connection = connect(path, page_size=PAGE, synchronous="FULL", cache_kib=CACHE_KIB)
+        connection = connect(path, page_size=PAGE_BYTES, synchronous="FULL", cache_kib=CACHE_KIB)
         migrate(connection, SCHEMA, str(path))
         if connection.execute("SELECT count(*) FROM origin").get == 0:
-            identity = uuid.uuid4().hex if follows is None else follows.identity
+            identity = uuid.uuid4().hex if followed_log is None else followed_log.identity
             with transaction(connection):
                 connection.execute("INSERT INTO origin VALUES (?)", (identity,))
-                if follows is not None:
-                    rows = [(name, follows.clients) for name in follows.streams]
-                    connection.executemany(BEGIN_FOLLOWING, rows)
-        _check_origin(connection, path, follows)
-        if follows is not None:
-            connection.execute(KEEP_FOLLOWING, (follows.clients,))
+                if followed_log is not None:
+                    rows = [(name, followed_log.clients) for name in followed_log.streams]
+                    connection.executemany(ADD_FOLLOWED_STREAM, rows)
+        _check_origin(connection, path, followed_log)
+        if followed_log is not None:
+            connection.execute(UPDATE_CLIENTS, (followed_log.clients,))
     except (OSError, apsw.Error) as error:
         raise SettingError(f"{path} cannot be opened: {error}") from error
     return connection
 
 
-def _check_origin(connection: apsw.Connection, path: Path, follows: Follows | None) -> None:
+def _check_origin(
+    connection: apsw.Connection, path: Path, followed_log: FollowedLog | None
+) -> None:
     identity = connection.execute("SELECT identity FROM origin").get
-    streams = {stream for stream, _ in fetch(connection, FOLLOWING)}
-    if follows is None and streams:
+    streams = {stream for stream, _ in fetch(connection, FOLLOWED_STREAMS)}
+    if followed_log is None and streams:
         raise SettingError(
             f"{path} follows a cluster's log: name the cluster with --log, or turn this folder "
             "into an embedded one with 'floorcast cluster export'"
         )
-    if follows is not None and (identity, streams) != (follows.identity, set(follows.streams)):
+    if followed_log is not None and (identity, streams) != (
+        followed_log.identity,
+        set(followed_log.streams),
+    ):
         raise SettingError(
             f"{path} is not a copy of this cluster's log: name another folder with --data, or "
             "move an embedded folder into a new cluster with 'floorcast cluster import'"

@@ -13,11 +13,11 @@ import apsw
 from floorcast.log.group_commit import entry_checksum
 from floorcast.log.log_file import (
     CACHE_KIB,
-    FOLLOWING,
+    FOLLOWED_STREAMS,
     KINDS,
     LAST_SITE,
     NUMBER_BITS,
-    Follows,
+    FollowedLog,
     StreamPosition,
     StreamRow,
     first_id,
@@ -35,7 +35,7 @@ from floorcast.sqlite.files import (
 __all__ = ["LogReader", "is_undamaged"]
 
 READ_BYTES = 2 << 20  # of payload read at a time, so that no turn of the event loop becomes long
-HEADS = "SELECT ordinal, client, removed, removed_taken, site FROM streams ORDER BY ordinal"
+STREAMS = "SELECT ordinal, client, removed, removed_taken, site FROM streams ORDER BY ordinal"
 LAST = "SELECT id, taken FROM entries WHERE id >= ? AND id < ? ORDER BY id DESC LIMIT 1"
 COLUMNS = "id, taken, kind, count, payload, checksum"
 READ = "FROM entries WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"
@@ -74,14 +74,14 @@ class LogReader:
         self._read_bytes = read_bytes
         # a file of an older release can be read before its schema is upgraded
         version = self._connection.pragma("user_version")
-        self._checksums = version >= CHECKSUMS_SINCE
-        self._restores = version >= RESTORED_SINCE
-        columns = COLUMNS if self._checksums else COLUMNS.replace("checksum", "NULL")
-        self._read_some = f"SELECT {columns} {READ}"
-        self._read_one = f"SELECT {columns} {READ_ONE}"
+        self._has_checksums = version >= CHECKSUMS_SINCE
+        self._has_restored = version >= RESTORED_SINCE
+        columns = COLUMNS if self._has_checksums else COLUMNS.replace("checksum", "NULL")
+        self._read_query = f"SELECT {columns} {READ}"
+        self._read_one_query = f"SELECT {columns} {READ_ONE}"
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def consistent_reads(self) -> Iterator[None]:
         """Make all reads in the block see the file as it was at the first read.
 
         Entries that are removed in the meantime stay visible.
@@ -100,10 +100,10 @@ class LogReader:
     def streams(self) -> list[StreamRow]:
         """Return all streams with their heads."""
         with reading():
-            rows = fetch(self._connection, HEADS)
-            return [self._found(*row) for row in rows]
+            rows = fetch(self._connection, STREAMS)
+            return [self._stream_row(*row) for row in rows]
 
-    def _found(
+    def _stream_row(
         self, ordinal: int, client: int, removed: int, removed_taken: int, site: bytes | None
     ) -> StreamRow:
         start, end = first_id(ordinal), first_id(ordinal + 1)
@@ -132,17 +132,17 @@ class LogReader:
                 low, head = middle, Head(middle, row[0])
         return head
 
-    def following(self) -> dict[str, StreamPosition]:
+    def stream_positions(self) -> dict[str, StreamPosition]:
         """Return the position up to which each followed stream has been copied, by name."""
         with reading():
             found = [StreamPosition(*row) for row in fetch(self._connection, POSITIONS)]
-        return {each.stream: each for each in found}
+        return {position.stream: position for position in found}
 
-    def follows(self) -> Follows:
+    def followed_log(self) -> FollowedLog:
         """Return the log that this file follows."""
         with reading():
-            rows = fetch(self._connection, FOLLOWING)
-        return Follows(self.identity(), [stream for stream, _ in rows], rows[0][1])
+            rows = fetch(self._connection, FOLLOWED_STREAMS)
+        return FollowedLog(self.identity(), [stream for stream, _ in rows], rows[0][1])
 
     def read(self, stream: StreamRow, after: int, limit: int) -> list[Entry]:
         """Return entries after ``after`` up to the stream's head, oldest first (see ``EventLog``).
@@ -153,42 +153,42 @@ class LogReader:
         start = first_id(stream.ordinal)
         entries: list[Entry] = []
         # rows that retention could not delete, next to a damaged page, do not count
-        seen = after = max(after, self.removed(stream.ordinal))
+        last_seen = after = max(after, self.last_removed(stream.ordinal))
         size = 0
         try:
             with reading(apsw.CorruptError):
-                bounds = start + seen, start + stream.head.number, limit
-                for row in self._connection.execute(self._read_some, bounds):
+                bounds = start + last_seen, start + stream.head.number, limit
+                for row in self._connection.execute(self._read_query, bounds):
                     # a damaged row can hold a payload of another type
                     size += len(row[4]) if isinstance(row[4], bytes) else 0
                     if entries and size > self._read_bytes:
                         break
-                    self._take(stream, row, entries)
-                    seen = row[0] - start
+                    self._append_entry(stream, row, entries)
+                    last_seen = row[0] - start
         except apsw.CorruptError:
             if not entries:
                 return self._read_singly(stream, after)
         except DamagedEntry:
             if not entries:
                 raise
-        if not entries and seen > after:  # all of them are skipped
-            return self.read(stream, seen, limit)
+        if not entries and last_seen > after:  # all of them are skipped
+            return self.read(stream, last_seen, limit)
         return entries
 
-    def _take(self, stream: StreamRow, row: tuple[Any, ...], entries: list[Entry]) -> None:
+    def _append_entry(self, stream: StreamRow, row: tuple[Any, ...], entries: list[Entry]) -> None:
         """Append a row's entry to ``entries``, unless it is skipped. Raises DamagedEntry."""
         if is_undamaged(row):
             entries.append(_entry(stream, row))
-        elif not self._replaced(stream, row[0], entries):
+        elif not self._append_restored(stream, row[0], entries):
             number = row[0] - first_id(stream.ordinal)
             raise DamagedEntry(stream.client, number, row[1], "its checksum differs")
 
-    def _replaced(self, stream: StreamRow, row_id: int, entries: list[Entry]) -> bool:
+    def _append_restored(self, stream: StreamRow, row_id: int, entries: list[Entry]) -> bool:
         """Append the restored copy of a damaged entry.
 
         Returns whether it was restored or skipped.
         """
-        if self._restores:
+        if self._has_restored:
             row = fetch_one(self._connection, READ_RESTORED, (row_id,))
             if row is not None and is_undamaged(row):
                 entries.append(_entry(stream, row))
@@ -202,14 +202,14 @@ class LogReader:
             row_id = first_id(stream.ordinal) + number
             try:
                 with reading(apsw.CorruptError):
-                    row = fetch_one(self._connection, self._read_one, (row_id,))
+                    row = fetch_one(self._connection, self._read_one_query, (row_id,))
             except apsw.CorruptError as error:
-                if not self._replaced(stream, row_id, entries):
+                if not self._append_restored(stream, row_id, entries):
                     why = "its page is damaged"
                     raise DamagedEntry(stream.client, number, None, why) from error
                 row = None
             if row is not None:
-                self._take(stream, row, entries)
+                self._append_entry(stream, row, entries)
             if entries:
                 break
         return entries
@@ -218,14 +218,14 @@ class LogReader:
         """Return an entry's row as it is on disk, damaged or not, or None if it is unreadable."""
         try:
             row: tuple[Any, ...] | None = fetch_one(
-                self._connection, self._read_one, (first_id(ordinal) + number,)
+                self._connection, self._read_one_query, (first_id(ordinal) + number,)
             )
         except apsw.Error:
             return None
         return row
 
     def _skipped(self, row_id: int) -> bool:
-        if not self._checksums:
+        if not self._has_checksums:
             return False
         return fetch_one(self._connection, SKIPPED, (row_id,)) is not None
 
@@ -235,9 +235,9 @@ class LogReader:
             row = fetch_one(self._connection, TAKEN, (first_id(ordinal) + number,))
         return None if row is None else int(row[0])
 
-    def last_at(self, stream: StreamRow, ticks: int) -> int:
+    def last_entry_at(self, stream: StreamRow, ticks: int) -> int:
         """Return the last entry recorded at or before ``ticks``. Removed entries count, too."""
-        low, high = self.removed(stream.ordinal), stream.head.number
+        low, high = self.last_removed(stream.ordinal), stream.head.number
         start = first_id(stream.ordinal)
         while low < high:
             middle = (low + high + 1) // 2
@@ -250,13 +250,13 @@ class LogReader:
                 high = middle - 1
         return low
 
-    def removed(self, ordinal: int) -> int:
+    def last_removed(self, ordinal: int) -> int:
         """Return the last entry that retention has removed, or 0 if there is none."""
         with reading():
             row = fetch_one(self._connection, REMOVED, (ordinal,))
         return 0 if row is None else int(row[0])
 
-    def removed_site(self, ordinal: int) -> Entry | None:
+    def last_removed_site(self, ordinal: int) -> Entry | None:
         """Return the last site entry that retention has removed."""
         with reading():
             row = fetch_one(self._connection, REMOVED_SITE, (ordinal,))

@@ -19,7 +19,7 @@ from floorcast.sqlite.derived_files import SourceLog, source_of
 __all__ = ["KnownLog", "check_log"]
 
 DERIVED = ("mirror.db", "keys.db")
-ASIDE = ".ahead"  # suffix of a file that was ahead of the log
+AHEAD_SUFFIX = ".ahead"  # suffix of a file that was ahead of the log
 
 _log = structlog.get_logger(__name__)
 
@@ -31,7 +31,7 @@ class KnownLog(Struct):
     heads: dict[int, int]
 
 
-class _Found(NamedTuple):
+class _FoundLog(NamedTuple):
     """The log that was found: its identity, or "" if there is no log, and its streams by client."""
 
     identity: str
@@ -47,7 +47,7 @@ class _Loss(NamedTuple):
     known_by: str
 
 
-def check_log(folder: Path, noted: KnownLog | None, *, accept_loss: bool) -> None:
+def check_log(folder: Path, known_log: KnownLog | None, *, accept_loss: bool) -> None:
     """Compare the log of a data folder with the other files of the folder.
 
     If the other files refer to entries after the log's end, acknowledged entries are missing. In
@@ -56,22 +56,22 @@ def check_log(folder: Path, noted: KnownLog | None, *, accept_loss: bool) -> Non
     """
     path = folder / "log.db"
     sources = {name: source_of(folder / name) for name in DERIVED}
-    if noted is not None:
-        sources["admin.db"] = SourceLog(noted.identity, noted.heads)
+    if known_log is not None:
+        sources["admin.db"] = SourceLog(known_log.identity, known_log.heads)
     found = {name: source for name, source in sources.items() if source is not None}
-    losses = list(_losses(found, _heads(path)))
+    losses = list(_losses(found, _read_log(path)))
     if not losses:
         return
-    told = "; ".join(
+    summary = "; ".join(
         f"the log of client {loss.client} ends at entry {loss.ends}, and {loss.known_by} knows"
         f" entry {loss.known}"
         for loss in losses[:3]
     )
     if not accept_loss:
         raise SettingError(
-            f"events that were acknowledged are missing from {path}: {told}. Put the missing log.db"
-            " or log.db-wal back, or restore a backup. To continue without those events, start "
-            "once with --accept-loss"
+            f"events that were acknowledged are missing from {path}: {summary}. Put the missing "
+            "log.db or log.db-wal back, or restore a backup. To continue without those events, "
+            "start once with --accept-loss"
         )
     for loss in losses:
         _log.error("loss_accepted", client=loss.client, ends=loss.ends, known=loss.known)
@@ -79,21 +79,21 @@ def check_log(folder: Path, noted: KnownLog | None, *, accept_loss: bool) -> Non
         _move_aside(folder / name)
 
 
-def _heads(path: Path) -> _Found | None:
+def _read_log(path: Path) -> _FoundLog | None:
     """Return the log's contents: empty if the log is missing or empty, None if it is unreadable."""
     if not path.exists():
-        return _Found("", {})
+        return _FoundLog("", {})
     try:
         with closing(LogReader(path)) as reader:
             identity = reader.identity()
-            return _Found(identity, {stream.client: stream for stream in reader.streams()})
+            return _FoundLog(identity, {stream.client: stream for stream in reader.streams()})
     except apsw.SQLError:  # without tables, because its write-ahead log is gone
-        return _Found("", {})
+        return _FoundLog("", {})
     except (apsw.Error, Unavailable):
         return None  # opening the log for writing raises the error
 
 
-def _losses(sources: Mapping[str, SourceLog], found: _Found | None) -> Iterator[_Loss]:
+def _losses(sources: Mapping[str, SourceLog], found: _FoundLog | None) -> Iterator[_Loss]:
     if found is None:
         return
     for name, source in sources.items():
@@ -109,7 +109,7 @@ def _losses(sources: Mapping[str, SourceLog], found: _Found | None) -> Iterator[
 
 
 def _move_aside(path: Path) -> None:
-    for end in ("", "-wal", "-shm"):
-        file = path.with_name(path.name + end)
+    for suffix in ("", "-wal", "-shm"):
+        file = path.with_name(path.name + suffix)
         if file.exists():
-            file.replace(path.with_name(path.name + ASIDE + end))
+            file.replace(path.with_name(path.name + AHEAD_SUFFIX + suffix))

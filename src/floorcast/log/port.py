@@ -16,8 +16,8 @@ from floorcast.model.inbound import LoggedEvent
 from floorcast.model.token import TICKS_PER_SECOND
 
 __all__ = [
-    "ALWAYS",
     "HOUR",
+    "NO_LIMIT",
     "RETENTION",
     "Appended",
     "Batch",
@@ -35,7 +35,7 @@ RETENTION = 26 * 3600 * TICKS_PER_SECOND
 This always covers the client's whole day, which has up to 25 hours.
 """
 
-ALWAYS = 2**63 - 1
+NO_LIMIT = 2**63 - 1
 """A tick that never comes."""
 
 EntryKind = Literal["events", "site", "other"]
@@ -107,7 +107,7 @@ class EventLog(Protocol):
         ...
 
     @property
-    def stalled(self) -> str:
+    def stall_reason(self) -> str:
         """The reason why a healthy log cannot be appended to, or empty if it can."""
         ...
 
@@ -150,7 +150,7 @@ class EventLog(Protocol):
         """Return the newest durable entry of the client's stream."""
         ...
 
-    def last_at(self, client: int, ticks: int) -> int:
+    def last_entry_at(self, client: int, ticks: int) -> int:
         """Return the number of the last entry recorded at or before ``ticks``, or 0 for none.
 
         Removed entries count, too.
@@ -164,16 +164,16 @@ class EventLog(Protocol):
     def lost_until(self, client: int) -> int:
         """Return the tick up to which a missing entry may be lost permanently.
 
-        A later entry that another node has published will still arrive. Returns ``ALWAYS`` if no
+        A later entry that another node has published will still arrive. Returns ``NO_LIMIT`` if no
         other node writes to the log.
         """
         ...
 
-    def removed(self, client: int) -> int:
+    def last_removed(self, client: int) -> int:
         """Return the number of the last entry that retention has removed, or 0 for none."""
         ...
 
-    def removed_site(self, client: int) -> Entry | None:
+    def last_removed_site(self, client: int) -> Entry | None:
         """Return the last site entry that retention has removed.
 
         It contains the site that was current before the oldest stored entry.

@@ -14,21 +14,21 @@ import apsw
 
 from floorcast.log.duplicates import keys_of_payload
 from floorcast.log.group_commit import entry_checksum
-from floorcast.log.log_file import CACHE_KIB, KINDS, PAGE, StreamRow, first_id
+from floorcast.log.log_file import CACHE_KIB, KINDS, PAGE_BYTES, StreamRow, first_id
 from floorcast.log.log_reader import LogReader, is_undamaged
 from floorcast.log.port import Entry, EntryKind
 from floorcast.model.errors import DamagedEntry, Unavailable
 from floorcast.sqlite.files import connect, transaction
 
-__all__ = ["Before", "Suspects", "before", "restore_entries", "suspects"]
+__all__ = ["StateBefore", "SuspectEntries", "find_suspects", "read_state_before", "restore_entries"]
 
 MAX_SUSPECTS = 1000  # entries restored together
-FAR = 2**62  # ticks; later than any entry
-READ = 64  # entries read at a time
+LATEST_TICK = 2**62  # ticks; later than any entry
+READ_ENTRIES = 64  # entries read at a time
 ADD_RESTORED = "INSERT OR REPLACE INTO restored VALUES (?, ?, ?, ?, ?, ?)"
 
 
-class Suspects(NamedTuple):
+class SuspectEntries(NamedTuple):
     """A client's consecutive damaged entries, starting at ``number``.
 
     They were recorded after tick ``after`` and before tick ``until``, which are the times of the
@@ -48,30 +48,30 @@ class Suspects(NamedTuple):
         times = [self.after, *(entry.recorded_at for entry in entries), self.until]
         return (
             len(entries) == len(self.rows)
-            and all(before < after for before, after in pairwise(times))
-            and all(map(_fits, self.rows, self._rows(entries)))
+            and all(earlier < later for earlier, later in pairwise(times))
+            and all(map(_matches, self.rows, self._rows(entries)))
         )
 
     def _rows(self, entries: Iterable[Entry]) -> Iterator[tuple[Any, ...]]:
         return (_row(self.row_id + index, entry) for index, entry in enumerate(entries))
 
 
-def _fits(stored: tuple[Any, ...] | None, row: tuple[Any, ...]) -> bool:
+def _matches(stored: tuple[Any, ...] | None, row: tuple[Any, ...]) -> bool:
     # a damaged checksum of an intact entry is also damage
     return stored is None or stored[5] == row[5] or stored[:5] == row[:5]
 
 
-class Before(NamedTuple):
+class StateBefore(NamedTuple):
     """The state of a log before an entry: which of the given keys it had, and the client's site."""
 
     keys: Collection[bytes]
     site: bytes | None
 
 
-def suspects(reader: LogReader, stream: StreamRow, number: int) -> Suspects:
+def find_suspects(reader: LogReader, stream: StreamRow, number: int) -> SuspectEntries:
     """Return a damaged entry and the damaged ones directly after it. Raises Unavailable."""
     rows: list[tuple[Any, ...] | None] = []
-    until = FAR
+    until = LATEST_TICK
     for each in range(number, min(stream.head.number, number + MAX_SUSPECTS) + 1):
         row = reader.stored_row(stream.ordinal, each)
         if row is not None and is_undamaged(row):
@@ -80,10 +80,14 @@ def suspects(reader: LogReader, stream: StreamRow, number: int) -> Suspects:
         rows.append(row)
     earlier = reader.stored_row(stream.ordinal, number - 1)
     after = earlier[1] if earlier is not None and is_undamaged(earlier) else 0
-    return Suspects(stream.client, number, first_id(stream.ordinal) + number, after, until, rows)
+    return SuspectEntries(
+        stream.client, number, first_id(stream.ordinal) + number, after, until, rows
+    )
 
 
-def before(path: Path, stream: StreamRow, number: int, since: int, wanted: set[bytes]) -> Before:
+def read_state_before(
+    path: Path, stream: StreamRow, number: int, since: int, keys: set[bytes]
+) -> StateBefore:
     """Return the log's state before entry ``number``.
 
     Only keys of entries recorded at tick ``since`` or later count. This reads the client's whole
@@ -91,13 +95,13 @@ def before(path: Path, stream: StreamRow, number: int, since: int, wanted: set[b
     """
     reader = LogReader(path)
     try:
-        site = reader.removed_site(stream.ordinal)
+        site = reader.last_removed_site(stream.ordinal)
         payload = None if site is None else site.payload
-        held: set[bytes] = set()
+        known_keys: set[bytes] = set()
         after = 0
         while after < number - 1:
             try:
-                entries = reader.read(stream, after, min(READ, number - 1 - after))
+                entries = reader.read(stream, after, min(READ_ENTRIES, number - 1 - after))
             except DamagedEntry as error:
                 after = error.number
                 continue
@@ -107,11 +111,11 @@ def before(path: Path, stream: StreamRow, number: int, since: int, wanted: set[b
                 if entry.kind == "site":
                     payload = entry.payload
                 elif entry.kind == "events" and entry.recorded_at >= since:
-                    held |= wanted.intersection(keys_of_payload(stream.client, entry.payload))
+                    known_keys |= keys.intersection(keys_of_payload(stream.client, entry.payload))
             if not entries:
                 break
             after = entries[-1].number
-        return Before(held, payload)
+        return StateBefore(known_keys, payload)
     finally:
         reader.close()
 
@@ -119,7 +123,7 @@ def before(path: Path, stream: StreamRow, number: int, since: int, wanted: set[b
 def restore_entries(path: Path, row_id: int, entries: Sequence[Entry]) -> None:
     """Store fetched entries for the damaged ones from ``row_id`` on. Raises Unavailable."""
     try:
-        connection = connect(path, page_size=PAGE, synchronous="FULL", cache_kib=CACHE_KIB)
+        connection = connect(path, page_size=PAGE_BYTES, synchronous="FULL", cache_kib=CACHE_KIB)
         try:
             with transaction(connection):
                 rows = [_row(row_id + index, entry) for index, entry in enumerate(entries)]

@@ -24,7 +24,7 @@ import structlog
 
 from floorcast.log.log_file import SITE, StreamRow, first_id
 from floorcast.log.port import HOUR, RETENTION
-from floorcast.log.tuning import Tuning
+from floorcast.log.tuning import LogTuning
 from floorcast.model.token import TICKS_PER_SECOND, Now
 from floorcast.sqlite.files import fetch_one, transaction
 
@@ -33,8 +33,8 @@ __all__ = ["Retention", "SteadyClock", "kept_since"]
 SCAN_ENTRIES = 10_000  # numbers to try for the next readable entry after a damaged page
 
 OLDEST = "SELECT id, taken FROM entries WHERE id >= ? AND id < ? ORDER BY id LIMIT 1"
-ONE = "SELECT id, taken FROM entries WHERE id = ?"
-CHOOSE = """
+ENTRY = "SELECT id, taken FROM entries WHERE id = ?"
+CHOOSE_OLD = """
 SELECT max(id), max(taken), count(*), max(CASE kind WHEN ?4 THEN id END)
 FROM (
     SELECT id, taken, kind, sum(size) OVER (ORDER BY id) - size AS before
@@ -50,10 +50,12 @@ UPDATE streams SET (site_number, site_taken, site) =
     (SELECT id - ?2, taken, payload FROM entries WHERE id = ?3)
 WHERE ordinal = ?1
 """
-NOTE = "UPDATE streams SET removed = ?2, removed_taken = ?3 WHERE ordinal = ?1"
+UPDATE_REMOVED = "UPDATE streams SET removed = ?2, removed_taken = ?3 WHERE ordinal = ?1"
 REMOVED = "SELECT removed FROM streams WHERE ordinal = ?"
 DELETE = "DELETE FROM entries WHERE id >= ? AND id <= ?"
-FORGET = "DELETE FROM restored WHERE id > ? AND id <= ?"  # restored copies of removed entries
+DELETE_RESTORED = (
+    "DELETE FROM restored WHERE id > ? AND id <= ?"  # restored copies of removed entries
+)
 
 _log = structlog.get_logger(__name__)
 
@@ -67,7 +69,7 @@ def kept_since(at: int, retention: int = RETENTION) -> int:
     return (at - retention) // HOUR * HOUR
 
 
-class _Front(NamedTuple):
+class _OldestEntry(NamedTuple):
     """The oldest entry of a stream."""
 
     recorded_at: int
@@ -88,61 +90,61 @@ class Retention:
         streams: Iterable[StreamRow],
         steady_now: Now,
         retention: int,
-        tuning: Tuning,
+        tuning: LogTuning,
     ) -> None:
         self._connection = connection
         self._now = steady_now
         self._retention = retention
         self._tuning = tuning
-        self._fronts: list[_Front] = []
+        self._oldest_entries: list[_OldestEntry] = []
         self.known: set[int] = set()
-        self._told: set[int] = set()
+        self._reported: set[int] = set()
         self._clients: dict[int, int] = {}
         for stream in streams:
             self._clients[stream.ordinal] = stream.client
             removed = fetch_one(connection, REMOVED, (stream.ordinal,))[0]
-            self._find_front(stream.ordinal, removed + 1)
+            self._find_oldest(stream.ordinal, removed + 1)
 
-    def note(self, ordinal: int, row_id: int, recorded_at: int) -> None:
+    def record_oldest(self, ordinal: int, row_id: int, recorded_at: int) -> None:
         """Record the oldest entry of a stream that is not ``known`` yet."""
         self.known.add(ordinal)
-        heapq.heappush(self._fronts, _Front(recorded_at, ordinal, row_id))
+        heapq.heappush(self._oldest_entries, _OldestEntry(recorded_at, ordinal, row_id))
 
     @property
     def due(self) -> bool:
         """Whether any entry is older than the retention."""
-        return bool(self._fronts) and self._fronts[0].recorded_at < self._before()
+        return bool(self._oldest_entries) and self._oldest_entries[0].recorded_at < self._cutoff()
 
     def remove_some(self) -> int:
         """Remove some entries that are older than the retention, and return their number."""
         if not self.due:
             return 0
-        before = self._before()
-        front = self._fronts[0]
+        cutoff = self._cutoff()
+        oldest = self._oldest_entries[0]
         try:
-            last, count = self._remove(front, before)
+            last, count = self._remove(oldest, cutoff)
         except apsw.CorruptError as error:
-            last, count = self._pass_over(front, before)
-            self._tell(front.ordinal, front.id, error)
-        heapq.heappop(self._fronts)
-        self.known.discard(front.ordinal)
-        self._find_front(front.ordinal, last + 1 - first_id(front.ordinal))
+            last, count = self._skip_damaged(oldest, cutoff)
+            self._report_damage(oldest.ordinal, oldest.id, error)
+        heapq.heappop(self._oldest_entries)
+        self.known.discard(oldest.ordinal)
+        self._find_oldest(oldest.ordinal, last + 1 - first_id(oldest.ordinal))
         return count
 
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
 
-    def _before(self) -> int:
+    def _cutoff(self) -> int:
         return kept_since(self._now(), self._retention)
 
-    def _remove(self, front: _Front, before: int) -> tuple[int, int]:
+    def _remove(self, oldest: _OldestEntry, cutoff: int) -> tuple[int, int]:
         """Delete a stream's oldest entries. Returns the id of the last one and their number."""
         sizes = self._tuning.retention_entries, self._tuning.retention_bytes
-        bounds = (front.id, first_id(front.ordinal + 1), before, SITE, *sizes)
+        bounds = (oldest.id, first_id(oldest.ordinal + 1), cutoff, SITE, *sizes)
         with transaction(self._connection):
-            last, recorded_at, count, site = fetch_one(self._connection, CHOOSE, bounds)
-            self._delete(front.ordinal, front.id, last, recorded_at, site)
+            last, recorded_at, count, site = fetch_one(self._connection, CHOOSE_OLD, bounds)
+            self._delete(oldest.ordinal, oldest.id, last, recorded_at, site)
         return last, count
 
     def _delete(
@@ -151,47 +153,47 @@ class Retention:
         start = first_id(ordinal)
         if site is not None:
             self._connection.execute(KEEP_SITE, (ordinal, start, site))
-        self._connection.execute(NOTE, (ordinal, last - start, recorded_at))
+        self._connection.execute(UPDATE_REMOVED, (ordinal, last - start, recorded_at))
         self._connection.execute(DELETE, (first, last))
-        self._connection.execute(FORGET, (start, last))
+        self._connection.execute(DELETE_RESTORED, (start, last))
 
-    def _pass_over(self, front: _Front, before: int) -> tuple[int, int]:
+    def _skip_damaged(self, oldest: _OldestEntry, cutoff: int) -> tuple[int, int]:
         """Delete one entry next to a damaged page, or skip it if it cannot be deleted."""
         try:
             with transaction(self._connection):
                 row = fetch_one(
-                    self._connection, CHOOSE, (front.id, front.id + 1, before, SITE, 1, 1)
+                    self._connection, CHOOSE_OLD, (oldest.id, oldest.id + 1, cutoff, SITE, 1, 1)
                 )
-                self._delete(front.ordinal, front.id, front.id, row[1], row[3])
+                self._delete(oldest.ordinal, oldest.id, oldest.id, row[1], row[3])
         except apsw.CorruptError:
-            number = front.id - first_id(front.ordinal)
-            self._connection.execute(NOTE, (front.ordinal, number, front.recorded_at))
-            return front.id, 0
-        return front.id, 1
+            number = oldest.id - first_id(oldest.ordinal)
+            self._connection.execute(UPDATE_REMOVED, (oldest.ordinal, number, oldest.recorded_at))
+            return oldest.id, 0
+        return oldest.id, 1
 
-    def _find_front(self, ordinal: int, number: int) -> None:
+    def _find_oldest(self, ordinal: int, number: int) -> None:
         """Find and note the oldest entry of a stream, from ``number`` on."""
         start = first_id(ordinal)
         try:
             row = fetch_one(self._connection, OLDEST, (start + number, first_id(ordinal + 1)))
         except apsw.CorruptError as error:
-            self._tell(ordinal, start + number, error)
+            self._report_damage(ordinal, start + number, error)
             row = self._next_readable(start + number)
         if row is not None:
-            self.note(ordinal, *row)
+            self.record_oldest(ordinal, *row)
 
-    def _tell(self, ordinal: int, row_id: int, error: apsw.Error) -> None:
+    def _report_damage(self, ordinal: int, row_id: int, error: apsw.Error) -> None:
         """Log, once per stream, that damaged rows were skipped."""
-        if ordinal not in self._told:
-            self._told.add(ordinal)
+        if ordinal not in self._reported:
+            self._reported.add(ordinal)
             number = row_id - first_id(ordinal)
             client = self._clients.get(ordinal)
             _log.error("damaged_entries_left", client=client, entry=number, why=str(error))
 
     def _next_readable(self, row_id: int) -> tuple[int, int] | None:
-        for each in range(row_id, row_id + SCAN_ENTRIES):
+        for candidate in range(row_id, row_id + SCAN_ENTRIES):
             try:
-                row: tuple[int, int] | None = fetch_one(self._connection, ONE, (each,))
+                row: tuple[int, int] | None = fetch_one(self._connection, ENTRY, (candidate,))
             except apsw.CorruptError:
                 continue
             if row is not None:
@@ -199,9 +201,9 @@ class Retention:
         return None
 
 
-LEAP_SECONDS = 3600.0  # how far the wall clock may be ahead of the monotonic one
+MAX_LEAP_SECONDS = 3600.0  # how far the wall clock may be ahead of the monotonic one
 # after which the wall clock is trusted anyway, because the machine may have been suspended
-DOUBT_SECONDS = 3600.0
+DISTRUST_SECONDS = 3600.0
 
 
 def _since_boot() -> float:
@@ -224,15 +226,15 @@ class SteadyClock:
         now: Now,
         newest: int = 0,
         *,
-        leap_seconds: float = LEAP_SECONDS,
+        leap_seconds: float = MAX_LEAP_SECONDS,
         monotonic: Callable[[], float] = _since_boot,
     ) -> None:
         self._now = now
-        self._leap = leap_seconds * TICKS_PER_SECOND
+        self._max_leap = leap_seconds * TICKS_PER_SECOND
         self._monotonic = monotonic
-        self._good = newest
-        self._good_at = monotonic()
-        self._doubted_at: float | None = None
+        self._trusted = newest
+        self._trusted_at = monotonic()
+        self._distrusted_since: float | None = None
         self._lock = threading.Lock()
 
     def __call__(self) -> int:
@@ -241,22 +243,22 @@ class SteadyClock:
             wall, at = self._now(), self._monotonic()
             if wall <= 0:  # a node that has not followed its cluster's log yet
                 return wall
-            expected = self._good + int((at - self._good_at) * TICKS_PER_SECOND)
-            if not self._good or wall - expected <= self._leap:
-                if self._doubted_at is not None:
+            expected = self._trusted + int((at - self._trusted_at) * TICKS_PER_SECOND)
+            if not self._trusted or wall - expected <= self._max_leap:
+                if self._distrusted_since is not None:
                     _log.warning("retention_goes_on", why="the clock is back")
-            elif self._doubts(wall - expected, at):
+            elif self._distrusts(wall - expected, at):
                 return expected
-            self._doubted_at = None
-            self._good, self._good_at = wall, at
+            self._distrusted_since = None
+            self._trusted, self._trusted_at = wall, at
             return wall
 
-    def _doubts(self, ahead: int, at: float) -> bool:
-        if self._doubted_at is None:
-            self._doubted_at = at
+    def _distrusts(self, ahead: int, at: float) -> bool:
+        if self._distrusted_since is None:
+            self._distrusted_since = at
             hours = round(ahead / (3600 * TICKS_PER_SECOND), 1)
-            _log.warning("retention_held", clock_ahead_hours=hours, held_seconds=DOUBT_SECONDS)
-        if at - self._doubted_at < DOUBT_SECONDS:
+            _log.warning("retention_held", clock_ahead_hours=hours, held_seconds=DISTRUST_SECONDS)
+        if at - self._distrusted_since < DISTRUST_SECONDS:
             return True
         _log.warning("retention_goes_on", why="the clock has been ahead for an hour")
         return False

@@ -24,7 +24,7 @@ import structlog
 from floorcast.log import compaction
 from floorcast.log.port import HOUR
 from floorcast.log.retention import kept_since
-from floorcast.log.tuning import Tuning
+from floorcast.log.tuning import LogTuning
 from floorcast.model.errors import Unavailable
 from floorcast.model.token import Now
 from floorcast.sqlite import derived_files
@@ -38,15 +38,15 @@ __all__ = ["SortedRun", "SortedRuns"]
 
 PAGE_BYTES = 4096  # looking up one key reads one page of a run
 KEY_BYTES = 100  # of additional memory per waiting key, approximately
-FINGERPRINTS_AT_ONCE = 8192  # keys per slice, so that other threads get their turn
+FINGERPRINT_SLICE = 8192  # keys per slice, so that other threads get their turn
 
-FIND = """
+FIND_KEYS = """
 SELECT k.value FROM carray(?1) AS k WHERE (
     SELECT runs.id FROM runs CROSS JOIN keys ON keys.run = runs.id AND keys.key = k.value
     WHERE runs.hour >= ?2 ORDER BY runs.id DESC LIMIT 1
 ) IS NOT NULL
 """
-MEMTABLES = "SELECT coalesce(min(first_wave), 0), coalesce(max(last_wave), 0) FROM runs"
+MEMTABLE_RANGE = "SELECT coalesce(min(first_wave), 0), coalesce(max(last_wave), 0) FROM runs"
 ADD_KEYS = "INSERT INTO keys SELECT ?, value FROM carray(?) ORDER BY value"
 ADD_RUN = "INSERT INTO runs VALUES (?, 0, ?, ?, ?)"
 LAYOUT = Layout(
@@ -90,7 +90,7 @@ class SortedRuns:
         identity: str,
         heads: Mapping[int, int],
         retention: int,
-        tuning: Tuning,
+        tuning: LogTuning,
     ) -> None:
         self._now = steady_now
         self._tuning = tuning
@@ -101,7 +101,7 @@ class SortedRuns:
             path, LAYOUT, cache_kib=tuning.keys_cache_kib, identity=identity, heads=heads
         )
         try:
-            self._unverified = sorted(compaction.undamaged_marks(connection))
+            self._unverified = sorted(compaction.read_fingerprints(connection))
             fetch(connection, compaction.RUNS)
         except DAMAGED as error:
             _log.error("derived_data_damaged", file=path.name, why=str(error))
@@ -110,7 +110,7 @@ class SortedRuns:
             self._unverified = []
         self.lost, self._replacements = False, 0
         self._reader = open_reader(path, cache_kib=tuning.keys_cache_kib)
-        self._far_reader = open_reader(path, cache_kib=tuning.keys_cache_kib)
+        self._pool_reader = open_reader(path, cache_kib=tuning.keys_cache_kib)
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="keys")
         self._runs = self._count()
         self._writer = BackgroundWriter(
@@ -134,36 +134,36 @@ class SortedRuns:
         self._writer.settle()
         self.lost, self._replacements = False, self._writer.replacements
         self._reader.close()
-        self._far_reader.close()
+        self._pool_reader.close()
         self._reader = open_reader(self._path, cache_kib=self._tuning.keys_cache_kib)
-        self._far_reader = open_reader(self._path, cache_kib=self._tuning.keys_cache_kib)
+        self._pool_reader = open_reader(self._path, cache_kib=self._tuning.keys_cache_kib)
         self._runs = self._count()
 
     def checkpoints(self) -> dict[int, int]:
         """Return, by client, the entry up to which all keys are stored."""
         return dict(fetch(self._reader, "SELECT client, entry FROM reached"))
 
-    def memtables(self) -> tuple[int, int]:
+    def memtable_range(self) -> tuple[int, int]:
         """Return the numbers of the oldest and newest memtable in the runs, or (0, 0) for none."""
-        first, last = fetch_one(self._reader, MEMTABLES)
+        first, last = fetch_one(self._reader, MEMTABLE_RANGE)
         return first, last
 
-    def marks(self) -> Iterator[array[int]]:
+    def fingerprints(self) -> Iterator[array[int]]:
         """Yield the fingerprints of all stored keys, for the Bloom filter."""
-        for stored in compaction.undamaged_marks(self._reader).values():
-            yield array("I", stored)
+        for packed in compaction.read_fingerprints(self._reader).values():
+            yield array("I", packed)
 
-    def write(self, run: SortedRun, done: Callable[[], None]) -> None:
-        """Store a memtable as a run. ``done`` is called once its keys can be found here."""
+    def write(self, run: SortedRun, on_stored: Callable[[], None]) -> None:
+        """Store a memtable as a run. ``on_stored`` is called once its keys can be found here."""
 
-        def stored() -> None:
+        def run_stored() -> None:
             self._runs = self._count()
-            done()
+            on_stored()
 
         size = run.size + KEY_BYTES * len(run.keys)
-        self._writer.submit(size, lambda connection: _add(connection, run), stored)
+        self._writer.submit(size, lambda connection: _store_run(connection, run), run_stored)
 
-    async def held(self, keys: Sequence[bytes], since: int) -> list[bytes]:
+    async def find_known(self, keys: Sequence[bytes], since: int) -> list[bytes]:
         """Return the given keys that are in a run of the hour ``since`` or a later one.
 
         Raises Unavailable.
@@ -183,28 +183,28 @@ class SortedRuns:
         if len(keys) * self._runs <= self._tuning.inline_lookups:
             return _find(self._reader, keys, since)
         return await get_running_loop().run_in_executor(
-            self._pool, _find, self._far_reader, keys, since
+            self._pool, _find, self._pool_reader, keys, since
         )
 
     def wait(self) -> bool:
         """Wait until everything submitted is stored. Returns False if the disk failed."""
-        stored = self._writer.wait()
+        is_stored = self._writer.wait()
         self._writer.settle()
-        return stored
+        return is_stored
 
     def close(self) -> None:
         """Store everything submitted, then close the file. Blocks."""
         self._pool.shutdown()
         self._reader.close()
-        self._far_reader.close()
+        self._pool_reader.close()
         self._writer.close()
 
     def _count(self) -> int:
         return int(self._reader.execute("SELECT count(*) FROM runs").get)
 
     def _tidy(self, connection: apsw.Connection) -> bool:
-        before = kept_since(self._now(), self._retention) // HOUR
-        if compaction.step(connection, before, self._tuning):
+        expired_before = kept_since(self._now(), self._retention) // HOUR
+        if compaction.step(connection, expired_before, self._tuning):
             return True
         if not self._unverified:
             return False
@@ -228,18 +228,18 @@ class SortedRuns:
 
 def _find(connection: apsw.Connection, keys: Sequence[bytes], since: int) -> list[bytes]:
     with reading(*DAMAGED):
-        return [key for (key,) in fetch(connection, FIND, (blobs(keys), since))]
+        return [key for (key,) in fetch(connection, FIND_KEYS, (blobs(keys), since))]
 
 
-def _add(connection: apsw.Connection, run: SortedRun) -> None:
+def _store_run(connection: apsw.Connection, run: SortedRun) -> None:
     number = connection.execute(compaction.NEXT_RUN).get
     keys = tuple(run.keys)
-    marks = array("I")
-    for start in range(0, len(keys), FINGERPRINTS_AT_ONCE):
-        marks.extend(map(compaction.fingerprint, keys[start : start + FINGERPRINTS_AT_ONCE]))
+    fingerprints = array("I")
+    for start in range(0, len(keys), FINGERPRINT_SLICE):
+        fingerprints.extend(map(compaction.fingerprint, keys[start : start + FINGERPRINT_SLICE]))
     connection.execute(ADD_KEYS, (number, blobs(keys)))
     connection.execute(ADD_RUN, (number, run.memtable, run.memtable, run.hour))
-    packed = marks.tobytes()
-    connection.execute(compaction.ADD_MARKS, (number, packed, checksum(packed, number)))
+    packed = fingerprints.tobytes()
+    connection.execute(compaction.ADD_FINGERPRINTS, (number, packed, checksum(packed, number)))
     for client, entry in run.checkpoints.items():
         reach(connection, client, entry)

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from floorcast.log.write_ahead_log import WalSizes
 from floorcast.model.token import MAX_INDEX
 
-__all__ = ["Tuning"]
+__all__ = ["LogTuning"]
 
 
 @dataclass(frozen=True, slots=True)
-class Tuning:
+class LogTuning:
     """The limits of one log.
 
     Ingest: at most ``in_flight_events`` events and ``in_flight_bytes`` bytes are being written at a

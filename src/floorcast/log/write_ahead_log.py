@@ -17,19 +17,19 @@ FRAME_HEADER_BYTES = 24  # before each page
 class WalSizes:
     """The sizes at which a write-ahead log is preallocated and checkpointed.
 
-    A log that reaches ``busy_bytes`` is preallocated to ``room_bytes``. A log that reaches
-    ``full_bytes`` is checkpointed into the database file.
+    A log that reaches ``preallocate_at_bytes`` is preallocated to ``preallocated_bytes``. A log
+    that reaches ``checkpoint_at_bytes`` is checkpointed into the database file.
     """
 
-    busy_bytes: int = 1 << 20
-    room_bytes: int = 16 << 20
-    full_bytes: int = 12 << 20
+    preallocate_at_bytes: int = 1 << 20
+    preallocated_bytes: int = 16 << 20
+    checkpoint_at_bytes: int = 12 << 20
 
 
 class WriteAheadLog:
     """The write-ahead log of ``connection``, which is its only writer and flushes every commit.
 
-    The connection no longer checkpoints on its own. Call ``tidy`` once a commit has reached
+    The connection no longer checkpoints on its own. Call ``maintain`` once a commit has reached
     ``due_pages``. Flushing a file that has grown waits for the file system's own journal. Flushing
     a file that was only overwritten does not. A busy write-ahead log is therefore preallocated
     once, and then overwritten again and again.
@@ -38,23 +38,23 @@ class WriteAheadLog:
     def __init__(self, connection: apsw.Connection, sizes: WalSizes) -> None:
         self._connection = connection
         self._path = Path(connection.filename_wal)
-        self._room_bytes = sizes.room_bytes
+        self._preallocated_bytes = sizes.preallocated_bytes
         frame = int(connection.pragma("page_size")) + FRAME_HEADER_BYTES
-        self._busy_pages = -(-sizes.busy_bytes // frame)
-        self._full_pages = -(-sizes.full_bytes // frame)
-        self.due_pages = min(self._busy_pages, self._full_pages)
+        self._preallocate_at_pages = -(-sizes.preallocate_at_bytes // frame)
+        self._checkpoint_at_pages = -(-sizes.checkpoint_at_bytes // frame)
+        self.due_pages = min(self._preallocate_at_pages, self._checkpoint_at_pages)
         self._preallocated = False
         connection.pragma("wal_autocheckpoint", 0)
 
-    def tidy(self, pages: int) -> None:
+    def maintain(self, pages: int) -> None:
         """Preallocate or checkpoint the log, if that is due after this many pages.
 
         Raises apsw.Error and OSError, but the commits stay valid.
         """
-        if pages >= self._busy_pages and not self._preallocated:
-            self._preallocated, self.due_pages = True, self._full_pages
+        if pages >= self._preallocate_at_pages and not self._preallocated:
+            self._preallocated, self.due_pages = True, self._checkpoint_at_pages
             self._preallocate()
-        if pages >= self._full_pages:
+        if pages >= self._checkpoint_at_pages:
             self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
 
     def _preallocate(self) -> None:
@@ -63,7 +63,7 @@ class WriteAheadLog:
         No frame has a checksum of zeros, so SQLite takes none of them for a frame.
         """
         with self._path.open("ab") as file:
-            missing = self._room_bytes - file.tell()
+            missing = self._preallocated_bytes - file.tell()
             if missing > 0:
                 file.write(bytes(missing))
                 file.flush()

@@ -27,27 +27,27 @@ def initial_state(client: int, store: ProjectionStore, log: EventLog) -> FloorSt
     It comes from the newest usable snapshot, or else is the floor before the oldest entry.
     """
     newest = partial(store.newest_snapshot, client)
-    state = newest_state(client, newest, log.head(client).number, log.removed(client))
+    state = newest_state(client, newest, log.head(client).number, log.last_removed(client))
     return state_before_log(client, log) if state is None else state
 
 
 class RemovedEntries(Protocol):
     """The log's information about the entries that it has removed. See ``EventLog``."""
 
-    def removed(self, client: int) -> int:
+    def last_removed(self, client: int) -> int:
         """Return the number of the last removed entry."""
         ...
 
-    def removed_site(self, client: int) -> Entry | None:
+    def last_removed_site(self, client: int) -> Entry | None:
         """Return the last removed site entry, if there is one."""
         ...
 
 
 def state_before_log(client: int, log: RemovedEntries) -> FloorState:
     """Return the floor before the oldest entry of the log."""
-    removed = log.removed(client)
+    removed = log.last_removed(client)
     state = FloorState(client=client, entry=removed)
-    site = log.removed_site(client)
+    site = log.last_removed_site(client)
     if site is not None:
         state.config = config_decoder.decode(site.payload)
         state.directory.apply(state.config)

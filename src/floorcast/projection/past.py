@@ -102,7 +102,7 @@ class PastFloors:
             if position == end_of_entry(entry_of(position))
             else entry_of(position) - 1
         )
-        removed = stream.removed(stream.client)
+        removed = stream.last_removed(stream.client)
         nearest = snapshots.newest_entry(self._store, stream.client, whole) or 0
         if earlier is not None and (
             earlier.reached == position
@@ -129,20 +129,20 @@ class _ClientStream:
         self.row = row
         self.client = row.client
 
-    def removed(self, _client: int) -> int:
-        """See ``EventLog.removed``."""
-        return self.reader.removed(self.row.ordinal)
+    def last_removed(self, _client: int) -> int:
+        """See ``EventLog.last_removed``."""
+        return self.reader.last_removed(self.row.ordinal)
 
-    def removed_site(self, _client: int) -> Entry | None:
-        """See ``EventLog.removed_site``."""
-        return self.reader.removed_site(self.row.ordinal)
+    def last_removed_site(self, _client: int) -> Entry | None:
+        """See ``EventLog.last_removed_site``."""
+        return self.reader.last_removed_site(self.row.ordinal)
 
 
 @contextmanager
 def past_floors(folder: Path, limits: FoldLimits) -> Iterator[PastFloors]:
     """Open the files of a data folder for reading. Raises Unavailable."""
     # hold the log first, so that it still has every entry that follows a stored snapshot
-    with open_folder(folder) as files, files.log.held():
+    with open_folder(folder) as files, files.log.consistent_reads():
         with reading():
             files.store.execute("BEGIN")
         yield PastFloors(files, limits)

@@ -245,7 +245,7 @@ class Projection:
         # again.
         for feed in self.feeds.values():
             feed.seal()
-        kept_from = self._log.removed(self.client)
+        kept_from = self._log.last_removed(self.client)
         self._store.write_snapshot(
             self.client, self.folded, SNAPSHOT_VERSION, blob.content, kept_from
         )

@@ -30,7 +30,7 @@ from floorcast.ingest.accept import Admission, Intake
 from floorcast.kv.folder import IN_MEMORY
 from floorcast.kv.port import KeyValueStore
 from floorcast.kv.token_secret import token_secret
-from floorcast.log.appender import Observe
+from floorcast.log.appender import CommitObserver
 from floorcast.model.cancellation import cancel_all
 from floorcast.model.errors import FloorcastError, SettingError
 from floorcast.model.token import Now, system_now
@@ -149,9 +149,11 @@ class Node:
 
     async def _open(self, data: Path) -> None:
         stack, metrics = self._stack, self._metrics
-        observe = Observe(metrics.log_append_seconds.observe, metrics.log_commit_events.observe)
+        observer = CommitObserver(
+            metrics.log_append_seconds.observe, metrics.log_commit_events.observe
+        )
         stores = await open_stores(
-            stack, self._settings, self._now, observe, accept_loss=self._accept_loss
+            stack, self._settings, self._now, observer, accept_loss=self._accept_loss
         )
         self._stores = stores
         stack.push_async_callback(self._record_log_end)

@@ -14,7 +14,7 @@ from floorcast.config.settings import Settings
 from floorcast.kv.folder import IN_MEMORY, open_kv
 from floorcast.kv.memory import MemoryKeyValueStore
 from floorcast.kv.port import Item, KeyValueStore
-from floorcast.log.appender import Observe
+from floorcast.log.appender import CommitObserver
 from floorcast.log.data_folder import DataFolder
 from floorcast.log.embedded import EmbeddedLog
 from floorcast.log.lost_entries import KnownLog, check_log
@@ -53,11 +53,11 @@ async def open_stores(
     stack: AsyncExitStack,
     settings: Settings,
     now: Now,
-    observe: Observe,
+    observer: CommitObserver,
     *,
     accept_loss: bool = False,
 ) -> Stores:
-    """Open the stores. ``stack`` closes them. ``observe`` is called for each commit of the log.
+    """Open the stores. ``stack`` closes them. ``observer`` is called for each commit of the log.
 
     Raises SettingError if the stores cannot be used, or if the log has lost entries and
     ``accept_loss`` is false.
@@ -71,7 +71,7 @@ async def open_stores(
         require_nats()
         from floorcast.cluster.membership import join  # noqa: PLC0415 — nats-py is an extra
 
-        share = await join(stack, settings, now, observe)
+        share = await join(stack, settings, now, observer)
         shared, clock = share.kv, share.link.clock
         return Stores(share.log, shared, shared, clock, share.catch_up, share.state)
     folder = None if in_memory else stack.enter_context(DataFolder(settings.data))
@@ -81,7 +81,7 @@ async def open_stores(
         log: EventLog = MemoryLog(now)
     else:
         check_log(folder.path, _recorded_log(kv), accept_loss=accept_loss)
-        log = EmbeddedLog(folder, now, observe=observe)
+        log = EmbeddedLog(folder, now, observer=observer)
     stack.push_async_callback(log.close)
     return Stores(log, kv, MemoryKeyValueStore(), now, _nothing_to_catch_up)
 

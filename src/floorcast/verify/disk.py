@@ -118,7 +118,7 @@ def _rows_of(tables: Sequence[Checked]) -> Check:
 
 
 def _keys(connection: apsw.Connection) -> Iterator[str]:
-    for run in compaction.undamaged_marks(connection):
+    for run in compaction.read_fingerprints(connection):
         if not compaction.is_undamaged(connection, run, KEYS_AT_ONCE):
             yield f"the keys of run {run}"
 

@@ -22,11 +22,11 @@ async def readiness(context: RequestContext) -> Response:
     if not services.readiness.ready:
         raise Unavailable(services.readiness.reason)
     if not services.log.healthy:
-        why = services.log.stalled or "the log cannot be written"
+        why = services.log.stall_reason or "the log cannot be written"
         raise Unavailable(f"{why}: events cannot be stored, but the feeds continue")
     if shortage := services.memory.shortage():
         raise Unavailable(shortage)
-    return Response.of(Status("ready", services.log.stalled))
+    return Response.of(Status("ready", services.log.stall_reason))
 
 
 async def metrics(context: RequestContext) -> Response:
