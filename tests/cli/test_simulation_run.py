@@ -15,7 +15,7 @@ import pytest
 from floorcast.cli.replay import MAX_SPEED
 from floorcast.cli.simulation_run import FloorPace, SimulationRun
 from floorcast.client import Sender, Timing
-from floorcast.client.sending import MAX_BATCH_EVENTS
+from floorcast.client.sender_protocol import MAX_BATCH_EVENTS
 from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.simulator.faults import FAULTS, FaultInjector, Faults
 from floorcast.simulator.floor_sizing import floor_of

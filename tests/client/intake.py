@@ -31,7 +31,7 @@ TAKE: Final = None
 """The batch is accepted, and the response has verdicts. This is the default."""
 
 
-class Request(NamedTuple):
+class HttpRequest(NamedTuple):
     path: str
     headers: dict[str, str]
     body: bytes
@@ -42,7 +42,7 @@ class Intake:
 
     def __init__(self, *answers: Answer | None) -> None:
         self.answers: deque[Answer | None] = deque(answers)
-        self.requests: list[Request] = []
+        self.requests: list[HttpRequest] = []
         self.received: dict[str, dict[str, Any]] = {}
         self._port = 0
         self.start()
@@ -59,7 +59,7 @@ class Intake:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                intake.requests.append(Request(self.path, headers, body))
+                intake.requests.append(HttpRequest(self.path, headers, body))
                 answer = intake.answers.popleft() if intake.answers else TAKE
                 if answer is TAKE or answer is DROP:
                     verdicts = Answer(HTTPStatus.OK, intake.take(body))

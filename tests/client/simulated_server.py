@@ -1,6 +1,7 @@
 """A simulated server, whose feed is a list and which can fail at any point.
 
-It runs the steps of the client's core without I/O, so a thousand days with faults take one second.
+It runs the steps of the client's protocol without I/O, so a thousand days with faults take one
+second.
 """
 
 from __future__ import annotations
@@ -11,21 +12,21 @@ from typing import TypeVar
 
 from httpx_sse import ServerSentEvent
 
-from floorcast.client.conversation import Conversation, Credentials
+from floorcast.client.client_protocol import ClientProtocol, Credentials
 from floorcast.client.steps import (
-    Alone,
-    Broken,
-    Next,
-    Open,
-    Pause,
-    Request,
-    Response,
-    Send,
-    Shut,
-    Silent,
+    CloseStream,
+    Exclusive,
+    HttpRequest,
+    HttpResponse,
+    NextMessage,
+    NoResponse,
+    OpenStream,
+    RunBlocking,
+    SendRequest,
+    SilentConnection,
+    Sleep,
     Step,
     Steps,
-    Work,
 )
 from floorcast.client.timing import Timing
 from floorcast.model.errors import FloorcastError
@@ -61,8 +62,8 @@ class SimulatedServer:
     ) -> None:
         self._chance = chance
         self.events: list[bytes] = []
-        self.requests: list[Request] = []
-        self.conversation = self.new_conversation()
+        self.requests: list[HttpRequest] = []
+        self.protocol = self.new_protocol()
         self.paused = 0.0
         self.fault_rate = fault_rate
         self.silent = False  # streams open and then send nothing
@@ -74,11 +75,11 @@ class SimulatedServer:
         self._used: set[str] = set()
         self._at: int | None = None
 
-    def new_conversation(self) -> Conversation:
+    def new_protocol(self) -> ClientProtocol:
         """Return a new client of this server that uses the simulated clock."""
         timing = Timing(clock=lambda: self.paused, chance=self._chance.random, patience=1e9)
-        self.conversation = Conversation("http://test", CREDENTIALS, None, timing)
-        return self.conversation
+        self.protocol = ClientProtocol("http://test", CREDENTIALS, None, timing)
+        return self.protocol
 
     def add_events(self, count: int) -> None:
         """Add events."""
@@ -97,7 +98,7 @@ class SimulatedServer:
                 error = outcome = None
                 try:
                     outcome = self._perform(step)
-                except (Broken, FloorcastError) as caught:
+                except (NoResponse, FloorcastError) as caught:
                     error = caught
         except StopIteration as stop:
             result: T = stop.value
@@ -111,32 +112,32 @@ class SimulatedServer:
 
     def _perform(self, step: Step) -> object:
         match step:
-            case Send(request) | Open(request):
+            case SendRequest(request) | OpenStream(request):
                 self._maybe_break()
                 if request.path != "/session/login":
                     self.requests.append(request)
-                answer = self._answer(request, opening=isinstance(step, Open))
+                answer = self._answer(request, opening=isinstance(step, OpenStream))
                 self._maybe_break()
                 return answer
-            case Next():
+            case NextMessage():
                 return self._next()
-            case Pause(seconds):
+            case Sleep(seconds):
                 self.paused += seconds
-            case Alone(steps):
+            case Exclusive(steps):
                 return self.run(steps())
-            case Work(what):
+            case RunBlocking(what):
                 return what()
-            case Shut():
+            case CloseStream():
                 self._at = None
         return None
 
-    def _answer(self, request: Request, *, opening: bool) -> Response:
+    def _answer(self, request: HttpRequest, *, opening: bool) -> HttpResponse:
         if self._fails():
             status, code = self._chance.choice([(503, 101), (429, 429), (500, 100), (502, None)])
             return self._refusal(status, code)
         if request.path == "/session/login":
             self._logins += 1
-            return Response(200, OK, b'{"sessionId": "session%d"}' % self._logins)
+            return HttpResponse(200, OK, b'{"sessionId": "session%d"}' % self._logins)
         session = request.headers["lv-session"]
         if session in self._used and self._fails():  # a new session has not ended yet
             return self._refusal(401, 301)
@@ -149,21 +150,21 @@ class SimulatedServer:
         behind = self.position(members["token"])
         if opening:
             self._at = behind
-            return Response(200, STREAM, b"")
+            return HttpResponse(200, STREAM, b"")
         page = self.events[behind : behind + self._most]
         if not page and members["token"] and not self._more_events_come():
             raise NoMoreEvents
         body = b'{"token": "t%d", "events": [%b]}' % (behind + len(page), b",".join(page))
-        return Response(200, OK, body)
+        return HttpResponse(200, OK, body)
 
     def _next(self) -> ServerSentEvent | None:
         if self._fails():
             self._at = None
             if self._chance.random() < 0.5:
                 return None
-            raise self._chance.choice([Broken, Silent])("cut")
+            raise self._chance.choice([NoResponse, SilentConnection])("cut")
         if self.silent:
-            raise Silent("no word")
+            raise SilentConnection("no word")
         if self._at is None:
             return None
         if self._at == len(self.events) and not self._more_events_come():
@@ -174,11 +175,11 @@ class SimulatedServer:
         self._at += 1
         return ServerSentEvent(data=event, id=f"t{self._at}" if self._ids else "")
 
-    def _refusal(self, status: int, code: int | None, message: str = "no") -> Response:
+    def _refusal(self, status: int, code: int | None, message: str = "no") -> HttpResponse:
         body = b"<html>"
         if code is not None:
             body = json.dumps({"code": code, "message": message}).encode()
-        return Response(status, {"retry-after": "1"}, body)
+        return HttpResponse(status, {"retry-after": "1"}, body)
 
     def _more_events_come(self) -> bool:
         return self._fails()
@@ -188,4 +189,4 @@ class SimulatedServer:
 
     def _maybe_break(self) -> None:
         if self._fails():
-            raise Broken("cut")
+            raise NoResponse("cut")

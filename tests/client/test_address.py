@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from floorcast.client.address import address
+from floorcast.client.address import check_address
 from floorcast.model.errors import SettingError
 
 
@@ -29,7 +29,7 @@ from floorcast.model.errors import SettingError
 def test_invalid_address_is_refused_immediately(url: str) -> None:
     """The client does not retry as if the server were down."""
     with pytest.raises(SettingError, match="must be like https://HOST:PORT") as caught:
-        address(url)
+        check_address(url)
     assert "secret" not in str(caught.value)
 
 
@@ -38,4 +38,4 @@ def test_invalid_address_is_refused_immediately(url: str) -> None:
 )
 def test_address_can_have_a_path_and_a_trailing_slash(url: str) -> None:
     """A proxy can serve several servers at different paths. The host name can be in any script."""
-    assert address(url) == url.rstrip("/")
+    assert check_address(url) == url.rstrip("/")

@@ -6,16 +6,16 @@ import json
 
 import pytest
 
-from floorcast.client.error_mapping import refusal, retry_after
-from floorcast.client.steps import Request, Response
+from floorcast.client.error_mapping import retry_after, to_exception
+from floorcast.client.steps import HttpRequest, HttpResponse
 from floorcast.model import errors
 
-REQUEST = Request("POST", "/realtime/event/feed")
+REQUEST = HttpRequest("POST", "/realtime/event/feed")
 
 
 def refused(status: int, code: int | None = None, **headers: str) -> Exception:
     body = b"<h1>no</h1>" if code is None else json.dumps({"code": code, "message": "no"}).encode()
-    error = refusal(REQUEST, Response(status, headers, body))
+    error = to_exception(REQUEST, HttpResponse(status, headers, body))
     assert error.status == status
     assert error.code == (status if code is None else code)
     return error
@@ -73,7 +73,7 @@ def test_unknown_error_code_maps_by_status(status: int, kind: type[Exception]) -
 
 def test_redirect_error_names_the_new_address() -> None:
     """Redirects are not followed, because a password would go to any address named there."""
-    error = refusal(REQUEST, Response(301, {"location": "https://elsewhere/"}, b""))
+    error = to_exception(REQUEST, HttpResponse(301, {"location": "https://elsewhere/"}, b""))
     assert str(error).endswith("was answered with 301 and redirects to https://elsewhere/")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from floorcast.client.filters import EVERYTHING, Filter
+from floorcast.client.filters import NO_FILTER, Filter
 
 
 def test_filter_is_formatted_as_in_the_reference() -> None:
@@ -20,4 +20,4 @@ def test_filter_is_formatted_as_in_the_reference() -> None:
 
 def test_empty_filter_is_omitted() -> None:
     """Another server might take an empty filter as "nothing"."""
-    assert EVERYTHING.members() == {}
+    assert NO_FILTER.members() == {}

@@ -10,8 +10,8 @@ import pytest
 
 from floorcast.client import answers, methods
 from floorcast.client.filters import Filter
-from floorcast.client.methods import Call
-from floorcast.client.steps import Broken, Response
+from floorcast.client.methods import ApiCall
+from floorcast.client.steps import HttpResponse, NoResponse
 from floorcast.model.errors import UnexpectedAnswer
 
 TOKEN = "cfaf0a70-1c52-11e6-8080-808080808080"
@@ -20,7 +20,7 @@ FILTERED = {"filter": {"service": [{"id": "38049"}]}}
 SESSION, TRANSACTION = "UD6134T518A1E40@10.10.112.81", 21162784221
 CALL = {"client": "4199", "session": SESSION, "transaction": str(TRANSACTION)}
 
-REQUESTS: list[tuple[Call[Any], str, str, dict[str, str], object]] = [
+REQUESTS: list[tuple[ApiCall[Any], str, str, dict[str, str], object]] = [
     (methods.agent_event_feed(), "POST", "agentEvent/feed", {}, {"token": ""}),
     (methods.agent_event_feed(TOKEN), "POST", "agentEvent/feed", {}, {"token": TOKEN}),
     (
@@ -116,7 +116,7 @@ REQUESTS: list[tuple[Call[Any], str, str, dict[str, str], object]] = [
 
 @pytest.mark.parametrize(("call", "method", "path", "query", "body"), REQUESTS)
 def test_request_matches_the_reference(
-    call: Call[Any], method: str, path: str, query: dict[str, str], body: object
+    call: ApiCall[Any], method: str, path: str, query: dict[str, str], body: object
 ) -> None:
     """Path, query and body match. Omitted arguments are not sent."""
     request = call.request
@@ -125,8 +125,8 @@ def test_request_matches_the_reference(
     assert (None if request.content is None else json.loads(request.content)) == body
 
 
-def answered(call: Call[Any], body: str, **headers: str) -> Any:  # noqa: ANN401 — of each call's type
-    return call.read(Response(200, headers, body.encode()))
+def answered(call: ApiCall[Any], body: str, **headers: str) -> Any:  # noqa: ANN401 — of each call's type
+    return call.read(HttpResponse(200, headers, body.encode()))
 
 
 def test_responses_of_the_reference_are_decoded() -> None:
@@ -205,8 +205,8 @@ def test_feed_page_is_decoded_under_each_member_name() -> None:
 @pytest.mark.parametrize(
     ("body", "error"),
     [
-        ("<html>", Broken),
-        ("", Broken),
+        ("<html>", NoResponse),
+        ("", NoResponse),
         ("[]", UnexpectedAnswer),
         ('{"events": []}', UnexpectedAnswer),
         ('{"token": "t", "events": {}}', UnexpectedAnswer),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.client.pacing import FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS, Backoff, Pace
+from floorcast.client.pacing import FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS, Backoff, RateLimitPacer
 
 
 @given(st.floats(0, 1), st.floats(0, 100))
@@ -55,28 +55,28 @@ def test_paced_client_is_never_rate_limited(
 ) -> None:
     """At any speed and under any limit, no request is refused."""
     server = RateLimitedServer(limit, window)
-    pace = Pace(lambda: server.now)
+    pace = RateLimitPacer(lambda: server.now)
     for _ in range(requests):
         server.now += pace.delay()
-        pace.note(server.answer(took))
+        pace.record(server.answer(took))
     assert server.refused == 0
 
 
 def test_requests_are_not_delayed_while_quota_is_plentiful() -> None:
     """Three quarters of a window's requests are sent at once; the rest are spread over time."""
     server = RateLimitedServer(40, 60)
-    pace = Pace(lambda: server.now)
+    pace = RateLimitPacer(lambda: server.now)
     delays = []
     for _ in range(40):
         delays.append(pace.delay())
-        pace.note(server.answer(0))
+        pace.record(server.answer(0))
     assert delays[:30] == [0.0] * 30
     assert all(delays[30:])
 
 
 def test_requests_are_not_delayed_without_a_rate_limit() -> None:
     """The same holds for a server whose fields are invalid."""
-    pace = Pace(lambda: 0.0)
+    pace = RateLimitPacer(lambda: 0.0)
     for headers in ({}, {"ratelimit": "?"}, {"ratelimit": '"s";r=0'}, {"ratelimit": "r=x;t=y"}):
-        pace.note(headers)
+        pace.record(headers)
         assert pace.delay() == 0.0

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from floorcast.client import AsyncClient, AsyncSender, Client, Sender
-from floorcast.client.wire import Bounded
+from floorcast.client.wire import BoundedResponse
 from floorcast.model.errors import UnexpectedAnswer
 
 LIMIT = 1 << 20
@@ -204,7 +204,7 @@ def test_stream_can_be_longer_than_the_limit() -> None:
     events = [b"id: %d\ndata: {}\n\n" % number * 100 for number in range(100)]
     answer = httpx.Response(200, headers={"content-type": SSE}, stream=_Chunks(events),
                             request=httpx.Request("GET", "http://x"))  # fmt: skip
-    bounded = Bounded(answer, 2 * len(events[-1]))
+    bounded = BoundedResponse(answer, 2 * len(events[-1]))
     taken = 0
     for piece in bounded.iter_bytes():
         taken += len(piece)

@@ -8,7 +8,7 @@ from pathlib import Path
 from structlog.testing import capture_logs
 
 from floorcast.client import AsyncSender, Timing
-from floorcast.client.sending import MAX_BATCH_EVENTS
+from floorcast.client.sender_protocol import MAX_BATCH_EVENTS
 from floorcast.connectors.forwarder import MAX_LOGGED_EVENTS, Forwarder
 from floorcast.connectors.metrics import ConnectorMetrics
 from floorcast.connectors.spool import Spool

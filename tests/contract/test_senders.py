@@ -18,7 +18,7 @@ from floorcast.client import (
     Sender,
     Timing,
     Verdicts,
-    sending,
+    sender_protocol,
 )
 from floorcast.model import errors
 from tests.client.intake import DROP, Answer, Intake, running
@@ -141,14 +141,14 @@ def test_events_are_sent_in_batches_by_number(make: Make) -> None:
     refused = {"index": 1, "id": "1001", "code": 202, "message": "no"}
     verdicts = {"accepted": 1, "duplicates": 0, "rejected": [refused]}
     with running(None, Answer(200, verdicts)) as intake:
-        found = make(intake.url).send(events(sending.MAX_BATCH_EVENTS + 2))
-    assert [len(batch) for batch in ids(intake)] == [sending.MAX_BATCH_EVENTS, 2]
+        found = make(intake.url).send(events(sender_protocol.MAX_BATCH_EVENTS + 2))
+    assert [len(batch) for batch in ids(intake)] == [sender_protocol.MAX_BATCH_EVENTS, 2]
     assert found == Verdicts(1001, 0, [Rejected(1001, 202, "no", "1001")])
 
 
 def test_events_are_sent_in_batches_by_size(make: Make) -> None:
     """A request has no more bytes than the server accepts, unless it has a single large event."""
-    size = sending.MAX_BATCH_BYTES // 3
+    size = sender_protocol.MAX_BATCH_BYTES // 3
     with running() as intake:
         make(intake.url).send(events(5, size))
     assert ids(intake) == [["0", "1"], ["2", "3"], ["4"]]

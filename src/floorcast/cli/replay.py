@@ -113,7 +113,7 @@ def replay(
 def _due_batches(
     events: Sequence[CloudEvent], speed: float, clock: Now, sleep: Callable[[float], None]
 ) -> Iterator[Sequence[CloudEvent]]:
-    from floorcast.client.sending import MAX_BATCH_EVENTS
+    from floorcast.client.sender_protocol import MAX_BATCH_EVENTS
 
     began, at = clock(), 0
 

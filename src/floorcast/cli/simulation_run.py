@@ -9,7 +9,7 @@ from typing import NamedTuple
 from floorcast.cli.progress_bar import NoProgress, ProgressDisplay
 from floorcast.cli.replay import MAX_SPEED, Totals
 from floorcast.client import CloudEvent, Sender
-from floorcast.client.sending import MAX_BATCH_EVENTS
+from floorcast.client.sender_protocol import MAX_BATCH_EVENTS
 from floorcast.model.token import TICKS_PER_SECOND, Now, system_now
 from floorcast.simulator.faults import FaultInjector
 from floorcast.simulator.simulation import Simulation

@@ -7,11 +7,11 @@ floorcast server. docs/client.md shows all four. If the server refuses a request
 
 from floorcast.client.async_client import AsyncClient, AsyncFeed
 from floorcast.client.async_sender import AsyncSender
+from floorcast.client.client_protocol import Credentials
 from floorcast.client.cloud_event import CloudEvent
-from floorcast.client.conversation import Credentials
+from floorcast.client.feed_protocol import TokenStore
 from floorcast.client.filters import Filter
-from floorcast.client.following import TokenStore
-from floorcast.client.sending import Rejected, Verdicts
+from floorcast.client.sender_protocol import Rejected, Verdicts
 from floorcast.client.sync_client import Client, Feed
 from floorcast.client.sync_sender import Sender
 from floorcast.client.timing import Timing

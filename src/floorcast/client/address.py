@@ -8,10 +8,10 @@ import httpx
 
 from floorcast.model.errors import SettingError
 
-__all__ = ["address"]
+__all__ = ["check_address"]
 
 
-def address(url: str) -> str:
+def check_address(url: str) -> str:
     """Return the address without a trailing slash.
 
     Raises SettingError if the address is invalid, because no retry would help.

@@ -11,19 +11,27 @@ import httpx
 from httpx_sse import EventSource, ServerSentEvent
 
 from floorcast.client import feeds, methods
-from floorcast.client.async_io import AsyncConnected, AsyncIo
-from floorcast.client.conversation import Conversation, Credentials
-from floorcast.client.following import Followed, Following
-from floorcast.client.method_signatures import look_like
-from floorcast.client.methods import Call
-from floorcast.client.steps import Next, Open, Request, Response, Shut, Step, Steps
+from floorcast.client.async_io import AsyncConnectionOwner, AsyncIo
+from floorcast.client.client_protocol import ClientProtocol, Credentials
+from floorcast.client.feed_protocol import FeedBase, FeedProtocol
+from floorcast.client.method_signatures import copy_signature
+from floorcast.client.methods import ApiCall
+from floorcast.client.steps import (
+    CloseStream,
+    HttpRequest,
+    HttpResponse,
+    NextMessage,
+    OpenStream,
+    Step,
+    Steps,
+)
 from floorcast.client.timing import Timing
 from floorcast.client.wire import (
     MAX_ANSWER_BYTES,
-    STREAM_OPEN,
-    Bounded,
-    response_of,
-    translated,
+    STREAM_STATUS,
+    BoundedResponse,
+    from_httpx_response,
+    translate_errors,
 )
 
 __all__ = ["AsyncClient", "AsyncFeed"]
@@ -33,17 +41,17 @@ T = TypeVar("T")
 E = TypeVar("E")
 
 
-class AsyncFeed(Followed[E]):
+class AsyncFeed(FeedBase[E]):
     """An endless feed that yields each event once, despite any failure.
 
     Use ``async for event in feed``. As a context manager, the feed closes its stream at the end of
     the block, and saves the token of the last event unless the block ended with an exception.
     """
 
-    def __init__(self, io: AsyncIo, following: Following[E]) -> None:
-        super().__init__(following)
+    def __init__(self, io: AsyncIo, protocol: FeedProtocol[E]) -> None:
+        super().__init__(protocol)
         self._io = io
-        self._response: Bounded | None = None
+        self._response: BoundedResponse | None = None
         self._messages: AsyncIterator[ServerSentEvent] | None = None
 
     async def aclose(self, *, handled: bool = True) -> None:
@@ -51,13 +59,13 @@ class AsyncFeed(Followed[E]):
 
         If ``handled`` is true, the current event counts as handled and its token is saved.
         """
-        await self._io.run(self._following.end(handled=handled), self._perform)
+        await self._io.run(self._protocol.end(handled=handled), self._perform)
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> E:
-        return await self._io.run(self._following.next(), self._perform)
+        return await self._io.run(self._protocol.next(), self._perform)
 
     async def __aenter__(self) -> Self:
         return self
@@ -72,74 +80,74 @@ class AsyncFeed(Followed[E]):
 
     async def _perform(self, step: Step) -> object:
         match step:
-            case Open(request):
-                await self._shut()
-                with translated():
+            case OpenStream(request):
+                await self._close_stream()
+                with translate_errors():
                     return await self._open(request)
-            case Next():
+            case NextMessage():
                 assert self._messages is not None
-                with translated():
+                with translate_errors():
                     message = await anext(self._messages, None)
                 if self._response is not None:
                     self._response.begin_event()
                 return message
-            case Shut():
-                await self._shut()
+            case CloseStream():
+                await self._close_stream()
                 return None
             case _:
                 return await self._io.perform(step)
 
-    async def _open(self, request: Request) -> Response:
+    async def _open(self, request: HttpRequest) -> HttpResponse:
         answer = self._response = await self._io.open(request)
-        if answer.status_code == STREAM_OPEN:
+        if answer.status_code == STREAM_STATUS:
             self._messages = EventSource(answer).aiter_sse()
-            return response_of(answer, b"")
+            return from_httpx_response(answer, b"")
         return await self._io.read(answer)
 
-    async def _shut(self) -> None:
+    async def _close_stream(self) -> None:
         response, self._response = self._response, None
         if response is not None:
             await response.aclose()
 
 
-def _answering(
-    build: Callable[P, Call[T]],
+def _call_method(
+    build: Callable[P, ApiCall[T]],
 ) -> Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, T]]:
     """Return the client's method that makes a call and returns the answer."""
 
     async def method(self: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> T:
         call = build(*args, **kwargs)
-        return await self._io.run(self._conversation.exchange(call))
+        return await self._io.run(self._protocol.exchange(call))
 
-    look_like(method, build)
+    copy_signature(method, build)
     return method
 
 
-def _saying(
-    say: Callable[Concatenate[Conversation, P], Steps[T]],
+def _protocol_method(
+    say: Callable[Concatenate[ClientProtocol, P], Steps[T]],
 ) -> Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, T]]:
-    """Return the client's method that runs one of the conversation's methods."""
+    """Return the client's method that runs one of the protocol's methods."""
 
     async def method(self: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self._io.run(say(self._conversation, *args, **kwargs))
+        return await self._io.run(say(self._protocol, *args, **kwargs))
 
-    look_like(method, say)
+    copy_signature(method, say)
     return method
 
 
-def _following(
-    follow: Callable[Concatenate[Conversation, P], Following[E]],
+def _feed_method(
+    follow: Callable[Concatenate[ClientProtocol, P], FeedProtocol[E]],
 ) -> Callable[Concatenate[AsyncClient, P], AsyncFeed[E]]:
     """Return the client's method that follows a feed."""
 
     def method(self: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> AsyncFeed[E]:
-        return AsyncFeed(self._io, follow(self._conversation, *args, **kwargs))
+        return AsyncFeed(self._io, follow(self._protocol, *args, **kwargs))
 
-    look_like(method, follow)
+    copy_signature(method, follow)
     return method
 
 
-class AsyncClient(AsyncConnected):
+class AsyncClient(AsyncConnectionOwner):
     """A client for the Real-Time Reporting API, for asyncio. Any number of tasks can share it.
 
     ``url`` is the server's address. The client uses ``session`` while it is valid, and logs in with
@@ -158,35 +166,35 @@ class AsyncClient(AsyncConnected):
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         max_answer_bytes: int = MAX_ANSWER_BYTES,
     ) -> None:
-        self._conversation = Conversation(url, credentials, session, timing or Timing())
-        super().__init__(AsyncIo(self._conversation.url, transport, sleep, max_answer_bytes))
+        self._protocol = ClientProtocol(url, credentials, session, timing or Timing())
+        super().__init__(AsyncIo(self._protocol.url, transport, sleep, max_answer_bytes))
 
-    log_in = _saying(Conversation.log_in)
-    log_out = _saying(Conversation.log_out)
-    validate = _saying(Conversation.validate)
-    change_password = _saying(Conversation.change_password)
+    log_in = _protocol_method(ClientProtocol.log_in)
+    log_out = _protocol_method(ClientProtocol.log_out)
+    validate = _protocol_method(ClientProtocol.validate)
+    change_password = _protocol_method(ClientProtocol.change_password)
 
-    agent_event_feed = _answering(methods.agent_event_feed)
-    interaction_event_feed = _answering(methods.interaction_event_feed)
-    call_event_feed = _answering(methods.call_event_feed)
-    in_call = _answering(methods.in_call)
-    post_call = _answering(methods.post_call)
-    campaign_statistics = _answering(methods.campaign_statistics)
-    agent_averages = _answering(methods.agent_averages)
-    agent_statistics = _answering(methods.agent_statistics)
-    agent_statistics_ex = _answering(methods.agent_statistics_ex)
-    agent_status = _answering(methods.agent_status)
-    waiting_calls = _answering(methods.waiting_calls)
-    live_connects = _answering(methods.live_connects)
-    service_statistics = _answering(methods.service_statistics)
-    service_intervals = _answering(methods.service_intervals)
-    service_calls = _answering(methods.service_calls)
-    alerts = _answering(methods.alerts)
-    acknowledge_alert = _answering(methods.acknowledge_alert)
-    service_report = _answering(methods.service_report)
-    agent_report = _answering(methods.agent_report)
-    call_report = _answering(methods.call_report)
+    agent_event_feed = _call_method(methods.agent_event_feed)
+    interaction_event_feed = _call_method(methods.interaction_event_feed)
+    call_event_feed = _call_method(methods.call_event_feed)
+    in_call = _call_method(methods.in_call)
+    post_call = _call_method(methods.post_call)
+    campaign_statistics = _call_method(methods.campaign_statistics)
+    agent_averages = _call_method(methods.agent_averages)
+    agent_statistics = _call_method(methods.agent_statistics)
+    agent_statistics_ex = _call_method(methods.agent_statistics_ex)
+    agent_status = _call_method(methods.agent_status)
+    waiting_calls = _call_method(methods.waiting_calls)
+    live_connects = _call_method(methods.live_connects)
+    service_statistics = _call_method(methods.service_statistics)
+    service_intervals = _call_method(methods.service_intervals)
+    service_calls = _call_method(methods.service_calls)
+    alerts = _call_method(methods.alerts)
+    acknowledge_alert = _call_method(methods.acknowledge_alert)
+    service_report = _call_method(methods.service_report)
+    agent_report = _call_method(methods.agent_report)
+    call_report = _call_method(methods.call_report)
 
-    agent_events = _following(feeds.agent_events)
-    interaction_events = _following(feeds.interaction_events)
-    call_events = _following(feeds.call_events)
+    agent_events = _feed_method(feeds.agent_events)
+    interaction_events = _feed_method(feeds.interaction_events)
+    call_events = _feed_method(feeds.call_events)

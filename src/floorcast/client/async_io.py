@@ -1,4 +1,4 @@
-"""Executes the core's steps with httpx, on an event loop."""
+"""Executes the protocol's steps with httpx, on an event loop."""
 
 from __future__ import annotations
 
@@ -10,20 +10,27 @@ from typing import Self, TypeVar
 import httpx
 
 from floorcast.client.steps import (
-    Alone,
-    Broken,
-    Pause,
-    Request,
-    Response,
-    Send,
+    Exclusive,
+    HttpRequest,
+    HttpResponse,
+    NoResponse,
+    RunBlocking,
+    SendRequest,
+    Sleep,
     Step,
     Steps,
-    Work,
 )
-from floorcast.client.wire import LIMITS, TIMEOUT, Bounded, request_of, response_of, translated
+from floorcast.client.wire import (
+    LIMITS,
+    TIMEOUT,
+    BoundedResponse,
+    from_httpx_response,
+    to_httpx_request,
+    translate_errors,
+)
 from floorcast.model.errors import FloorcastError
 
-__all__ = ["AsyncConnected", "AsyncIo"]
+__all__ = ["AsyncConnectionOwner", "AsyncIo"]
 
 T = TypeVar("T")
 
@@ -45,7 +52,7 @@ class AsyncIo:
         self._max_answer_bytes = max_answer_bytes
         self.http = httpx.AsyncClient(timeout=TIMEOUT, limits=LIMITS, transport=transport)
         self._sleep = sleep
-        self._alone = asyncio.Lock()
+        self._exclusive_lock = asyncio.Lock()
 
     async def run(
         self, steps: Steps[T], perform: Callable[[Step], Awaitable[object]] | None = None
@@ -60,7 +67,7 @@ class AsyncIo:
                 error = outcome = None
                 try:
                     outcome = await perform(step)
-                except (Broken, FloorcastError) as caught:
+                except (NoResponse, FloorcastError) as caught:
                     error = caught
         except StopIteration as stop:
             result: T = stop.value
@@ -71,36 +78,38 @@ class AsyncIo:
     async def perform(self, step: Step) -> object:
         """Execute one step, and return its outcome."""
         match step:
-            case Send(request):
-                with translated():
+            case SendRequest(request):
+                with translate_errors():
                     return await self.read(await self.open(request))
-            case Pause(seconds):
+            case Sleep(seconds):
                 return await self._sleep(seconds)
-            case Alone(steps):
-                async with self._alone:
+            case Exclusive(steps):
+                async with self._exclusive_lock:
                     return await self.run(steps())
-            case Work(what):
-                return await asyncio.to_thread(what)
+            case RunBlocking(function):
+                return await asyncio.to_thread(function)
             case _:
                 raise TypeError(step)
 
-    async def open(self, request: Request) -> Bounded:
+    async def open(self, request: HttpRequest) -> BoundedResponse:
         """Send a request. The caller must read and close the response."""
-        asked = request_of(self.http, self.url, request)
-        return Bounded(await self.http.send(asked, stream=True), self._max_answer_bytes)
+        httpx_request = to_httpx_request(self.http, self.url, request)
+        return BoundedResponse(
+            await self.http.send(httpx_request, stream=True), self._max_answer_bytes
+        )
 
-    async def read(self, answer: Bounded) -> Response:
+    async def read(self, answer: BoundedResponse) -> HttpResponse:
         """Read and return the whole answer, and release its connection.
 
         Raises UnexpectedAnswer.
         """
         try:
-            return response_of(answer, await answer.aread())
+            return from_httpx_response(answer, await answer.aread())
         finally:
             await answer.aclose()
 
 
-class AsyncConnected:
+class AsyncConnectionOwner:
     """An object with connections, which are closed at the end of an ``async with`` block."""
 
     def __init__(self, io: AsyncIo) -> None:

@@ -7,16 +7,16 @@ from collections.abc import Awaitable, Callable, Iterable
 
 import httpx
 
-from floorcast.client.async_io import AsyncConnected, AsyncIo
+from floorcast.client.async_io import AsyncConnectionOwner, AsyncIo
 from floorcast.client.cloud_event import CloudEvent
-from floorcast.client.sending import Sending, Verdicts
+from floorcast.client.sender_protocol import SenderProtocol, Verdicts
 from floorcast.client.timing import Timing
 from floorcast.client.wire import MAX_ANSWER_BYTES
 
 __all__ = ["AsyncSender"]
 
 
-class AsyncSender(AsyncConnected):
+class AsyncSender(AsyncConnectionOwner):
     """Sends events to a server's intake, for asyncio.
 
     ``url`` is the server's address. ``key`` is an ingest key, which determines the client that the
@@ -35,8 +35,8 @@ class AsyncSender(AsyncConnected):
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         max_answer_bytes: int = MAX_ANSWER_BYTES,
     ) -> None:
-        self._sending = Sending(url, key, timing or Timing())
-        super().__init__(AsyncIo(self._sending.url, transport, sleep, max_answer_bytes))
+        self._protocol = SenderProtocol(url, key, timing or Timing())
+        super().__init__(AsyncIo(self._protocol.url, transport, sleep, max_answer_bytes))
 
     async def send(self, events: Iterable[CloudEvent]) -> Verdicts:
         """Send events in order, in batches, and return once the server has stored them.
@@ -46,4 +46,4 @@ class AsyncSender(AsyncConnected):
         never be accepted (such as with a wrong key), and UnexpectedAnswer. Sending the same events
         again is always safe.
         """
-        return await self._io.run(self._sending.send(events))
+        return await self._io.run(self._protocol.send(events))

@@ -12,7 +12,7 @@ from http import HTTPStatus
 
 import msgspec
 
-from floorcast.client.steps import Request, Response
+from floorcast.client.steps import HttpRequest, HttpResponse
 from floorcast.model.errors import (
     BadCredentials,
     BadSession,
@@ -31,7 +31,7 @@ from floorcast.model.errors import (
     UnsupportedMedia,
 )
 
-__all__ = ["as_credentials", "refusal", "retry_after"]
+__all__ = ["retry_after", "to_bad_credentials", "to_exception"]
 
 _KINDS: dict[tuple[int, int], type[Refusal]] = {
     (400, 201): MissingParameter,
@@ -51,8 +51,8 @@ _BY_STATUS: dict[int, type[Refusal]] = {
     413: TooLarge,
     415: UnsupportedMedia,
 }
-LONGEST_WAIT = 3_600  # seconds
-_LONGEST = 300  # the most characters that are shown of a body that is not the API's
+MAX_RETRY_AFTER_SECONDS = 3_600  # seconds
+_MAX_SHOWN_CHARS = 300  # the most characters that are shown of a body that is not the API's
 
 
 class _Problem(msgspec.Struct):
@@ -60,7 +60,7 @@ class _Problem(msgspec.Struct):
     message: str
 
 
-def refusal(request: Request, response: Response) -> Refusal | Unavailable:
+def to_exception(request: HttpRequest, response: HttpResponse) -> Refusal | Unavailable:
     """Return the exception for an unsuccessful answer, with its ``status`` and ``code``."""
     problem = _problem(request, response)
     error: Refusal | Unavailable
@@ -75,7 +75,7 @@ def refusal(request: Request, response: Response) -> Refusal | Unavailable:
     return error
 
 
-def as_credentials(refused: BadSession) -> BadCredentials:
+def to_bad_credentials(refused: BadSession) -> BadCredentials:
     """Return BadCredentials for a 401, with any code, to a request without a session."""
     error = BadCredentials(refused.message)
     error.status, error.code = refused.status, refused.code
@@ -88,24 +88,24 @@ def retry_after(headers: Mapping[str, str]) -> int:
     The server sends seconds or a date. The wait is at most an hour, because a faulty server could
     otherwise stop a feed for years.
     """
-    asked = headers.get("retry-after", "").strip()
-    if asked.isascii() and asked.isdigit():
-        return min(int(asked[:9]), LONGEST_WAIT)
+    header = headers.get("retry-after", "").strip()
+    if header.isascii() and header.isdigit():
+        return min(int(header[:9]), MAX_RETRY_AFTER_SECONDS)
     try:
         # relative to the server's clock, which may differ from ours
-        wait = parsedate_to_datetime(asked) - parsedate_to_datetime(headers.get("date", ""))
+        wait = parsedate_to_datetime(header) - parsedate_to_datetime(headers.get("date", ""))
     except (ValueError, TypeError):
         return 0
-    return min(max(0, round(wait.total_seconds())), LONGEST_WAIT)
+    return min(max(0, round(wait.total_seconds())), MAX_RETRY_AFTER_SECONDS)
 
 
-def _problem(request: Request, response: Response) -> _Problem:
+def _problem(request: HttpRequest, response: HttpResponse) -> _Problem:
     try:
         return msgspec.json.decode(response.content, type=_Problem)
     except msgspec.DecodeError:
-        said = response.content[:_LONGEST].decode("utf-8", "replace").strip()
+        text = response.content[:_MAX_SHOWN_CHARS].decode("utf-8", "replace").strip()
         where = f"{request.method} {request.path} was answered with {response.status}"
-        elsewhere = response.headers.get("location")
-        if elsewhere:
-            where += f" and redirects to {elsewhere}"
-        return _Problem(response.status, f"{where}: {said}" if said else where)
+        location = response.headers.get("location")
+        if location:
+            where += f" and redirects to {location}"
+        return _Problem(response.status, f"{where}: {text}" if text else where)

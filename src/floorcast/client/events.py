@@ -190,15 +190,15 @@ def _read(members: dict[str, Any], kind: type[E]) -> E:
     try:
         return msgspec.convert(members, kind, strict=False)
     except msgspec.ValidationError:
-        fitting = {
-            field.encode_name: _fitted(members[field.encode_name], field.type)
+        converted = {
+            field.encode_name: _convert_member(members[field.encode_name], field.type)
             for field in structs.fields(kind)
             if field.encode_name in members
         }
-        return msgspec.convert(fitting, kind, strict=False)
+        return msgspec.convert(converted, kind, strict=False)
 
 
-def _fitted(value: object, kind: Any) -> object:  # noqa: ANN401 — a type as msgspec names it
+def _convert_member(value: object, kind: Any) -> object:  # noqa: ANN401 — a type as msgspec names it
     """Return the value, or a value parsed from its text, with the expected type; otherwise None."""
     if isinstance(value, dict | list):
         return None

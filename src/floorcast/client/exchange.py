@@ -6,13 +6,13 @@ import re
 from http import HTTPStatus
 from typing import TypeVar
 
-from floorcast.client.error_mapping import refusal
-from floorcast.client.methods import Call
-from floorcast.client.pacing import Pace
-from floorcast.client.steps import Broken, Open, Pause, Response, Send, Steps
+from floorcast.client.error_mapping import to_exception
+from floorcast.client.methods import ApiCall
+from floorcast.client.pacing import RateLimitPacer
+from floorcast.client.steps import HttpResponse, NoResponse, OpenStream, SendRequest, Sleep, Steps
 from floorcast.model.errors import SettingError, Unavailable
 
-__all__ = ["Exchange", "fit_for_a_header"]
+__all__ = ["Exchange", "require_header_value"]
 
 T = TypeVar("T")
 
@@ -20,31 +20,33 @@ T = TypeVar("T")
 class Exchange:
     """Sends requests to the server at ``url``, without retries."""
 
-    def __init__(self, url: str, pace: Pace) -> None:
+    def __init__(self, url: str, pace: RateLimitPacer) -> None:
         self.url = url
         self._pace = pace
 
-    def once(self, call: Call[T], way: type[Send | Open] = Send) -> Steps[T]:
+    def request_once(
+        self, call: ApiCall[T], step_type: type[SendRequest | OpenStream] = SendRequest
+    ) -> Steps[T]:
         """Return the response to a call.
 
         Raises the server's refusal, or Unavailable if there is no response.
         """
         request = call.request
-        slower = self._pace.delay()
-        if slower:
-            yield Pause(slower)
+        delay = self._pace.delay()
+        if delay:
+            yield Sleep(delay)
         try:
-            response: Response = yield way(request)
-            self._pace.note(response.headers)
+            response: HttpResponse = yield step_type(request)
+            self._pace.record(response.headers)
             refused = response.status >= HTTPStatus.MULTIPLE_CHOICES
-            if refused and response.status not in call.reads:
-                raise refusal(request, response)
+            if refused and response.status not in call.readable_statuses:
+                raise to_exception(request, response)
             return call.read(response)
-        except Broken as broken:
+        except NoResponse as broken:
             raise Unavailable(f"{self.url}{request.path}: {broken}", 0) from None
 
 
-def fit_for_a_header(text: str, what: str) -> str:
+def require_header_value(text: str, what: str) -> str:
     """Return the text. Raises SettingError if it cannot be sent in a header.
 
     Without this check, every request would fail as if the connection were broken.

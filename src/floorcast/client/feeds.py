@@ -5,55 +5,57 @@ from __future__ import annotations
 from functools import partial
 
 from floorcast.client import methods
-from floorcast.client.conversation import Conversation
+from floorcast.client.client_protocol import ClientProtocol
 from floorcast.client.events import AgentEvent, Interaction, read_agent_event, read_interaction
-from floorcast.client.filters import EVERYTHING, Filter
-from floorcast.client.following import Following, Source, TokenStore
+from floorcast.client.feed_protocol import FeedProtocol, FeedSource, TokenStore
+from floorcast.client.filters import NO_FILTER, Filter
 
 __all__ = ["agent_events", "call_events", "interaction_events"]
 
 
 def agent_events(
-    conversation: Conversation,
+    protocol: ClientProtocol,
     token: str | None = None,
     *,
     store: TokenStore | None = None,
     stream: bool = True,
-) -> Following[AgentEvent]:
+) -> FeedProtocol[AgentEvent]:
     """Follow agents' state changes from a token, from the store's token, or from now on.
 
     Uses a stream if the server has one, and long polls otherwise. The reference API has no stream
     for agents.
     """
-    source = Source(methods.agent_page, read_agent_event, methods.agent_stream if stream else None)
-    return Following(conversation, source, token, store)
+    source = FeedSource(
+        methods.agent_page, read_agent_event, methods.agent_stream if stream else None
+    )
+    return FeedProtocol(protocol, source, token, store)
 
 
 def interaction_events(
-    conversation: Conversation,
+    protocol: ClientProtocol,
     token: str | None = None,
     *,
-    filter: Filter = EVERYTHING,
+    filter: Filter = NO_FILTER,
     store: TokenStore | None = None,
     stream: bool = True,
-) -> Following[Interaction]:
+) -> FeedProtocol[Interaction]:
     """Follow calls, emails and SMS from a token, from the store's token, or from now on."""
-    source = Source(
+    source = FeedSource(
         partial(methods.interaction_page, filter=filter),
         read_interaction,
         partial(methods.interaction_stream, filter=filter) if stream else None,
         ids_are_tokens=True,
     )
-    return Following(conversation, source, token, store)
+    return FeedProtocol(protocol, source, token, store)
 
 
 def call_events(
-    conversation: Conversation,
+    protocol: ClientProtocol,
     token: str | None = None,
     *,
-    filter: Filter = EVERYTHING,
+    filter: Filter = NO_FILTER,
     store: TokenStore | None = None,
-) -> Following[Interaction]:
+) -> FeedProtocol[Interaction]:
     """Follow only calls, by long polls. Deprecated: use ``interaction_events``."""
-    source = Source(partial(methods.call_page, filter=filter), read_interaction)
-    return Following(conversation, source, token, store)
+    source = FeedSource(partial(methods.call_page, filter=filter), read_interaction)
+    return FeedProtocol(protocol, source, token, store)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-__all__ = ["EVERYTHING", "Filter"]
+__all__ = ["NO_FILTER", "Filter"]
 
 
 class Filter(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -33,4 +33,4 @@ class Filter(Struct, frozen=True, kw_only=True, rename="camel"):
         return {"filter": given} if given else {}
 
 
-EVERYTHING = Filter()
+NO_FILTER = Filter()

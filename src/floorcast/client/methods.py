@@ -19,16 +19,16 @@ from floorcast.client.agent_answers import (
 )
 from floorcast.client.answers import AgentEventPage, Answer, InteractionPage
 from floorcast.client.events import read_agent_event, read_interaction
-from floorcast.client.filters import EVERYTHING, Filter
+from floorcast.client.filters import NO_FILTER, Filter
 from floorcast.client.report_answers import AgentReport, CallReport, ServiceReport
-from floorcast.client.steps import Broken, Request, Response
+from floorcast.client.steps import HttpRequest, HttpResponse, NoResponse
 from floorcast.model.errors import UnexpectedAnswer
 
 __all__ = [
     "MAX_PAGE_EVENTS",
-    "Bound",
-    "Call",
-    "Page",
+    "ApiCall",
+    "RawPage",
+    "ReportBound",
     "acknowledge_alert",
     "agent_averages",
     "agent_event_feed",
@@ -43,7 +43,7 @@ __all__ = [
     "call_page",
     "call_report",
     "campaign_statistics",
-    "decoded",
+    "decode",
     "in_call",
     "interaction_event_feed",
     "interaction_page",
@@ -58,10 +58,10 @@ __all__ = [
     "waiting_calls",
 ]
 
-At = datetime | int | str | None
+PastTime = datetime | int | str | None
 """The past time that a request asks about: an aware datetime, ms, or a token. None means now."""
 
-Bound = date | datetime | int | str
+ReportBound = date | datetime | int | str
 """The start or end of a report: a day, an aware datetime, ms, or ISO 8601 text."""
 
 T = TypeVar("T")
@@ -71,20 +71,20 @@ MAX_PAGE_EVENTS = 1000  # events per page, the API's maximum
 _STREAM = "text/event-stream, application/json"  # refusals are JSON
 
 
-class Call(NamedTuple, Generic[T]):
+class ApiCall(NamedTuple, Generic[T]):
     """A request, and the function that reads its answer.
 
-    ``read`` raises Broken for a body that is not JSON, such as a proxy's temporary error page, and
-    UnexpectedAnswer for JSON that is not the API's. Statuses from 300 on are refusals and are not
-    passed to ``read``, except those in ``reads``.
+    ``read`` raises NoResponse for a body that is not JSON, such as a proxy's temporary error page,
+    and UnexpectedAnswer for JSON that is not the API's. Statuses from 300 on are refusals and are
+    not passed to ``read``, except those in ``readable_statuses``.
     """
 
-    request: Request
-    read: Callable[[Response], T]
-    reads: frozenset[int] = frozenset()
+    request: HttpRequest
+    read: Callable[[HttpResponse], T]
+    readable_statuses: frozenset[int] = frozenset()
 
 
-class Page(Struct, rename="camel", kw_only=True):
+class RawPage(Struct, rename="camel", kw_only=True):
     """A page of any feed, with each event as received."""
 
     token: str
@@ -97,76 +97,78 @@ class Page(Struct, rename="camel", kw_only=True):
         return [bytes(one) for one in self.events or self.agent_event or self.call_event]
 
 
-def decoded(response: Response, kind: type[T]) -> T:
-    """Decode the body of an answer. Raises Broken and UnexpectedAnswer."""
+def decode(response: HttpResponse, kind: type[T]) -> T:
+    """Decode the body of an answer. Raises NoResponse and UnexpectedAnswer."""
     try:
         return msgspec.json.decode(response.content, type=kind, strict=False)
     except msgspec.ValidationError as error:
         raise UnexpectedAnswer(f"the response does not match the API: {error}") from None
     except msgspec.DecodeError as error:
-        raise Broken(f"the response is not JSON: {error}") from None
+        raise NoResponse(f"the response is not JSON: {error}") from None
 
 
-def post(path: str, **members: object) -> Request:
+def post(path: str, **members: object) -> HttpRequest:
     """Return a POST request with a JSON body."""
-    return Request("POST", path, content=msgspec.json.encode(members))
+    return HttpRequest("POST", path, content=msgspec.json.encode(members))
 
 
-def agent_page(token: str) -> Call[Page]:
+def agent_page(token: str) -> ApiCall[RawPage]:
     """Get a page of the agent event feed, with unparsed events."""
-    return Call(post("/realtime/agentEvent/feed", token=token), _page)
+    return ApiCall(post("/realtime/agentEvent/feed", token=token), _page)
 
 
 def interaction_page(
-    token: str, filter: Filter = EVERYTHING, count: int = MAX_PAGE_EVENTS
-) -> Call[Page]:
+    token: str, filter: Filter = NO_FILTER, count: int = MAX_PAGE_EVENTS
+) -> ApiCall[RawPage]:
     """Get a page of the interaction event feed, with unparsed events."""
-    return Call(_counted("/realtime/event/feed", token, filter, count), _page)
+    return ApiCall(_feed_request("/realtime/event/feed", token, filter, count), _page)
 
 
-def call_page(token: str, filter: Filter = EVERYTHING, count: int = MAX_PAGE_EVENTS) -> Call[Page]:
+def call_page(
+    token: str, filter: Filter = NO_FILTER, count: int = MAX_PAGE_EVENTS
+) -> ApiCall[RawPage]:
     """Get a page of the deprecated call event feed, with unparsed events."""
-    return Call(_counted("/realtime/callEvent/feed", token, filter, count), _page)
+    return ApiCall(_feed_request("/realtime/callEvent/feed", token, filter, count), _page)
 
 
-def agent_stream(token: str) -> Request:
+def agent_stream(token: str) -> HttpRequest:
     """Return the request for the agent stream (floorcast only).
 
     It is a GET request, because only then do events have an ``id:``.
     """
-    request = Request("GET", "/realtime/agentEvent/feed/sse", {"token": token})
+    request = HttpRequest("GET", "/realtime/agentEvent/feed/sse", {"token": token})
     return request.with_headers(accept=_STREAM)
 
 
 def interaction_stream(
-    token: str, filter: Filter = EVERYTHING, count: int = MAX_PAGE_EVENTS
-) -> Request:
+    token: str, filter: Filter = NO_FILTER, count: int = MAX_PAGE_EVENTS
+) -> HttpRequest:
     """Return the request for the reference API's stream.
 
     An event's ``eventId`` is the token after the event.
     """
-    request = _counted("/realtime/event/feed/sse", token, filter, count)
+    request = _feed_request("/realtime/event/feed/sse", token, filter, count)
     return request.with_headers(accept=_STREAM)
 
 
-def agent_event_feed(token: str = "") -> Call[AgentEventPage]:
+def agent_event_feed(token: str = "") -> ApiCall[AgentEventPage]:
     """Get one page of agent events after a token. The server waits up to 10 s for an event.
 
     Without a token, the answer has only a token for the current position.
     """
     page = agent_page(token)
 
-    def read(response: Response) -> AgentEventPage:
+    def read(response: HttpResponse) -> AgentEventPage:
         found = page.read(response)
         events = [read_agent_event(line) for line in found.lines()]
         return AgentEventPage(token=found.token, events=events)
 
-    return Call(page.request, read)
+    return ApiCall(page.request, read)
 
 
 def interaction_event_feed(
-    token: str = "", filter: Filter = EVERYTHING, count: int = MAX_PAGE_EVENTS
-) -> Call[InteractionPage]:
+    token: str = "", filter: Filter = NO_FILTER, count: int = MAX_PAGE_EVENTS
+) -> ApiCall[InteractionPage]:
     """Get one page of interaction events after a token. The server waits up to 10 s for an event.
 
     Without a token, the answer has only a token for the current position.
@@ -175,120 +177,132 @@ def interaction_event_feed(
 
 
 def call_event_feed(
-    token: str = "", filter: Filter = EVERYTHING, count: int = MAX_PAGE_EVENTS
-) -> Call[InteractionPage]:
+    token: str = "", filter: Filter = NO_FILTER, count: int = MAX_PAGE_EVENTS
+) -> ApiCall[InteractionPage]:
     """Get one page of the deprecated call event feed."""
     return _interactions(call_page(token, filter, count))
 
 
-def in_call(session: str, transaction: int, client: int | None = None) -> Call[answers.InCall]:
+def in_call(session: str, transaction: int, client: int | None = None) -> ApiCall[answers.InCall]:
     """Get a call that is in progress. Raises NotFound once it has ended."""
-    return _answer(_call_data("inCall", session, transaction, client), answers.InCall)
+    return _api_call(_call_data("inCall", session, transaction, client), answers.InCall)
 
 
-def post_call(session: str, transaction: int, client: int | None = None) -> Call[answers.PostCall]:
+def post_call(
+    session: str, transaction: int, client: int | None = None
+) -> ApiCall[answers.PostCall]:
     """Get a call that has ended. Raises NotFound while it is in progress."""
-    return _answer(_call_data("postCall", session, transaction, client), answers.PostCall)
+    return _api_call(_call_data("postCall", session, transaction, client), answers.PostCall)
 
 
-def campaign_statistics(filter: Filter = EVERYTHING, at: At = None) -> Call[answers.CampaignAnswer]:
+def campaign_statistics(
+    filter: Filter = NO_FILTER, at: PastTime = None
+) -> ApiCall[answers.CampaignAnswer]:
     """Get the loaded, completed and remaining records of each of today's campaigns."""
-    return _answer(_filtered("/realtime/campaign/stats", filter, at), answers.CampaignAnswer)
+    return _api_call(_filtered("/realtime/campaign/stats", filter, at), answers.CampaignAnswer)
 
 
-def agent_averages(filter: Filter = EVERYTHING, at: At = None) -> Call[AgentAveragesAnswer]:
+def agent_averages(filter: Filter = NO_FILTER, at: PastTime = None) -> ApiCall[AgentAveragesAnswer]:
     """Get the average time that agents have spent in each state today."""
     request = _filtered("/realtime/service/agents/averages", filter, at)
-    return _answer(request, AgentAveragesAnswer)
+    return _api_call(request, AgentAveragesAnswer)
 
 
-def agent_statistics(filter: Filter = EVERYTHING, at: At = None) -> Call[AgentStatisticsAnswer]:
+def agent_statistics(
+    filter: Filter = NO_FILTER, at: PastTime = None
+) -> ApiCall[AgentStatisticsAnswer]:
     """Get today's figures of the agents who are logged in now."""
     request = _filtered("/realtime/service/agent/stats", filter, at)
-    return _answer(request, AgentStatisticsAnswer)
+    return _api_call(request, AgentStatisticsAnswer)
 
 
 def agent_statistics_ex(
-    filter: Filter = EVERYTHING, at: At = None
-) -> Call[AgentStatisticsExAnswer]:
+    filter: Filter = NO_FILTER, at: PastTime = None
+) -> ApiCall[AgentStatisticsExAnswer]:
     """Get today's figures, per service, of all agents who were logged in today."""
     request = _filtered("/realtime/service/agent/stats/ex", filter, at)
-    return _answer(request, AgentStatisticsExAnswer)
+    return _api_call(request, AgentStatisticsExAnswer)
 
 
 def agent_status(
-    filter: Filter = EVERYTHING,
+    filter: Filter = NO_FILTER,
     state_changed_after: datetime | int | None = None,
-    at: At = None,
-) -> Call[AgentStatusAnswer]:
+    at: PastTime = None,
+) -> ApiCall[AgentStatusAnswer]:
     """Get the state of each agent, or only states that began after a time.
 
     ``state_changed_after`` is in ms, or an aware datetime.
     """
     request = _filtered("/realtime/service/agents/status", filter, at, state_changed_after)
-    return _answer(request, AgentStatusAnswer)
+    return _api_call(request, AgentStatusAnswer)
 
 
-def waiting_calls(filter: Filter = EVERYTHING, at: At = None) -> Call[answers.WaitingCallsAnswer]:
+def waiting_calls(
+    filter: Filter = NO_FILTER, at: PastTime = None
+) -> ApiCall[answers.WaitingCallsAnswer]:
     """Get the calls that are waiting for an agent, longest wait first."""
     request = _filtered("/realtime/service/calls/status", filter, at)
-    return _answer(request, answers.WaitingCallsAnswer)
+    return _api_call(request, answers.WaitingCallsAnswer)
 
 
-def live_connects(filter: Filter = EVERYTHING, at: At = None) -> Call[answers.LiveConnectsAnswer]:
+def live_connects(
+    filter: Filter = NO_FILTER, at: PastTime = None
+) -> ApiCall[answers.LiveConnectsAnswer]:
     """Get the right-party contacts of the last half hour, in five-minute intervals."""
     request = _filtered("/realtime/service/liveConnects", filter, at)
-    return _answer(request, answers.LiveConnectsAnswer)
+    return _api_call(request, answers.LiveConnectsAnswer)
 
 
-def service_statistics(filter: Filter = EVERYTHING, at: At = None) -> Call[answers.ServiceAnswer]:
+def service_statistics(
+    filter: Filter = NO_FILTER, at: PastTime = None
+) -> ApiCall[answers.ServiceAnswer]:
     """Get each service's figures on calls, agents and campaigns, for today and for now."""
-    return _answer(_filtered("/realtime/service/stats", filter, at), answers.ServiceAnswer)
+    return _api_call(_filtered("/realtime/service/stats", filter, at), answers.ServiceAnswer)
 
 
 def service_intervals(
-    filter: Filter = EVERYTHING, interval: int = 900, last: int | None = None, at: At = None
-) -> Call[answers.IntervalAnswer]:
+    filter: Filter = NO_FILTER, interval: int = 900, last: int | None = None, at: PastTime = None
+) -> ApiCall[answers.IntervalAnswer]:
     """Get each service's calls and agents' times by interval (floorcast only).
 
     ``interval`` is 300, 900, 1800 or 3600 seconds. The answer has today's intervals or, with
     ``last``, those that began within the last ``last`` seconds.
     """
-    members = {**filter.members(), **_moments(at=at), "interval": interval}
+    members = {**filter.members(), **_times(at=at), "interval": interval}
     if last is not None:
         members["last"] = last
-    return _answer(post("/realtime/service/stats/intervals", **members), answers.IntervalAnswer)
+    return _api_call(post("/realtime/service/stats/intervals", **members), answers.IntervalAnswer)
 
 
 def service_report(
-    begin: Bound, to: Bound, filter: Filter = EVERYTHING, interval: int | str = "day"
-) -> Call[ServiceReport]:
+    begin: ReportBound, to: ReportBound, filter: Filter = NO_FILTER, interval: int | str = "day"
+) -> ApiCall[ServiceReport]:
     """Get a report on services by interval or day, from the archive and the log.
 
     ``interval`` is 900, 1800 or 3600 seconds, or "day". ``begin`` and ``to`` are times or dates;
     the report includes both dates. It covers at most 31 days.
     """
     members = {**filter.members(), **_span(begin, to), "interval": interval}
-    return _answer(post("/reporting/service/stats", **members), ServiceReport)
+    return _api_call(post("/reporting/service/stats", **members), ServiceReport)
 
 
 def agent_report(
-    begin: Bound, to: Bound, filter: Filter = EVERYTHING, interval: int | str = "day"
-) -> Call[AgentReport]:
+    begin: ReportBound, to: ReportBound, filter: Filter = NO_FILTER, interval: int | str = "day"
+) -> ApiCall[AgentReport]:
     """Get a report on agents by interval or day. The parameters are as in ``service_report``."""
     members = {**filter.members(), **_span(begin, to), "interval": interval}
-    return _answer(post("/reporting/agent/stats", **members), AgentReport)
+    return _api_call(post("/reporting/agent/stats", **members), AgentReport)
 
 
 def call_report(
-    begin: Bound,
-    to: Bound,
-    filter: Filter = EVERYTHING,
+    begin: ReportBound,
+    to: ReportBound,
+    filter: Filter = NO_FILTER,
     cursor: str | None = None,
     *,
     agent: str | None = None,
     outcome: str | None = None,
-) -> Call[CallReport]:
+) -> ApiCall[CallReport]:
     """Get a page of the calls that ended between ``begin`` and ``to`` (see ``service_report``).
 
     ``agent`` is a login id, and ``outcome`` is handled, abandoned, movedOn, open or none.
@@ -297,10 +311,10 @@ def call_report(
     given = {"agentLoginId": agent, "outcome": outcome, "cursor": cursor}
     chosen = {name: value for name, value in given.items() if value is not None}
     members = {**filter.members(), **_span(begin, to), **chosen}
-    return _answer(post("/reporting/calls", **members), CallReport)
+    return _api_call(post("/reporting/calls", **members), CallReport)
 
 
-def _span(begin: Bound, to: Bound) -> dict[str, object]:
+def _span(begin: ReportBound, to: ReportBound) -> dict[str, object]:
     bounds = {"from": begin, "to": to}
     return {
         name: bound.isoformat() if isinstance(bound, date) else bound
@@ -314,8 +328,8 @@ def service_calls(
     interval: tuple[int, int] | None = None,
     cursor: str | None = None,
     client: int | None = None,
-    at: At = None,
-) -> Call[answers.FigureCallsAnswer]:
+    at: PastTime = None,
+) -> ApiCall[answers.FigureCallsAnswer]:
     """Get a page of the calls that one of a service's figures counts (floorcast only).
 
     ``figure`` is ``movedOn`` or a member of service statistics, such as ``totalHandled``.
@@ -329,52 +343,52 @@ def service_calls(
         members["cursor"] = cursor
     if client is not None:
         members["client"] = client
-    members.update(_moments(at=at))
-    return _answer(post("/realtime/service/calls", **members), answers.FigureCallsAnswer)
+    members.update(_times(at=at))
+    return _api_call(post("/realtime/service/calls", **members), answers.FigureCallsAnswer)
 
 
-def alerts(at: At = None) -> Call[answers.AlertAnswer]:
+def alerts(at: PastTime = None) -> ApiCall[answers.AlertAnswer]:
     """Get the alerts, firing ones first (floorcast only)."""
-    query = {name: str(moment) for name, moment in _moments(at=at).items()}
-    return _answer(Request("GET", "/realtime/alerts", query), answers.AlertAnswer)
+    query = {name: str(moment) for name, moment in _times(at=at).items()}
+    return _api_call(HttpRequest("GET", "/realtime/alerts", query), answers.AlertAnswer)
 
 
-def acknowledge_alert(alert_id: str) -> Call[answers.AlertRow]:
+def acknowledge_alert(alert_id: str) -> ApiCall[answers.AlertRow]:
     """Acknowledge a firing alert (floorcast only). Raises InvalidParameter for any other alert."""
     path = f"/realtime/alerts/{quote(alert_id, safe='')}/acknowledge"
-    return _answer(post(path), answers.AlertRow)
+    return _api_call(post(path), answers.AlertRow)
 
 
-def _page(response: Response) -> Page:
-    return decoded(response, Page)
+def _page(response: HttpResponse) -> RawPage:
+    return decode(response, RawPage)
 
 
-def _interactions(page: Call[Page]) -> Call[InteractionPage]:
-    def read(response: Response) -> InteractionPage:
+def _interactions(page: ApiCall[RawPage]) -> ApiCall[InteractionPage]:
+    def read(response: HttpResponse) -> InteractionPage:
         found = page.read(response)
         events = [read_interaction(line) for line in found.lines()]
         return InteractionPage(token=found.token, events=events)
 
-    return Call(page.request, read)
+    return ApiCall(page.request, read)
 
 
-def _answer(request: Request, kind: type[A]) -> Call[A]:
-    def read(response: Response) -> A:
-        found = decoded(response, kind)
+def _api_call(request: HttpRequest, kind: type[A]) -> ApiCall[A]:
+    def read(response: HttpResponse) -> A:
+        found = decode(response, kind)
         found.feed_token = response.headers.get("feed-token")
         return found
 
-    return Call(request, read)
+    return ApiCall(request, read)
 
 
 def _filtered(
-    path: str, filter: Filter, at: At, state_changed_after: datetime | int | None = None
-) -> Request:
-    moments = _moments(at=at, stateChangedAfter=state_changed_after)
+    path: str, filter: Filter, at: PastTime, state_changed_after: datetime | int | None = None
+) -> HttpRequest:
+    moments = _times(at=at, stateChangedAfter=state_changed_after)
     return post(path, **filter.members(), **moments)
 
 
-def _moments(**moments: At) -> dict[str, object]:
+def _times(**moments: PastTime) -> dict[str, object]:
     """Return the given times that are not None, with aware datetimes converted to ms."""
     return {
         name: int(one.timestamp() * 1000) if isinstance(one, datetime) else one
@@ -383,13 +397,13 @@ def _moments(**moments: At) -> dict[str, object]:
     }
 
 
-def _counted(path: str, token: str, filter: Filter, count: int) -> Request:
+def _feed_request(path: str, token: str, filter: Filter, count: int) -> HttpRequest:
     request = post(path, token=token, **filter.members())
     return request._replace(query={"count": str(count)})
 
 
-def _call_data(phase: str, session: str, transaction: int, client: int | None) -> Request:
+def _call_data(phase: str, session: str, transaction: int, client: int | None) -> HttpRequest:
     query = {"session": session, "transaction": str(transaction)}
     if client is not None:
         query["client"] = str(client)
-    return Request("GET", f"/realtime/callData/{phase}", query)
+    return HttpRequest("GET", f"/realtime/callData/{phase}", query)

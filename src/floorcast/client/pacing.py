@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-__all__ = ["Backoff", "Pace"]
+__all__ = ["Backoff", "RateLimitPacer"]
 
 FIRST_RETRY_SECONDS = 0.25  # doubled with each consecutive failure
 MAX_RETRY_SECONDS = 15.0  # unless the server asks for a longer wait
@@ -26,21 +26,21 @@ class Backoff:
         self._chance = chance
         self._failures = 0
 
-    def pause(self, asked: float = 0.0) -> float:
+    def pause(self, requested: float = 0.0) -> float:
         """Return the seconds to wait after another failure.
 
-        The back-off is added to the seconds that the server ``asked`` for.
+        The back-off is added to the seconds that the server ``requested``.
         """
         bound = min(MAX_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2.0**self._failures)
         self._failures = min(self._failures + 1, 16)
-        return asked + self._chance() * bound
+        return requested + self._chance() * bound
 
     def reset(self) -> None:
         """Record a success, so that the next pause is short again."""
         self._failures = 0
 
 
-class Pace:
+class RateLimitPacer:
     """A server's rate limit (the IETF's ``RateLimit`` fields), measured with the client's clock.
 
     Requests are sent without delay until only a quarter of a window's requests is left. These are
@@ -52,10 +52,10 @@ class Pace:
         self._left = self._quota = 0
         self._until = 0.0
 
-    def note(self, headers: Mapping[str, str]) -> None:
+    def record(self, headers: Mapping[str, str]) -> None:
         """Record an answer's rate limit fields."""
-        standing = headers.get("ratelimit", "")
-        left, reset = _LEFT.search(standing), _RESET.search(standing)
+        rate_limit = headers.get("ratelimit", "")
+        left, reset = _LEFT.search(rate_limit), _RESET.search(rate_limit)
         if left is None or reset is None:
             return
         quota = _QUOTA.search(headers.get("ratelimit-policy", ""))

@@ -1,7 +1,7 @@
-"""The steps that the client's core asks its I/O shell to execute, and their outcomes.
+"""The steps that the client's protocol asks its I/O shell to execute, and their outcomes.
 
-The core consists of generators that yield steps and receive the outcomes. The same core therefore
-works on an event loop, in a thread, and in a test without I/O.
+The protocol consists of generators that yield steps and receive the outcomes. The same protocol
+therefore works on an event loop, in a thread, and in a test without I/O.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 __all__ = [
-    "Alone",
-    "Broken",
-    "Next",
-    "Open",
-    "Pause",
-    "Request",
-    "Response",
-    "Send",
-    "Shut",
-    "Silent",
+    "CloseStream",
+    "Exclusive",
+    "HttpRequest",
+    "HttpResponse",
+    "NextMessage",
+    "NoResponse",
+    "OpenStream",
+    "RunBlocking",
+    "SendRequest",
+    "SilentConnection",
+    "Sleep",
     "Step",
     "Steps",
-    "Work",
 ]
 
 T = TypeVar("T")
@@ -31,7 +31,7 @@ T = TypeVar("T")
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
-class Request(NamedTuple):
+class HttpRequest(NamedTuple):
     """An HTTP request. ``path`` does not include the server's address.
 
     ``content`` is JSON unless the headers say otherwise.
@@ -43,13 +43,13 @@ class Request(NamedTuple):
     content: bytes | None = None
     headers: Mapping[str, str] = _NOTHING
 
-    def with_headers(self, **headers: str) -> Request:
+    def with_headers(self, **headers: str) -> HttpRequest:
         """Return a copy with more headers. An underscore in a name stands for a hyphen."""
         more = {name.replace("_", "-"): value for name, value in headers.items()}
         return self._replace(headers={**self.headers, **more})
 
 
-class Response(NamedTuple):
+class HttpResponse(NamedTuple):
     """An HTTP response. The names of ``headers`` are in lower case."""
 
     status: int
@@ -57,60 +57,62 @@ class Response(NamedTuple):
     content: bytes
 
 
-class Send(NamedTuple):
-    """A step that sends a request. The outcome is the Response."""
+class SendRequest(NamedTuple):
+    """A step that sends a request. The outcome is the HttpResponse."""
 
-    request: Request
+    request: HttpRequest
 
 
-class Pause(NamedTuple):
+class Sleep(NamedTuple):
     """A step that waits for this number of seconds."""
 
     seconds: float
 
 
-class Alone(NamedTuple):
+class Exclusive(NamedTuple):
     """A step that runs other steps while no other caller of the client runs such a step."""
 
     steps: Callable[[], Generator[Step, Any, None]]
 
 
-class Open(NamedTuple):
+class OpenStream(NamedTuple):
     """A step that opens a stream.
 
-    The outcome is a Response, whose content is empty if the status is 200.
+    The outcome is an HttpResponse, whose content is empty if the status is 200.
     """
 
-    request: Request
+    request: HttpRequest
 
 
-class Next(NamedTuple):
+class NextMessage(NamedTuple):
     """A step that reads the next message of the open stream.
 
     The outcome is a ServerSentEvent, or None at the end of the stream.
     """
 
 
-class Shut(NamedTuple):
+class CloseStream(NamedTuple):
     """A step that closes the stream, if one is open."""
 
 
-class Work(NamedTuple):
+class RunBlocking(NamedTuple):
     """A step that calls a function that may block, such as a flush.
 
     The outcome is the function's result.
     """
 
-    what: Callable[[], object]
+    function: Callable[[], object]
 
 
-Step: TypeAlias = "Send | Pause | Alone | Open | Next | Shut | Work"
+Step: TypeAlias = (
+    "SendRequest | Sleep | Exclusive | OpenStream | NextMessage | CloseStream | RunBlocking"
+)
 Steps = Generator[Step, Any, T]
 
 
-class Broken(Exception):
+class NoResponse(Exception):
     """No complete response arrived. It is unknown whether the server received the request."""
 
 
-class Silent(Broken):
+class SilentConnection(NoResponse):
     """The connection was silent for too long and is treated as dead."""

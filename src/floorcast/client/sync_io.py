@@ -1,4 +1,4 @@
-"""Executes the core's steps with httpx, for threads."""
+"""Executes the protocol's steps with httpx, for threads."""
 
 from __future__ import annotations
 
@@ -10,20 +10,27 @@ from typing import Self, TypeVar
 import httpx
 
 from floorcast.client.steps import (
-    Alone,
-    Broken,
-    Pause,
-    Request,
-    Response,
-    Send,
+    Exclusive,
+    HttpRequest,
+    HttpResponse,
+    NoResponse,
+    RunBlocking,
+    SendRequest,
+    Sleep,
     Step,
     Steps,
-    Work,
 )
-from floorcast.client.wire import LIMITS, TIMEOUT, Bounded, request_of, response_of, translated
+from floorcast.client.wire import (
+    LIMITS,
+    TIMEOUT,
+    BoundedResponse,
+    from_httpx_response,
+    to_httpx_request,
+    translate_errors,
+)
 from floorcast.model.errors import FloorcastError
 
-__all__ = ["Connected", "SyncIo"]
+__all__ = ["ConnectionOwner", "SyncIo"]
 
 T = TypeVar("T")
 
@@ -45,7 +52,7 @@ class SyncIo:
         self._max_answer_bytes = max_answer_bytes
         self.http = httpx.Client(timeout=TIMEOUT, limits=LIMITS, transport=transport)
         self._sleep = sleep
-        self._alone = threading.Lock()
+        self._exclusive_lock = threading.Lock()
 
     def run(self, steps: Steps[T], perform: Callable[[Step], object] | None = None) -> T:
         """Execute all steps, and return their result."""
@@ -58,7 +65,7 @@ class SyncIo:
                 error = outcome = None
                 try:
                     outcome = perform(step)
-                except (Broken, FloorcastError) as caught:
+                except (NoResponse, FloorcastError) as caught:
                     error = caught
         except StopIteration as stop:
             result: T = stop.value
@@ -69,36 +76,36 @@ class SyncIo:
     def perform(self, step: Step) -> object:
         """Execute one step, and return its outcome."""
         match step:
-            case Send(request):
-                with translated():
+            case SendRequest(request):
+                with translate_errors():
                     return self.read(self.open(request))
-            case Pause(seconds):
+            case Sleep(seconds):
                 return self._sleep(seconds)
-            case Alone(steps):
-                with self._alone:
+            case Exclusive(steps):
+                with self._exclusive_lock:
                     return self.run(steps())
-            case Work(what):
-                return what()
+            case RunBlocking(function):
+                return function()
             case _:
                 raise TypeError(step)
 
-    def open(self, request: Request) -> Bounded:
+    def open(self, request: HttpRequest) -> BoundedResponse:
         """Send a request. The caller must read and close the response."""
-        asked = request_of(self.http, self.url, request)
-        return Bounded(self.http.send(asked, stream=True), self._max_answer_bytes)
+        httpx_request = to_httpx_request(self.http, self.url, request)
+        return BoundedResponse(self.http.send(httpx_request, stream=True), self._max_answer_bytes)
 
-    def read(self, answer: Bounded) -> Response:
+    def read(self, answer: BoundedResponse) -> HttpResponse:
         """Read and return the whole answer, and release its connection.
 
         Raises UnexpectedAnswer.
         """
         try:
-            return response_of(answer, answer.read())
+            return from_httpx_response(answer, answer.read())
         finally:
             answer.close()
 
 
-class Connected:
+class ConnectionOwner:
     """An object with connections, which are closed at the end of a ``with`` block."""
 
     def __init__(self, io: SyncIo) -> None:

@@ -8,15 +8,15 @@ from collections.abc import Callable, Iterable
 import httpx
 
 from floorcast.client.cloud_event import CloudEvent
-from floorcast.client.sending import Sending, Verdicts
-from floorcast.client.sync_io import Connected, SyncIo
+from floorcast.client.sender_protocol import SenderProtocol, Verdicts
+from floorcast.client.sync_io import ConnectionOwner, SyncIo
 from floorcast.client.timing import Timing
 from floorcast.client.wire import MAX_ANSWER_BYTES
 
 __all__ = ["Sender"]
 
 
-class Sender(Connected):
+class Sender(ConnectionOwner):
     """Sends events to a server's intake.
 
     ``url`` is the server's address. ``key`` is an ingest key, which determines the client that the
@@ -35,8 +35,8 @@ class Sender(Connected):
         sleep: Callable[[float], object] = time.sleep,
         max_answer_bytes: int = MAX_ANSWER_BYTES,
     ) -> None:
-        self._sending = Sending(url, key, timing or Timing())
-        super().__init__(SyncIo(self._sending.url, transport, sleep, max_answer_bytes))
+        self._protocol = SenderProtocol(url, key, timing or Timing())
+        super().__init__(SyncIo(self._protocol.url, transport, sleep, max_answer_bytes))
 
     def send(self, events: Iterable[CloudEvent]) -> Verdicts:
         """Send events in order, in batches, and return once the server has stored them.
@@ -46,4 +46,4 @@ class Sender(Connected):
         never be accepted (such as with a wrong key), and UnexpectedAnswer. Sending the same events
         again is always safe.
         """
-        return self._io.run(self._sending.send(events))
+        return self._io.run(self._protocol.send(events))

@@ -10,18 +10,18 @@ from typing import TypeVar
 from msgspec import Struct
 
 from floorcast.client.pacing import Backoff
-from floorcast.client.steps import Pause, Steps
+from floorcast.client.steps import Sleep, Steps
 from floorcast.model.errors import BadSession, RateLimited, Unavailable
 
-__all__ = ["Back", "SessionNotKnownYet", "Timing", "Waiting", "repeated"]
+__all__ = ["RecoveryCallback", "SessionNotYetKnown", "Timing", "WaitCallback", "with_retries"]
 
 T = TypeVar("T")
 
-Waiting = Callable[[float, str], None]
+WaitCallback = Callable[[float, str], None]
 """A function that is called before each pause, with its duration in seconds and the reason."""
 
 
-Back = Callable[[float], None]
+RecoveryCallback = Callable[[float], None]
 """A function that is called when a response ends a wait, with the duration in seconds."""
 
 
@@ -38,13 +38,13 @@ class Timing(Struct, frozen=True, kw_only=True):
     """
 
     patience: float = 60.0
-    waiting: Waiting = _ignore
-    back: Back = _ignore
+    waiting: WaitCallback = _ignore
+    back: RecoveryCallback = _ignore
     clock: Callable[[], float] = time.monotonic
     chance: Callable[[], float] = random.random
 
 
-class SessionNotKnownYet(Exception):
+class SessionNotYetKnown(Exception):
     """A node of a cluster refuses a session that another node has just opened."""
 
     def __init__(self, refused: BadSession) -> None:
@@ -52,7 +52,7 @@ class SessionNotKnownYet(Exception):
         self.refused = refused
 
 
-def repeated(
+def with_retries(
     once: Callable[[], Steps[T]], timing: Timing, patience: float | None = None
 ) -> Steps[T]:
     """Return the result of ``once``, which is retried while the server is unavailable or busy.
@@ -70,7 +70,7 @@ def repeated(
             if waited + seconds > longest:
                 raise
             timing.waiting(seconds, error.message)
-        except SessionNotKnownYet as lagging:
+        except SessionNotYetKnown as lagging:
             seconds = backoff.pause()
             if waited + seconds > longest:
                 raise lagging.refused from None
@@ -79,5 +79,5 @@ def repeated(
             if waited:
                 timing.back(waited)
             return result
-        yield Pause(seconds)
+        yield Sleep(seconds)
         waited += seconds

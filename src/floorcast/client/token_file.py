@@ -41,15 +41,15 @@ class TokenFile:
             self._replace(token)
 
     def _replace(self, token: str) -> None:
-        beside = self._path.with_name(self._path.name + ".new")
+        temporary = self._path.with_name(self._path.name + ".new")
         try:
             # never written in place, because a crash could leave a partial token
-            descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with os.fdopen(descriptor, "wb") as file:
                 file.write(token.encode("ascii") + b"\n")
                 file.flush()
                 os.fsync(file.fileno())
-            beside.replace(self._path)
+            temporary.replace(self._path)
             self._flush_folder()
         except OSError as error:
             raise SettingError(f"{self._path} cannot be written: {error.strerror}") from error

@@ -1,4 +1,4 @@
-"""Converts between the core's requests and httpx's, for both clients."""
+"""Converts between the protocol's requests and httpx's, for both clients."""
 
 from __future__ import annotations
 
@@ -7,31 +7,33 @@ from contextlib import contextmanager
 
 import httpx
 
-from floorcast.client.steps import Broken, Request, Response, Silent
+from floorcast.client.steps import HttpRequest, HttpResponse, NoResponse, SilentConnection
 from floorcast.model.errors import UnexpectedAnswer
 
 __all__ = [
     "LIMITS",
     "MAX_ANSWER_BYTES",
-    "STREAM_OPEN",
+    "STREAM_STATUS",
     "TIMEOUT",
-    "Bounded",
-    "request_of",
-    "response_of",
-    "translated",
+    "BoundedResponse",
+    "from_httpx_response",
+    "to_httpx_request",
+    "translate_errors",
 ]
 
 MAX_ANSWER_BYTES = 256 << 20  # uncompressed; more than the server's largest answer
 
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)  # seconds; the API sends something every 10 s
 LIMITS = httpx.Limits(max_connections=None)  # each feed that is followed occupies a connection
-STREAM_OPEN = httpx.codes.OK
+STREAM_STATUS = httpx.codes.OK
 EVENT_STREAM = "text/event-stream"
 
 _HEADERS = {"accept": "application/json"}
 
 
-def request_of(http: httpx.Client | httpx.AsyncClient, url: str, request: Request) -> httpx.Request:
+def to_httpx_request(
+    http: httpx.Client | httpx.AsyncClient, url: str, request: HttpRequest
+) -> httpx.Request:
     """Return httpx's form of a request to the server at ``url``."""
     json = {} if request.content is None else {"content-type": "application/json"}
     headers = {**_HEADERS, **json, **request.headers}
@@ -44,13 +46,13 @@ def request_of(http: httpx.Client | httpx.AsyncClient, url: str, request: Reques
     )
 
 
-def response_of(response: httpx.Response, content: bytes) -> Response:
-    """Return the core's form of an answer, with this body."""
+def from_httpx_response(response: httpx.Response, content: bytes) -> HttpResponse:
+    """Return the protocol's form of an answer, with this body."""
     headers = {name.lower(): value for name, value in response.headers.items()}
-    return Response(response.status_code, headers, content)
+    return HttpResponse(response.status_code, headers, content)
 
 
-class Bounded(httpx.Response):
+class BoundedResponse(httpx.Response):
     """An answer of at most ``limit`` bytes. Reading more raises UnexpectedAnswer.
 
     The limit applies to the received bytes and to the uncompressed bytes. In a stream, only bytes
@@ -66,7 +68,7 @@ class Bounded(httpx.Response):
             extensions=answer.extensions,
         )
         self._limit = limit
-        self.is_stream = answer.status_code == STREAM_OPEN and answer.headers.get(
+        self.is_stream = answer.status_code == STREAM_STATUS and answer.headers.get(
             "content-type", ""
         ).startswith(EVENT_STREAM)
         self._received = self._held = 0
@@ -114,11 +116,11 @@ class Bounded(httpx.Response):
 
 
 @contextmanager
-def translated() -> Iterator[None]:
-    """Translate httpx's connection errors into Broken and Silent."""
+def translate_errors() -> Iterator[None]:
+    """Translate httpx's connection errors into NoResponse and SilentConnection."""
     try:
         yield
     except httpx.ReadTimeout:
-        raise Silent(f"no data for {TIMEOUT.read:.0f} s") from None
+        raise SilentConnection(f"no data for {TIMEOUT.read:.0f} s") from None
     except httpx.RequestError as error:
-        raise Broken(str(error) or type(error).__name__) from None
+        raise NoResponse(str(error) or type(error).__name__) from None

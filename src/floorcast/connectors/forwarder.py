@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import structlog
 
 from floorcast.client import AsyncSender, CloudEvent, Rejected
-from floorcast.client.sending import MAX_BATCH_EVENTS
+from floorcast.client.sender_protocol import MAX_BATCH_EVENTS
 from floorcast.connectors.metrics import ConnectorMetrics
 from floorcast.connectors.spool import Spool
 

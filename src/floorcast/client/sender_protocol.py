@@ -14,17 +14,17 @@ from http import HTTPStatus
 import msgspec
 from msgspec import Struct, structs
 
-from floorcast.client.address import address
+from floorcast.client.address import check_address
 from floorcast.client.cloud_event import CloudEvent
-from floorcast.client.error_mapping import as_credentials, refusal
-from floorcast.client.exchange import Exchange, fit_for_a_header
-from floorcast.client.methods import Call, decoded
-from floorcast.client.pacing import Pace
-from floorcast.client.steps import Request, Response, Steps
-from floorcast.client.timing import Timing, repeated
+from floorcast.client.error_mapping import to_bad_credentials, to_exception
+from floorcast.client.exchange import Exchange, require_header_value
+from floorcast.client.methods import ApiCall, decode
+from floorcast.client.pacing import RateLimitPacer
+from floorcast.client.steps import HttpRequest, HttpResponse, Steps
+from floorcast.client.timing import Timing, with_retries
 from floorcast.model.errors import BadSession, TooLarge, UnexpectedAnswer
 
-__all__ = ["MAX_BATCH_EVENTS", "Rejected", "Sending", "Verdicts"]
+__all__ = ["MAX_BATCH_EVENTS", "Rejected", "SenderProtocol", "Verdicts"]
 
 MAX_BATCH_EVENTS = 1000  # the server accepts 10,000; smaller batches get a response sooner
 MAX_BATCH_BYTES = 4 << 20  # the server accepts 16 MiB
@@ -61,17 +61,17 @@ class Verdicts(Struct, frozen=True):
         )
 
 
-class Sending:
+class SenderProtocol:
     """The client side of a server's intake.
 
     Raises SettingError for an invalid ``url`` or ``key``.
     """
 
     def __init__(self, url: str, key: str, timing: Timing) -> None:
-        self.url = address(url)
-        self._authorization = f"Bearer {fit_for_a_header(key, 'ingest key')}"
+        self.url = check_address(url)
+        self._authorization = f"Bearer {require_header_value(key, 'ingest key')}"
         self._timing = timing
-        self._exchange = Exchange(self.url, Pace(timing.clock))
+        self._exchange = Exchange(self.url, RateLimitPacer(timing.clock))
 
     def send(self, events: Iterable[CloudEvent]) -> Steps[Verdicts]:
         """Send events in order, in batches, and return the verdicts once the server has stored all.
@@ -90,9 +90,11 @@ class Sending:
     def _batch(self, lines: Sequence[bytes]) -> Steps[Verdicts]:
         try:
             call = self._call(lines)
-            return (yield from repeated(partial(self._exchange.once, call), self._timing))
+            return (
+                yield from with_retries(partial(self._exchange.request_once, call), self._timing)
+            )
         except BadSession as refused:  # a 401 with a code that is not the API's
-            raise as_credentials(refused) from None
+            raise to_bad_credentials(refused) from None
         except TooLarge as refused:  # a proxy's limit may be lower than the server's
             if len(lines) == 1:
                 return Verdicts(rejected=[Rejected(0, refused.code, refused.message)])
@@ -100,25 +102,25 @@ class Sending:
         first = yield from self._batch(lines[:half])
         return first.merged((yield from self._batch(lines[half:])), half)
 
-    def _call(self, lines: Sequence[bytes]) -> Call[Verdicts]:
+    def _call(self, lines: Sequence[bytes]) -> ApiCall[Verdicts]:
         headers = {
             "authorization": self._authorization,
             "content-type": "application/x-ndjson",
         }
-        request = Request("POST", "/ingest/v1/events", content=b"".join(lines), headers=headers)
+        request = HttpRequest("POST", "/ingest/v1/events", content=b"".join(lines), headers=headers)
 
-        def read(response: Response) -> Verdicts:
+        def read(response: HttpResponse) -> Verdicts:
             if response.status == HTTPStatus.BAD_REQUEST:
                 return _all_refused(request, response)
-            found = decoded(response, Verdicts)
+            found = decode(response, Verdicts)
             if found.accepted + found.duplicates + len(found.rejected) != len(lines):
                 raise UnexpectedAnswer(f"the response does not account for all {len(lines)} events")
             return found
 
-        return Call(request, read, frozenset({HTTPStatus.BAD_REQUEST}))
+        return ApiCall(request, read, frozenset({HTTPStatus.BAD_REQUEST}))
 
 
-def _all_refused(request: Request, response: Response) -> Verdicts:
+def _all_refused(request: HttpRequest, response: HttpResponse) -> Verdicts:
     """Return the verdicts of a batch without an accepted event, or raise the server's refusal."""
 
     class Refused(Struct):
@@ -127,7 +129,7 @@ def _all_refused(request: Request, response: Response) -> Verdicts:
     try:
         return Verdicts(rejected=msgspec.json.decode(response.content, type=Refused).rejected)
     except msgspec.DecodeError:
-        raise refusal(request, response) from None
+        raise to_exception(request, response) from None
 
 
 def _batches(events: Iterable[CloudEvent]) -> Iterator[list[bytes]]:

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from floorcast.client import feeds
 from floorcast.client.events import AgentEvent, Interaction
-from floorcast.client.following import SAVED_EVERY, Following
+from floorcast.client.feed_protocol import SAVE_INTERVAL_SECONDS, FeedProtocol
 from floorcast.model.errors import InvalidParameter
 from tests.client.simulated_server import NoMoreEvents, SimulatedServer
 
-Feed = Following[AgentEvent] | Following[Interaction]
+Feed = FeedProtocol[AgentEvent] | FeedProtocol[Interaction]
 SEED = st.integers(0, 2**32)  # whole days with random events, failures and crashes
 
 
@@ -38,11 +38,11 @@ def follow(
     server: SimulatedServer, kind: str, token: str | None = "t0", store: CountingStore | None = None
 ) -> Feed:
     """Start a client that follows the feed."""
-    conversation = server.new_conversation()
+    protocol = server.new_protocol()
     if kind == "agents":
-        return feeds.agent_events(conversation, token, store=store)
+        return feeds.agent_events(protocol, token, store=store)
     stream = kind == "interactions by stream"
-    return feeds.interaction_events(conversation, token, store=store, stream=stream)
+    return feeds.interaction_events(protocol, token, store=store, stream=stream)
 
 
 def number(feed: Feed) -> int:
@@ -105,7 +105,7 @@ def test_token_store_delivers_every_event_at_least_once(
             assert handled == len(server.events), "every event was read"
             continue
         assert number(feed) <= handled, "no event is skipped"
-        assert last in {-1, number(feed) - 1}, "no event is repeated between restarts"
+        assert last in {-1, number(feed) - 1}, "no event is with_retries between restarts"
         last = number(feed)
         handled = max(handled, last + 1)
 
@@ -124,7 +124,7 @@ def test_current_event_is_handled_when_the_block_succeeds() -> None:
 
 def test_token_is_saved_once_per_page_or_once_per_second() -> None:
     """There is no flush per event, and a slow reader loses at most a second of work."""
-    for pause, saves in ((0.0, 1), (SAVED_EVERY, 3)):
+    for pause, saves in ((0.0, 1), (SAVE_INTERVAL_SECONDS, 3)):
         server, store = SimulatedServer(Random(4)), CountingStore("t0")
         server.add_events(3)
         feed = follow(server, "interactions by long poll", None, store)

@@ -9,17 +9,24 @@ from urllib.parse import quote
 
 from msgspec import Struct, structs
 
-from floorcast.client.address import address
+from floorcast.client.address import check_address
 from floorcast.client.answers import LoggedIn
-from floorcast.client.error_mapping import as_credentials
-from floorcast.client.exchange import Exchange, fit_for_a_header
-from floorcast.client.methods import Call, decoded, post
-from floorcast.client.pacing import Pace
-from floorcast.client.steps import Alone, Open, Request, Response, Send, Steps
-from floorcast.client.timing import SessionNotKnownYet, Timing, repeated
+from floorcast.client.error_mapping import to_bad_credentials
+from floorcast.client.exchange import Exchange, require_header_value
+from floorcast.client.methods import ApiCall, decode, post
+from floorcast.client.pacing import RateLimitPacer
+from floorcast.client.steps import (
+    Exclusive,
+    HttpRequest,
+    HttpResponse,
+    OpenStream,
+    SendRequest,
+    Steps,
+)
+from floorcast.client.timing import SessionNotYetKnown, Timing, with_retries
 from floorcast.model.errors import BadCredentials, BadSession, NotFound, Refusal
 
-__all__ = ["Conversation", "Credentials"]
+__all__ = ["ClientProtocol", "Credentials"]
 
 T = TypeVar("T")
 
@@ -41,45 +48,51 @@ class Credentials(Struct, frozen=True, kw_only=True):
         return f"Credentials(client={self.client!r}, user={self.user!r})"
 
 
-class Conversation:
+class ClientProtocol:
     """The client side of a server's API. ``session`` is the current session, if there is one."""
 
     def __init__(
         self, url: str, credentials: Credentials | None, session: str | None, timing: Timing
     ) -> None:
-        self.url = address(url)
+        self.url = check_address(url)
         self.timing = timing
-        self.session = None if session is None else fit_for_a_header(session, "session")
+        self.session = None if session is None else require_header_value(session, "session")
         if credentials is not None:
-            fit_for_a_header(credentials.api_token, "API token")
+            require_header_value(credentials.api_token, "API token")
         self._credentials = credentials
-        self._exchange = Exchange(self.url, Pace(timing.clock))
+        self._exchange = Exchange(self.url, RateLimitPacer(timing.clock))
         self._logins = 0
 
-    def exchange(self, call: Call[T], patience: float | None = None) -> Steps[T]:
+    def exchange(self, call: ApiCall[T], patience: float | None = None) -> Steps[T]:
         """Return the response to a method call. The request is retried until there is a response.
 
         Raises the server's Refusal; Unavailable or RateLimited if the server is unavailable or busy
         for longer than ``patience`` (in seconds; by default, the patience of ``timing``); and
         UnexpectedAnswer.
         """
-        return (yield from repeated(partial(self._authorized, call, Send), self.timing, patience))
+        return (
+            yield from with_retries(
+                partial(self._authorized, call, SendRequest), self.timing, patience
+            )
+        )
 
-    def open(self, request: Request, patience: float) -> Steps[None]:
+    def open(self, request: HttpRequest, patience: float) -> Steps[None]:
         """Open a stream. Raises the same errors as ``exchange``."""
-        call = Call(request, _is_stream)
-        yield from repeated(partial(self._authorized, call, Open), self.timing, patience)
+        call = ApiCall(request, _is_stream)
+        yield from with_retries(partial(self._authorized, call, OpenStream), self.timing, patience)
 
     def log_in(self) -> Steps[LoggedIn]:
         """Log in, and use the session from then on. Raises BadCredentials."""
-        return (yield from repeated(self.try_login, self.timing))
+        return (yield from with_retries(self.try_login, self.timing))
 
     def try_login(self) -> Steps[LoggedIn]:
         """Log in like ``log_in``, but try only once. Also raises Unavailable and RateLimited."""
         try:
-            answer = yield from self._exchange.once(Call(self._login("/session/login"), _logged_in))
+            answer = yield from self._exchange.request_once(
+                ApiCall(self._login("/session/login"), _logged_in)
+            )
         except BadSession as refused:  # another server's code means wrong credentials here
-            raise as_credentials(refused) from None
+            raise to_bad_credentials(refused) from None
         self.session = answer.session_id
         self._logins += 1
         return answer
@@ -91,7 +104,7 @@ class Conversation:
         """
         request = self._login("/session/password", newPassword=new_password)
         # Not retried: if the first request had arrived, a second one would be refused.
-        yield from self._exchange.once(Call(request, _nothing))
+        yield from self._exchange.request_once(ApiCall(request, _nothing))
         assert self._credentials is not None  # otherwise _login has raised an error
         self._credentials = structs.replace(self._credentials, password=new_password)
         self.session = None
@@ -100,9 +113,11 @@ class Conversation:
         """Return whether the current session is still valid."""
         if self.session is None:
             return False
-        request = Request("GET", f"/session/validate/{quote(self.session, safe='')}")
+        request = HttpRequest("GET", f"/session/validate/{quote(self.session, safe='')}")
         try:
-            yield from repeated(partial(self._exchange.once, Call(request, _nothing)), self.timing)
+            yield from with_retries(
+                partial(self._exchange.request_once, ApiCall(request, _nothing)), self.timing
+            )
         except NotFound:
             return False
         return True
@@ -111,14 +126,16 @@ class Conversation:
         """End the current session, if there is one."""
         if self.session is None:
             return
-        request = Request("DELETE", f"/session/logout/{quote(self.session, safe='')}")
+        request = HttpRequest("DELETE", f"/session/logout/{quote(self.session, safe='')}")
         self.session = None
         try:
-            yield from repeated(partial(self._exchange.once, Call(request, _nothing)), self.timing)
+            yield from with_retries(
+                partial(self._exchange.request_once, ApiCall(request, _nothing)), self.timing
+            )
         except NotFound:
             return
 
-    def _authorized(self, call: Call[T], way: type[Send | Open]) -> Steps[T]:
+    def _authorized(self, call: ApiCall[T], step_type: type[SendRequest | OpenStream]) -> Steps[T]:
         """Try once with the current session. If it has ended, log in and try again.
 
         A node of a cluster may not yet know a session that another node has opened. Another login
@@ -126,29 +143,31 @@ class Conversation:
         of logging in after each refusal.
         """
         while self.session is None:
-            yield Alone(partial(self._log_in_after, self._logins))
+            yield Exclusive(partial(self._log_in_after, self._logins))
         logins = self._logins
         try:
-            return (yield from self._with_session(call, way))
+            return (yield from self._with_session(call, step_type))
         except BadSession:
             if self._credentials is None:
                 raise
-        yield Alone(partial(self._log_in_after, logins))
+        yield Exclusive(partial(self._log_in_after, logins))
         try:
-            return (yield from self._with_session(call, way))
+            return (yield from self._with_session(call, step_type))
         except BadSession as refused:
-            raise SessionNotKnownYet(refused) from None
+            raise SessionNotYetKnown(refused) from None
 
-    def _with_session(self, call: Call[T], way: type[Send | Open]) -> Steps[T]:
+    def _with_session(
+        self, call: ApiCall[T], step_type: type[SendRequest | OpenStream]
+    ) -> Steps[T]:
         request = call.request.with_headers(lv_session=self.session or "")
-        return (yield from self._exchange.once(call._replace(request=request), way))
+        return (yield from self._exchange.request_once(call._replace(request=request), step_type))
 
     def _log_in_after(self, logins: int) -> Steps[None]:
         """Log in, unless another caller has logged in since ``logins`` was read."""
         if self._logins == logins:
             yield from self.try_login()
 
-    def _login(self, path: str, **more: object) -> Request:
+    def _login(self, path: str, **more: object) -> HttpRequest:
         given = self._credentials
         if given is None:
             raise BadCredentials("no credentials to log in with")
@@ -163,15 +182,15 @@ class Conversation:
         return request.with_headers(lv_access=given.api_token)
 
 
-def _logged_in(response: Response) -> LoggedIn:
-    return decoded(response, LoggedIn)
+def _logged_in(response: HttpResponse) -> LoggedIn:
+    return decode(response, LoggedIn)
 
 
-def _nothing(_response: Response) -> None:
+def _nothing(_response: HttpResponse) -> None:
     return None
 
 
-def _is_stream(response: Response) -> None:
+def _is_stream(response: HttpResponse) -> None:
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     if response.status != HTTPStatus.OK or kind != "text/event-stream":
         raise Refusal(f"the response is not an event stream (content type: {kind or 'none'})")
