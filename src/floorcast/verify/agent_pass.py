@@ -61,8 +61,8 @@ class AgentPass:
         if periods:
             self._count_time(agent, periods)
             self._count_visits(agent, periods)
-            self._note_wrap_ups(agent, events, periods)
-            self._note_presence(agent, periods)
+            self._record_wrap_ups(agent, events, periods)
+            self._record_presence(agent, periods)
 
     def _periods(self, agent: int, events: Sequence[AgentRecord]) -> list[StatePeriod]:
         found: list[StatePeriod] = []
@@ -108,14 +108,14 @@ class AgentPass:
         It is the service of the current call, or else the agent's current service.
         """
         if len(login.services) > 1 and call_event is not None and state in WITH_A_CALL:
-            of_call = call_event.named
-            if of_call is None:
-                of_call = self._of_call(agent, call_event)
-            if of_call in login.services:
-                return of_call
+            call_service = call_event.named
+            if call_service is None:
+                call_service = self._call_service(agent, call_event)
+            if call_service in login.services:
+                return call_service
         return login.current_service
 
-    def _of_call(self, agent: int, call_event: AgentRecord) -> int | None:
+    def _call_service(self, agent: int, call_event: AgentRecord) -> int | None:
         """Return the service of the agent's segment of the call, from events that arrived in time.
 
         An event arrived in time if it precedes the event that names the call, or if it was recorded
@@ -172,8 +172,8 @@ class AgentPass:
             elif one.state == "In Call":
                 in_call = visit
             begins_today = self._days.is_today(one.begin)
-            goes_on = max(one.begin, self._days.begin) < min(one.end, self._days.end)
-            if one.state != "Logoff" and (begins_today or goes_on):
+            continues_today = max(one.begin, self._days.begin) < min(one.end, self._days.end)
+            if one.state != "Logoff" and (begins_today or continues_today):
                 services = {one.service, *(one.earlier_services if begins_today else ())}
                 visit.services |= services
                 for service in services:
@@ -182,19 +182,19 @@ class AgentPass:
             for service in visit.services:
                 self._sums.agents[agent][service].visits[visit.state] += 1
 
-    def _note_wrap_ups(
+    def _record_wrap_ups(
         self, agent: int, events: Sequence[AgentRecord], periods: Sequence[StatePeriod]
     ) -> None:
         """Assign each finished wrap-up to the call that it names or to the last answered one."""
         begun: list[StatePeriod] = []
         for one in periods:
             if begun and not (one.state == "Wrapup" and one.continues):
-                self._note_wrap_up(agent, events, begun)
+                self._record_wrap_up(agent, events, begun)
                 begun = []
             if one.state == "Wrapup":
                 begun.append(one)
 
-    def _note_wrap_up(
+    def _record_wrap_up(
         self, agent: int, events: Sequence[AgentRecord], visit: Sequence[StatePeriod]
     ) -> None:
         first = visit[0].event
@@ -209,9 +209,9 @@ class AgentPass:
             spent = visit[-1].end - first.at
             self._records.add_wrap_up(call, WrapUpRecord(agent, first.at, spent))
 
-    def _note_presence(self, agent: int, periods: Sequence[StatePeriod]) -> None:
+    def _record_presence(self, agent: int, periods: Sequence[StatePeriod]) -> None:
         last = periods[-1]
-        heard_until = last.begin + self._quiet
+        known_until = last.begin + self._quiet
         since = last.begin
         for one in reversed(periods):
             since = one.begin
@@ -232,10 +232,10 @@ class AgentPass:
             skill=skills[-1] if skills else None,
             call=self._current_call_data(last),
         )
-        if last.state != "Logoff" and heard_until > self._days.begin:
+        if last.state != "Logoff" and known_until > self._days.begin:
             for service in last.services:
                 self._sums.agents[agent][service].is_present = True
-        if last.state != "Logoff" and heard_until <= self._now:
+        if last.state != "Logoff" and known_until <= self._now:
             del self._sums.presences[agent]
 
     def _current_call_data(self, last: StatePeriod) -> dict[str, Any]:
@@ -243,16 +243,16 @@ class AgentPass:
         event = last.call_event
         if event is None:
             return {}
-        said = event.data["call"]
+        call = event.data["call"]
         facts: dict[str, Any] = {}
         if event.call is not None:
             facts = known_facts(self._records.call_events(event.call, event.position))
         return {
-            "transactionId": _int(said.get("transactionId")),
-            "sessionId": said.get("sessionId"),
-            "direction": _first(said.get("direction"), facts.get("direction")),
-            "account": _first(said.get("account"), facts.get("account")),
-            "phone": _first(said.get("phoneNumber"), customer_phone(facts)),
+            "transactionId": _int(call.get("transactionId")),
+            "sessionId": call.get("sessionId"),
+            "direction": _first(call.get("direction"), facts.get("direction")),
+            "account": _first(call.get("account"), facts.get("account")),
+            "phone": _first(call.get("phoneNumber"), customer_phone(facts)),
         }
 
 

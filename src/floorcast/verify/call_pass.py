@@ -14,7 +14,7 @@ from floorcast.verify.record_types import (
     CampaignRecord,
     CountingRules,
     WrapUpRecord,
-    name_of,
+    call_key,
 )
 from floorcast.verify.records import Records
 from floorcast.verify.sums import IntervalSums, OpenCall, Sums
@@ -33,7 +33,7 @@ _RIGHT_PARTY = ("rpcComplete", "rpcIncomplete")
 _OUTBOUND = ("OUTBOUND", "MANUAL")
 _HALF_HOUR_MS = 30 * 60_000
 
-_Place = tuple[date, int | None]
+_DayAndService = tuple[date, int | None]
 """A day and a service. A call counts only once there."""
 
 
@@ -43,7 +43,7 @@ def add_answers(records: Records, events: Sequence[CallRecord]) -> None:
     for event, segment in path.agent_answers:
         assert event.agent is not None
         service = path.segments[segment].service
-        answer = AgentAnswer(event.position, event.counts_at, service, *name_of(event))
+        answer = AgentAnswer(event.position, event.counts_at, service, *call_key(event))
         records.add_answer(event.agent, answer)
 
 
@@ -72,9 +72,9 @@ class CallPass:
         facts = known_facts(events)
         steps = [event for event in events if is_step(event)]
         rules = self._rules[steps[-1].rules] if steps else self._rules[0]
-        name = name_of(events[0])
+        name = call_key(events[0])
         direction = facts.get("direction")
-        self._note_campaign(events)
+        self._record_campaign(events)
         self._name = name
         self._count_offered(path, last_event)
         self._count_handled(path, rules, direction, self._records.wrap_ups_of(name))
@@ -139,24 +139,24 @@ class CallPass:
                 interval.spent["talk"] += segment.left - segment.answered
                 interval.spent["wrapUp"] += sum(own)
 
-    def _first_answered(self, path: CallPath) -> dict[_Place, CallSegment]:
-        found: dict[_Place, CallSegment] = {}
+    def _first_answered(self, path: CallPath) -> dict[_DayAndService, CallSegment]:
+        found: dict[_DayAndService, CallSegment] = {}
         for segment in path.segments:
             if segment.answered is not None:
                 found.setdefault((self._days.of(segment.answered), segment.service), segment)
         return found
 
     def _count_abandoned(self, path: CallPath, rules: CountingRules) -> None:
-        places: set[_Place] = set(self._first_answered(path))
+        counted: set[_DayAndService] = set(self._first_answered(path))
         for segment in path.segments:
             if segment.answers or segment.left is None or not self._days.is_today(segment.left):
                 continue
             abandoned = segment.ended_unanswered or (
                 segment.exited and rules.counts_exits(_number(segment.service))
             )
-            place = (self._days.of(segment.left), segment.service)
-            if abandoned and place not in places:
-                places.add(place)
+            day_and_service = (self._days.of(segment.left), segment.service)
+            if abandoned and day_and_service not in counted:
+                counted.add(day_and_service)
                 sums, wait = self._sums.services[segment.service], segment.wait(segment.left)
                 sla, short = rules.thresholds(_number(segment.service))
                 sums.abandoned.append(wait)
@@ -184,8 +184,8 @@ class CallPass:
                 resolved.add((self._days.of(segment.left), segment.service))
             elif self._days.is_today(segment.left):
                 found[segment.service] = segment
-        over = [one for one in path.segments if one.joined is not None and not one.waits]
-        for one in over:  # a call that waited there at the end of today did not move on today
+        ended = [one for one in path.segments if one.joined is not None and not one.waits]
+        for one in ended:  # a call that waited there at the end of today did not move on today
             end = one.answered if one.answered is not None else one.left
             if end is not None and one.began < self._days.end <= end:
                 resolved.add((self._days.today, one.service))
@@ -236,21 +236,21 @@ class CallPass:
         dispositions = [one for one in events if one.kind == "disposition"]
         if not dispositions:
             return
-        said = max(dispositions, key=lambda one: (one.at, one.position))
-        category = self._rules[said.rules].category(said.data.get("termCode"))
-        segment = _segment_at(path.segments, said.at)
-        agent = said.agent
+        latest = max(dispositions, key=lambda one: (one.at, one.position))
+        category = self._rules[latest.rules].category(latest.data.get("termCode"))
+        segment = _segment_at(path.segments, latest.at)
+        agent = latest.agent
         if agent is None and segment is not None:
-            agent = self._holder(name, segment, said.at)
-        if said.agent is not None:
-            segment = segment_of_agent(path.segments, said.agent, said.at)
+            agent = self._agent_at(name, segment, latest.at)
+        if latest.agent is not None:
+            segment = segment_of_agent(path.segments, latest.agent, latest.at)
         service = path.present_service if segment is None else segment.service
-        if agent is not None and self._days.is_today(said.at):
+        if agent is not None and self._days.is_today(latest.at):
             self._sums.agents[agent][service].categories[category] += 1
-        if category in _RIGHT_PARTY and self._now - _HALF_HOUR_MS < said.at <= self._now:
-            self._sums.connects.append(said.at)
+        if category in _RIGHT_PARTY and self._now - _HALF_HOUR_MS < latest.at <= self._now:
+            self._sums.connects.append(latest.at)
 
-    def _holder(self, name: tuple[int, str], segment: CallSegment, at: int) -> int | None:
+    def _agent_at(self, name: tuple[int, str], segment: CallSegment, at: int) -> int | None:
         """Return the call's agent at a time: the last one that had answered it and not left it."""
         at = at if segment.left is None else min(at, segment.left)
         had = [one for one in segment.answers if one.at <= at] or segment.answers[:1]
@@ -267,7 +267,7 @@ class CallPass:
             )
         state = "QUEUED" if last.waits else "CONNECTED"
         since = last.joined if last.waits else None
-        having = [
+        current_agents = [
             one.agent
             for one in last.answers
             if last.left is None
@@ -275,10 +275,17 @@ class CallPass:
         ]
         agents = [one.agent for one in last.answers[:1] if one.agent is not None]
         return OpenCall(
-            name, path.present_service, state, since, path.began, agents, bool(having), facts
+            name,
+            path.present_service,
+            state,
+            since,
+            path.began,
+            agents,
+            bool(current_agents),
+            facts,
         )
 
-    def _note_campaign(self, events: Sequence[CallRecord]) -> None:
+    def _record_campaign(self, events: Sequence[CallRecord]) -> None:
         """Record that the call's campaign was active at each step of the call."""
         campaign = service = None
         named_at = last = -(2**60)

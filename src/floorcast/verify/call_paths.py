@@ -14,7 +14,7 @@ __all__ = ["CallPath", "CallSegment", "call_path", "is_step", "segment_of_agent"
 _ABANDONED_AFTER_EXIT_MS = 1000
 
 
-class _Answered(NamedTuple):
+class _Answer(NamedTuple):
     """An answer by an agent (None if unknown) at a time in ms."""
 
     agent: int | None
@@ -33,7 +33,7 @@ class CallSegment:
 
     service: int | None
     joined: int | None = None
-    answers: list[_Answered] = field(default_factory=list)
+    answers: list[_Answer] = field(default_factory=list)
     left: int | None = None
     exited: bool = False
     ended_unanswered: bool = False
@@ -157,12 +157,12 @@ def _answer(path: CallPath, step: CallRecord) -> None:
     elif last.service is None:
         last.service = named
     if not last.answers:
-        last.answers.append(_Answered(step.agent, step.at))
+        last.answers.append(_Answer(step.agent, step.at))
     elif step.agent is not None and last.answers[0].agent is None:
         # the agent was unknown until now
-        last.answers[0] = _Answered(step.agent, last.answers[0].at)
+        last.answers[0] = _Answer(step.agent, last.answers[0].at)
     elif step.agent is not None and last.answered_by(step.agent) is None:
-        last.answers.append(_Answered(step.agent, step.at))
+        last.answers.append(_Answer(step.agent, step.at))
     if step.agent is not None:
         path.agent_answers.append((step, len(path.segments) - 1))
 

@@ -21,10 +21,12 @@ def add_campaigns(sums: Sums, records: Iterable[CampaignRecord]) -> None:
             if campaign.service is None:
                 campaign.service = record.service
             continue
-        said = {name: record.data[name] for name in _MEMBERS if record.data.get(name) is not None}
+        members = {
+            name: record.data[name] for name in _MEMBERS if record.data.get(name) is not None
+        }
         if record.service is not None:
-            said["service"] = record.service
-        for name, value in said.items():
+            members["service"] = record.service
+        for name, value in members.items():
             if name not in campaign.reported or record.at >= campaign.reported[name]:
                 campaign.reported[name] = record.at
                 campaign.counts[name] = value

@@ -21,9 +21,9 @@ from floorcast.store import call_days, projection_store, snapshots, stored_calls
 __all__ = ["FileDamage", "damaged_files"]
 
 CACHE_KIB = 4096
-MESSAGES = 20  # the most messages from SQLite for each file
+MAX_MESSAGES = 20  # the most messages from SQLite for each file
 SCHEMA_OF_FILE = "SELECT type, name, tbl_name, sql FROM sqlite_schema"
-KEYS_AT_ONCE = 16_384
+KEYS_PER_READ = 16_384
 
 Check = Callable[[apsw.Connection], Iterator[str]]
 
@@ -39,12 +39,12 @@ class _ExpectedFile(NamedTuple):
     """The expected form of a file.
 
     ``steps`` are the statements that create its schema, and ``checks`` find other damage. The
-    file's ``user_version`` does not count the first ``unnumbered`` steps.
+    file's ``user_version`` does not count the first ``unnumbered_steps``.
     """
 
     application_id: int
     steps: Sequence[str]
-    unnumbered: int
+    unnumbered_steps: int
     checks: Sequence[Check]
 
 
@@ -59,7 +59,7 @@ def damaged_files(folder: Path) -> Iterator[FileDamage]:
             continue
         try:
             with closing(open_reader(path, cache_kib=CACHE_KIB)) as reader:
-                for check in (_pages, *_checks(reader, expected)):
+                for check in (_page_damage, *_checks(reader, expected)):
                     yield from _findings(name, check, reader)
         except (apsw.Error, UnicodeDecodeError) as error:
             yield FileDamage(name, str(error))
@@ -73,8 +73,8 @@ def _findings(name: str, check: Check, reader: apsw.Connection) -> Iterator[File
         yield FileDamage(name, str(error))
 
 
-def _pages(reader: apsw.Connection) -> Iterator[str]:
-    for (message,) in fetch(reader, f"PRAGMA integrity_check({MESSAGES})"):
+def _page_damage(reader: apsw.Connection) -> Iterator[str]:
+    for (message,) in fetch(reader, f"PRAGMA integrity_check({MAX_MESSAGES})"):
         if message != "ok":
             yield message
 
@@ -85,18 +85,18 @@ def _checks(reader: apsw.Connection, expected: _ExpectedFile) -> Iterator[Check]
     A file of an older release gets only the check of its schema, because its small rows have no
     checksums yet.
     """
-    taken = expected.unnumbered + reader.pragma("user_version")
+    applied = expected.unnumbered_steps + reader.pragma("user_version")
 
     def schema(connection: apsw.Connection) -> Iterator[str]:
         if connection.pragma("application_id") != expected.application_id:
             yield "its application_id is not floorcast's"
-        if taken > len(expected.steps):
-            yield f"its schema is {taken - expected.unnumbered}, of a newer release"
-        elif set(fetch(connection, SCHEMA_OF_FILE)) != _expected(expected.steps[:taken]):
+        if applied > len(expected.steps):
+            yield f"its schema is {applied - expected.unnumbered_steps}, of a newer release"
+        elif set(fetch(connection, SCHEMA_OF_FILE)) != _expected(expected.steps[:applied]):
             yield "its schema is not floorcast's"
 
     yield schema
-    if taken == len(expected.steps):
+    if applied == len(expected.steps):
         yield from expected.checks
 
 
@@ -108,7 +108,7 @@ def _expected(steps: Sequence[str]) -> set[tuple[str, ...]]:
         return set(fetch(connection, SCHEMA_OF_FILE))
 
 
-def _rows_of(tables: Sequence[Checked]) -> Check:
+def _row_check(tables: Sequence[Checked]) -> Check:
     def check(connection: apsw.Connection) -> Iterator[str]:
         for table in tables:
             for key in changed_rows(connection, table):
@@ -117,9 +117,9 @@ def _rows_of(tables: Sequence[Checked]) -> Check:
     return check
 
 
-def _keys(connection: apsw.Connection) -> Iterator[str]:
+def _key_run_damage(connection: apsw.Connection) -> Iterator[str]:
     for run in compaction.read_fingerprints(connection):
-        if not compaction.is_undamaged(connection, run, KEYS_AT_ONCE):
+        if not compaction.is_undamaged(connection, run, KEYS_PER_READ):
             yield f"the keys of run {run}"
 
 
@@ -127,24 +127,26 @@ def _with_schema(schema: Schema, *checks: Check) -> _ExpectedFile:
     return _ExpectedFile(schema.application_id, schema.steps, 0, checks)
 
 
-def _derived(layout: Layout, *checks: Check) -> _ExpectedFile:
+def _derived_file(layout: Layout, *checks: Check) -> _ExpectedFile:
     return _ExpectedFile(0, (schema_of(layout), *layout.steps), 1, checks)
 
 
-_KV = _with_schema(sqlite_kv.SCHEMA, _rows_of(sqlite_kv.CHECKED))
+_KV = _with_schema(sqlite_kv.SCHEMA, _row_check(sqlite_kv.CHECKED))
 EXPECTED_FILES = {
-    "log.db": _with_schema(log_file.SCHEMA, _rows_of(log_schema.CHECKED)),
+    "log.db": _with_schema(log_file.SCHEMA, _row_check(log_schema.CHECKED)),
     "admin.db": _KV,
     "shared.db": _KV,
-    "mirror.db": _derived(
+    "mirror.db": _derived_file(
         projection_store.LAYOUT,
-        _rows_of([*derived_files.CHECKED, *projection_store.CHECKED]),
+        _row_check([*derived_files.CHECKED, *projection_store.CHECKED]),
         stored_segments.damaged,
         stored_calls.damaged,
         call_days.damaged,
         snapshots.damaged,
     ),
-    "keys.db": _derived(
-        sorted_runs.LAYOUT, _rows_of([*derived_files.CHECKED, *compaction.CHECKED]), _keys
+    "keys.db": _derived_file(
+        sorted_runs.LAYOUT,
+        _row_check([*derived_files.CHECKED, *compaction.CHECKED]),
+        _key_run_damage,
     ),
 }

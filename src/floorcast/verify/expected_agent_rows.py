@@ -77,7 +77,7 @@ class ExpectedAgentRows:
         self._names = RowNames(site)
         self._now = now
 
-    def stats(self) -> list[Row]:
+    def statistics(self) -> list[Row]:
         """Return today's figures for each agent that is logged in."""
         rows: list[Row] = []
         for agent, presence in sorted(self._sums.presences.items()):
@@ -95,7 +95,7 @@ class ExpectedAgentRows:
             rows.append(row)
         return rows
 
-    def ex(self) -> list[Row]:
+    def statistics_ex(self) -> list[Row]:
         """Return today's figures by service, for each agent that was logged in today."""
         rows: list[Row] = []
         for agent, services in sorted(self._sums.agents.items()):

@@ -45,8 +45,8 @@ class ExpectedRows:
             "service/calls": self._calls(),
             "service/calls/status": self._waiting(),
             "service/liveConnects": self._connects(),
-            "service/agent/stats": agents.stats(),
-            "service/agent/stats/ex": agents.ex(),
+            "service/agent/stats": agents.statistics(),
+            "service/agent/stats/ex": agents.statistics_ex(),
             "service/agents/status": agents.status(),
             "service/agents/averages": agents.averages(),
             "campaign/stats": self._campaigns(),
@@ -74,7 +74,7 @@ class ExpectedRows:
         decided = len(sums.waits) + len(sums.abandoned)
         talks = len(sums.talks)
         return {
-            "calls": [self._outbound(call) for call in sorted(outbound, key=_start_of)],
+            "calls": [self._outbound(call) for call in sorted(outbound, key=_start_order)],
             "serviceId": str(number),
             "serviceName": known["name"],
             "cip": len(outbound),
@@ -101,7 +101,7 @@ class ExpectedRows:
             ),
             "longestCallInQueue": max([0, *waits]) // 1000,
             "maxHoldTime": known.get("max_hold_time"),
-            **self._of_campaigns(number),
+            **self._campaign_figures(number),
             **self._names.call_center(number),
             **_targets(known),
         }
@@ -112,7 +112,7 @@ class ExpectedRows:
         for (number, quarter), sums in sorted(
             (key, sums) for key, sums in self._sums.intervals.items() if key[0] is not None
         ):
-            if number in self._site.services and _is_counted(sums):
+            if number in self._site.services and _has_counts(sums):
                 rows.append(self._interval(number, quarter, sums))
         return rows
 
@@ -171,7 +171,7 @@ class ExpectedRows:
             "occupancy": percent(busy, busy + spent["readyTime"]),
         }
 
-    def _of_campaigns(self, service: int) -> Row:
+    def _campaign_figures(self, service: int) -> Row:
         found = [
             one.counts
             for one in self._sums.campaigns.values()
@@ -229,11 +229,12 @@ class ExpectedRows:
     # -- campaigns -------------------------------------------------------------------------
 
     def _campaigns(self) -> list[Row]:
-        left_out = ("DEACTIVATED", "SCHEDULED_UNBUILT", "READY_UNBUILT")
+        hidden_states = ("DEACTIVATED", "SCHEDULED_UNBUILT", "READY_UNBUILT")
         return [
             _campaign(number, one) | self._names.campaign_name(number)
             for number, one in sorted(self._sums.campaigns.items())
-            if one.last >= self._days.begin and one.counts.get("state", "").upper() not in left_out
+            if one.last >= self._days.begin
+            and one.counts.get("state", "").upper() not in hidden_states
         ]
 
 
@@ -257,7 +258,7 @@ def _campaign(number: int, campaign: CampaignState) -> Row:
     }
 
 
-def _start_of(call: OpenCall) -> tuple[int, int, str]:
+def _start_order(call: OpenCall) -> tuple[int, int, str]:
     return (call.began or 0, *call.name)
 
 
@@ -265,6 +266,6 @@ def _first(values: Sequence[str | None]) -> str | None:
     return next((value for value in values if value is not None), None)
 
 
-def _is_counted(sums: IntervalSums) -> bool:
+def _has_counts(sums: IntervalSums) -> bool:
     counted = (sums.counts, sums.spent, sums.moved_on)
     return bool(sums.talks) or any(count for counts in counted for count in counts.values())

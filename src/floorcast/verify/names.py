@@ -25,18 +25,18 @@ class KnownSite:
         self.agents: dict[int, tuple[str, str | None]] = {}
         self.names = Names()
 
-    def declare(self, plan: Json) -> None:
+    def apply_site_entry(self, config: Json) -> None:
         """Apply a site entry."""
-        self.time_zone = plan.get("time_zone", "UTC")
-        self.call_centers = {one["id"]: one["name"] for one in plan.get("call_centers", ())}
-        declared = {one["id"]: one for one in plan.get("services", ())}
+        self.time_zone = config.get("time_zone", "UTC")
+        self.call_centers = {one["id"]: one["name"] for one in config.get("call_centers", ())}
+        declared = {one["id"]: one for one in config.get("services", ())}
         # only the name of a service that is no longer declared is kept
         self.services = {n: {"id": n, "name": old["name"]} for n, old in self.services.items()}
         for number, one in declared.items():
             before = self.services.get(number)
             self.names.rename("service", before["name"] if before else None, one["name"], number)
             self.services[number] = one
-        for one in plan.get("agents", ()):
+        for one in config.get("agents", ()):
             login = self.agents[one["id"]][0] if one["id"] in self.agents else None
             self.names.rename("agent", login, one["login"], one["id"])
             self.agents[one["id"]] = (one["login"], one.get("name"))
@@ -75,9 +75,9 @@ class KnownSite:
             campaigns[number] = name
 
 
-def categories(plan: Json) -> dict[str, str]:
+def categories(config: Json) -> dict[str, str]:
     """Return the category of each term code. All codes that are not included are non-contacts."""
-    codes = plan.get("term_codes") or (
+    codes = config.get("term_codes") or (
         {"code": "RPC", "category": "rpcComplete"},
         {"code": "RPC_INCOMPLETE", "category": "rpcIncomplete"},
         {"code": "WPC", "category": "wpc"},

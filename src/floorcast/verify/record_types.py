@@ -14,7 +14,7 @@ __all__ = [
     "CountingRules",
     "Json",
     "WrapUpRecord",
-    "name_of",
+    "call_key",
 ]
 
 Json = dict[str, Any]
@@ -68,21 +68,21 @@ class AgentRecord(NamedTuple):
     @property
     def call(self) -> tuple[int, str] | None:
         """The call that the event names, or None unless it gives both parts of the name."""
-        said = self.data.get("call") or {}
-        if said.get("transactionId") is None or said.get("sessionId") is None:
+        call = self.data.get("call") or {}
+        if call.get("transactionId") is None or call.get("sessionId") is None:
             return None
-        return int(said["transactionId"]), said["sessionId"]
+        return int(call["transactionId"]), call["sessionId"]
 
 
 class CountingRules:
     """A site entry's rules for counting calls."""
 
-    def __init__(self, plan: Json) -> None:
-        self._services = {one["id"]: one for one in plan.get("services", ())}
+    def __init__(self, config: Json) -> None:
+        self._services = {one["id"]: one for one in config.get("services", ())}
         self._reasons = {
-            one["reason"]: one["counts_as"] for one in plan.get("not_ready_reasons", ())
+            one["reason"]: one["counts_as"] for one in config.get("not_ready_reasons", ())
         }
-        self._categories = categories(plan)
+        self._categories = categories(config)
 
     def thresholds(self, service: int) -> tuple[int, int]:
         """Return a service's SLA and short-abandon threshold in ms."""
@@ -94,9 +94,9 @@ class CountingRules:
         """Return whether a call that leaves the service's queue counts as abandoned."""
         return bool(self._services.get(service, {}).get("count_exits_as") == "abandoned")
 
-    def reason(self, said: str | None) -> str | None:
+    def reason(self, reason: str | None) -> str | None:
         """Return the reason under which a Not Ready reason is counted."""
-        return self._reasons.get(said or "", said)
+        return self._reasons.get(reason or "", reason)
 
     def category(self, code: str | None) -> str:
         """Return the category of a term code."""
@@ -131,6 +131,6 @@ class CampaignRecord(NamedTuple):
     data: Json | None
 
 
-def name_of(event: CallRecord) -> tuple[int, str]:
+def call_key(event: CallRecord) -> tuple[int, str]:
     """Return a call's name: its transaction and session."""
     return int(event.data["transactionId"]), event.data["sessionId"]

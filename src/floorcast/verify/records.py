@@ -25,7 +25,7 @@ from floorcast.verify.record_types import (
     CountingRules,
     Json,
     WrapUpRecord,
-    name_of,
+    call_key,
 )
 
 __all__ = ["Records"]
@@ -59,23 +59,23 @@ class Records:
         self._position = 0
         self._newest: dict[int, int] = {}
         self._at = 0
-        self._base = apsw.Connection("")
-        self._base.pragma("journal_mode", "OFF")
-        self._base.pragma("synchronous", "OFF")
-        self._base.execute("BEGIN")
-        self._base.execute(_SCHEMA).fetchall()
+        self._database = apsw.Connection("")
+        self._database.pragma("journal_mode", "OFF")
+        self._database.pragma("synchronous", "OFF")
+        self._database.execute("BEGIN")
+        self._database.execute(_SCHEMA).fetchall()
 
     def close(self) -> None:
         """Delete the file."""
-        self._base.close()
+        self._database.close()
 
     def add_entry(self, recorded_at: int, kind: str, payload: bytes) -> None:
         """Add an entry. ``recorded_at`` is in ticks of 100 ns."""
         self.recorded_at = recorded_at // 10_000
         if kind == "site":
-            plan = json.loads(payload)
-            self.site.declare(plan)
-            self.rules.append(CountingRules(plan))
+            config = json.loads(payload)
+            self.site.apply_site_entry(config)
+            self.rules.append(CountingRules(config))
             return
         for line in payload.split(b"\n"):
             if line:
@@ -83,14 +83,14 @@ class Records:
 
     def calls(self) -> Iterator[list[CallRecord]]:
         """Yield the events of each call in the order of the log."""
-        rows = self._base.execute("SELECT record FROM calls ORDER BY number, session, position")
+        rows = self._database.execute("SELECT record FROM calls ORDER BY number, session, position")
         call_events = (CallRecord(*json.loads(str(record))) for (record,) in rows)
-        for _, events in groupby(call_events, key=name_of):
+        for _, events in groupby(call_events, key=call_key):
             yield list(events)
 
     def call_events(self, name: tuple[int, str], before: float = inf) -> list[CallRecord]:
         """Return one call's events before a position in the log."""
-        rows = self._base.execute(
+        rows = self._database.execute(
             "SELECT record FROM calls WHERE number = ? AND session = ? AND position < ?"
             " ORDER BY position",
             (*name, before),
@@ -99,7 +99,9 @@ class Records:
 
     def agents(self) -> Iterator[tuple[int, list[AgentRecord]]]:
         """Yield each agent and its events in the order of their times."""
-        rows = self._base.execute("SELECT agent, record FROM agents ORDER BY agent, at, position")
+        rows = self._database.execute(
+            "SELECT agent, record FROM agents ORDER BY agent, at, position"
+        )
         for agent, found in groupby(rows, key=itemgetter(0)):
             yield int(str(agent)), [AgentRecord(*json.loads(str(record))) for _, record in found]
 
@@ -110,33 +112,33 @@ class Records:
         """
         if event.call is None or event.kind != "state":
             return
-        about = {"event": event.data["eventType"], **event.data["call"]}
+        fields = {"event": event.data["eventType"], **event.data["call"]}
         service = own if event.named is None else event.named
         where = (event.position, event.event_time, event.at)
         if event.data["eventType"] == "IN_CALL":
             row = (agent, event.event_time, event.position, *event.call)
-            self._base.execute("INSERT INTO in_calls VALUES (?, ?, ?, ?, ?)", row)
+            self._database.execute("INSERT INTO in_calls VALUES (?, ?, ?, ?, ?)", row)
         rules, recorded_at = event.rules, event.recorded_at
         self._add_call_record(
-            CallRecord(*where, "state", service, agent, None, rules, about, recorded_at)
+            CallRecord(*where, "state", service, agent, None, rules, fields, recorded_at)
         )
 
     def add_answer(self, agent: int, answer: AgentAnswer) -> None:
         """Record that an agent answered a call."""
         row = (agent, answer.at, answer.position, answer.number, answer.session, json.dumps(answer))
-        self._base.execute("INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?)", row)
+        self._database.execute("INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?)", row)
 
     def has_left(self, agent: int, call: tuple[int, str], at: int) -> bool:
         """Return whether an agent was in another call after its answer to this call.
 
         Only events at or before the time ``at`` count.
         """
-        other = self._base.execute(
+        other = self._database.execute(
             "SELECT at, position FROM in_calls WHERE agent = ? AND at <= ?"
             " AND NOT (number = ? AND session = ?) ORDER BY at DESC, position DESC LIMIT 1",
             (agent, at, *call),
         ).fetchall()
-        own = self._base.execute(
+        own = self._database.execute(
             "SELECT at, position FROM answers WHERE agent = ? AND at <= ?"
             " AND number = ? AND session = ? ORDER BY at DESC, position DESC LIMIT 1",
             (agent, at, *call),
@@ -146,11 +148,11 @@ class Records:
     def add_wrap_up(self, call: tuple[int, str], wrap_up: WrapUpRecord) -> None:
         """Record that a wrap-up belongs to a call."""
         row = (*call, json.dumps(wrap_up))
-        self._base.execute("INSERT INTO wrap_ups VALUES (?, ?, ?)", row)
+        self._database.execute("INSERT INTO wrap_ups VALUES (?, ?, ?)", row)
 
     def wrap_ups_of(self, call: tuple[int, str]) -> list[WrapUpRecord]:
         """Return the wrap-ups of a call."""
-        rows = self._base.execute(
+        rows = self._database.execute(
             "SELECT record FROM wrap_ups WHERE number = ? AND session = ?", call
         )
         return [WrapUpRecord(*json.loads(str(record))) for (record,) in rows]
@@ -158,38 +160,38 @@ class Records:
     def add_campaign_record(self, record: CampaignRecord) -> None:
         """Record a report about a campaign."""
         row = (record.position, json.dumps(record))
-        self._base.execute("INSERT INTO campaigns VALUES (?, ?)", row)
+        self._database.execute("INSERT INTO campaigns VALUES (?, ?)", row)
 
     def campaign_records(self) -> Iterator[CampaignRecord]:
         """Yield the records about campaigns in the order of the log."""
-        for (record,) in self._base.execute("SELECT record FROM campaigns ORDER BY position"):
+        for (record,) in self._database.execute("SELECT record FROM campaigns ORDER BY position"):
             yield CampaignRecord(*json.loads(str(record)))
 
     def _add_event(self, event: Json) -> None:
         self._position += 1
-        moment = event.get("time")
-        self._at = self.recorded_at if moment is None else _ms(moment)
+        time_text = event.get("time")
+        self._at = self.recorded_at if time_text is None else _to_ms(time_text)
         data = event["data"]
         kind = event["type"]
         if kind == "alert.transition":
             return  # no figure uses it
         if kind == "agent.state":
-            self._agent_state(data)
+            self._add_agent_state(data)
         elif kind == "campaign.update":
-            self._campaign_update(data)
+            self._add_campaign_update(data)
         elif kind == "agent.missed":
-            self._missed(data)
+            self._add_missed(data)
         elif kind in ("email.attempt", "sms.attempt"):
             self.site.service(data["service"])
-            self._campaign(data)
+            self._campaign_id(data)
         else:
-            self._call(kind.removeprefix("call."), data)
+            self._add_call(kind.removeprefix("call."), data)
 
-    def _agent_state(self, data: Json) -> None:
+    def _add_agent_state(self, data: Json) -> None:
         site = self.site
         agent = site.agent(data["agent"])
-        service = self._service(data)
-        named = self._service(data.get("call") or {})
+        service = self._service_id(data)
+        named = self._service_id(data.get("call") or {})
         listed = data.get("services")
         services = None if listed is None else [site.service(one) for one in listed]
         if data.get("team") is not None:
@@ -197,58 +199,58 @@ class Records:
         if data.get("agent2") is not None:
             site.agent(data["agent2"])
         at = min(self._at, self.recorded_at)  # a source whose clock is ahead adds no time
-        said = (service, services, named, data)
-        about = (self._position, at, self._at, len(self.rules) - 1, *said, self.recorded_at)
+        members = (service, services, named, data)
+        fields = (self._position, at, self._at, len(self.rules) - 1, *members, self.recorded_at)
         newest = self._newest.get(agent, at)
         if at >= newest or self.recorded_at - at <= self.late_ms:
             self._newest[agent] = max(at, newest)
-            self._add_agent_record(agent, AgentRecord("state", *about))
+            self._add_agent_record(agent, AgentRecord("state", *fields))
         elif data["eventType"] == "LOGON":
-            self._add_agent_record(agent, AgentRecord("late", *about)._replace(at=newest))
+            self._add_agent_record(agent, AgentRecord("late", *fields)._replace(at=newest))
 
     def _add_agent_record(self, agent: int, event: AgentRecord) -> None:
         row = (agent, event.at, event.position, json.dumps(event))
-        self._base.execute("INSERT INTO agents VALUES (?, ?, ?, ?)", row)
+        self._database.execute("INSERT INTO agents VALUES (?, ?, ?, ?)", row)
 
-    def _campaign_update(self, data: Json) -> None:
+    def _add_campaign_update(self, data: Json) -> None:
         number = self.site.campaign(data["campaign"])
         if data.get("name") is not None:
             self.site.name_campaign(number, data["name"])
         self.add_campaign_record(
-            CampaignRecord(self._position, number, self._at, self._service(data), data)
+            CampaignRecord(self._position, number, self._at, self._service_id(data), data)
         )
 
-    def _call(self, kind: str, data: Json) -> None:
-        campaign = self._campaign(data) if kind == "end" else None
-        service = self._service(data) if kind in ("start", "queue", "end", "update") else None
+    def _add_call(self, kind: str, data: Json) -> None:
+        campaign = self._campaign_id(data) if kind == "end" else None
+        service = self._service_id(data) if kind in ("start", "queue", "end", "update") else None
         if kind in ("start", "update"):
-            campaign = self._campaign(data)
+            campaign = self._campaign_id(data)
         agent = data.get("agent") if kind in ("answer", "end", "disposition") else None
         if agent is None and kind == "end":
             agent = data.get("agentId")
         by = None if agent is None else self.site.agent(agent)
         self._add_call_record(self._call_record(kind, service, by, campaign, data))
         if kind == "answer" and by is not None:
-            self._answered(by, data)
+            self._add_answered(by, data)
 
-    def _missed(self, data: Json) -> None:
-        agent, service = self.site.agent(data["agent"]), self._service(data)
+    def _add_missed(self, data: Json) -> None:
+        agent, service = self.site.agent(data["agent"]), self._service_id(data)
         self._add_call_record(self._call_record("missed", service, agent, None, data))
 
-    def _service(self, data: Json) -> int | None:
+    def _service_id(self, data: Json) -> int | None:
         return None if data.get("service") is None else self.site.service(data["service"])
 
-    def _campaign(self, data: Json) -> int | None:
+    def _campaign_id(self, data: Json) -> int | None:
         return None if data.get("campaign") is None else self.site.campaign(data["campaign"])
 
-    def _answered(self, agent: int, data: Json) -> None:
+    def _add_answered(self, agent: int, data: Json) -> None:
         at = min(self._at, self.recorded_at)
         newest = self._newest.get(agent, at)
         if at >= newest or self.recorded_at - at <= self.late_ms:
             self._newest[agent] = max(at, newest)
-            about = (self._position, at, self._at, len(self.rules) - 1, None, None, None)
+            fields = (self._position, at, self._at, len(self.rules) - 1, None, None, None)
             self._add_agent_record(
-                agent, AgentRecord("answered", *about, {"call": data}, self.recorded_at)
+                agent, AgentRecord("answered", *fields, {"call": data}, self.recorded_at)
             )
 
     def _call_record(
@@ -264,9 +266,9 @@ class Records:
         return CallRecord(*when, kind, service, agent, campaign, rules, data, self.recorded_at)
 
     def _add_call_record(self, event: CallRecord) -> None:
-        row = (*name_of(event), event.position, json.dumps(event))
-        self._base.execute("INSERT INTO calls VALUES (?, ?, ?, ?)", row)
+        row = (*call_key(event), event.position, json.dumps(event))
+        self._database.execute("INSERT INTO calls VALUES (?, ?, ?, ?)", row)
 
 
-def _ms(moment: str) -> int:
-    return (msgspec.convert(moment, datetime) - _EPOCH) // _MILLISECOND
+def _to_ms(time_text: str) -> int:
+    return (msgspec.convert(time_text, datetime) - _EPOCH) // _MILLISECOND

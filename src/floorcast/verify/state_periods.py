@@ -136,14 +136,14 @@ def login_states(events: Sequence[AgentRecord]) -> list[LoginState]:
         if is_late and named_at > one.event_time:
             found.append(now)
             continue
-        said = one.service
+        named_service = one.service
         if one.services is not None:
             now.services = tuple(dict.fromkeys(one.services))
-            said = now.services[0] if said is None else said
-        elif said is not None and said not in now.services:
-            now.services = (said,)
-        if said is not None:
-            now.current_service, named_at, now.is_late = said, one.event_time, is_late
+            named_service = now.services[0] if named_service is None else named_service
+        elif named_service is not None and named_service not in now.services:
+            now.services = (named_service,)
+        if named_service is not None:
+            now.current_service, named_at, now.is_late = named_service, one.event_time, is_late
         found.append(now)
     return found
 

@@ -35,8 +35,8 @@ __all__ = [
     "Difference",
     "StoredEntry",
     "VerificationResult",
+    "displayed_rows",
     "recomputed_rows",
-    "shown_rows",
     "verify",
 ]
 
@@ -105,7 +105,7 @@ def verify(
     finally:
         records.close()
     evicted = () if refold is None else refold.evicted_calls()
-    found = shown_rows(checked_floor, limits, evicted)
+    found = displayed_rows(checked_floor, limits, evicted)
     differences = sorted(
         difference
         for method, rows in expected.items()
@@ -134,7 +134,7 @@ def recomputed_rows(records: Records, moment: Moment) -> dict[str, Rows]:
     return ExpectedRows(sums, records.site, days, moment.now).all()
 
 
-def shown_rows(floor: Floor, moment: Moment, evicted: Iterable[Call] = ()) -> dict[str, Rows]:
+def displayed_rows(floor: Floor, moment: Moment, evicted: Iterable[Call] = ()) -> dict[str, Rows]:
     """Return every method's rows as the statistics show them to a user who may see everything.
 
     ``evicted`` has the calls that have left the floor's memory.
@@ -213,8 +213,8 @@ def _differences(method: str, found: Rows, expected: Rows) -> Iterator[Differenc
         one, other = dict(_flatten(shown[row])), dict(_flatten(recomputed[row]))
         for figure in one.keys() | other.keys():
             if one.get(figure, _ABSENT) != other.get(figure, _ABSENT):
-                said = one.get(figure, _ABSENT), other.get(figure, _ABSENT)
-                yield Difference(method, row, figure, *said)
+                values = one.get(figure, _ABSENT), other.get(figure, _ABSENT)
+                yield Difference(method, row, figure, *values)
 
 
 _ABSENT = "(not there)"
