@@ -122,10 +122,13 @@ class Scenario:
         return floors
 
     def _description(self) -> object:
-        return "\n".join(
+        lines = [
             f"{name}: {floor.figures()} open {floor.open} busy {floor.busy}\n{floor.states}"
             for name, floor in self.floors().items()
-        ) + "".join(one.said()[-2000:] for one in self._connectors)
+        ]
+        return "\n".join([*lines, "queue log:", *self._asterisk.log_lines()[-40:], ""]) + "".join(
+            one.said()[-2000:] for one in self._connectors
+        )
 
 
 def assert_similar_durations(found: list[Duration], said: list[Duration], name: str) -> None:
