@@ -167,6 +167,16 @@ def test_an_attended_transfer_swaps_ids() -> None:
     assert len([one for one in late if one[0].endswith("/start")]) == 2
 
 
+def test_the_end_of_a_transferred_call_frees_its_agent() -> None:
+    """On a busy PBX, the queue log's line about the transfer can follow the next agent's answer."""
+    consult = QueueJoined(at=20, caller="1.5", queue="support")
+    answered = AgentConnected(at=26, caller="1.0", queue="support", agent="Bob", waited=6)
+    done = ConversationEnded(at=40, caller="1.0", queue="support", agent="Bob", by="caller")
+    lines = (JOIN, CONNECT, consult, answered, completed("transfer", at=26), done)
+    last = {one.split()[0]: one.split()[1] for one in states(*lines, reports_hangups=False)}
+    assert (last["Anna"], last["Bob"]) == ("READY", "READY")
+
+
 def test_a_completion_without_a_known_party_waits_for_the_hangup() -> None:
     """A call has ended if the hangup follows within two seconds. Otherwise, it has left."""
     ended = completed("")
@@ -308,7 +318,7 @@ PBX_EVENTS = st.one_of(
 def test_random_pbx_events_produce_consistent_calls(
     pbx_events: list[PbxEvent], reports_hangups: bool
 ) -> None:
-    """No event of a call comes before its beginning or after its end."""
+    """No event of a call precedes its beginning or follows its end, which frees its agent."""
     state = PbxState()
     mapper = PbxEventMapper(MappingConfig(), ASTERISK, state, reports_hangups=reports_hangups)
     events = [
@@ -332,6 +342,8 @@ def test_random_pbx_events_produce_consistent_calls(
     assert not phases & {Phase.LEAVING, Phase.TRANSFERRING, Phase.HANGING_UP, Phase.PARTED}
     calls = {f"{one.key}@asterisk" for one in state.calls.values() if one.phase is not Phase.ENDED}
     assert open_calls == calls
+    ended = {one.caller for one in state.calls.values() if one.phase is Phase.ENDED}
+    assert not ended & {agent.call for agent in state.agents.values()}
 
 
 def busy_hour(agents: int, calls: int) -> list[PbxEvent]:
@@ -384,9 +396,9 @@ BLIND_TRANSFER = ChannelTransferred(at=30, transferer="1.9", transferee="1.0")
 BOB_RINGS = DialStarted(at=30.1, caller="1.0", leg="1.5", interface="PJSIP/bob")
 
 
-def states(*pbx_events: PbxEvent) -> list[str]:
+def states(*pbx_events: PbxEvent, reports_hangups: bool = True) -> list[str]:
     """Return the states of agents without their calls."""
-    mapper = PbxEventMapper(MappingConfig(), ASTERISK, PbxState(), reports_hangups=True)
+    mapper = PbxEventMapper(MappingConfig(), ASTERISK, PbxState(), reports_hangups=reports_hangups)
     events = [event for pbx_event in pbx_events for event in mapper.apply(pbx_event)]
     events += mapper.advance(LATER)
     return [

@@ -66,7 +66,6 @@ class CallPhases:
 
     def finish(self, call: PbxCall) -> None:
         """End the call with the result of its conversation."""
-        self.agents.end_call(call.agent, call, call.since, call.result)
         self.end(call, call.since, call.result)
 
     def begin_transfer(self, call: PbxCall, at: float) -> None:
@@ -100,7 +99,9 @@ class CallPhases:
         self._pending.add(call.caller)
 
     def end(self, call: PbxCall, at: float, result: str) -> None:
-        """End the call."""
+        """End the call, and free its agent."""
+        if call.agent:
+            self.agents.end_call(call.agent, call, at, result)
         self.set_phase(call, Phase.ENDED, at)
         data = self.agents.call_ids(call) | ({"lvResult": result} if result else {})
         self.emit(f"{call.key}/end", "call.end", at, data)
