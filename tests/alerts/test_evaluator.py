@@ -16,7 +16,7 @@ from floorcast.model.errors import Unavailable
 from floorcast.model.inbound import AlertTransition, read_lines
 from floorcast.projection.initial_state import initial_state
 from floorcast.projection.refold import FoldLimits
-from floorcast.projection.runner import Projection, Reports
+from floorcast.projection.runner import FoldObserver, Projection
 from floorcast.site.configuration import AlertRule, FloorConfig, Service
 from floorcast.store.projection_store import ProjectionStore
 from tests.real.nodes import Clock
@@ -35,14 +35,14 @@ class Node:
     def __init__(self, log: MemoryLog, clock: Clock) -> None:
         store = ProjectionStore(None, clock, identity="a log", heads={})
         floor = Floor(initial_state(CLIENT, store, log))
-        reports = Reports(lambda _seconds: None, lambda: None)
-        self.projection = Projection(floor, log, store, {}, clock, reports)
+        observer = FoldObserver(lambda _seconds: None, lambda: None)
+        self.projection = Projection(floor, log, store, {}, clock, observer)
         self.evaluator = AlertEvaluator({CLIENT: self.projection}, log, clock, FoldLimits())
 
     async def evaluate(self, log: MemoryLog) -> None:
         """Evaluate the rules once, and wait until the projection has folded all entries."""
         await self.evaluator.evaluate_and_append(self.projection)
-        await self.projection.until_folded(log.head(CLIENT).number)
+        await self.projection.wait_until_folded(log.head(CLIENT).number)
 
 
 async def take(log: MemoryLog, clock: Clock, kind: str) -> None:
@@ -89,7 +89,7 @@ async def _two_nodes() -> None:
                 task = asyncio.create_task(nodes[1].projection.run())
                 stack.callback(task.cancel)
             for node in nodes if second % 2 else nodes[::-1]:
-                await node.projection.until_folded(log.head(CLIENT).number)
+                await node.projection.wait_until_folded(log.head(CLIENT).number)
                 await node.evaluate(log)
     assert transitions(log) == [("pending", 21), ("firing", 23), ("ok", 0)]
     for node in nodes:
@@ -119,7 +119,7 @@ async def _refused() -> None:
     await log.append_site(CLIENT, msgspec.json.encode(plan))
     node = Node(log, clock)
     task = asyncio.create_task(node.projection.run())
-    await node.projection.until_folded(1)
+    await node.projection.wait_until_folded(1)
     await node.evaluate(log)
     assert node.projection.floor.state.alerts == {}
     assert [one.data.status for one in await node.evaluator.evaluate(node.projection)] == ["firing"]

@@ -10,7 +10,7 @@ import pytest
 
 from floorcast.archive.stored_floor import StoredFloor
 from floorcast.model.errors import Unavailable
-from floorcast.sqlite.checksums import add_function
+from floorcast.sqlite.checksums import add_checksum_function
 from tests.archive.sealed_folders import folder
 from tests.real.sites import ACME
 
@@ -34,7 +34,7 @@ def test_a_damaged_snapshot_does_not_change_sealed_files(tmp_path: Path) -> None
         assert newest is not None
         connection = apsw.Connection(str(floor.harness.data / "mirror.db"))
         connection.set_busy_timeout(5_000)  # the server may be writing
-        add_function(connection)
+        add_checksum_function(connection)
         connection.execute(DAMAGE, (ACME, newest.entry))
         connection.close()
         with StoredFloor(floor.harness.data, ACME) as source:
@@ -81,6 +81,6 @@ def test_reads_of_the_store_are_consistent(tmp_path: Path) -> None:
 def _change(file: Path, sql: str) -> None:
     connection = apsw.Connection(str(file))
     connection.set_busy_timeout(5_000)  # the server may be writing
-    add_function(connection)
+    add_checksum_function(connection)
     connection.execute(sql)
     connection.close()

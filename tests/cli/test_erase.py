@@ -15,7 +15,7 @@ from floorcast.archive.tables import read_parquet
 from floorcast.auth import audit_log
 from floorcast.model.errors import SettingError
 from floorcast.model.token import TICKS_PER_SECOND, encode, system_now
-from floorcast.sqlite.checksums import add_function
+from floorcast.sqlite.checksums import add_checksum_function
 from tests.archive.sealed_folders import START as BEGAN
 from tests.archive.sealed_folders import Floor
 from tests.cli.admin_commands import AdminCommands
@@ -115,7 +115,7 @@ def test_free_pages_are_cleared(floor: Floor, admin: AdminCommands) -> None:
     """Bytes of rows that retention deleted earlier are gone, too."""
     floor.harness.close()
     connection = apsw.Connection(str(floor.harness.data / "log.db"))
-    add_function(connection)
+    add_checksum_function(connection)
     connection.execute("DELETE FROM entries WHERE payload LIKE '%sms.attempt%'")
     connection.close()
     admin.run(*ERASE, "--phone", WRITTEN[0], "--account", "ACC-1")

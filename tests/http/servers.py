@@ -141,16 +141,16 @@ class FakeFloor(Projection):
 
     def __init__(self, client: int, feeds: dict[FeedName, Feed], floor: Floor) -> None:
         self.client, self.feeds, self.floor = client, feeds, floor
-        self.folded = 0
+        self.last_folded = 0
         self.calls: dict[tuple[int, str], CallMetadata] = {}
 
     def find_call(self, transaction: int, session: str) -> CallMetadata | None:
         """Return a call from ``calls``."""
         return self.calls.get((transaction, session))
 
-    async def until_folded(self, number: int) -> None:
+    async def wait_until_folded(self, number: int) -> None:
         """Return immediately for published positions. Otherwise, the caller has to check again."""
-        if number > self.folded:
+        if number > self.last_folded:
             await asyncio.get_running_loop().create_future()
 
 
@@ -228,7 +228,7 @@ class ApiHarness:
             records.setdefault("agent" if is_agent else "interaction", []).append(record)
         for name, feed in self.floors[client].feeds.items():
             feed.publish(records.get(name, []), end_of_entry(number), recorded_at)
-        self.floors[client].folded = number
+        self.floors[client].last_folded = number
         self.floors[client].floor.state.newest_event_at = recorded_at
         return ids
 

@@ -118,7 +118,7 @@ def test_a_waiting_reader_gets_503_when_its_floor_is_rebuilt() -> None:
         harness.publish([], ACME)
         ahead = await harness.http.post("/realtime/event/feed", headers=session)
         harness.log.times[ACME].pop()
-        harness.floors[ACME].folded = 0
+        harness.floors[ACME].last_folded = 0
         waiting = asyncio.ensure_future(
             harness.http.post(
                 "/realtime/event/feed", headers=session, json={"token": ahead.json()["token"]}

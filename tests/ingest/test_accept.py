@@ -37,12 +37,12 @@ class Floor(Projection):
     def __init__(self, log: MemoryLog) -> None:
         self.log = log
         self.floor = Fold(FloorState(CLIENT))
-        self.folded = 0
+        self.last_folded = 0
         self.asked: list[int] = []
         self.allowed = asyncio.Event()
         self.error: Exception | None = None
 
-    async def until_folded(self, number: int) -> None:
+    async def wait_until_folded(self, number: int) -> None:
         """Wait for permission. The awaited position is already in the log."""
         assert self.log.head(self.client).number >= number
         self.asked.append(number)

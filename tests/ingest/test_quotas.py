@@ -227,7 +227,7 @@ def test_a_log_that_exceeds_the_limits_is_still_folded() -> None:
         assert (await harness.send(*map(harness.state, "ABCDE"))).accepted == 5
         again = harness.house.floor()
         async with harness.house.at_work(again):
-            await until(lambda: again.folded == harness.floor.folded)
+            await until(lambda: again.last_folded == harness.floor.last_folded)
             assert len(again.floor.state.directory.agents) == 5
             assert (await harness.send(harness.state("F"))).accepted == 0
 

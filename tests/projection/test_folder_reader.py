@@ -10,7 +10,7 @@ import pytest
 
 from floorcast.model.errors import Unavailable
 from floorcast.projection.folder_reader import open_folder
-from floorcast.sqlite.checksums import add_function
+from floorcast.sqlite.checksums import add_checksum_function
 from tests.real.nodes import Clock, NodeHarness, scratch
 from tests.real.sites import ACME, event, ndjson
 
@@ -33,7 +33,7 @@ def data() -> Iterator[Path]:
 def change(data: Path, sql: str, *bindings: object) -> None:
     """Change the store as a faulty disk or another release might."""
     connection = apsw.Connection(str(data / "mirror.db"))
-    add_function(connection)
+    add_checksum_function(connection)
     connection.execute(sql, bindings)
     connection.close()
 

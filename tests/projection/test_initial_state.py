@@ -21,16 +21,16 @@ def test_an_older_snapshot_is_used_if_the_newest_is_unusable(
     async def work(house: House) -> None:
         async with house.at_work(house.floor()) as floor:
             for _ in range(2):
-                await floor.until_folded(await house.take(house.sms()))
+                await floor.wait_until_folded(await house.take(house.sms()))
             await floor.snapshot()
-            await floor.until_folded(await house.take(house.sms()))
+            await floor.wait_until_folded(await house.take(house.sms()))
         house.store.write_snapshot(CLIENT, 3, version, b"\x00")
         with capture_logs() as lines:
             state = initial_state(CLIENT, house.store, house.log)
         assert [line["event"] for line in lines] == logged
         assert state.entry == 2
         async with house.at_work(house.floor()) as again:
-            await again.until_folded(3)
+            await again.wait_until_folded(3)
             assert again.floor.state.entry == 3
 
     run(work)

@@ -15,7 +15,7 @@ from floorcast.model.errors import Unavailable
 from floorcast.model.token import end_of_entry, position
 from floorcast.projection.past import TooLongAgo, past_floors
 from floorcast.projection.refold import FoldLimits, Refold
-from floorcast.sqlite.checksums import add_function
+from floorcast.sqlite.checksums import add_checksum_function
 from tests.real.nodes import Clock, NodeHarness, scratch, until
 from tests.real.sites import ACME, CHILD, event, ndjson
 
@@ -85,7 +85,7 @@ def test_older_snapshots_replace_damaged_ones(house: NodeHarness) -> None:
         newest = floors.floor(ACME, end_of_entry(6)).base
     connection = apsw.Connection(str(house.data / "mirror.db"))
     connection.set_busy_timeout(5_000)  # the server also writes
-    add_function(connection)
+    add_checksum_function(connection)
     bases = [newest]
     while bases[-1]:
         connection.execute(
@@ -107,7 +107,7 @@ def test_a_position_before_retention_has_the_first_possible_time(house: NodeHarn
     house.close()
     connection = apsw.Connection(str(house.data / "log.db"))
     connection.set_busy_timeout(5_000)  # the server also writes
-    add_function(connection)
+    add_checksum_function(connection)
     (ordinal,) = connection.execute("SELECT ordinal FROM streams WHERE client = ?", (ACME,))
     connection.execute("UPDATE streams SET removed = 3 WHERE ordinal = ?", ordinal)
     connection.close()
@@ -126,7 +126,7 @@ def test_entries_removed_meanwhile_are_still_read(house: NodeHarness) -> None:
         for file, table in (("log.db", "entries"), ("mirror.db", "snapshots")):
             connection = apsw.Connection(str(house.data / file))
             connection.set_busy_timeout(5_000)  # the server also writes
-            add_function(connection)
+            add_checksum_function(connection)
             connection.execute(f"DELETE FROM {table}")
             connection.close()
         assert whole(floors.floor(ACME, end_of_entry(2))) == before

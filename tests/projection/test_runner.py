@@ -26,7 +26,7 @@ from floorcast.model.inbound import InboundEvent, read_lines
 from floorcast.model.token import end_of_entry, position, to_ms
 from floorcast.projection import runner
 from floorcast.projection.initial_state import initial_state
-from floorcast.projection.runner import Projection, Reports
+from floorcast.projection.runner import FoldObserver, Projection
 from floorcast.site.configuration import DeclaredFeed, FeedName, FloorConfig
 from floorcast.store.projection_store import ProjectionStore
 from tests.feeds.stores import MemoryStore
@@ -81,8 +81,8 @@ class House:
         """Return a projection as a start would create it."""
         floor = Floor(initial_state(CLIENT, self.store, self.log))
         feeds: Mapping[FeedName, Feed] = {name: RecordingFeed(name) for name in BOTH}
-        reports = Reports(self.folded.append, self._count)
-        return Observed(floor, self.log, self.store, feeds, self.clock, reports)
+        observer = FoldObserver(self.folded.append, self._count)
+        return Observed(floor, self.log, self.store, feeds, self.clock, observer)
 
     @asynccontextmanager
     async def at_work(self, floor: Observed) -> AsyncIterator[Observed]:
@@ -144,7 +144,7 @@ def test_published_events_have_a_position_and_facets() -> None:
                 house.event("agent.state", agent=9, eventType="READY", service=5),
                 house.sms(),
             )
-            await floor.until_folded(number)
+            await floor.wait_until_folded(number)
             calls, agents = floor.feeds["interaction"], floor.feeds["agent"]
             assert [(at, facets) for at, facets, _ in calls.records] == [
                 (position(number, 0), ("VOICE", 5, None)),
@@ -158,7 +158,7 @@ def test_published_events_have_a_position_and_facets() -> None:
                 event_id = msgspec.json.decode(body)["eventId"]
                 assert event_id == tokens.encode(CLIENT, recorded_at, at)
             number = await house.take(house.event("call.queue", 1))
-            await floor.until_folded(number)
+            await floor.wait_until_folded(number)
             for fed in (calls, agents):
                 assert fed.published[-1] == (
                     [],
@@ -180,7 +180,7 @@ def test_a_feed_has_only_the_events_while_it_is_switched_on() -> None:
             for feeds in ((), BOTH, ("agent",), ("interaction",)):
                 await house.plan(*feeds)
                 number = await house.take(house.sms())
-                await floor.until_folded(number)
+                await floor.wait_until_folded(number)
                 seen.append((fed.switched_on, len(fed.records)))
             assert seen == [(False, 0), (True, 1), (False, 1), (True, 2)]
 
@@ -197,7 +197,7 @@ def test_the_time_of_folding_of_a_change_is_kept() -> None:
         house.clock.move(5)
         floor = house.floor()
         async with house.at_work(floor):
-            await floor.until_folded(2)
+            await floor.wait_until_folded(2)
         (folded_at,) = floor.floor.folded.of_agents.values()
         assert folded_at == to_ms(house.clock())
 
@@ -221,7 +221,7 @@ def test_a_long_entry_is_published_piece_by_piece(monkeypatch: pytest.MonkeyPatc
         fed = floor.feeds["interaction"]
         number = await house.take(*[house.sms() for _ in range(10)])
         async with house.at_work(floor):
-            assert await until(lambda: floor.folded == number) > 2
+            assert await until(lambda: floor.last_folded == number) > 2
         pieces = [(len(records), through) for records, through, _ in fed.published if records]
         ends = [*(position(2, event) for event in range(9)), end_of_entry(2)]
         assert pieces == [(1, end) for end in ends]
@@ -247,7 +247,7 @@ def test_a_long_entry_looks_for_each_call_once(monkeypatch: pytest.MonkeyPatch) 
             house.event("call.start", n, direction="INBOUND", service=1) for n in range(1, 61)
         ]
         async with house.at_work(floor):
-            await floor.until_folded(await house.take(*starts))
+            await floor.wait_until_folded(await house.take(*starts))
         assert len(floor.feeds["interaction"].published) > 3
         assert len(asked) == len(set(asked))
 
@@ -271,7 +271,7 @@ def test_an_event_that_cannot_be_folded_does_not_stop_the_fold(
 
         monkeypatch.setattr(floor.floor, "fold", falls_over)
         async with house.at_work(floor):
-            await floor.until_folded(await house.take(*[house.sms() for _ in range(3)]))
+            await floor.wait_until_folded(await house.take(*[house.sms() for _ in range(3)]))
         assert [at for at, _, _ in floor.feeds["interaction"].records] == [
             position(2, 0),
             position(2, 2),
@@ -296,7 +296,7 @@ def test_events_of_a_newer_release_are_skipped_and_logged_once() -> None:
                 number = (await house.log.append(batch)).number
                 await house.log.append_site(CLIENT, b'{"feeds":["third"]}')
                 await house.log.append_site(CLIENT, b"garbage")
-                await floor.until_folded(number + 2)
+                await floor.wait_until_folded(number + 2)
         found = [at for at, _, _ in floor.feeds["interaction"].records]
         assert found == [position(number, 1), position(number, 3)]
         assert house.failed == 0
@@ -312,16 +312,16 @@ def test_waits_fail_when_the_floor_stops_folding() -> None:
     async def work(house: House) -> None:
         await house.plan(*BOTH)
         async with house.at_work(house.floor()) as floor:
-            await floor.until_folded(1)
-            waiting = [asyncio.create_task(floor.until_folded(2)) for _ in range(2)]
+            await floor.wait_until_folded(1)
+            waiting = [asyncio.create_task(floor.wait_until_folded(2)) for _ in range(2)]
             await asyncio.sleep(0)
             waiting[0].cancel()
             floor.fail()
             with pytest.raises(Unavailable):
                 await waiting[1]
             with pytest.raises(Unavailable):
-                await floor.until_folded(2)
-            await floor.until_folded(1)
+                await floor.wait_until_folded(2)
+            await floor.wait_until_folded(1)
 
     run(work)
 
@@ -341,7 +341,7 @@ def test_a_snapshot_plus_the_entries_after_it_give_the_floor() -> None:
                 house.event("call.start", 1, service="Sales", direction="INBOUND", account="A"),
                 house.event("agent.state", agent="ANN", eventType="LOGON", service="Sales"),
             )
-            await floor.until_folded(first)
+            await floor.wait_until_folded(first)
             await floor.snapshot()
             assert [fed.sealed for fed in floor.feeds.values()] == [1, 1]
             house.clock.move(60)
@@ -349,11 +349,11 @@ def test_a_snapshot_plus_the_entries_after_it_give_the_floor() -> None:
                 house.event("agent.state", agent="ANN", eventType="READY"),
                 house.event("call.end", 1),
             )
-            await floor.until_folded(last)
+            await floor.wait_until_folded(last)
             async with house.at_work(house.floor()) as again:
-                assert again.folded == first
+                assert again.last_folded == first
                 assert all(fed.switched_on for fed in again.feeds.values())
-                await again.until_folded(last)
+                await again.wait_until_folded(last)
                 assert whole(again) == whole(floor)
                 for name, fed in again.feeds.items():
                     assert fed.records == floor.feeds[name].records[-1:]
@@ -371,7 +371,7 @@ def test_a_snapshot_is_written_after_a_number_of_events(monkeypatch: pytest.Monk
             found = []
             for _ in range(4):
                 number = await house.take(house.sms(), house.sms())
-                await floor.until_folded(number)
+                await floor.wait_until_folded(number)
                 await asyncio.sleep(0)
                 snapshot = house.store.newest_snapshot(CLIENT, number)
                 found.append(snapshot.entry if snapshot else 0)
@@ -390,7 +390,7 @@ def test_a_slow_floor_writes_more_snapshots(monkeypatch: pytest.MonkeyPatch) -> 
             for _ in range(5):
                 house.clock.move(100)
                 number = await house.take(house.sms(), house.sms())
-                await floor.until_folded(number)
+                await floor.wait_until_folded(number)
                 await asyncio.sleep(0)
                 snapshot = house.store.newest_snapshot(CLIENT, number)
                 found.append(snapshot.entry if snapshot else 0)
@@ -409,7 +409,7 @@ def test_each_hour_of_the_log_ends_with_a_snapshot() -> None:
                 last = await house.take(house.sms())
                 house.clock.move(3600)
                 following = await house.take(house.sms())
-                await floor.until_folded(following)
+                await floor.wait_until_folded(following)
                 snapshot = house.store.newest_snapshot(CLIENT, following)
                 assert snapshot is not None
                 assert snapshot.entry == last
@@ -422,7 +422,7 @@ def test_a_quiet_floor_writes_an_hourly_snapshot() -> None:
 
     async def work(house: House) -> None:
         async with house.at_work(house.floor()) as floor:
-            await floor.until_folded(await house.take(house.sms()))
+            await floor.wait_until_folded(await house.take(house.sms()))
             await floor.snapshot_if_due()
             assert house.store.newest_snapshot(CLIENT, 9) is None
             house.clock.move(HOUR)
@@ -454,7 +454,7 @@ def test_a_floor_stopped_in_the_middle_of_an_entry_writes_no_snapshot(
         await floor.snapshot()
         assert house.store.newest_snapshot(CLIENT, 9) is None
         async with house.at_work(house.floor()) as again:
-            await again.until_folded(2)
+            await again.wait_until_folded(2)
             assert len(again.feeds["interaction"].records) == 5
 
     run(work)
@@ -470,7 +470,7 @@ def test_an_unreadable_snapshot_is_ignored(damage: str) -> None:
         version = SNAPSHOT_VERSION + (damage == "version")
         house.store.write_snapshot(CLIENT, last, version, b"\xc1")
         async with house.at_work(house.floor()) as floor:
-            await floor.until_folded(last)
+            await floor.wait_until_folded(last)
             assert len(floor.feeds["interaction"].records) == 1
 
     run(work)
@@ -486,8 +486,8 @@ def test_a_start_knows_the_site_if_its_entry_was_removed() -> None:
         last = await house.take(house.sms())
         assert house.log.last_removed(CLIENT) == 2
         async with house.at_work(house.floor()) as floor:
-            assert floor.folded == 2
-            await floor.until_folded(last)
+            assert floor.last_folded == 2
+            await floor.wait_until_folded(last)
             fed = floor.feeds["interaction"]
             assert fed.switched_on
             assert [at for at, _, _ in fed.records] == [position(last, 0)]
@@ -501,7 +501,7 @@ async def ended_call(house: House, floor: Observed) -> None:
         house.event("call.start", 1, service=5, direction="INBOUND", account="A1"),
         house.event("call.end", 1, lvResult="DONE"),
     )
-    await floor.until_folded(number)
+    await floor.wait_until_folded(number)
     house.clock.move(11 * 60)
 
 
@@ -512,17 +512,17 @@ def test_an_event_reloads_an_evicted_call() -> None:
         await house.plan(*BOTH)
         async with house.at_work(house.floor()) as floor:
             await ended_call(house, floor)
-            await floor.until_folded(await house.take(house.sms()))
+            await floor.wait_until_folded(await house.take(house.sms()))
             assert not floor.floor.call_table.calls
             found = floor.find_call(1, "s")
             assert found is not None
             assert (found.account, found.term_code) == ("A1", None)
             late = await house.take(house.event("call.disposition", 1, termCode="RPC"))
-            await floor.until_folded(late)
+            await floor.wait_until_folded(late)
             body = msgspec.json.decode(floor.feeds["interaction"].records[-1][2])
             assert (body["account"], body["serviceId"]) == ("A1", 5)
             house.clock.move(11 * 60)
-            await floor.until_folded(await house.take(house.sms()))
+            await floor.wait_until_folded(await house.take(house.sms()))
             assert not floor.floor.call_table.calls
             found = floor.find_call(1, "s")
             assert found is not None
@@ -544,7 +544,7 @@ def test_a_call_is_found_while_the_entry_that_evicted_it_is_folded(
             await ended_call(house, floor)
             last = await house.take(*[house.sms() for _ in range(4)])
             looked = 0
-            while floor.folded < last:
+            while floor.last_folded < last:
                 looked += bool(not floor.floor.call_table.calls)
                 assert floor.find_call(1, "s") is not None
                 await asyncio.sleep(0)
@@ -560,16 +560,16 @@ def test_a_start_before_a_late_event_folds_it_as_it_was_folded() -> None:
         await house.plan(*BOTH)
         async with house.at_work(house.floor()) as floor:
             await ended_call(house, floor)
-            await floor.until_folded(await house.take(house.sms()))
+            await floor.wait_until_folded(await house.take(house.sms()))
             await floor.snapshot()
             for code in ("RPC", "WPC"):
                 late = house.event("call.disposition", 1, termCode=code, account=f"of {code}")
-                await floor.until_folded(await house.take(late))
+                await floor.wait_until_folded(await house.take(late))
                 house.clock.move(11 * 60)
                 last = await house.take(house.sms())
-                await floor.until_folded(last)
+                await floor.wait_until_folded(last)
             async with house.at_work(house.floor()) as again:
-                await again.until_folded(last)
+                await again.wait_until_folded(last)
                 assert whole(again) == whole(floor)
                 for name, fed in again.feeds.items():
                     records = floor.feeds[name].records
@@ -586,7 +586,7 @@ def test_an_empty_log_begins_with_an_empty_floor() -> None:
     async def work(house: House) -> None:
         assert initial_state(CLIENT, house.store, house.log) == FloorState(client=CLIENT)
         async with house.at_work(house.floor()) as floor:
-            await floor.until_folded(0)
-            assert floor.folded == 0
+            await floor.wait_until_folded(0)
+            assert floor.last_folded == 0
 
     run(work)

@@ -17,7 +17,7 @@ from floorcast.log.memory import MemoryLog
 from floorcast.log.port import Batch, Entry
 from floorcast.model.errors import DamagedEntry, Unavailable
 from floorcast.model.inbound import InboundEvent
-from floorcast.projection.runner import Projection, Reports
+from floorcast.projection.runner import FoldObserver, Projection
 from floorcast.projection.supervisor import FloorFailed, FoldOptions, ProjectionSupervisor
 from floorcast.site.configuration import FloorConfig
 from floorcast.store.projection_store import ProjectionStore
@@ -51,7 +51,7 @@ class House:
             self.serving,
             options=FoldOptions(quiet_call_ms=1),
             now=self.loop.now,
-            reports=Reports(lambda _: None, lambda: None),
+            observer=FoldObserver(lambda _: None, lambda: None),
         )
 
     async def take(self, client: int = ACME, **data: object) -> int:
@@ -92,9 +92,9 @@ def test_a_client_is_served_once_its_floor_has_caught_up() -> None:
         await house.log.append_site(ACME, msgspec.json.encode(PLAN))
         await house.take(account="stored")
         await house.floors.begin(ACME, PLAN)
-        assert house.serving[ACME].folded == 2
+        assert house.serving[ACME].last_folded == 2
         assert await house.fed() == ["stored"]
-        await house.serving[ACME].until_folded(await house.take(account="live"))
+        await house.serving[ACME].wait_until_folded(await house.take(account="live"))
         assert await house.fed() == ["stored", "live"]
 
     in_house(work)
@@ -123,12 +123,12 @@ def test_a_failed_floor_is_restarted_and_publishes_nothing_twice(
     async def work(house: House) -> None:
         await house.floors.begin(ACME, PLAN)
         floor = house.serving[ACME]
-        await floor.until_folded(await house.take(account="before"))
+        await floor.wait_until_folded(await house.take(account="before"))
         find = house.store.find_calls
         monkeypatch.setattr(house.store, "find_calls", _raising(Unavailable("no disk")))
         failing = await house.take(account="in between", transactionId=2)
         with pytest.raises(Unavailable, match="being restarted"):
-            await floor.until_folded(failing)
+            await floor.wait_until_folded(failing)
         assert ACME not in house.serving
         with pytest.raises(Unavailable):
             await house.floors.begin(ACME, PLAN)
@@ -138,7 +138,7 @@ def test_a_failed_floor_is_restarted_and_publishes_nothing_twice(
         await house.loop.passing(2)
         assert house.serving[ACME] is not floor
         assert await house.fed() == ["before", "in between"]
-        await house.serving[ACME].until_folded(await house.take(account="after"))
+        await house.serving[ACME].wait_until_folded(await house.take(account="after"))
         assert await house.fed() == ["before", "in between", "after"]
 
     logged = in_house(work)
@@ -180,7 +180,7 @@ def test_a_failed_floor_does_not_affect_other_clients(monkeypatch: pytest.Monkey
 
         monkeypatch.setattr(house.store, "find_calls", falls_over)
         await house.take(ACME, account="a")
-        await house.serving[OTHER].until_folded(await house.take(OTHER, account="b"))
+        await house.serving[OTHER].wait_until_folded(await house.take(OTHER, account="b"))
         await until(lambda: ACME not in house.serving)
         assert await house.fed(OTHER) == ["b"]
 
@@ -278,8 +278,8 @@ def test_a_removed_client_is_no_longer_served() -> None:
     async def work(house: House) -> None:
         await house.floors.begin(ACME, PLAN)
         floor = house.serving[ACME]
-        await floor.until_folded(await house.take(account="before"))
-        waiting = asyncio.create_task(floor.until_folded(99))
+        await floor.wait_until_folded(await house.take(account="before"))
+        waiting = asyncio.create_task(floor.wait_until_folded(99))
         await asyncio.sleep(0)
         house.floors.end([ACME, OTHER])
         with pytest.raises(Unavailable):
@@ -300,7 +300,7 @@ def test_a_start_continues_from_the_snapshots_written_at_close(
     async def work(house: House) -> None:
         for client in (ACME, OTHER):
             await house.floors.begin(client, PLAN)
-            await house.serving[client].until_folded(await house.take(client, account="a"))
+            await house.serving[client].wait_until_folded(await house.take(client, account="a"))
         write = house.store.write_snapshot
 
         def falls_over(client: int, entry: int, version: int, blob: bytes, kept_from: int) -> None:

@@ -131,14 +131,14 @@ def test_replaced_file_is_not_replaced_again(tmp_path: Path) -> None:
         return opened(path)
 
     writer = BackgroundWriter(opened(path), "file.db", create_file=new_file)
-    writer.request_new_file(0)
+    writer.request_replacement(0)
     assert writer.wait()
     reader = opened(path)
     writer.submit(1, writing(1), nothing)
-    writer.request_new_file(0)
+    writer.request_replacement(0)
     assert writer.wait()
     assert (writer.replacements, written(reader)) == (1, [1])
-    writer.request_new_file(1)
+    writer.request_replacement(1)
     assert writer.wait()
     assert writer.replacements == 2
     writer.close()

@@ -7,16 +7,16 @@ import pytest
 
 from floorcast.sqlite.checksums import (
     ROW_SUMS,
-    Checked,
-    add_function,
-    changed_rows,
-    checking,
+    ChecksummedTable,
+    add_checksum_function,
+    checksum_schema,
+    damaged_rows,
     row_checksum,
 )
 
 TABLES = (
-    Checked("named", ["bucket", "key"], ["value"]),
-    Checked("heads", ["client"], ["entry"], inline=True),
+    ChecksummedTable("named", ["bucket", "key"], ["value"]),
+    ChecksummedTable("heads", ["client"], ["entry"], inline=True),
 )
 SCHEMA = """
 CREATE TABLE named (bucket TEXT, key TEXT, value BLOB, PRIMARY KEY (bucket, key));
@@ -30,8 +30,8 @@ INSERT INTO heads VALUES (7, 41), (8, 42);
 def connection() -> apsw.Connection:
     """Yield a table with rows from before the checksums and with later rows."""
     one = apsw.Connection(":memory:")
-    add_function(one)
-    one.execute(SCHEMA + ROW_SUMS + checking(*TABLES))
+    add_checksum_function(one)
+    one.execute(SCHEMA + ROW_SUMS + checksum_schema(*TABLES))
     one.execute("INSERT INTO named VALUES ('user', 'x', x'bb')")
     one.execute("UPDATE named SET value = x'cc' WHERE key = '1'")
     one.execute("DELETE FROM named WHERE key = '2'")
@@ -42,7 +42,7 @@ def connection() -> apsw.Connection:
 
 
 def changed(connection: apsw.Connection) -> list[str]:
-    return [key for table in TABLES for key in changed_rows(connection, table)]
+    return [key for table in TABLES for key in damaged_rows(connection, table)]
 
 
 def test_written_rows_have_valid_checksums(connection: apsw.Connection) -> None:

@@ -9,7 +9,7 @@ import apsw
 import pytest
 
 from floorcast.model.errors import SettingError
-from floorcast.sqlite.derived_files import CHECKS, Layout, open_derived, reach
+from floorcast.sqlite.derived_files import CHECKS, Layout, open_derived, record_progress
 from floorcast.sqlite.files import fetch
 
 SCHEMA = "CREATE TABLE IF NOT EXISTS facts (fact TEXT);"
@@ -46,9 +46,9 @@ def test_mismatched_file_is_recreated(
     """The file may be of another log, of a restored log, or of another release."""
     connection = opened(tmp_path / "file.db")
     connection.execute("INSERT INTO facts VALUES ('x')")
-    reach(connection, 1, 3)
-    reach(connection, 1, 5)
-    reach(connection, 1, 4)
+    record_progress(connection, 1, 3)
+    record_progress(connection, 1, 5)
+    record_progress(connection, 1, 4)
     connection.close()
     assert facts(opened(tmp_path / "file.db", identity, head, schema)) == kept
 

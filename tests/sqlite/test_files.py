@@ -13,11 +13,11 @@ from floorcast.model.errors import SettingError, Unavailable
 from floorcast.sqlite.files import (
     Schema,
     connect,
+    errors_as_unavailable,
     fetch,
     fetch_one,
     migrate,
     open_reader,
-    reading,
     remove,
     transaction,
 )
@@ -130,7 +130,7 @@ def test_read_only_connection_cannot_write(tmp_path: Path) -> None:
 
 def test_sqlite_errors_become_unavailable() -> None:
     """Callers need not know about SQLite."""
-    with pytest.raises(Unavailable), reading():
+    with pytest.raises(Unavailable), errors_as_unavailable():
         raise apsw.IOError
 
 

@@ -11,7 +11,7 @@ import pytest
 from floorcast.model.errors import InvalidParameter
 from floorcast.model.token import end_of_entry
 from floorcast.projection.refold import FoldLimits
-from floorcast.sqlite.checksums import add_function
+from floorcast.sqlite.checksums import add_checksum_function
 from floorcast.statistics.answers import METHODS, Question
 from floorcast.statistics.as_of import FloorPosition, PastAnswer, PastQuestion, answer_as_of
 from floorcast.statistics.requests import ServiceFilter
@@ -84,7 +84,7 @@ def test_an_unavailable_answer_has_the_first_possible_time(house: NodeHarness) -
     house.close()
     connection = apsw.Connection(str(house.data / "log.db"))
     connection.set_busy_timeout(5_000)  # the server also writes
-    add_function(connection)
+    add_checksum_function(connection)
     connection.execute("UPDATE streams SET removed = 2 WHERE client = ?", (ACME,))
     connection.close()
     answer = answered(house, 1, Question("service/stats"))

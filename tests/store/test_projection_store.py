@@ -21,7 +21,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from floorcast.log.port import RETENTION
 from floorcast.model.errors import Unavailable
 from floorcast.model.token import position
-from floorcast.sqlite.checksums import add_function
+from floorcast.sqlite.checksums import add_checksum_function
 from floorcast.store.projection_store import ProjectionStore, Snapshot, StoreTuning
 from floorcast.store.segment import Segment, SegmentHead
 from tests.log.batches import HOUR, START, Clock
@@ -328,7 +328,7 @@ def test_an_unusable_file_is_replaced(filed: House, damage: str) -> None:
         filed.path.write_bytes(b"no database" * 1000)
     elif damage == "schema":
         connection = apsw.Connection(str(filed.path))
-        add_function(connection)
+        add_checksum_function(connection)
         connection.execute("UPDATE source SET schema = 'of another release'")
         connection.close()
     filed.store = filed.open()

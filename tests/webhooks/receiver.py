@@ -270,5 +270,5 @@ def publish_alert(harness: ApiHarness, to: list[str], status: str = "firing") ->
     for name, feed in harness.floors[ACME].feeds.items():
         records = [(position(number, 0), ("", 10, 20), line)] if name == "alerts" else []
         feed.publish(records, end_of_entry(number), recorded_at)
-    harness.floors[ACME].folded = number
+    harness.floors[ACME].last_folded = number
     return event_id

@@ -73,7 +73,7 @@ class AlertEvaluator:
 
     async def evaluate(self, floor: Projection) -> list[AlertTransition]:
         """Return a client's due transitions."""
-        if floor.folded < self._log.head(floor.client).number:
+        if floor.last_folded < self._log.head(floor.client).number:
             return []  # the figures lag behind the log; the next evaluation will see them
         view = FloorView(floor.floor)
         moment = Moment(to_ms(self._now()), self._limits.quiet_call, self._limits.quiet_agent)

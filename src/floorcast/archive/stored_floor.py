@@ -15,7 +15,7 @@ from floorcast.log.log_file import StreamRow
 from floorcast.log.port import Entry
 from floorcast.model.errors import Unavailable
 from floorcast.projection.folder_reader import open_folder
-from floorcast.sqlite.files import fetch_one, reading
+from floorcast.sqlite.files import errors_as_unavailable, fetch_one
 from floorcast.store.stored_calls import CallKey
 
 __all__ = ["StoredFloor"]
@@ -36,7 +36,7 @@ class StoredFloor:
         with ExitStack() as stack:
             self._folder = stack.enter_context(open_folder(folder))
             self._log = self._folder.log
-            with reading():
+            with errors_as_unavailable():
                 self._folder.store.execute("BEGIN")
                 fetch_one(self._folder.store, "SELECT 1 FROM snapshots LIMIT 1")  # begins here
             rows = {row.client: row for row in self._log.streams()}

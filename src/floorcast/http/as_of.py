@@ -69,7 +69,7 @@ async def page_of_past(
     asked.page = page
     # calls that leave the floor are stored shortly after they are folded
     for one in asked.positions:
-        await services.floor_of(one.client).until_folded(entry_of(one.position))
+        await services.floor_of(one.client).wait_until_folded(entry_of(one.position))
     await services.past.stored()
     body, (token, *_) = await _computed(context, asked, then)
     return _page_decoder.decode(body), (token,)

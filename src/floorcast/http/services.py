@@ -187,7 +187,7 @@ class Services:
                 raise Unavailable("this node has not reached the token's position yet: try again")
             with suppress(TimeoutError):
                 async with asyncio.timeout(CHECK_SECONDS):
-                    await self.floor_of(client).until_folded(entry)
+                    await self.floor_of(client).wait_until_folded(entry)
 
     def zone(self, client: int) -> tzinfo:
         """Return the time zone for messages to a client."""

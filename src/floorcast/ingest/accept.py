@@ -257,7 +257,7 @@ class Intake:
         except Unavailable:
             self._log_failed()
             raise
-        await floor.until_folded(appended.number)
+        await floor.wait_until_folded(appended.number)
         duplicates = len(appended.duplicates)
         accepted = len(decoded.events) - duplicates
         return IngestResult(accepted, duplicates, decoded.rejected, more)

@@ -93,7 +93,7 @@ class _UnderWay:
 
         This reads all objects of the requests in progress, so it waits until they could matter.
         """
-        state = floor.projection.folded, counts(floor.projection)[kind]
+        state = floor.projection.last_folded, counts(floor.projection)[kind]
         if self._seen.get(kind) == state:
             return
         self._seen[kind] = state

@@ -49,7 +49,7 @@ class LeaseTuning:
     renewal: float = 3.0
 
 
-class _Held(Struct):
+class _LeaseValue(Struct):
     """The stored value: the holder, and a random number that changes with each renewal."""
 
     holder: str
@@ -78,9 +78,9 @@ class Lease:
         self._clock = clock
         self._tuning = tuning or LeaseTuning()
         self._until = -math.inf
-        self._seen: tuple[bytes | None, float] = (None, -math.inf)
+        self._last_seen: tuple[bytes | None, float] = (None, -math.inf)
         self.fence = Item(BUCKET, f"{name}.term", None)
-        """The lease's current term. A write that only the holder may make has it in ``seen``."""
+        """The lease's current term. A write that only the holder may make expects this value."""
 
     @property
     def held(self) -> bool:
@@ -93,74 +93,74 @@ class Lease:
         ``work`` is cancelled when the lease is lost. If it returns or raises, it is started again
         after the next renewal. On cancellation, the lease is free for other processes at once.
         """
-        working: asyncio.Task[None] | None = None
+        work_task: asyncio.Task[None] | None = None
         try:
             while True:
-                await self._turn()
-                if self.held and (working is None or working.done()):
-                    working = asyncio.create_task(self._work(work))
-                elif not self.held and working is not None:
+                await self._renew_or_take()
+                if self.held and (work_task is None or work_task.done()):
+                    work_task = asyncio.create_task(self._run_work(work))
+                elif not self.held and work_task is not None:
                     _log.warning("lease_lost", lease=self._name)
-                    await cancel_all([working])
-                    working = None
+                    await cancel_all([work_task])
+                    work_task = None
                 await asyncio.sleep(self._pause())
         finally:
-            if working is not None:
-                await cancel_all([working])
-            await self._give_up()
+            if work_task is not None:
+                await cancel_all([work_task])
+            await self._release()
 
     def _pause(self) -> float:
         """Return the seconds until the next renewal, or until the lease ends."""
-        left = self._until - self._clock()
-        return min(self._tuning.renewal, left) if left > 0 else self._tuning.renewal
+        remaining = self._until - self._clock()
+        return min(self._tuning.renewal, remaining) if remaining > 0 else self._tuning.renewal
 
-    async def _work(self, work: Callable[[], Awaitable[object]]) -> None:
+    async def _run_work(self, work: Callable[[], Awaitable[object]]) -> None:
         try:
             await work()
         except Exception:  # noqa: BLE001 — the work starts again after the next renewal
             _log.exception("leased_work_failed", lease=self._name)
 
-    async def _turn(self) -> None:
+    async def _renew_or_take(self) -> None:
         """Renew the lease, or take it if it is free."""
-        # without a quorum, or if another process was first, the next turn tries again
+        # without a quorum, or if another process was first, this is tried again later
         with suppress(FloorcastError, TimeoutError):
-            there, now = self._kv.get(BUCKET, self._name), self._clock()
-            if there != self._seen[0]:
-                self._seen = (there, now)
-            if there is not None and _holder_of(there) == self._holder:
-                await self._write(there)
+            current, now = self._kv.get(BUCKET, self._name), self._clock()
+            if current != self._last_seen[0]:
+                self._last_seen = (current, now)
+            if current is not None and _holder_of(current) == self._holder:
+                await self._write(current)
                 return
             self._until = -math.inf
-            if there is None or now - self._seen[1] >= self._tuning.ttl:
-                await self._write(there)
+            if current is None or now - self._last_seen[1] >= self._tuning.ttl:
+                await self._write(current)
 
-    async def _write(self, there: bytes | None) -> None:
-        begun, renewing = self._clock(), self.held
-        value = msgspec.json.encode(_Held(self._holder, secrets.token_hex(8)))
+    async def _write(self, current: bytes | None) -> None:
+        started, is_renewal = self._clock(), self.held
+        value = msgspec.json.encode(_LeaseValue(self._holder, secrets.token_hex(8)))
         item = Item(BUCKET, self._name, value)
         fence = self.fence._replace(value=self._kv.get(BUCKET, self.fence.key))
-        term = fence if renewing else fence._replace(value=b"%d" % (int(fence.value or 0) + 1))
-        changes = [item] if renewing else [item, term]
-        # a late write may still happen; the next turn reads the result
+        term = fence if is_renewal else fence._replace(value=b"%d" % (int(fence.value or 0) + 1))
+        changes = [item] if is_renewal else [item, term]
+        # a late write may still happen; the next attempt reads the result
         await asyncio.wait_for(
-            self._kv.write(changes, [item._replace(value=there), fence]), self._tuning.renewal
+            self._kv.write(changes, [item._replace(value=current), fence]), self._tuning.renewal
         )
-        if not renewing:
+        if not is_renewal:
             _log.info("lease_taken", lease=self._name)
-        self.fence, self._until = term, begun + self._tuning.ttl - self._tuning.margin
+        self.fence, self._until = term, started + self._tuning.ttl - self._tuning.margin
 
-    async def _give_up(self) -> None:
+    async def _release(self) -> None:
         if self.held:
             self._until = -math.inf
-            there = Item(BUCKET, self._name, self._kv.get(BUCKET, self._name))
+            current = Item(BUCKET, self._name, self._kv.get(BUCKET, self._name))
             with suppress(FloorcastError, TimeoutError):
                 await asyncio.wait_for(
-                    self._kv.write([there._replace(value=None)], [there, self.fence]),
+                    self._kv.write([current._replace(value=None)], [current, self.fence]),
                     self._tuning.renewal,
                 )
 
 
 def _holder_of(value: bytes) -> str:
     with suppress(msgspec.MsgspecError):
-        return msgspec.json.decode(value, type=_Held).holder
+        return msgspec.json.decode(value, type=_LeaseValue).holder
     return ""

@@ -17,7 +17,7 @@ class MemoryKeyValueStore:
     check_current: Callable[[], None] | None = None  # no other process writes to it
 
     def __init__(self) -> None:
-        self._kept: defaultdict[str, dict[str, bytes]] = defaultdict(dict)
+        self._values: defaultdict[str, dict[str, bytes]] = defaultdict(dict)
         self._versions: Counter[str] = Counter()
         self._listeners: defaultdict[str, list[Listener]] = defaultdict(list)
         self._closed = False
@@ -33,14 +33,14 @@ class MemoryKeyValueStore:
     async def write(self, items: Iterable[Item], expected: Iterable[Item] = ()) -> None:
         """Put or delete all of ``items``, or raise ``Conflict`` (see the port)."""
         changes, expected = validate_items(items), validate_items(expected)
-        kept = self._open()
-        if any(kept[bucket].get(key) != value for bucket, key, value in expected):
+        values = self._open()
+        if any(values[bucket].get(key) != value for bucket, key, value in expected):
             raise Conflict("the key-value store has changed since it was read")
         for bucket, key, value in changes:
             if value is None:
-                kept[bucket].pop(key, None)
+                values[bucket].pop(key, None)
             else:
-                kept[bucket][key] = bytes(value)
+                values[bucket][key] = bytes(value)
         self._versions.update({item.bucket for item in changes})
         for bucket, key, value in changes:
             for listener in self._listeners[bucket]:
@@ -58,9 +58,9 @@ class MemoryKeyValueStore:
     async def close(self) -> None:
         """Forget everything."""
         self._closed = True
-        self._kept.clear()
+        self._values.clear()
 
     def _open(self) -> defaultdict[str, dict[str, bytes]]:
         if self._closed:
             raise Unavailable("the store of users and sessions is closed")
-        return self._kept
+        return self._values

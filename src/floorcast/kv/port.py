@@ -90,9 +90,9 @@ class KeyValueStore(Protocol):
 
 def validate_items(items: Iterable[Item]) -> tuple[Item, ...]:
     """Return the items. Raises ValueError if a name is not allowed."""
-    found = tuple(items)
-    for item in found:
+    validated = tuple(items)
+    for item in validated:
         for name in (item.bucket, item.key):
             if not _NAME.fullmatch(name):
                 raise ValueError(f"{name!r} cannot be the name of a bucket or key")
-    return found
+    return validated

@@ -17,19 +17,19 @@ import apsw
 
 from floorcast.kv.port import Conflict, Item, Listener, validate_items
 from floorcast.model.errors import SettingError, Unavailable
-from floorcast.sqlite.checksums import ROW_SUMS, Checked, checking
+from floorcast.sqlite.checksums import ROW_SUMS, ChecksummedTable, checksum_schema
 from floorcast.sqlite.files import Schema, connect, migrate, transaction
 
-__all__ = ["CHECKED", "SCHEMA", "SqliteKeyValueStore"]
+__all__ = ["CHECKSUMMED_TABLES", "SCHEMA", "SqliteKeyValueStore"]
 
 T = TypeVar("T")
 
 PAGE_BYTES = 4096
 CACHE_KIB = 2048
 
-CHECKED = (
-    Checked("item", ["bucket", "key"], ["value"]),
-    Checked("bucket", ["name"], ["version"]),
+CHECKSUMMED_TABLES = (
+    ChecksummedTable("item", ["bucket", "key"], ["value"]),
+    ChecksummedTable("bucket", ["name"], ["version"]),
 )
 """The tables whose rows have checksums."""
 
@@ -48,7 +48,7 @@ SCHEMA = Schema(
             version INTEGER NOT NULL
         ) STRICT, WITHOUT ROWID;
         """,
-        ROW_SUMS + checking(*CHECKED),
+        ROW_SUMS + checksum_schema(*CHECKSUMMED_TABLES),
     ),
 )
 
@@ -60,7 +60,7 @@ PUT = """
 """
 DELETE = "DELETE FROM item WHERE bucket = ? AND key = ?"
 VERSION = "SELECT version FROM bucket WHERE name = ?"
-GROW = """
+INCREMENT_VERSION = """
     INSERT INTO bucket (name, version) VALUES (?, 1)
     ON CONFLICT (name) DO UPDATE SET version = version + 1
 """
@@ -79,7 +79,7 @@ class SqliteKeyValueStore:
         self._writer = _connect(file)
         self._thread = ThreadPoolExecutor(1, "kv")
         self._closed = False
-        self._at = -1
+        self._data_version = -1
         self._versions: dict[str, int] = {}
         self._listeners: defaultdict[str, list[Listener]] = defaultdict(list)
 
@@ -120,18 +120,18 @@ class SqliteKeyValueStore:
         self._reader.close()
         self._writer.close()
 
-    def _read(self, ask: Callable[[apsw.Connection], T]) -> T:
+    def _read(self, query: Callable[[apsw.Connection], T]) -> T:
         if self._closed:
             raise _closed()
         try:
-            return ask(self._reader)
+            return query(self._reader)
         except apsw.Error as error:
             raise Unavailable("the store of users and sessions cannot be read") from error
 
     def _version(self, reader: apsw.Connection, bucket: str) -> int:
-        at = reader.pragma("data_version")
-        if at != self._at:
-            self._at = at
+        data_version = reader.pragma("data_version")
+        if data_version != self._data_version:
+            self._data_version = data_version
             self._versions.clear()
         if bucket not in self._versions:
             self._versions[bucket] = reader.execute(VERSION, (bucket,)).get or 0
@@ -140,7 +140,7 @@ class SqliteKeyValueStore:
     def _write(self, changes: tuple[Item, ...], expected: tuple[Item, ...]) -> None:
         try:
             with transaction(self._writer):
-                _change(self._writer, changes, expected)
+                _apply(self._writer, changes, expected)
         except apsw.Error as error:
             raise Unavailable("the store of users and sessions cannot be written") from error
 
@@ -149,13 +149,15 @@ def _closed() -> Unavailable:
     return Unavailable("the store of users and sessions is closed")
 
 
-def _change(writer: apsw.Connection, changes: tuple[Item, ...], expected: tuple[Item, ...]) -> None:
+def _apply(writer: apsw.Connection, changes: tuple[Item, ...], expected: tuple[Item, ...]) -> None:
     for bucket, key, value in expected:
         if writer.execute(GET, (bucket, key)).get != value:
             raise Conflict("the key-value store has changed since it was read")
     writer.executemany(PUT, (item for item in changes if item.value is not None))
     writer.executemany(DELETE, ((item.bucket, item.key) for item in changes if item.value is None))
-    writer.executemany(GROW, ((name,) for name in sorted({item.bucket for item in changes})))
+    writer.executemany(
+        INCREMENT_VERSION, ((name,) for name in sorted({item.bucket for item in changes}))
+    )
 
 
 def _connect(file: Path) -> apsw.Connection:

@@ -23,10 +23,10 @@ async def token_secret(kv: KeyValueStore) -> bytes:
 
     Raises Unavailable if the store cannot be read or written.
     """
-    while (found := kv.get(BUCKET, KEY)) is None:
-        made = secrets.token_bytes(SECRET_BYTES)
+    while (secret := kv.get(BUCKET, KEY)) is None:
+        new_secret = secrets.token_bytes(SECRET_BYTES)
         try:
-            await kv.write([Item(BUCKET, KEY, made)], [Item(BUCKET, KEY, None)])
+            await kv.write([Item(BUCKET, KEY, new_secret)], [Item(BUCKET, KEY, None)])
         except Conflict:  # another node was first
             continue
-    return found
+    return secret

@@ -15,12 +15,12 @@ from zlib import crc32
 import apsw
 
 from floorcast.log.tuning import LogTuning
-from floorcast.sqlite.checksums import Checked, checksum
+from floorcast.sqlite.checksums import ChecksummedTable, checksum
 from floorcast.sqlite.files import fetch
 
 __all__ = [
     "ADD_FINGERPRINTS",
-    "CHECKED",
+    "CHECKSUMMED_TABLES",
     "CHECKSUMS",
     "NEXT_RUN",
     "RUNS",
@@ -50,10 +50,10 @@ CREATE TABLE merging (run INTEGER PRIMARY KEY, target INTEGER NOT NULL);
 CREATE TABLE dropped (run INTEGER PRIMARY KEY);
 """
 
-CHECKED = (
-    Checked("runs", ["id"], ["level", "first_wave", "last_wave", "hour"]),
-    Checked("merging", ["run"], ["target"]),
-    Checked("dropped", ["run"]),
+CHECKSUMMED_TABLES = (
+    ChecksummedTable("runs", ["id"], ["level", "first_wave", "last_wave", "hour"]),
+    ChecksummedTable("merging", ["run"], ["target"]),
+    ChecksummedTable("dropped", ["run"]),
 )
 """The tables whose rows have their checksums in ``row_sums``."""
 

@@ -22,7 +22,7 @@ from floorcast.log.log_file import StreamPosition, first_id
 from floorcast.log.retention import Retention
 from floorcast.log.tuning import LogTuning
 from floorcast.log.write_ahead_log import WriteAheadLog
-from floorcast.sqlite.bulk_rows import insert, statement
+from floorcast.sqlite.bulk_rows import insert_rows, insert_statement
 from floorcast.sqlite.checksums import checksum, row_checksum
 from floorcast.sqlite.files import fetch_one, transaction
 
@@ -193,12 +193,12 @@ class GroupWriter:
         }
         if not streams and not stream_positions and len(stored) <= self._tuning.group_writes:
             values = tuple(chain.from_iterable(stored))
-            self._connection.execute(statement(ADD_ENTRIES, COLUMNS, len(stored)), values)
+            self._connection.execute(insert_statement(ADD_ENTRIES, COLUMNS, len(stored)), values)
             return
         with transaction(self._connection):
             for stream in streams:
                 self._connection.execute(ADD_STREAM, stream)
-            insert(self._connection, ADD_ENTRIES, stored)
+            insert_rows(self._connection, ADD_ENTRIES, stored)
             for stream_position in stream_positions.values():
                 self._connection.execute(
                     UPDATE_POSITION, (*stream_position, row_checksum(*stream_position))

@@ -26,10 +26,10 @@ from floorcast.log.port import Entry, Head
 from floorcast.log.schema import CHECKSUMS_SINCE, RESTORED_SINCE
 from floorcast.model.errors import DamagedEntry
 from floorcast.sqlite.files import (
+    errors_as_unavailable,
     fetch,
     fetch_one,
     open_reader,
-    reading,
 )
 
 __all__ = ["LogReader", "is_undamaged"]
@@ -86,7 +86,7 @@ class LogReader:
 
         Entries that are removed in the meantime stay visible.
         """
-        with reading():
+        with errors_as_unavailable():
             self._connection.execute("BEGIN")
         try:
             yield
@@ -99,7 +99,7 @@ class LogReader:
 
     def streams(self) -> list[StreamRow]:
         """Return all streams with their heads."""
-        with reading():
+        with errors_as_unavailable():
             rows = fetch(self._connection, STREAMS)
             return [self._stream_row(*row) for row in rows]
 
@@ -134,13 +134,13 @@ class LogReader:
 
     def stream_positions(self) -> dict[str, StreamPosition]:
         """Return the position up to which each followed stream has been copied, by name."""
-        with reading():
+        with errors_as_unavailable():
             found = [StreamPosition(*row) for row in fetch(self._connection, POSITIONS)]
         return {position.stream: position for position in found}
 
     def followed_log(self) -> FollowedLog:
         """Return the log that this file follows."""
-        with reading():
+        with errors_as_unavailable():
             rows = fetch(self._connection, FOLLOWED_STREAMS)
         return FollowedLog(self.identity(), [stream for stream, _ in rows], rows[0][1])
 
@@ -156,7 +156,7 @@ class LogReader:
         last_seen = after = max(after, self.last_removed(stream.ordinal))
         size = 0
         try:
-            with reading(apsw.CorruptError):
+            with errors_as_unavailable(apsw.CorruptError):
                 bounds = start + last_seen, start + stream.head.number, limit
                 for row in self._connection.execute(self._read_query, bounds):
                     # a damaged row can hold a payload of another type
@@ -201,7 +201,7 @@ class LogReader:
         for number in range(after + 1, stream.head.number + 1):
             row_id = first_id(stream.ordinal) + number
             try:
-                with reading(apsw.CorruptError):
+                with errors_as_unavailable(apsw.CorruptError):
                     row = fetch_one(self._connection, self._read_one_query, (row_id,))
             except apsw.CorruptError as error:
                 if not self._append_restored(stream, row_id, entries):
@@ -231,7 +231,7 @@ class LogReader:
 
     def recorded_at(self, ordinal: int, number: int) -> int | None:
         """Return the recording time of an entry, or None if it is not stored."""
-        with reading():
+        with errors_as_unavailable():
             row = fetch_one(self._connection, TAKEN, (first_id(ordinal) + number,))
         return None if row is None else int(row[0])
 
@@ -241,7 +241,7 @@ class LogReader:
         start = first_id(stream.ordinal)
         while low < high:
             middle = (low + high + 1) // 2
-            with reading():
+            with errors_as_unavailable():
                 # a number in between may be missing: removed during the search, or damaged
                 row = fetch_one(self._connection, TAKEN_UNTIL, (start + middle, start + low))
             if row is None or row[0] <= ticks:
@@ -252,13 +252,13 @@ class LogReader:
 
     def last_removed(self, ordinal: int) -> int:
         """Return the last entry that retention has removed, or 0 if there is none."""
-        with reading():
+        with errors_as_unavailable():
             row = fetch_one(self._connection, REMOVED, (ordinal,))
         return 0 if row is None else int(row[0])
 
     def last_removed_site(self, ordinal: int) -> Entry | None:
         """Return the last site entry that retention has removed."""
-        with reading():
+        with errors_as_unavailable():
             row = fetch_one(self._connection, REMOVED_SITE, (ordinal,))
         if row is None or row[1] is None:
             return None

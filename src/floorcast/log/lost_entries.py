@@ -14,7 +14,7 @@ from msgspec import Struct
 from floorcast.log.log_file import StreamRow
 from floorcast.log.log_reader import LogReader
 from floorcast.model.errors import SettingError, Unavailable
-from floorcast.sqlite.derived_files import SourceLog, source_of
+from floorcast.sqlite.derived_files import SourceLog, read_source
 
 __all__ = ["KnownLog", "check_log"]
 
@@ -55,7 +55,7 @@ def check_log(folder: Path, known_log: KnownLog | None, *, accept_loss: bool) ->
     renames the derived files, which are ahead of the log.
     """
     path = folder / "log.db"
-    sources = {name: source_of(folder / name) for name in DERIVED}
+    sources = {name: read_source(folder / name) for name in DERIVED}
     if known_log is not None:
         sources["admin.db"] = SourceLog(known_log.identity, known_log.heads)
     found = {name: source for name, source in sources.items() if source is not None}
@@ -101,7 +101,7 @@ def _losses(sources: Mapping[str, SourceLog], found: _FoundLog | None) -> Iterat
         if source.log != found.identity and found.identity and name in DERIVED:
             continue
         same = source.log == found.identity
-        for client, known in source.reached.items():
+        for client, known in source.newest_entries.items():
             stream = found.streams.get(client) if same else None
             ends = 0 if stream is None else stream.head.number
             if ends < known and not (stream is not None and stream.damaged):

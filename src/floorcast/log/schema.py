@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from floorcast.sqlite.checksums import ROW_SUMS, Checked, checking
+from floorcast.sqlite.checksums import ROW_SUMS, ChecksummedTable, checksum_schema
 
-__all__ = ["CHECKED", "CHECKSUMS_SINCE", "RESTORED_SINCE", "STEPS"]
+__all__ = ["CHECKSUMMED_TABLES", "CHECKSUMS_SINCE", "RESTORED_SINCE", "STEPS"]
 
-CHECKED = (
-    Checked("origin", ["rowid"], ["identity"]),
-    Checked(
+CHECKSUMMED_TABLES = (
+    ChecksummedTable("origin", ["rowid"], ["identity"]),
+    ChecksummedTable(
         "streams",
         ["ordinal"],
         ["client", "removed", "removed_taken", "site_number", "site_taken", "site"],
     ),
-    Checked("following", ["stream"], ["seq", "taken", "digest"], inline=True),
-    Checked("following", ["stream"], ["clients", "generation"]),
-    Checked("skipped", ["id"]),
+    ChecksummedTable("following", ["stream"], ["seq", "taken", "digest"], inline=True),
+    ChecksummedTable("following", ["stream"], ["clients", "generation"]),
+    ChecksummedTable("skipped", ["id"]),
 )
 """The tables whose rows have their checksums in ``row_sums``."""
 
@@ -59,7 +59,7 @@ CREATE TABLE probes (count INTEGER NOT NULL);
 INSERT INTO probes VALUES (0);
 """,
     ROW_SUMS
-    + checking(*CHECKED)
+    + checksum_schema(*CHECKSUMMED_TABLES)
     + """
 CREATE TABLE restored (
     id INTEGER PRIMARY KEY,

@@ -29,10 +29,10 @@ from floorcast.model.errors import Unavailable
 from floorcast.model.token import Now
 from floorcast.sqlite import derived_files
 from floorcast.sqlite.background_writer import DAMAGED, BackgroundWriter
-from floorcast.sqlite.bulk_rows import blobs
-from floorcast.sqlite.checksums import checking, checksum
-from floorcast.sqlite.derived_files import Layout, open_derived, reach
-from floorcast.sqlite.files import fetch, fetch_one, open_reader, reading, remove
+from floorcast.sqlite.bulk_rows import blob_array
+from floorcast.sqlite.checksums import checksum, checksum_schema
+from floorcast.sqlite.derived_files import Layout, open_derived, record_progress
+from floorcast.sqlite.files import errors_as_unavailable, fetch, fetch_one, open_reader, remove
 
 __all__ = ["SortedRun", "SortedRuns"]
 
@@ -52,7 +52,7 @@ ADD_RUN = "INSERT INTO runs VALUES (?, 0, ?, ?, ?)"
 LAYOUT = Layout(
     compaction.SCHEMA,
     PAGE_BYTES,
-    (compaction.CHECKSUMS, derived_files.CHECKS + checking(*compaction.CHECKED)),
+    (compaction.CHECKSUMS, derived_files.CHECKS + checksum_schema(*compaction.CHECKSUMMED_TABLES)),
 )
 
 _log = structlog.get_logger(__name__)
@@ -176,7 +176,7 @@ class SortedRuns:
             return await self._find(keys, since)
         except DAMAGED as error:
             self.lost = True
-            self._writer.request_new_file(self._replacements)
+            self._writer.request_replacement(self._replacements)
             raise Unavailable("the keys of events are being rebuilt") from error
 
     async def _find(self, keys: Sequence[bytes], since: int) -> list[bytes]:
@@ -227,8 +227,8 @@ class SortedRuns:
 
 
 def _find(connection: apsw.Connection, keys: Sequence[bytes], since: int) -> list[bytes]:
-    with reading(*DAMAGED):
-        return [key for (key,) in fetch(connection, FIND_KEYS, (blobs(keys), since))]
+    with errors_as_unavailable(*DAMAGED):
+        return [key for (key,) in fetch(connection, FIND_KEYS, (blob_array(keys), since))]
 
 
 def _store_run(connection: apsw.Connection, run: SortedRun) -> None:
@@ -237,9 +237,9 @@ def _store_run(connection: apsw.Connection, run: SortedRun) -> None:
     fingerprints = array("I")
     for start in range(0, len(keys), FINGERPRINT_SLICE):
         fingerprints.extend(map(compaction.fingerprint, keys[start : start + FINGERPRINT_SLICE]))
-    connection.execute(ADD_KEYS, (number, blobs(keys)))
+    connection.execute(ADD_KEYS, (number, blob_array(keys)))
     connection.execute(ADD_RUN, (number, run.memtable, run.memtable, run.hour))
     packed = fingerprints.tobytes()
     connection.execute(compaction.ADD_FINGERPRINTS, (number, packed, checksum(packed, number)))
     for client, entry in run.checkpoints.items():
-        reach(connection, client, entry)
+        record_progress(connection, client, entry)

@@ -85,8 +85,10 @@ def reload_calls(
     if not found:
         return
     calls = [decode_call(body) for body in found.values()]
-    gone = [(day, service, row._replace(result=None)) for day, service, row in _rows(floor, calls)]
-    store.write_call_days(client, position(entry, index), gone)
+    removed_days = [
+        (day, service, row._replace(result=None)) for day, service, row in _rows(floor, calls)
+    ]
+    store.write_call_days(client, position(entry, index), removed_days)
     for call in calls:
         floor.call_table.reload(call)
 

@@ -24,7 +24,7 @@ from floorcast.projection.folder_reader import FolderReader, open_folder
 from floorcast.projection.initial_state import state_before_log
 from floorcast.projection.refold import FoldLimits, Refold
 from floorcast.sqlite.background_writer import DAMAGED, BackgroundWriter
-from floorcast.sqlite.files import reading
+from floorcast.sqlite.files import errors_as_unavailable
 from floorcast.store import snapshots
 from floorcast.store.call_days import CallDay, CallDays
 from floorcast.store.stored_calls import CallKey
@@ -86,8 +86,8 @@ class PastFloors:
         self, client: int, day: int, service: int, at_position: int
     ) -> Iterator[list[CallDay]]:
         """See ``ProjectionStore.call_days``."""
-        nobody = BackgroundWriter(apsw.Connection(":memory:"), "nothing", background=False)
-        return CallDays(self._store, nobody, _damaged).of(client, day, service, at_position)
+        no_writer = BackgroundWriter(apsw.Connection(":memory:"), "nothing", background=False)
+        return CallDays(self._store, no_writer, _damaged).of(client, day, service, at_position)
 
     def find_calls(
         self, client: int, keys: Collection[CallKey], at_position: int
@@ -97,19 +97,22 @@ class PastFloors:
 
     def _start(self, stream: _ClientStream, position: int, earlier: Refold | None) -> Refold:
         """Return a floor at or before the position."""
-        whole = (
+        last_whole_entry = (
             entry_of(position)
             if position == end_of_entry(entry_of(position))
             else entry_of(position) - 1
         )
         removed = stream.last_removed(stream.client)
-        nearest = snapshots.newest_entry(self._store, stream.client, whole) or 0
+        nearest = snapshots.newest_entry(self._store, stream.client, last_whole_entry) or 0
         if earlier is not None and (
             earlier.reached == position
-            or (earlier.is_whole() and max(nearest, removed) <= entry_of(earlier.reached) <= whole)
+            or (
+                earlier.is_whole()
+                and max(nearest, removed) <= entry_of(earlier.reached) <= last_whole_entry
+            )
         ):
             return earlier
-        state = self._folder.newest_state(stream.client, whole, removed)
+        state = self._folder.newest_state(stream.client, last_whole_entry, removed)
         if state is not None:
             return Refold(state, self._limits)
         if removed:
@@ -143,7 +146,7 @@ def past_floors(folder: Path, limits: FoldLimits) -> Iterator[PastFloors]:
     """Open the files of a data folder for reading. Raises Unavailable."""
     # hold the log first, so that it still has every entry that follows a stored snapshot
     with open_folder(folder) as files, files.log.consistent_reads():
-        with reading():
+        with errors_as_unavailable():
             files.store.execute("BEGIN")
         yield PastFloors(files, limits)
 

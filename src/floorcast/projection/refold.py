@@ -33,7 +33,7 @@ class FoldLimits(NamedTuple):
     late: int = LATE_MS
 
 
-def _nothing(_keys: Collection[_CallKey]) -> Mapping[_CallKey, bytes]:
+def _find_no_calls(_keys: Collection[_CallKey]) -> Mapping[_CallKey, bytes]:
     return {}
 
 
@@ -45,7 +45,7 @@ class Refold:
     """
 
     def __init__(
-        self, state: FloorState, limits: FoldLimits, find_calls: FindCalls = _nothing
+        self, state: FloorState, limits: FoldLimits, find_calls: FindCalls = _find_no_calls
     ) -> None:
         self.find_calls = find_calls
         self.floor = Floor(state, *limits)
@@ -93,9 +93,9 @@ class Refold:
         fold = self.floor.fold
         event_id = event_id_maker(self.floor.state.client, recorded_at, number)
         for begin in range(0, len(events), RELOAD_EVENTS):
-            some = events[begin : begin + RELOAD_EVENTS]
-            self._reload_calls(some)
-            for index, event in enumerate(some, begin):
+            batch = events[begin : begin + RELOAD_EVENTS]
+            self._reload_calls(batch)
+            for index, event in enumerate(batch, begin):
                 if isinstance(event, UnknownEvent):
                     continue
                 try:

@@ -53,7 +53,7 @@ from floorcast.site.configuration import FeedName
 from floorcast.store.projection_store import ProjectionStore
 from floorcast.store.snapshots import SnapshotBlob
 
-__all__ = ["RELOAD_EVENTS", "Projection", "Reports"]
+__all__ = ["RELOAD_EVENTS", "FoldObserver", "Projection"]
 
 SNAPSHOT_EVENTS = 200_000  # events between snapshots: a start folds at most this many again
 PAST_SNAPSHOT_EVENTS = 25_000  # events between the snapshots for answers about the past
@@ -70,7 +70,7 @@ _TYPES_WITH_EVENT_ID = frozenset(
 _log = structlog.stdlib.get_logger(__name__)
 
 
-class Reports(NamedTuple):
+class FoldObserver(NamedTuple):
     """Callbacks that report how folding goes.
 
     ``folded`` receives the seconds that each entry took. ``failed`` is called for each event that
@@ -84,7 +84,7 @@ class Reports(NamedTuple):
 
 
 class Projection:
-    """Folds one client's stream. ``folded`` is the number of the last completely folded entry."""
+    """Folds one client's stream. ``last_folded`` is the last completely folded entry."""
 
     def __init__(
         self,
@@ -93,19 +93,19 @@ class Projection:
         store: ProjectionStore,
         feeds: Mapping[FeedName, Feed],
         now: Now,
-        reports: Reports,
+        observer: FoldObserver,
         token_secret: bytes = b"",
     ) -> None:
         self.writes_snapshots = True
         self.floor = floor
         self.client = floor.state.client
         self.feeds = feeds
-        self.folded = floor.state.entry
-        self._reached = end_of_entry(self.folded)
+        self.last_folded = floor.state.entry
+        self._reached = end_of_entry(self.last_folded)
         self._log = log
         self._store = store
         self._now = now
-        self._reports = reports
+        self._observer = observer
         self._token_secret = token_secret
         self._entry_lock = asyncio.Lock()
         self._snapshot_at = now()
@@ -124,24 +124,24 @@ class Projection:
 
     async def run(self) -> None:
         """Follow the log until the task is canceled."""
-        worked, together = 0.0, 0  # since the last turn
-        async with aclosing(self._log.follow(self.client, self.folded)) as entries:
+        worked, entries_in_turn = 0.0, 0  # since the last turn
+        async with aclosing(self._log.follow(self.client, self.last_folded)) as entries:
             async for entry in entries:
-                begun = time.perf_counter()
+                started = time.perf_counter()
                 if self._ends_an_hour(entry):
                     await self.snapshot()
                 async with self._entry_lock:
                     await self._fold_entry(entry)
                 if self._is_snapshot_due():
                     await self.snapshot()
-                worked += time.perf_counter() - begun
-                together += 1
+                worked += time.perf_counter() - started
+                entries_in_turn += 1
                 if worked > SLICE_SECONDS:
                     await take_turn(self.client)
-                    worked, together = 0.0, 0
-                elif together == _ENTRIES_PER_TURN:
+                    worked, entries_in_turn = 0.0, 0
+                elif entries_in_turn == _ENTRIES_PER_TURN:
                     await asyncio.sleep(0)
-                    worked, together = 0.0, 0
+                    worked, entries_in_turn = 0.0, 0
 
     def fail(self) -> None:
         """Fail all current and future waits, because this floor has stopped folding."""
@@ -151,12 +151,12 @@ class Projection:
                 future.set_exception(_stopped())
         self._waiting = []
 
-    async def until_folded(self, number: int) -> None:
+    async def wait_until_folded(self, number: int) -> None:
         """Wait until entry ``number`` has been folded and can be read.
 
         Raises Unavailable if the floor fails first.
         """
-        if self.folded < number:
+        if self.last_folded < number:
             if self._failed:
                 raise _stopped()
             future = asyncio.get_running_loop().create_future()
@@ -211,7 +211,7 @@ class Projection:
         from that snapshot would miss the rest of the entry.
         """
         async with self._entry_lock:
-            if self.floor.state.entry == self.folded:
+            if self.floor.state.entry == self.last_folded:
                 await self._snapshot()
 
     def _ends_an_hour(self, following: Entry) -> bool:
@@ -235,24 +235,24 @@ class Projection:
         self._events_since_snapshot = 0
         self._snapshot_at = self._now()
         blob = SnapshotBlob()
-        begun = time.perf_counter()
+        started = time.perf_counter()
         for part in snapshot_parts(self.floor.snapshot_state()):
             blob.add(part)
-            if time.perf_counter() - begun > SLICE_SECONDS:
+            if time.perf_counter() - started > SLICE_SECONDS:
                 await take_turn(self.client)
-                begun = time.perf_counter()
+                started = time.perf_counter()
         # The feeds' events must be stored first, because entries before a snapshot are not folded
         # again.
         for feed in self.feeds.values():
             feed.seal()
         kept_from = self._log.last_removed(self.client)
         self._store.write_snapshot(
-            self.client, self.folded, SNAPSHOT_VERSION, blob.content, kept_from
+            self.client, self.last_folded, SNAPSHOT_VERSION, blob.content, kept_from
         )
-        _log.debug("snapshot", client=self.client, entry=self.folded, bytes=len(blob.content))
+        _log.debug("snapshot", client=self.client, entry=self.last_folded, bytes=len(blob.content))
 
     async def _fold_entry(self, entry: Entry) -> None:
-        floor, begun = self.floor, time.perf_counter()
+        floor, started = self.floor, time.perf_counter()
         floor.folded.now = to_ms(self._now())
         floor.begin_entry(entry.number, entry.recorded_at)
         if floor.call_table.evicted:
@@ -265,11 +265,11 @@ class Projection:
         else:
             self._report_unknown(entry)
             self._publish({}, end_of_entry(entry.number), entry.recorded_at)
-        self.folded = entry.number
+        self.last_folded = entry.number
         self._events_since_snapshot += max(entry.count, 1)
-        self._reports.folded(time.perf_counter() - begun)
+        self._observer.folded(time.perf_counter() - started)
         if floor.too_late:
-            self._reports.too_late(floor.too_late)
+            self._observer.too_late(floor.too_late)
             floor.too_late = 0
         if self._waiting:
             self._wake()
@@ -308,12 +308,12 @@ class Projection:
         if len(events) > _FEW_EVENTS:
             await take_turn(self.client)
         deadline = time.perf_counter() + SLICE_SECONDS
-        done, known, count = 0, 0, len(events)
+        done, reloaded_until, count = 0, 0, len(events)
         while done < count:
-            if done == known:  # no call leaves memory before the next entry begins
-                known = min(done + RELOAD_EVENTS, count)
-                self._reload_calls(events[done:known], entry, done)
-            records, folded = self._fold(events[done:known], entry, done, deadline)
+            if done == reloaded_until:  # no call leaves memory before the next entry begins
+                reloaded_until = min(done + RELOAD_EVENTS, count)
+                self._reload_calls(events[done:reloaded_until], entry, done)
+            records, folded = self._fold(events[done:reloaded_until], entry, done, deadline)
             done += folded
             last = position(entry.number, done - 1)
             through = end_of_entry(entry.number) if done == count else last
@@ -341,19 +341,19 @@ class Projection:
                 self._report_unknown(entry)
                 continue
             try:
-                fed: OutboundEvent | None = fold(
+                outbound: OutboundEvent | None = fold(
                     event,
                     recorded_at,
                     event_id(index) if type(event) in _TYPES_WITH_EVENT_ID else "",
                 )
             except Exception:  # noqa: BLE001 — no input may stop the log from being folded
                 # this is a bug: log and count it, and continue with the other events
-                self._reports.failed()
+                self._observer.failed()
                 _log.exception("fold_failed", client=self.client, entry=entry.number, index=index)
                 continue
-            if fed is not None and fed.feed in switched_on:
-                facets = (fed.kind, fed.service, fed.call_center)
-                records[fed.feed].append((first + index, facets, encode(fed.event)))
+            if outbound is not None and outbound.feed in switched_on:
+                facets = (outbound.kind, outbound.service, outbound.call_center)
+                records[outbound.feed].append((first + index, facets, encode(outbound.event)))
         return records, len(events)
 
     def _publish(self, records: Mapping[str, list[Record]], through: int, ticks: int) -> None:
@@ -367,15 +367,15 @@ class Projection:
             reload_calls(self.floor, self._store, unknown_calls, entry.number, index)
 
     def _wake(self) -> None:
-        still = []
+        remaining = []
         for number, future in self._waiting:
             if future.done():  # the waiter has given up
                 continue
-            if number > self.folded:
-                still.append((number, future))
+            if number > self.last_folded:
+                remaining.append((number, future))
             else:
                 future.set_result(None)
-        self._waiting = still
+        self._waiting = remaining
 
 
 def _stopped() -> Unavailable:

@@ -18,7 +18,7 @@ from floorcast.model.cancellation import cancel_all
 from floorcast.model.errors import DamagedEntry, Unavailable
 from floorcast.model.token import Now, end_of_entry
 from floorcast.projection.initial_state import initial_state, state_before_log
-from floorcast.projection.runner import Projection, Reports
+from floorcast.projection.runner import FoldObserver, Projection
 from floorcast.site.configuration import FeedName, FloorConfig
 from floorcast.store.projection_store import ProjectionStore
 
@@ -63,7 +63,7 @@ class ProjectionSupervisor:
         *,
         options: FoldOptions,
         now: Now,
-        reports: Reports,
+        observer: FoldObserver,
     ) -> None:
         self._log = log
         self._store = store
@@ -71,12 +71,12 @@ class ProjectionSupervisor:
         self._serving = serving
         self._options = options
         self._now = now
-        self._reports = reports
+        self._observer = observer
         self._feeds: dict[int, dict[FeedName, Feed]] = {}
         self._projections: dict[int, Projection] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._damaged: dict[int, asyncio.Event] = {}
-        store.on_damage = self._store_damaged
+        store.on_damage = self._on_store_damage
 
     async def begin(self, client: int, config: FloorConfig) -> None:
         """Start the client's floor with this configuration and wait until it has caught up.
@@ -84,10 +84,10 @@ class ProjectionSupervisor:
         Raises Unavailable if the log cannot be read or written, DamagedEntry if one of the client's
         entries is damaged, and FloorFailed if the floor fails or ``end`` is called first.
         """
-        projection = await self._caught_up(client)
+        projection = await self._wait_until_caught_up(client)
         if projection.floor.state.config != config:
             number = await self._log.append_site(client, msgspec.json.encode(config))
-            await projection.until_folded(number)
+            await projection.wait_until_folded(number)
 
     def end(self, clients: Iterable[int]) -> None:
         """Stop the floors of clients that are no longer in the site.
@@ -119,7 +119,7 @@ class ProjectionSupervisor:
             except Exception:  # noqa: BLE001 — the other floors still need theirs
                 _log.exception("snapshot_failed", client=projection.client)
 
-    async def _caught_up(self, client: int) -> Projection:
+    async def _wait_until_caught_up(self, client: int) -> Projection:
         if client not in self._tasks:
             projection = self._new_projection(client)
             ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -140,14 +140,16 @@ class ProjectionSupervisor:
                 pause = 0.0
             except DamagedEntry as error:
                 pause = 0.0
-                if not await self._recovered(error):
+                if not await self._recover(error):
                     pause = DAMAGED_RETRY_SECONDS
                     why = error.why
                     _log.error("entry_damaged", client=error.client, entry=error.number, why=why)
                     _fail_wait(ready, error)
             except Exception:  # noqa: BLE001 — the floor is restarted after any error
                 pause = RETRY_SECONDS
-                _log.exception("folding_failed", client=projection.client, folded=projection.folded)
+                _log.exception(
+                    "folding_failed", client=projection.client, folded=projection.last_folded
+                )
             else:
                 return
             self._serving.pop(projection.client, None)
@@ -155,9 +157,9 @@ class ProjectionSupervisor:
             projection.fail()
             if pause:
                 _fail_wait(ready, FloorFailed("the client's floor is being rebuilt"))
-            projection = await self._restarted(projection.client, pause)
+            projection = await self._restart(projection.client, pause)
 
-    async def _recovered(self, error: DamagedEntry) -> bool:
+    async def _recover(self, error: DamagedEntry) -> bool:
         """Fetch a damaged entry from elsewhere. Returns whether that succeeded."""
         try:
             return await self._log.recover(error.client, error.number)
@@ -172,7 +174,7 @@ class ProjectionSupervisor:
         folding = asyncio.create_task(projection.run())
         watching = asyncio.create_task(damaged.wait())
         head = asyncio.create_task(
-            projection.until_folded(self._log.head(projection.client).number)
+            projection.wait_until_folded(self._log.head(projection.client).number)
         )
         try:
             first = asyncio.FIRST_COMPLETED
@@ -193,7 +195,7 @@ class ProjectionSupervisor:
             # wait, so that folding does not stop in the middle of an entry that another task reads
             await asyncio.gather(folding, head, watching, return_exceptions=True)
 
-    async def _restarted(self, client: int, pause: float) -> Projection:
+    async def _restart(self, client: int, pause: float) -> Projection:
         while True:
             await asyncio.sleep(pause)
             try:
@@ -203,7 +205,7 @@ class ProjectionSupervisor:
             except Exception:  # noqa: BLE001 — the cause may pass
                 _log.exception("folding_waits", client=client)
 
-    def _store_damaged(self, client: int) -> None:
+    def _on_store_damage(self, client: int) -> None:
         """Rebuild a client's damaged data from the log."""
         self._serving.pop(client, None)
         if client in self._damaged:
@@ -223,7 +225,7 @@ class ProjectionSupervisor:
         rebuilder = self._projection(state_before_log(client, self._log), feeds)
         rebuilder.writes_snapshots = False
         folding = asyncio.create_task(rebuilder.run())
-        caught_up = asyncio.create_task(rebuilder.until_folded(self._log.head(client).number))
+        caught_up = asyncio.create_task(rebuilder.wait_until_folded(self._log.head(client).number))
         try:
             await asyncio.wait({folding, caught_up}, return_when=asyncio.FIRST_COMPLETED)
             if not caught_up.done():
@@ -261,7 +263,7 @@ class ProjectionSupervisor:
             self._store,
             feeds,
             self._now,
-            self._reports,
+            self._observer,
             self._options.token_secret,
         )
 

@@ -35,7 +35,7 @@ from floorcast.model.cancellation import cancel_all
 from floorcast.model.errors import FloorcastError, SettingError
 from floorcast.model.token import Now, system_now
 from floorcast.projection.refold import FoldLimits
-from floorcast.projection.runner import Reports
+from floorcast.projection.runner import FoldObserver
 from floorcast.projection.supervisor import FoldOptions, ProjectionSupervisor
 from floorcast.server.archiver import Archiver, check_archive
 from floorcast.server.release import release
@@ -232,7 +232,7 @@ class Node:
                 late_ms,
             ),
             now=now,
-            reports=Reports(
+            observer=FoldObserver(
                 metrics.fold_seconds.observe, metrics.fold_failures.inc, metrics.too_late.inc
             ),
         )

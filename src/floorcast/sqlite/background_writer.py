@@ -34,20 +34,20 @@ DAMAGED = (apsw.CorruptError, apsw.NotADBError)
 Work = Callable[[apsw.Connection], object]
 
 
-class _Mark(NamedTuple):
+class _Marker(NamedTuple):
     """A mark in the queue, which sets ``reached`` when the jobs before it are stored."""
 
     reached: threading.Event
 
 
-_END = _Mark(threading.Event())
+_END = _Marker(threading.Event())
 
 _log = structlog.get_logger(__name__)
 
 
 class _Job(NamedTuple):
     work: Work
-    done: Callable[[], None]
+    on_stored: Callable[[], None]
     size: int
 
 
@@ -75,16 +75,16 @@ class BackgroundWriter:
     ) -> None:
         self.replacements = 0
         self._create_file = create_file
-        self._replacements_wanted = 0  # replacements of the file that readers have requested
+        self._replacements_requested = 0  # replacements of the file that readers have requested
         self._tidy_failing = False
         self._retry_seconds = retry_seconds
         self.healthy = True
         self._connection = connection
         self._name = name
         self._tidy = tidy
-        self._given = 0
-        self._settled = 0
-        self._queue: SimpleQueue[_Job | _Mark] = SimpleQueue()
+        self._submitted_bytes = 0
+        self._settled_bytes = 0
+        self._queue: SimpleQueue[_Job | _Marker] = SimpleQueue()
         self._stored: deque[_Job] = deque()
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
@@ -95,15 +95,15 @@ class BackgroundWriter:
     @property
     def backlog(self) -> int:
         """The submitted bytes that are not known to be stored yet."""
-        return self._given - self._settled
+        return self._submitted_bytes - self._settled_bytes
 
-    def submit(self, size: int, work: Work, done: Callable[[], None]) -> None:
-        """Run ``work`` on the connection. ``settle`` calls ``done`` once the work is stored.
+    def submit(self, size: int, work: Work, on_stored: Callable[[], None]) -> None:
+        """Run ``work`` on the connection. ``settle`` calls ``on_stored`` once the work is stored.
 
         ``size`` is the memory that the job takes, in bytes.
         """
-        job = _Job(work, done, size)
-        self._given += size
+        job = _Job(work, on_stored, size)
+        self._submitted_bytes += size
         if self._thread is not None:
             self._queue.put(job)
             return
@@ -115,29 +115,29 @@ class BackgroundWriter:
         self.settle()
 
     def settle(self) -> None:
-        """Call ``done`` for every job that has been stored since the last call, in order."""
+        """Call ``on_stored`` for every job that has been stored since the last call, in order."""
         stored = self._stored
         while stored:
             job = stored.popleft()
-            self._settled += job.size
-            job.done()
+            self._settled_bytes += job.size
+            job.on_stored()
 
     def wait(self, *, timeout: float = 60.0) -> bool:
         """Wait until everything submitted is stored. Returns False after ``timeout`` seconds."""
         if self._thread is None:
             return True
-        mark = _Mark(threading.Event())
-        self._queue.put(mark)
-        return mark.reached.wait(timeout)
+        marker = _Marker(threading.Event())
+        self._queue.put(marker)
+        return marker.reached.wait(timeout)
 
-    def request_new_file(self, replacements: int) -> None:
+    def request_replacement(self, replacements: int) -> None:
         """Replace the file, which a reader found damaged after ``replacements`` replacements.
 
         Nothing happens if the writer has already replaced that file. A second replacement would
         delete the new file while readers use it.
         """
-        self._replacements_wanted = replacements + 1
-        self._queue.put(_Mark(threading.Event()))
+        self._replacements_requested = replacements + 1
+        self._queue.put(_Marker(threading.Event()))
 
     def close(self) -> None:
         """Store everything submitted, unless the disk fails, then close the file. Blocks."""
@@ -151,19 +151,19 @@ class BackgroundWriter:
     def _run(self) -> None:
         more = self._tidy is not None  # an earlier process may have left work
         while True:
-            jobs, mark = self._next_group(wait=not more)
-            if self.replacements < self._replacements_wanted:
-                self._replacements_wanted = 0
+            jobs, marker = self._next_group(wait=not more)
+            if self.replacements < self._replacements_requested:
+                self._replacements_requested = 0
                 self._replace_file("a reader found it damaged")
             if jobs and not self._store(jobs):
                 return
-            if mark is _END:
+            if marker is _END:
                 return
-            more = self._tidied()
-            if mark is not None:
-                mark.reached.set()
+            more = self._run_tidy()
+            if marker is not None:
+                marker.reached.set()
 
-    def _next_group(self, *, wait: bool) -> tuple[list[_Job], _Mark | None]:
+    def _next_group(self, *, wait: bool) -> tuple[list[_Job], _Marker | None]:
         jobs: list[_Job] = []
         try:
             item = self._queue.get(block=wait)
@@ -185,7 +185,7 @@ class BackgroundWriter:
             except apsw.Error as error:
                 if isinstance(error, DAMAGED) and self._replace_file(str(error)):
                     continue
-                self._failed(error)
+                self._report_failure(error)
                 if self._closing.wait(self._retry_seconds):
                     _log.warning("derived_data_lost", file=self._name, jobs=len(jobs))
                     return False
@@ -194,7 +194,7 @@ class BackgroundWriter:
                 self._stored.extend(jobs)
                 return True
 
-    def _tidied(self) -> bool:
+    def _run_tidy(self) -> bool:
         if self._tidy is None:
             return False
         try:
@@ -220,14 +220,14 @@ class BackgroundWriter:
             self._connection = self._create_file()
             self.replacements += 1
         except SettingError as error:
-            self._failed(error)
+            self._report_failure(error)
             return False
         finally:
             # logged last: from then on, no lookup uses the old file
             _log.error("derived_data_damaged", file=self._name, why=why)
         return True
 
-    def _failed(self, error: Exception) -> None:
+    def _report_failure(self, error: Exception) -> None:
         if self.healthy:
             _log.error("derived_data_unwritable", file=self._name, error=str(error))
         self.healthy = False

@@ -13,12 +13,12 @@ from itertools import chain
 
 import apsw
 
-__all__ = ["blobs", "insert", "statement"]
+__all__ = ["blob_array", "insert_rows", "insert_statement"]
 
 CHUNKS = (128, 16, 1)  # rows per statement; few sizes, so that prepared statements are reused
 
 
-def insert(
+def insert_rows(
     connection: apsw.Connection, into: str, rows: Sequence[Sequence[apsw.SQLiteValue]]
 ) -> None:
     """Insert ``rows``, which all have the same length.
@@ -30,17 +30,17 @@ def insert(
         while len(rows) - start >= size:
             chunk = rows[start : start + size]
             values = tuple(chain.from_iterable(chunk))
-            connection.execute(statement(into, len(chunk[0]), size), values)
+            connection.execute(insert_statement(into, len(chunk[0]), size), values)
             start += size
 
 
-def blobs(values: Sequence[bytes]) -> object:
+def blob_array(values: Sequence[bytes]) -> object:
     """Return bytes that can be bound to one ``carray(?)`` without a copy."""
     return apsw.carray(tuple(values), flags=apsw.SQLITE_CARRAY_BLOB)
 
 
 @lru_cache(maxsize=64)
-def statement(into: str, columns: int, rows: int) -> str:
+def insert_statement(into: str, columns: int, rows: int) -> str:
     """Return ``into`` with placeholders for the values of ``rows`` rows."""
     one = "(" + ",".join("?" * columns) + ")"
     return f"{into} VALUES {','.join([one] * rows)}"

@@ -19,11 +19,11 @@ from xxhash import xxh3_64_intdigest
 
 __all__ = [
     "ROW_SUMS",
-    "Checked",
-    "add_function",
-    "changed_rows",
-    "checking",
+    "ChecksummedTable",
+    "add_checksum_function",
     "checksum",
+    "checksum_schema",
+    "damaged_rows",
     "row_checksum",
 ]
 
@@ -46,7 +46,7 @@ def checksum(data: bytes, *numbers: int) -> int:
     return xxh3_64_intdigest(data, seed) >> 1
 
 
-class Checked(NamedTuple):
+class ChecksummedTable(NamedTuple):
     """A table whose rows have checksums.
 
     ``key`` contains the columns that identify a row, and ``columns`` contains the others. If the
@@ -59,76 +59,76 @@ class Checked(NamedTuple):
     inline: bool = False
 
 
-def add_function(connection: apsw.Connection) -> None:
+def add_checksum_function(connection: apsw.Connection) -> None:
     """Let a connection write tables whose rows have checksums."""
     connection.create_scalar_function(FUNCTION, row_checksum, deterministic=True)
 
 
-def checking(*tables: Checked) -> str:
+def checksum_schema(*tables: ChecksummedTable) -> str:
     """Return the schema step that adds checksums to the tables' rows. It needs ``ROW_SUMS``.
 
     The step is part of released schemas, so it must never change for a table.
     """
-    return "".join(_checking(table) for table in tables)
+    return "".join(_table_schema(table) for table in tables)
 
 
-def _checking(one: Checked) -> str:
-    table = one.table
-    if one.inline:
+def _table_schema(table: ChecksummedTable) -> str:
+    name = table.table
+    if table.inline:
         return f"""
-ALTER TABLE {table} ADD COLUMN checksum INTEGER;
-UPDATE {table} SET checksum = {_sum(one)};
+ALTER TABLE {name} ADD COLUMN checksum INTEGER;
+UPDATE {name} SET checksum = {_sum(table)};
 """  # noqa: S608 -- names of our own tables
-    columns = ", ".join((*one.key, *one.columns)).replace("rowid, ", "")
-    row = f"{_key(one, 'NEW.')}, {_sum(one, 'NEW.')}"
+    columns = ", ".join((*table.key, *table.columns)).replace("rowid, ", "")
+    row = f"{_key(table, 'NEW.')}, {_sum(table, 'NEW.')}"
     return f"""
-INSERT INTO row_sums SELECT '{table}', {_key(one)}, {_sum(one)} FROM {table};
-CREATE TRIGGER sums_insert_{table} AFTER INSERT ON {table} BEGIN
-    INSERT INTO row_sums VALUES ('{table}', {row});
+INSERT INTO row_sums SELECT '{name}', {_key(table)}, {_sum(table)} FROM {name};
+CREATE TRIGGER sums_insert_{name} AFTER INSERT ON {name} BEGIN
+    INSERT INTO row_sums VALUES ('{name}', {row});
 END;
-CREATE TRIGGER sums_update_{table} AFTER UPDATE OF {columns} ON {table} BEGIN
-    DELETE FROM row_sums WHERE name = '{table}' AND key = {_key(one, "OLD.")};
-    INSERT INTO row_sums VALUES ('{table}', {row});
+CREATE TRIGGER sums_update_{name} AFTER UPDATE OF {columns} ON {name} BEGIN
+    DELETE FROM row_sums WHERE name = '{name}' AND key = {_key(table, "OLD.")};
+    INSERT INTO row_sums VALUES ('{name}', {row});
 END;
-CREATE TRIGGER sums_delete_{table} AFTER DELETE ON {table} BEGIN
-    DELETE FROM row_sums WHERE name = '{table}' AND key = {_key(one, "OLD.")};
+CREATE TRIGGER sums_delete_{name} AFTER DELETE ON {name} BEGIN
+    DELETE FROM row_sums WHERE name = '{name}' AND key = {_key(table, "OLD.")};
 END;
 """  # noqa: S608 -- names of our own tables
 
 
-def changed_rows(connection: apsw.Connection, one: Checked) -> Iterator[str]:
+def damaged_rows(connection: apsw.Connection, table: ChecksummedTable) -> Iterator[str]:
     """Yield the keys of damaged rows and of missing rows.
 
     Raises apsw.Error or UnicodeDecodeError if the table cannot be read.
     """
-    columns = ", ".join((*one.key, *one.columns))
-    if one.inline:
+    columns = ", ".join((*table.key, *table.columns))
+    if table.inline:
         for key, found, *row in connection.execute(
-            f"SELECT {_key(one)}, checksum, {columns} FROM {one.table}"  # noqa: S608 -- as above
+            f"SELECT {_key(table)}, checksum, {columns} FROM {table.table}"  # noqa: S608 -- as above
         ):
             if found != row_checksum(*row):
                 yield str(key)
         return
-    wanted = dict(
-        connection.execute("SELECT key, checksum FROM row_sums WHERE name = ?", (one.table,))
+    expected = dict(
+        connection.execute("SELECT key, checksum FROM row_sums WHERE name = ?", (table.table,))
     )
     for key, *row in connection.execute(
-        f"SELECT {_key(one)}, {columns} FROM {one.table}"  # noqa: S608 -- as above
+        f"SELECT {_key(table)}, {columns} FROM {table.table}"  # noqa: S608 -- as above
     ):
-        if wanted.pop(key, None) != row_checksum(*row):
+        if expected.pop(key, None) != row_checksum(*row):
             yield str(key)
-    yield from map(str, wanted)
+    yield from map(str, expected)
 
 
-def _key(one: Checked, row: str = "") -> str:
-    return " || ',' || ".join(f"quote({row}{column})" for column in one.key)
+def _key(table: ChecksummedTable, row: str = "") -> str:
+    return " || ',' || ".join(f"quote({row}{column})" for column in table.key)
 
 
-def _sum(one: Checked, row: str = "") -> str:
-    columns = ", ".join(f"{row}{column}" for column in (*one.key, *one.columns))
+def _sum(table: ChecksummedTable, row: str = "") -> str:
+    columns = ", ".join(f"{row}{column}" for column in (*table.key, *table.columns))
     return f"{FUNCTION}({columns})"
 
 
 def row_checksum(*values: apsw.SQLiteValue) -> int:
-    """Return the checksum of a row's values, in the order of its table's ``Checked``."""
+    """Return the checksum of a row's values, in the order of its table's ``ChecksummedTable``."""
     return checksum(_encode(values))

@@ -11,27 +11,27 @@ import apsw
 import structlog
 
 from floorcast.model.errors import SettingError
-from floorcast.sqlite.checksums import ROW_SUMS, Checked, checking, row_checksum
+from floorcast.sqlite.checksums import ROW_SUMS, ChecksummedTable, checksum_schema, row_checksum
 from floorcast.sqlite.files import connect, fetch, remove, transaction
 
 __all__ = [
-    "CHECKED",
     "CHECKS",
+    "CHECKSUMMED_TABLES",
     "Layout",
     "SourceLog",
+    "creation_statements",
     "open_derived",
-    "reach",
-    "schema_of",
-    "source_of",
+    "read_source",
+    "record_progress",
 ]
 
-CHECKED = (
-    Checked("source", ["rowid"], ["log", "schema"]),
-    Checked("reached", ["client"], ["entry"], inline=True),
+CHECKSUMMED_TABLES = (
+    ChecksummedTable("source", ["rowid"], ["log", "schema"]),
+    ChecksummedTable("reached", ["client"], ["entry"], inline=True),
 )
 """The tables that every derived file has and whose rows have checksums."""
 
-CHECKS = ROW_SUMS + checking(*CHECKED)
+CHECKS = ROW_SUMS + checksum_schema(*CHECKSUMMED_TABLES)
 """The step that adds the checksums of these tables to a layout.
 
 A layout adds the checksums of its own tables after it.
@@ -41,7 +41,7 @@ SCHEMA = """
 CREATE TABLE source (log TEXT NOT NULL, schema TEXT NOT NULL);
 CREATE TABLE reached (client INTEGER PRIMARY KEY, entry INTEGER NOT NULL);
 """
-REACH = """
+RECORD_PROGRESS = """
 INSERT INTO reached (client, entry, checksum) VALUES (?, ?, ?)
 ON CONFLICT (client) DO UPDATE SET entry = excluded.entry, checksum = excluded.checksum
 WHERE entry < excluded.entry
@@ -66,7 +66,7 @@ class SourceLog(NamedTuple):
     """The log that a file was derived from: its identity, and each client's last known entry."""
 
     log: str
-    reached: Mapping[int, int]
+    newest_entries: Mapping[int, int]
 
 
 def open_derived(
@@ -84,7 +84,7 @@ def open_derived(
     layout or is damaged, because all its data can be rebuilt. Raises SettingError if the file still
     cannot be opened.
     """
-    if path is not None and path.exists() and not _fits(path, layout, identity, heads):
+    if path is not None and path.exists() and not _is_usable(path, layout, identity, heads):
         _log.warning("derived_data_remade", file=path.name)
         remove(path)
     try:
@@ -93,7 +93,7 @@ def open_derived(
         )
         with transaction(connection):
             if connection.pragma("schema_version") == 0:
-                connection.execute(schema_of(layout))
+                connection.execute(creation_statements(layout))
                 connection.execute("INSERT INTO source VALUES (?, ?)", (identity, layout.schema))
             for step in layout.steps[connection.pragma("user_version") :]:
                 connection.execute(step)
@@ -103,17 +103,17 @@ def open_derived(
     return connection
 
 
-def schema_of(layout: Layout) -> str:
+def creation_statements(layout: Layout) -> str:
     """Return the statements that create a file of the layout, without its later steps."""
     return SCHEMA + layout.schema
 
 
-def reach(connection: apsw.Connection, client: int, entry: int) -> None:
+def record_progress(connection: apsw.Connection, client: int, entry: int) -> None:
     """Record that the file has the client's stream up to ``entry``."""
-    connection.execute(REACH, (client, entry, row_checksum(client, entry)))
+    connection.execute(RECORD_PROGRESS, (client, entry, row_checksum(client, entry)))
 
 
-def source_of(path: Path) -> SourceLog | None:
+def read_source(path: Path) -> SourceLog | None:
     """Return the log that a file was derived from, or None if the file is missing or unreadable."""
     if not path.exists():
         return None
@@ -125,8 +125,8 @@ def source_of(path: Path) -> SourceLog | None:
         return None
 
 
-def _fits(path: Path, layout: Layout, identity: str, heads: Mapping[int, int]) -> bool:
-    source = source_of(path)
+def _is_usable(path: Path, layout: Layout, identity: str, heads: Mapping[int, int]) -> bool:
+    source = read_source(path)
     if source is None or source.log != identity:
         return False
     try:
@@ -135,5 +135,5 @@ def _fits(path: Path, layout: Layout, identity: str, heads: Mapping[int, int]) -
             readable = connection.pragma("user_version") <= len(layout.steps)
     except apsw.Error:
         return False
-    known = all(entry <= heads.get(client, 0) for client, entry in source.reached.items())
+    known = all(entry <= heads.get(client, 0) for client, entry in source.newest_entries.items())
     return same and readable and known

@@ -14,25 +14,25 @@ from typing import Any, Literal, NamedTuple
 import apsw
 
 from floorcast.model.errors import SettingError, Unavailable
-from floorcast.sqlite.checksums import add_function
+from floorcast.sqlite.checksums import add_checksum_function
 
 __all__ = [
     "Schema",
     "compact",
     "connect",
+    "errors_as_unavailable",
     "fetch",
     "fetch_one",
     "migrate",
     "open_reader",
-    "reading",
     "remove",
     "transaction",
 ]
 
 BUSY_MS = 5_000  # only a backup or a person with an SQLite shell ever holds the lock
-WAL_KEEP = 64 << 20  # bytes; a longer write-ahead log is truncated to this when it restarts
+MAX_WAL_BYTES = 64 << 20  # bytes; a longer write-ahead log is truncated to this when it restarts
 
-PRIVATE = 0o600  # files hold names, numbers and hashes of secrets
+PRIVATE_MODE = 0o600  # files hold names, numbers and hashes of secrets
 
 Synchronous = Literal["NORMAL", "FULL"]
 
@@ -59,11 +59,11 @@ def connect(
         _make_private(path)
     connection = apsw.Connection(":memory:" if path is None else str(path))
     connection.set_busy_timeout(BUSY_MS)
-    add_function(connection)
+    add_checksum_function(connection)
     connection.pragma("page_size", page_size)
     connection.pragma("journal_mode", "WAL")
     connection.pragma("synchronous", synchronous)
-    connection.pragma("journal_size_limit", WAL_KEEP)
+    connection.pragma("journal_size_limit", MAX_WAL_BYTES)
     connection.pragma("cache_size", -cache_kib)
     return connection
 
@@ -84,7 +84,7 @@ def compact(path: Path) -> None:
     connection = apsw.Connection(str(path))
     try:
         connection.set_busy_timeout(BUSY_MS)
-        add_function(connection)
+        add_checksum_function(connection)
         connection.pragma("secure_delete", 1)
         connection.execute("VACUUM")
         connection.pragma("wal_checkpoint(TRUNCATE)")
@@ -94,7 +94,7 @@ def compact(path: Path) -> None:
 
 def remove(path: Path) -> None:
     """Delete a file with its -wal and -shm files."""
-    for file in (path, *_beside(path)):
+    for file in (path, *_side_files(path)):
         file.unlink(missing_ok=True)
 
 
@@ -133,45 +133,45 @@ def migrate(connection: apsw.Connection, schema: Schema, name: str) -> None:
     ``name`` is the file's name in messages. Raises SettingError if the file belongs to another
     program or to a newer release.
     """
-    now = schema.application_id, len(schema.steps)
-    if (connection.pragma("application_id"), connection.pragma("user_version")) == now:
+    target = schema.application_id, len(schema.steps)
+    if (connection.pragma("application_id"), connection.pragma("user_version")) == target:
         return
     with transaction(connection):  # another process may be doing the same, so check again inside
-        for step in schema.steps[_steps_taken(connection, schema, name) :]:
+        for step in schema.steps[_schema_version(connection, schema, name) :]:
             connection.execute(step)
         connection.execute(f"PRAGMA application_id = {schema.application_id}")
         connection.execute(f"PRAGMA user_version = {len(schema.steps)}")
 
 
-def _steps_taken(connection: apsw.Connection, schema: Schema, name: str) -> int:
-    taken = int(connection.pragma("user_version"))
-    used = taken or connection.execute("SELECT count(*) FROM sqlite_schema").get
+def _schema_version(connection: apsw.Connection, schema: Schema, name: str) -> int:
+    version = int(connection.pragma("user_version"))
+    used = version or connection.execute("SELECT count(*) FROM sqlite_schema").get
     if used and connection.pragma("application_id") != schema.application_id:
         raise SettingError(f"{name} is the database of another program")
-    if taken > len(schema.steps):
+    if version > len(schema.steps):
         raise SettingError(
-            f"{name} was written by a newer release of floorcast: its schema is {taken}, and this "
-            f"release supports up to {len(schema.steps)}; use that release, or another data "
+            f"{name} was written by a newer release of floorcast: its schema is {version}, and "
+            f"this release supports up to {len(schema.steps)}; use that release, or another data "
             f"folder"
         )
-    return taken
+    return version
 
 
 def _make_private(path: Path) -> None:
-    path.touch(mode=PRIVATE)
-    for file in (path, *_beside(path)):
+    path.touch(mode=PRIVATE_MODE)
+    for file in (path, *_side_files(path)):
         # A file of another user cannot be changed, but its group may have the right to write.
         with suppress(FileNotFoundError, PermissionError):
             if file.stat().st_mode & 0o077:
-                file.chmod(PRIVATE)
+                file.chmod(PRIVATE_MODE)
 
 
-def _beside(path: Path) -> tuple[Path, Path]:
+def _side_files(path: Path) -> tuple[Path, Path]:
     return path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")
 
 
 @contextmanager
-def reading(*handled: type[apsw.Error]) -> Iterator[None]:
+def errors_as_unavailable(*handled: type[apsw.Error]) -> Iterator[None]:
     """Raise Unavailable for SQLite errors in the block, except for those in ``handled``."""
     try:
         yield

@@ -114,7 +114,7 @@ class CallDays:
             table.append((*day_key, *version, *row[2:], _checksum(day_key, version, row)))
 
         def work(connection: apsw.Connection) -> None:
-            bulk_rows.insert(connection, INSERT, table)
+            bulk_rows.insert_rows(connection, INSERT, table)
 
         def done() -> None:
             for day_key, version in keys:

@@ -25,7 +25,7 @@ from floorcast.model.errors import Unavailable
 from floorcast.model.token import Now
 from floorcast.sqlite import derived_files
 from floorcast.sqlite.background_writer import BackgroundWriter
-from floorcast.sqlite.checksums import checking
+from floorcast.sqlite.checksums import checksum_schema
 from floorcast.sqlite.derived_files import Layout, open_derived
 from floorcast.sqlite.files import open_reader, remove
 from floorcast.store import call_days, rebuilding, snapshots, stored_calls, stored_segments
@@ -37,7 +37,7 @@ from floorcast.store.stored_segments import StoredSegments
 
 __all__ = ["ProjectionStore", "Snapshot", "StoreTuning"]
 
-CHECKED = (stored_segments.CHECKED,)
+CHECKSUMMED_TABLES = (stored_segments.CHECKSUMMED_TABLE,)
 STORED_TIMEOUT_SECONDS = 10.0  # how long an answer about the past waits for the disk
 PAGE_BYTES = 8192  # segments need large pages, but the index of calls needs small ones
 CHECKSUMS = """
@@ -49,7 +49,11 @@ ALTER TABLE snapshots ADD COLUMN checksum INTEGER;
 LAYOUT = Layout(
     stored_segments.SCHEMA + stored_calls.SCHEMA + snapshots.SCHEMA,
     PAGE_BYTES,
-    (CHECKSUMS, derived_files.CHECKS + checking(*CHECKED), call_days.STEP + rebuilding.STEP),
+    (
+        CHECKSUMS,
+        derived_files.CHECKS + checksum_schema(*CHECKSUMMED_TABLES),
+        call_days.STEP + rebuilding.STEP,
+    ),
 )
 
 
@@ -311,7 +315,7 @@ class ProjectionStore:
         elif client is not None:
             return
         elif self._replacements == self._writer.replacements:
-            self._writer.request_new_file(self._replacements)
+            self._writer.request_replacement(self._replacements)
 
     def _new_file(self, path: Path) -> apsw.Connection:
         remove(path)

@@ -18,8 +18,8 @@ import structlog
 from floorcast.floor.state import SNAPSHOT_VERSION, FloorState, from_snapshot
 from floorcast.sqlite.background_writer import DAMAGED, BackgroundWriter
 from floorcast.sqlite.checksums import checksum
-from floorcast.sqlite.derived_files import reach
-from floorcast.sqlite.files import fetch, fetch_one, reading
+from floorcast.sqlite.derived_files import record_progress
+from floorcast.sqlite.files import errors_as_unavailable, fetch, fetch_one
 from floorcast.store.damage import UNREADABLE, DamagedRow, ReportDamage
 
 __all__ = [
@@ -135,7 +135,7 @@ class StoredSnapshots:
             stored = snapshot._replace(blob=zlib.compress(snapshot.blob, _LEVEL))
             connection.execute(INSERT, (client, *stored, _checksum(client, stored)))
             connection.execute(TRIM, bounds)
-            reach(connection, client, snapshot.entry)
+            record_progress(connection, client, snapshot.entry)
 
         def done() -> None:
             waiting = self._pending[client]
@@ -168,7 +168,7 @@ def undamaged(
     Raises Unavailable and the errors in ``DAMAGED``.
     """
     while True:
-        with reading(*DAMAGED):
+        with errors_as_unavailable(*DAMAGED):
             row = fetch_one(connection, NEWEST, (client, at_most_entry, at_least_entry))
         if row is None:
             return
@@ -189,7 +189,7 @@ def newest_entry(connection: apsw.Connection, client: int, at_most_entry: int) -
 
     Raises Unavailable and the errors in ``DAMAGED``.
     """
-    with reading(*DAMAGED):
+    with errors_as_unavailable(*DAMAGED):
         found: int | None = fetch_one(connection, NEWEST_ENTRY, (client, at_most_entry))[0]
     return found
 
@@ -199,7 +199,7 @@ def oldest(connection: apsw.Connection, client: int, at_least_entry: int) -> int
 
     Raises Unavailable and the errors in ``DAMAGED``.
     """
-    with reading(*DAMAGED):
+    with errors_as_unavailable(*DAMAGED):
         found: int | None = fetch_one(connection, OLDEST, (client, at_least_entry))[0]
     return found
 

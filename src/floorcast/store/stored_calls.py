@@ -17,7 +17,7 @@ from floorcast.model.token import entry_of
 from floorcast.sqlite import bulk_rows
 from floorcast.sqlite.background_writer import BackgroundWriter
 from floorcast.sqlite.checksums import checksum
-from floorcast.sqlite.derived_files import reach
+from floorcast.sqlite.derived_files import record_progress
 from floorcast.sqlite.files import fetch
 from floorcast.store.damage import UNREADABLE, DamagedRow, ReportDamage, reading_derived
 
@@ -115,8 +115,8 @@ class StoredCalls:
             size += len(body) + OVERHEAD_BYTES
 
         def work(connection: apsw.Connection) -> None:
-            bulk_rows.insert(connection, INSERT, table)
-            reach(connection, client, entry_of(position))
+            bulk_rows.insert_rows(connection, INSERT, table)
+            record_progress(connection, client, entry_of(position))
 
         def done() -> None:
             for key in keys:

@@ -13,14 +13,14 @@ import msgspec
 
 from floorcast.model.token import entry_of
 from floorcast.sqlite.background_writer import DAMAGED, BackgroundWriter
-from floorcast.sqlite.checksums import Checked, row_checksum
-from floorcast.sqlite.derived_files import reach
+from floorcast.sqlite.checksums import ChecksummedTable, row_checksum
+from floorcast.sqlite.derived_files import record_progress
 from floorcast.sqlite.files import fetch, fetch_one
 from floorcast.store.damage import UNREADABLE, DamagedRow, ReportDamage, reading_derived
 from floorcast.store.segment import Segment, SegmentHead
 from floorcast.store.segment_rows import body_checksum, head_checksum, read_head, read_segment
 
-__all__ = ["CHECKED", "SCHEMA", "StoredSegments", "damaged", "rewrite"]
+__all__ = ["CHECKSUMMED_TABLE", "SCHEMA", "StoredSegments", "damaged", "rewrite"]
 
 SCHEMA = """
 CREATE TABLE feeds (
@@ -47,7 +47,7 @@ CREATE TABLE segments (
 CREATE UNIQUE INDEX segments_by_place ON segments (feed, last);
 """
 
-CHECKED = Checked("feeds", ["id"], ["client", "name", "covered"], inline=True)
+CHECKSUMMED_TABLE = ChecksummedTable("feeds", ["id"], ["client", "name", "covered"], inline=True)
 
 FEEDS = "SELECT id, client, name, covered FROM feeds"
 COVER = """
@@ -133,7 +133,7 @@ class StoredSegments:
                     body_checksum(feed.id, segment),
                 ),
             )
-            reach(connection, client, entry_of(segment.last))
+            record_progress(connection, client, entry_of(segment.last))
 
         def done() -> None:
             feed.pending.popleft()

@@ -13,8 +13,8 @@ from floorcast.kv import sqlite_kv
 from floorcast.log import compaction, log_file, sorted_runs
 from floorcast.log import schema as log_schema
 from floorcast.sqlite import derived_files
-from floorcast.sqlite.checksums import Checked, add_function, changed_rows
-from floorcast.sqlite.derived_files import Layout, schema_of
+from floorcast.sqlite.checksums import ChecksummedTable, add_checksum_function, damaged_rows
+from floorcast.sqlite.derived_files import Layout, creation_statements
 from floorcast.sqlite.files import Schema, fetch, open_reader
 from floorcast.store import call_days, projection_store, snapshots, stored_calls, stored_segments
 
@@ -102,16 +102,16 @@ def _checks(reader: apsw.Connection, expected: _ExpectedFile) -> Iterator[Check]
 
 def _expected(steps: Sequence[str]) -> set[tuple[str, ...]]:
     with closing(apsw.Connection(":memory:")) as connection:
-        add_function(connection)
+        add_checksum_function(connection)
         for step in steps:
             connection.execute(step)
         return set(fetch(connection, SCHEMA_OF_FILE))
 
 
-def _row_check(tables: Sequence[Checked]) -> Check:
+def _row_check(tables: Sequence[ChecksummedTable]) -> Check:
     def check(connection: apsw.Connection) -> Iterator[str]:
         for table in tables:
-            for key in changed_rows(connection, table):
+            for key in damaged_rows(connection, table):
                 yield f"row {key} of {table.table}"
 
     return check
@@ -128,17 +128,17 @@ def _with_schema(schema: Schema, *checks: Check) -> _ExpectedFile:
 
 
 def _derived_file(layout: Layout, *checks: Check) -> _ExpectedFile:
-    return _ExpectedFile(0, (schema_of(layout), *layout.steps), 1, checks)
+    return _ExpectedFile(0, (creation_statements(layout), *layout.steps), 1, checks)
 
 
-_KV = _with_schema(sqlite_kv.SCHEMA, _row_check(sqlite_kv.CHECKED))
+_KV = _with_schema(sqlite_kv.SCHEMA, _row_check(sqlite_kv.CHECKSUMMED_TABLES))
 EXPECTED_FILES = {
-    "log.db": _with_schema(log_file.SCHEMA, _row_check(log_schema.CHECKED)),
+    "log.db": _with_schema(log_file.SCHEMA, _row_check(log_schema.CHECKSUMMED_TABLES)),
     "admin.db": _KV,
     "shared.db": _KV,
     "mirror.db": _derived_file(
         projection_store.LAYOUT,
-        _row_check([*derived_files.CHECKED, *projection_store.CHECKED]),
+        _row_check([*derived_files.CHECKSUMMED_TABLES, *projection_store.CHECKSUMMED_TABLES]),
         stored_segments.damaged,
         stored_calls.damaged,
         call_days.damaged,
@@ -146,7 +146,7 @@ EXPECTED_FILES = {
     ),
     "keys.db": _derived_file(
         sorted_runs.LAYOUT,
-        _row_check([*derived_files.CHECKED, *compaction.CHECKED]),
+        _row_check([*derived_files.CHECKSUMMED_TABLES, *compaction.CHECKSUMMED_TABLES]),
         _key_run_damage,
     ),
 }

@@ -27,7 +27,7 @@ async def acknowledge(context: RequestContext) -> Response:
     if alert.status == "firing":
         transition = acknowledgement(number, alert, context.session.name, to_ms(services.now()))
         appended = await services.log.append(transition_batch(view.client, [transition]))
-        await services.floor_of(view.client).until_folded(appended.number)
+        await services.floor_of(view.client).wait_until_folded(appended.number)
         view = FloorView(services.floor_of(view.client).floor)
         alert = view.alerts.get(number, NO_ALERT)
     if alert.status != "acknowledged":
