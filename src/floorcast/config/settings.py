@@ -107,7 +107,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = 3
     clients: Annotated[
         tuple[int, ...],
-        SettingInfo(CLIENTS, "The clients that this node of a cluster serves. Default: all."),
+        SettingInfo(CLIENTS, "The clients that this cluster node serves. Default: all."),
     ] = ()
     log_level: Annotated[
         str,
@@ -188,8 +188,8 @@ class Settings(Struct, frozen=True, kw_only=True):
         float,
         SettingInfo(
             number(0.1, 3600),
-            "The time after which the server closes the connection of a caller that does not read "
-            "its response.",
+            "How long a caller can leave a response unread before the server closes the "
+            "connection.",
             "seconds",
         ),
     ] = 60.0
@@ -197,7 +197,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         float,
         SettingInfo(
             number(0.1, 3600),
-            "How long an idle connection stays open between two requests.",
+            "How long an idle connection stays open between requests.",
             "seconds",
         ),
     ] = 75.0
@@ -205,8 +205,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         int,
         SettingInfo(
             integer(1, 10_000),
-            "The maximum number of event requests that are processed at once; further requests "
-            "get 503.",
+            "The maximum number of event requests in progress at once; further requests get 503.",
             "requests",
         ),
     ] = 1000
