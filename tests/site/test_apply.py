@@ -12,7 +12,7 @@ from floorcast.kv.memory import MemoryKeyValueStore
 from floorcast.kv.port import Conflict, Item, KeyValueStore
 from floorcast.model.errors import SettingError, Unavailable
 from floorcast.site.apply import apply
-from floorcast.site.configuration import Client, User
+from floorcast.site.configuration import SiteClient, User
 from floorcast.site.digests import digest
 from floorcast.site.edits import add_key, add_user, remove_user, revoke_key, set_password
 from floorcast.site.file_reader import SiteFile, parse
@@ -23,7 +23,7 @@ from tests.site.sites import CHEAP, SMALL, applied, run, site_files, small
 PASSWORDS = ("password one", "password two", "password three")
 
 
-def with_plain_passwords(client: Client) -> Client:
+def with_plain_passwords(client: SiteClient) -> SiteClient:
     """Return the client with passwords instead of their hashes."""
     users = tuple(
         structs.replace(
@@ -37,7 +37,7 @@ def with_plain_passwords(client: Client) -> Client:
     return structs.replace(client, users=users)
 
 
-def clients_of(kv: KeyValueStore) -> dict[int, Client]:
+def clients_of(kv: KeyValueStore) -> dict[int, SiteClient]:
     """Return the current site."""
     return dict(Site(kv).clients)
 
@@ -74,7 +74,7 @@ def test_the_applied_site_does_not_depend_on_the_previous_file(
     assert bool(changes) == (before != after)
 
 
-def clients_with_plain_passwords(kv: KeyValueStore) -> dict[int, Client]:
+def clients_with_plain_passwords(kv: KeyValueStore) -> dict[int, SiteClient]:
     """Return all clients of the site with passwords instead of hashes."""
     return {number: with_plain_passwords(client) for number, client in clients_of(kv).items()}
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from msgspec import structs
 
 from floorcast.site.changes import differences
-from floorcast.site.configuration import CallCenter, Client, FloorConfig, Limits, TermCode, User
+from floorcast.site.configuration import CallCenter, FloorConfig, Limits, SiteClient, TermCode, User
 
 USER = User(id=1, name="u", password_hash="x", role="Manager", call_centers=(1, 2))
-ACME = Client(
+ACME = SiteClient(
     id=7,
     name="ACME",
     users=(USER,),
@@ -16,7 +16,7 @@ ACME = Client(
 )
 
 
-def lines(old: Client | None, new: Client | None) -> list[tuple[str, ...]]:
+def lines(old: SiteClient | None, new: SiteClient | None) -> list[tuple[str, ...]]:
     """Return the changes between two clients as plain tuples."""
     return [tuple(change) for change in differences(old, new)]
 

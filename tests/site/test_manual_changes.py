@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import structs
 
-from floorcast.site.configuration import Agent, Client, FloorConfig, User
+from floorcast.site.configuration import Agent, FloorConfig, SiteClient, User
 from floorcast.site.manual_changes import (
     LoginOverride,
     ManualChanges,
@@ -16,7 +16,7 @@ from floorcast.site.manual_changes import (
 
 REPORTS = User(id=1, name="reports", password_hash="file's", role="Sysadmin")
 MADE = User(id=2, name="made", password_hash="made", role="Auditor")
-ACME = Client(
+ACME = SiteClient(
     id=7,
     name="ACME",
     api_tokens=("a",),

@@ -20,7 +20,7 @@ from typing import NamedTuple, TypeVar
 from floorcast.auth.networks import network_of
 from floorcast.model.errors import BadCredentials, RateLimited
 from floorcast.model.token import TICKS_PER_SECOND, Now
-from floorcast.site.configuration import Client, ScreenKey
+from floorcast.site.configuration import ScreenKey, SiteClient
 from floorcast.site.digests import digest
 from floorcast.site.live_site import Site
 
@@ -43,7 +43,7 @@ def api_token(lv_access: str | None, authorization: str | None) -> str | None:
     return (lv_access or "").strip() or bearer(authorization)
 
 
-def is_api_token(client: Client | None, key_digest: str) -> bool:
+def is_api_token(client: SiteClient | None, key_digest: str) -> bool:
     """Return whether a token's digest is one of the client's.
 
     The time that this takes reveals nothing about the client's tokens.

@@ -14,7 +14,7 @@ from floorcast.auth.passwords import Passwords
 from floorcast.auth.single_flight import SingleFlight
 from floorcast.auth.throttle import Throttle
 from floorcast.model.errors import BadCredentials, MissingParameter, Unavailable
-from floorcast.site.configuration import Client, User
+from floorcast.site.configuration import SiteClient, User
 from floorcast.site.digests import digest
 from floorcast.site.live_site import Site
 
@@ -83,7 +83,7 @@ class LoginVerifier:
         return VerifiedLogin(client.id, user, token)
 
     async def _verify_password(
-        self, login: LoginCredentials, client: Client, user: User | None
+        self, login: LoginCredentials, client: SiteClient, user: User | None
     ) -> bool:
         attempt = await self._throttle.attempt(
             client.name, login.user_name, login.address, agent=login.agent

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from floorcast.auth.audit_log import AuditValue
     from floorcast.auth.passwords import Hasher
     from floorcast.kv.port import KeyValueStore
-    from floorcast.site.configuration import Client
+    from floorcast.site.configuration import SiteClient
     from floorcast.site.live_site import Site
 
 __all__ = [
@@ -103,7 +103,7 @@ class ClientStore(NamedTuple):
 
     kv: KeyValueStore
     site: Site
-    owner: Client
+    owner: SiteClient
 
 
 def with_client(
@@ -111,14 +111,14 @@ def with_client(
     store: Mapping[str, object],
     client: str | None,
     work: Callable[[ClientStore], Coroutine[Any, Any, T]],
-) -> tuple[Client, T]:
+) -> tuple[SiteClient, T]:
     """Run ``work`` for the client that ``--client`` names, and return the client and the result.
 
     Raises ``SettingError`` if the store holds no site, and ``typer.BadParameter`` if the site has
     no such client.
     """
 
-    async def run(kv: KeyValueStore) -> tuple[Client, T]:
+    async def run(kv: KeyValueStore) -> tuple[SiteClient, T]:
         from floorcast.site.live_site import Site
 
         site = Site(kv)
@@ -158,7 +158,7 @@ def audit_author(context: typer.Context) -> dict[str, AuditValue]:
     return {"by": person, "command": " ".join(context.command_path.split()[1:])}
 
 
-def find_client(site: Site, named: str | None) -> Client:
+def find_client(site: Site, named: str | None) -> SiteClient:
     """Return the client with that name or id, or the only client if ``named`` is None.
 
     Raises ``typer.BadParameter`` if there is no such client.

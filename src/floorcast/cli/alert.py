@@ -22,7 +22,7 @@ from floorcast.model.errors import SettingError
 
 if TYPE_CHECKING:
     from floorcast.kv.port import KeyValueStore
-    from floorcast.site.configuration import Client
+    from floorcast.site.configuration import SiteClient
 
 __all__ = ["register"]
 
@@ -73,7 +73,7 @@ def run_backtest(
     from floorcast.site.changes import pluralize
     from floorcast.site.live_site import Site
 
-    async def named(kv: KeyValueStore) -> Client:
+    async def named(kv: KeyValueStore) -> SiteClient:
         return find_client(Site(kv), client)
 
     store = {"data": data, "log": log}

@@ -26,7 +26,7 @@ from floorcast.model.inbound import AlertTransition, read_lines
 from floorcast.model.inbound_data import AlertTransitionData
 from floorcast.model.token import TICKS_PER_MS, to_ms
 from floorcast.projection.refold import FoldLimits, Refold
-from floorcast.site.configuration import Client, FloorConfig
+from floorcast.site.configuration import FloorConfig, SiteClient
 from floorcast.site.file_reader import read
 from floorcast.statistics.alert_evaluation import alerts_of, evaluate_alerts
 from floorcast.statistics.visibility import Moment
@@ -44,7 +44,7 @@ class BacktestResult(NamedTuple):
 
 
 def backtest(
-    reader: LogReader, settings: Settings, owner: Client, day: date, site: Path | None
+    reader: LogReader, settings: Settings, owner: SiteClient, day: date, site: Path | None
 ) -> BacktestResult:
     """Evaluate the client's current rules, or those of a site file, on one day.
 
@@ -69,7 +69,7 @@ class _DayBounds(NamedTuple):
     end: int
 
 
-def _tested_config(owner: Client, site: Path | None) -> FloorConfig:
+def _tested_config(owner: SiteClient, site: Path | None) -> FloorConfig:
     """Return the configuration with the rules to try: the current one, or the site file's."""
     config = owner.floor_config
     if site is not None:
@@ -83,7 +83,7 @@ def _tested_config(owner: Client, site: Path | None) -> FloorConfig:
     return config
 
 
-def _stream(log: LogReader, owner: Client) -> StreamRow:
+def _stream(log: LogReader, owner: SiteClient) -> StreamRow:
     for stream in log.streams():
         if stream.client == owner.id:
             return stream

@@ -18,7 +18,7 @@ from floorcast.cli.admin import (
 )
 
 if TYPE_CHECKING:
-    from floorcast.site.configuration import CallCenter, Client, ScreenKey, Service
+    from floorcast.site.configuration import CallCenter, ScreenKey, Service, SiteClient
     from floorcast.site.edits import KeyKind
 
 __all__ = ["app", "register"]
@@ -151,7 +151,7 @@ def _new_screen(
 
 
 def _resolve_ids(
-    known: Sequence[CallCenter | Service], named: list[str], option: str, owner: Client
+    known: Sequence[CallCenter | Service], named: list[str], option: str, owner: SiteClient
 ) -> tuple[int, ...]:
     """Return the ids of call centers or services that are given by id or name.
 

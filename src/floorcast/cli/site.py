@@ -25,7 +25,7 @@ from floorcast.model.errors import SettingError
 if TYPE_CHECKING:
     from floorcast.kv.port import KeyValueStore
     from floorcast.site.apply import Proposal
-    from floorcast.site.configuration import Client
+    from floorcast.site.configuration import SiteClient
     from floorcast.site.file_reader import SiteFile
 
 __all__ = ["app", "is_terminal", "register"]
@@ -114,7 +114,7 @@ def show_site(
     """Print the current site: all clients, or one client."""
     from floorcast.site.live_site import Site
 
-    async def look(kv: KeyValueStore) -> list[Client]:
+    async def look(kv: KeyValueStore) -> list[SiteClient]:
         site = Site(kv)
         return [find_client(site, client)] if client else list(site.clients.values())
 
@@ -154,7 +154,7 @@ def _read(file: Path) -> SiteFile:
     return site_file
 
 
-def _describe(client: Client) -> Iterator[str]:
+def _describe(client: SiteClient) -> Iterator[str]:
     config = client.floor_config
     yield f"client {client.id} {client.name}"
     agents = sum(user.agent for user in client.users)

@@ -20,7 +20,7 @@ from floorcast.cli.admin import (
 from floorcast.site.configuration import ClientCallCenter, Role, User, sort_call_centers
 
 if TYPE_CHECKING:
-    from floorcast.site.configuration import CallCenterRef, Client
+    from floorcast.site.configuration import CallCenterRef, SiteClient
     from floorcast.site.live_site import Site
 
 __all__ = ["app", "register"]
@@ -186,7 +186,7 @@ def _role(named: str) -> Role:
     raise typer.BadParameter(f"must be one of: {', '.join(ROLES)}", param_hint="--role")
 
 
-def _centers(site: Site, owner: Client, given: list[str]) -> tuple[CallCenterRef, ...]:
+def _centers(site: Site, owner: SiteClient, given: list[str]) -> tuple[CallCenterRef, ...]:
     """Return the call centers that the option names, of the client or of its child clients.
 
     Raises ``typer.BadParameter`` if there is no such call center.

@@ -13,7 +13,7 @@ from floorcast.kv.token_secret import token_secret
 from floorcast.model.errors import InvalidParameter, Unavailable
 from floorcast.model.token import TICKS_PER_SECOND, decode, system_now
 from floorcast.site.changes import pluralize
-from floorcast.site.configuration import Client
+from floorcast.site.configuration import SiteClient
 from floorcast.site.webhooks import Webhook
 from floorcast.webhooks.progress import (
     BUCKET,
@@ -62,7 +62,7 @@ def _time(ticks: int) -> str:
     return datetime.fromtimestamp(ticks // TICKS_PER_SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def find_webhook(owner: Client, name: str) -> Webhook:
+def find_webhook(owner: SiteClient, name: str) -> Webhook:
     """Return the client's webhook of that name. Raises ``typer.BadParameter`` if there is none."""
     for webhook in owner.webhooks:
         if webhook.name == name:

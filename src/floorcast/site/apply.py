@@ -15,7 +15,7 @@ import msgspec
 from floorcast.kv.port import Conflict, Item, KeyValueStore
 from floorcast.model.errors import SettingError, Unavailable
 from floorcast.site.changes import Change, differences
-from floorcast.site.configuration import Client, User
+from floorcast.site.configuration import SiteClient, User
 from floorcast.site.consistency import MAX_API_TOKENS, key_hashes
 from floorcast.site.digests import fingerprint
 from floorcast.site.file_reader import SiteFile
@@ -41,7 +41,7 @@ class PasswordHasher(Protocol):
 
 
 class _DeclaredSite(NamedTuple):
-    declared: dict[int, Client]
+    declared: dict[int, SiteClient]
     file_hash: bytes
 
 
@@ -99,7 +99,7 @@ async def _apply(
     return changes
 
 
-def _removed_names(old: StoredSite, declared: dict[int, Client]) -> Iterator[str]:
+def _removed_names(old: StoredSite, declared: dict[int, SiteClient]) -> Iterator[str]:
     for number, client in sorted(old.declared.items()):
         now = declared.get(number)
         if now is None:
@@ -112,7 +112,7 @@ def _removed_names(old: StoredSite, declared: dict[int, Client]) -> Iterator[str
                 yield f"client {number} {client.name}, {what} {user.id} {user.name}"
 
 
-def _items(declared: dict[int, Client], old: StoredSite) -> Iterator[Item]:
+def _items(declared: dict[int, SiteClient], old: StoredSite) -> Iterator[Item]:
     for client in old.declared:
         if client not in declared:
             yield Item(DECLARED, str(client), None)
@@ -135,7 +135,7 @@ def _declare_site(
     return _DeclaredSite(declared, hasher.hash(site_file.digest).encode())
 
 
-def stored_client(client: FileClient, old: Client | None, hasher: PasswordHasher) -> Client:
+def stored_client(client: FileClient, old: SiteClient | None, hasher: PasswordHasher) -> SiteClient:
     """Return the stored form of a client from the file. Unchanged passwords keep their hashes."""
     hashes = {(user.agent, user.id): user.password_hash for user in old.users} if old else {}
     users = tuple(
@@ -149,7 +149,7 @@ def stored_client(client: FileClient, old: Client | None, hasher: PasswordHasher
         )
         for login in client.logins()
     )
-    return Client(
+    return SiteClient(
         id=client.id,
         name=client.name,
         parent=client.parent,
@@ -170,7 +170,7 @@ def _password(login: DeclaredLogin, old: str | None, hasher: PasswordHasher) -> 
     return hasher.hash(login.password)
 
 
-def _check_conflicts(declared: dict[int, Client], old: StoredSite) -> None:
+def _check_conflicts(declared: dict[int, SiteClient], old: StoredSite) -> None:
     """Raise ``SettingError`` if the file conflicts with changes made by command."""
     problems: list[str] = []
     for client, made in old.manual.items():
@@ -194,14 +194,14 @@ def _check_conflicts(declared: dict[int, Client], old: StoredSite) -> None:
         raise SettingError("\n".join(problems))
 
 
-def _changes(old: StoredSite, declared: dict[int, Client]) -> Iterator[Change]:
+def _changes(old: StoredSite, declared: dict[int, SiteClient]) -> Iterator[Change]:
     for client in sorted({*old.declared, *declared}):
         yield from differences(old.declared.get(client), declared.get(client))
         if client in declared and client in old.manual:
             yield from _kept_changes(declared[client], old)
 
 
-def _kept_changes(declared: Client, old: StoredSite) -> Iterator[Change]:
+def _kept_changes(declared: SiteClient, old: StoredSite) -> Iterator[Change]:
     made = prune(declared, old.manual[declared.id])
     where = f"client {declared.id} {declared.name}"
     for one in made.overrides:

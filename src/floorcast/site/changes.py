@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from msgspec import Struct, structs
 
-from floorcast.site.configuration import Client, Limits
+from floorcast.site.configuration import Limits, SiteClient
 from floorcast.site.digests import fingerprint
 
 __all__ = ["Change", "differences", "pluralize"]
@@ -27,7 +27,7 @@ class Change(NamedTuple):
     detail: str = ""
 
 
-def differences(old: Client | None, new: Client | None) -> Iterator[Change]:
+def differences(old: SiteClient | None, new: SiteClient | None) -> Iterator[Change]:
     """Yield the differences between two declarations of a client.
 
     None means that the client does not exist.
@@ -63,11 +63,11 @@ def pluralize(count: int, name: str) -> str:
     return f"{count} {name}" if count == 1 else f"{count} {name}s"
 
 
-def _client(client: Client) -> str:
+def _client(client: SiteClient) -> str:
     return f"client {client.id} {client.name}"
 
 
-def _summary(client: Client) -> str:
+def _summary(client: SiteClient) -> str:
     counts = {
         "call center": len(client.floor_config.call_centers),
         "service": len(client.floor_config.services),
@@ -82,7 +82,7 @@ def _summary(client: Client) -> str:
     return ", ".join(pluralize(count, name) for name, count in counts.items() if count)
 
 
-def _tables(old: Client, new: Client) -> Iterator[tuple[str, _Table, _Table]]:
+def _tables(old: SiteClient, new: SiteClient) -> Iterator[tuple[str, _Table, _Table]]:
     was, now = old.floor_config, new.floor_config
     yield "call center", _index_by("id", was.call_centers), _index_by("id", now.call_centers)
     yield "service", _index_by("id", was.services), _index_by("id", now.services)

@@ -23,7 +23,6 @@ __all__ = [
     "CallCenter",
     "CallCenterRef",
     "Category",
-    "Client",
     "ClientCallCenter",
     "DeclaredFeed",
     "ExitOutcome",
@@ -35,6 +34,7 @@ __all__ = [
     "Role",
     "ScreenKey",
     "Service",
+    "SiteClient",
     "TermCode",
     "User",
     "sort_call_centers",
@@ -237,7 +237,7 @@ class ScreenKey(_SiteStruct, frozen=True):
     services: tuple[Id, ...] = ()
 
 
-class Client(_SiteStruct, frozen=True):
+class SiteClient(_SiteStruct, frozen=True):
     """A client in its stored form, with tokens and keys as SHA-256 in hexadecimal.
 
     Webhook secrets are stored as declared, because signing requires them.

@@ -10,7 +10,7 @@ from msgspec import structs
 
 from floorcast.kv.port import Conflict, Item, KeyValueStore
 from floorcast.model.errors import InvalidParameter, NotFound, Unavailable
-from floorcast.site.configuration import Client, ScreenKey, User
+from floorcast.site.configuration import ScreenKey, SiteClient, User
 from floorcast.site.consistency import MAX_API_TOKENS
 from floorcast.site.manual_changes import LoginOverride, ManualChanges, prune, with_manual_changes
 from floorcast.site.store import DECLARED, MANUAL, read_client, read_manual_changes
@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 KeyKind = Literal["api_tokens", "ingest_keys", "metrics_keys"]
-Edit = Callable[[Client, ManualChanges], ManualChanges]
+Edit = Callable[[SiteClient, ManualChanges], ManualChanges]
 
 MAX_ATTEMPTS = 5  # when others write at the same time
 MAX_SCREEN_KEYS = 1000  # per client
@@ -36,7 +36,7 @@ MIN_FINGERPRINT_DIGITS = 6  # number of hexadecimal digits that identify a key
 async def add_user(kv: KeyValueStore, client: int, user: User) -> None:
     """Add a user. Raises ``InvalidParameter`` if the name or id is in use."""
 
-    def edit(declared: Client, manual: ManualChanges) -> ManualChanges:
+    def edit(declared: SiteClient, manual: ManualChanges) -> ManualChanges:
         for other in (*declared.users, *manual.users):
             if other.agent is user.agent and other.name == user.name:
                 raise InvalidParameter(f"client {declared.name} already has a user {user.name}")
@@ -54,7 +54,7 @@ async def remove_user(kv: KeyValueStore, client: int, name: str, *, agent: bool 
     changes.
     """
 
-    def edit(declared: Client, manual: ManualChanges) -> ManualChanges:
+    def edit(declared: SiteClient, manual: ManualChanges) -> ManualChanges:
         _require_login(declared, manual, name, agent)
         return _with_password(declared, manual, name, agent, None)
 
@@ -69,7 +69,7 @@ async def set_password(
     The new password applies until the login's password in the site file changes.
     """
 
-    def edit(declared: Client, manual: ManualChanges) -> ManualChanges:
+    def edit(declared: SiteClient, manual: ManualChanges) -> ManualChanges:
         if not agent or name not in {one.login for one in declared.floor_config.agents}:
             _require_login(declared, manual, name, agent)
         return _with_password(declared, manual, name, agent, password_hash)
@@ -83,7 +83,7 @@ async def add_key(kv: KeyValueStore, client: int, kind: KeyKind, digest: str) ->
     Raises ``InvalidParameter`` if the client has reached its limit of API tokens.
     """
 
-    def edit(declared: Client, manual: ManualChanges) -> ManualChanges:
+    def edit(declared: SiteClient, manual: ManualChanges) -> ManualChanges:
         tokens = with_manual_changes(declared, manual).api_tokens
         if kind == "api_tokens" and len(tokens) >= MAX_API_TOKENS:
             raise InvalidParameter(
@@ -98,7 +98,7 @@ async def add_key(kv: KeyValueStore, client: int, kind: KeyKind, digest: str) ->
 async def add_screen_key(kv: KeyValueStore, client: int, key: ScreenKey) -> None:
     """Add a screen key. Raises ``InvalidParameter`` if the client has reached its limit."""
 
-    def edit(declared: Client, manual: ManualChanges) -> ManualChanges:
+    def edit(declared: SiteClient, manual: ManualChanges) -> ManualChanges:
         if len(manual.screens) >= MAX_SCREEN_KEYS:
             raise InvalidParameter(
                 f"client {declared.name} has {MAX_SCREEN_KEYS:,} screen keys, which is the limit; "
@@ -117,7 +117,7 @@ async def revoke_key(kv: KeyValueStore, client: int, fingerprint: str) -> str:
     """
     found = ""
 
-    def edit(declared: Client, manual: ManualChanges) -> ManualChanges:
+    def edit(declared: SiteClient, manual: ManualChanges) -> ManualChanges:
         nonlocal found
         now = with_manual_changes(declared, manual)
         screens = (screen.digest for screen in now.screens)
@@ -155,7 +155,7 @@ async def _edit(kv: KeyValueStore, client: int, edit: Edit) -> None:
     raise Unavailable("the site is being changed by others; try again")
 
 
-def _require_login(declared: Client, manual: ManualChanges, name: str, agent: bool) -> None:
+def _require_login(declared: SiteClient, manual: ManualChanges, name: str, agent: bool) -> None:
     logins = {(user.agent, user.name) for user in with_manual_changes(declared, manual).users}
     if (agent, name) not in logins:
         what = "agent with a password and the login" if agent else "user"
@@ -163,7 +163,7 @@ def _require_login(declared: Client, manual: ManualChanges, name: str, agent: bo
 
 
 def _with_password(
-    declared: Client, manual: ManualChanges, name: str, agent: bool, password_hash: str | None
+    declared: SiteClient, manual: ManualChanges, name: str, agent: bool, password_hash: str | None
 ) -> ManualChanges:
     """Return ``manual`` with the login's new password, or without the login if the hash is None."""
     other_users = [user for user in manual.users if (user.agent, user.name) != (agent, name)]
@@ -182,7 +182,7 @@ def _with_password(
     return prune(declared, structs.replace(manual, overrides=tuple(others)))
 
 
-def _without_key(declared: Client, manual: ManualChanges, key: str) -> ManualChanges:
+def _without_key(declared: SiteClient, manual: ManualChanges, key: str) -> ManualChanges:
     revoked = {*manual.revoked, key}
     return prune(
         declared,

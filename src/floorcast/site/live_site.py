@@ -13,10 +13,10 @@ from floorcast.model.errors import FloorcastError
 from floorcast.site.client_tree import children_of, family
 from floorcast.site.configuration import (
     CallCenterRef,
-    Client,
     ClientCallCenter,
     FloorConfig,
     ScreenKey,
+    SiteClient,
     User,
 )
 from floorcast.site.manual_changes import with_manual_changes
@@ -32,7 +32,7 @@ VisibleCallCenters = frozenset[tuple[int, int]] | None
 class SiteDirectory:
     """All clients of a site, with their users and keys. A directory never changes."""
 
-    def __init__(self, clients: Iterable[Client] = ()) -> None:
+    def __init__(self, clients: Iterable[SiteClient] = ()) -> None:
         by_id = {client.id: client for client in sorted(clients, key=lambda one: one.id)}
         self.clients = MappingProxyType(by_id)
         self.by_name = MappingProxyType({client.name: client for client in by_id.values()})
@@ -66,7 +66,7 @@ class SiteDirectory:
         """Return the client, then all of its descendants."""
         return family(client, self._children)
 
-    def find_client(self, name_or_id: str) -> Client | None:
+    def find_client(self, name_or_id: str) -> SiteClient | None:
         """Return the client with that name, or else with that id."""
         found = self.by_name.get(name_or_id)
         if found is None and name_or_id.isascii() and name_or_id.isdigit():
@@ -167,16 +167,16 @@ class Site:
             kv.listen(bucket, self._on_write)
 
     @property
-    def clients(self) -> Mapping[int, Client]:
+    def clients(self) -> Mapping[int, SiteClient]:
         """The clients by id."""
         return self._loaded.directory.clients
 
     @property
-    def by_name(self) -> Mapping[str, Client]:
+    def by_name(self) -> Mapping[str, SiteClient]:
         """The clients by name. The name is the client code in a login."""
         return self._loaded.directory.by_name
 
-    def find_client(self, name_or_id: str) -> Client | None:
+    def find_client(self, name_or_id: str) -> SiteClient | None:
         """Return the client with that name, or else with that id."""
         return self.directory.find_client(name_or_id)
 
@@ -261,7 +261,7 @@ def _read(
     return _LoadedSite(version, raw, directory, _change(old.directory.clients, directory.clients))
 
 
-def _change(before: Mapping[int, Client], after: Mapping[int, Client]) -> SiteChange:
+def _change(before: Mapping[int, SiteClient], after: Mapping[int, SiteClient]) -> SiteChange:
     floor_configs = {
         client.id: client.floor_config
         for client in after.values()

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct, structs
 
-from floorcast.site.configuration import Client, Id, ScreenKey, User
+from floorcast.site.configuration import Id, ScreenKey, SiteClient, User
 
 __all__ = ["LoginOverride", "ManualChanges", "collisions", "prune", "with_manual_changes"]
 
@@ -49,7 +49,7 @@ class ManualChanges(
     metrics_keys: tuple[str, ...] = ()
 
 
-def with_manual_changes(declared: Client, manual: ManualChanges) -> Client:
+def with_manual_changes(declared: SiteClient, manual: ManualChanges) -> SiteClient:
     """Return the effective client: the declared client with the manual changes applied."""
     users = tuple(_effective_users(declared, manual))
     taken = {(user.agent, user.name) for user in users} | {(user.agent, user.id) for user in users}
@@ -65,7 +65,7 @@ def with_manual_changes(declared: Client, manual: ManualChanges) -> Client:
     )
 
 
-def prune(declared: Client, manual: ManualChanges) -> ManualChanges:
+def prune(declared: SiteClient, manual: ManualChanges) -> ManualChanges:
     """Return the part of ``manual`` that still has an effect on the declared client."""
     keys = {*declared.api_tokens, *declared.ingest_keys}
     return structs.replace(
@@ -75,7 +75,7 @@ def prune(declared: Client, manual: ManualChanges) -> ManualChanges:
     )
 
 
-def collisions(declared: Client, manual: ManualChanges) -> list[User]:
+def collisions(declared: SiteClient, manual: ManualChanges) -> list[User]:
     """Return the manually added users whose name or id the file also declares."""
     taken = set[tuple[bool, int | str]]().union(*map(_login_keys, declared.users))
     return [user for user in manual.users if _login_keys(user) & taken]
@@ -85,7 +85,7 @@ def _login_keys(user: User) -> set[tuple[bool, int | str]]:
     return {(user.agent, user.id), (user.agent, user.name)}
 
 
-def _effective_overrides(declared: Client, manual: ManualChanges) -> Iterator[LoginOverride]:
+def _effective_overrides(declared: SiteClient, manual: ManualChanges) -> Iterator[LoginOverride]:
     hashes = {(user.agent, user.name): user.password_hash for user in declared.users}
     hashes |= {
         (True, agent.login): ""
@@ -97,7 +97,7 @@ def _effective_overrides(declared: Client, manual: ManualChanges) -> Iterator[Lo
             yield one
 
 
-def _effective_users(declared: Client, manual: ManualChanges) -> Iterator[User]:
+def _effective_users(declared: SiteClient, manual: ManualChanges) -> Iterator[User]:
     changed_hashes = {
         (one.agent, one.name): one.password_hash for one in _effective_overrides(declared, manual)
     }

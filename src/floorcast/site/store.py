@@ -9,7 +9,7 @@ import msgspec
 
 from floorcast.kv.port import Item
 from floorcast.model.errors import SettingError
-from floorcast.site.configuration import Client
+from floorcast.site.configuration import SiteClient
 from floorcast.site.manual_changes import ManualChanges
 
 __all__ = [
@@ -22,7 +22,7 @@ __all__ = [
     "read_stored_site",
 ]
 
-DECLARED: Final = "site"  # client id → Client as the site file declares it
+DECLARED: Final = "site"  # client id → SiteClient as the site file declares it
 MANUAL: Final = "by-hand"  # client id → ManualChanges
 FILE: Final = Item("site-file", "fingerprint", None)  # Argon2 hash of the last file's digest
 
@@ -35,7 +35,7 @@ class StoredSite(NamedTuple):
     A client can have manual changes even if it is not declared.
     """
 
-    declared: Mapping[int, Client]
+    declared: Mapping[int, SiteClient]
     manual: Mapping[int, ManualChanges]
 
 
@@ -47,9 +47,9 @@ def read_stored_site(declared: Mapping[str, bytes], manual: Mapping[str, bytes])
     )
 
 
-def read_client(raw: bytes) -> Client:
+def read_client(raw: bytes) -> SiteClient:
     """Read a client from its stored form."""
-    return _read(raw, Client)
+    return _read(raw, SiteClient)
 
 
 def read_manual_changes(raw: bytes | None) -> ManualChanges:
