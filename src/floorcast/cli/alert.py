@@ -73,14 +73,14 @@ def run_backtest(
     from floorcast.site.changes import pluralize
     from floorcast.site.live_site import Site
 
-    async def named(kv: KeyValueStore) -> SiteClient:
+    async def find(kv: KeyValueStore) -> SiteClient:
         return find_client(Site(kv), client)
 
     store = {"data": data, "log": log}
     settings = load(store, known=known_options(context))
     tested_day = _day(day)
     with closing(open_log(settings.data)) as reader:
-        owner = with_kv(context, store, named)
+        owner = with_kv(context, store, find)
         result = backtest(reader, settings, owner, tested_day, site)
     for line in table_lines([HEADING, *result.rows]) if result.rows else ():
         print(line)

@@ -31,7 +31,7 @@ ArchiveOption = Annotated[
     str | None,
     typer.Option("--archive", metavar="PATH|URL", help="The archive: a folder or a bucket."),
 ]
-ClientOption = Annotated[
+ClientIdOption = Annotated[
     int | None, typer.Option("--client", metavar="ID", help="Only the client with this id.")
 ]
 FromOption = Annotated[
@@ -56,7 +56,7 @@ def register(app: typer.Typer) -> None:
 def show(
     context: typer.Context,
     archive: ArchiveOption = None,
-    client: ClientOption = None,
+    client: ClientIdOption = None,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object per day.")] = False,
 ) -> None:
@@ -78,7 +78,7 @@ def show(
 def verify(
     context: typer.Context,
     archive: ArchiveOption = None,
-    client: ClientOption = None,
+    client: ClientIdOption = None,
     since: FromOption = None,
     until: ToOption = None,
 ) -> None:
@@ -114,7 +114,7 @@ def export(
     context: typer.Context,
     into: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that does not exist yet.")],
     archive: ArchiveOption = None,
-    client: ClientOption = None,
+    client: ClientIdOption = None,
     since: FromOption = None,
     until: ToOption = None,
     form: Annotated[

@@ -27,7 +27,7 @@ def register(program: typer.Typer) -> None:
 
 
 @app.callback()
-def _connect_from_file(context: typer.Context, config: options.Config = None) -> None:
+def _connect_from_file(context: typer.Context, config: options.ConfigOption = None) -> None:
     """Connect the source that a connect.toml describes, unless a subcommand is given."""
     if context.invoked_subcommand:
         context.obj = config

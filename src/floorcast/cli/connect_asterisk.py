@@ -61,10 +61,10 @@ def connect_asterisk(
             metavar="NAME", help="The name of this Asterisk in event ids; never change it."
         ),
     ] = None,
-    key: options.Key = None,
-    key_file: options.KeyFile = None,
-    url: options.Url = None,
-    spool: options.SpoolFile = None,
+    key: options.KeyOption = None,
+    key_file: options.KeyFileOption = None,
+    url: options.UrlOption = None,
+    spool: options.SpoolOption = None,
     since: Annotated[
         datetime | None,
         typer.Option(
@@ -74,11 +74,11 @@ def connect_asterisk(
             help="Read the queue log from this time on. Default: 26 hours ago.",
         ),
     ] = None,
-    record: options.Record = None,
-    metrics_port: options.MetricsPort = None,
-    metrics_host: options.MetricsHost = None,
-    check: options.Check = False,
-    config: options.Config = None,
+    record: options.RecordOption = None,
+    metrics_port: options.MetricsPortOption = None,
+    metrics_host: options.MetricsHostOption = None,
+    check: options.CheckOption = False,
+    config: options.ConfigOption = None,
 ) -> None:
     """Send the events of Asterisk's queues and agents to a server as they happen.
 

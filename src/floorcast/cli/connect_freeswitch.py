@@ -46,15 +46,15 @@ def connect_freeswitch(
             metavar="NAME", help="The name of this FreeSWITCH in event ids; never change it."
         ),
     ] = None,
-    key: options.Key = None,
-    key_file: options.KeyFile = None,
-    url: options.Url = None,
-    spool: options.SpoolFile = None,
-    record: options.Record = None,
-    metrics_port: options.MetricsPort = None,
-    metrics_host: options.MetricsHost = None,
-    check: options.Check = False,
-    config: options.Config = None,
+    key: options.KeyOption = None,
+    key_file: options.KeyFileOption = None,
+    url: options.UrlOption = None,
+    spool: options.SpoolOption = None,
+    record: options.RecordOption = None,
+    metrics_port: options.MetricsPortOption = None,
+    metrics_host: options.MetricsHostOption = None,
+    check: options.CheckOption = False,
+    config: options.ConfigOption = None,
 ) -> None:
     """Send the events of FreeSWITCH's queues and agents to a server as they happen.
 

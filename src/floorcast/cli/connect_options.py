@@ -9,15 +9,15 @@ import typer
 from typer.core import TyperOption
 
 __all__ = [
-    "Check",
-    "Config",
-    "Key",
-    "KeyFile",
-    "MetricsHost",
-    "MetricsPort",
-    "Record",
-    "SpoolFile",
-    "Url",
+    "CheckOption",
+    "ConfigOption",
+    "KeyFileOption",
+    "KeyOption",
+    "MetricsHostOption",
+    "MetricsPortOption",
+    "RecordOption",
+    "SpoolOption",
+    "UrlOption",
     "reject_on_command_line",
 ]
 
@@ -39,38 +39,38 @@ def reject_on_command_line(
     return value
 
 
-Config = Annotated[
+ConfigOption = Annotated[
     Path | None,
     typer.Option(exists=True, dir_okay=False, metavar="FILE", help="The connect.toml to read."),
 ]
-Key = Annotated[
+KeyOption = Annotated[
     str | None, typer.Option(metavar="KEY", help="An ingest key, which determines the client.")
 ]
-KeyFile = Annotated[
+KeyFileOption = Annotated[
     str | None, typer.Option(metavar="FILE", help="A file with the key on its first line.")
 ]
-Url = Annotated[str | None, typer.Option(metavar="URL", help="The server.")]
-SpoolFile = Annotated[
+UrlOption = Annotated[str | None, typer.Option(metavar="URL", help="The server.")]
+SpoolOption = Annotated[
     str | None,
     typer.Option(
         metavar="FILE",
         help="The file for events that have not been sent yet. [default: connect.db]",
     ),
 ]
-Record = Annotated[
+RecordOption = Annotated[
     str | None,
     typer.Option(metavar="FILE", help="Also write all input to this file."),
 ]
-MetricsPort = Annotated[
+MetricsPortOption = Annotated[
     int | None,
     typer.Option(
         metavar="PORT", min=1, max=65535, help="Serve metrics for Prometheus on this port."
     ),
 ]
-MetricsHost = Annotated[
+MetricsHostOption = Annotated[
     str | None,
     typer.Option(metavar="HOST", help="The address of the metrics port. [default: 127.0.0.1]"),
 ]
-Check = Annotated[
+CheckOption = Annotated[
     bool, typer.Option("--check", help="Log in, print the queues, agents and calls, and exit.")
 ]

@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 
-SECRETS = frozenset({"ami_secret", "esl_password", "password", "api_token"})
+CONNECTOR_SECRETS = frozenset({"ami_secret", "esl_password", "password", "api_token"})
 
 
 class Connector(Protocol):
@@ -62,7 +62,7 @@ def read_settings(
     sourced = read_sources(flags, environ=environ, known=options.known_options(context))
     values = {name: one.value for name, one in sourced.items()}
     settings = read_connect_file(config or (Path(named) if named else None), values, kind)
-    return settings, {name: str(values[name]) for name in SECRETS if name in values}
+    return settings, {name: str(values[name]) for name in CONNECTOR_SECRETS if name in values}
 
 
 def parse_address(option: str, text: str, default_port: int) -> tuple[str, int]:

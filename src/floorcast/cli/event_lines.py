@@ -65,16 +65,16 @@ def _details(event: Interaction) -> tuple[Cell, Cell, Cell, str]:
     match event:
         case CallTermination():
             took = "" if event.duration is None else f"{event.duration} s"
-            return (*_call(event), _joined(took, event.lv_result))
+            return (*_call(event), _join(took, event.lv_result))
         case CallStart():
-            return (*_call(event), _joined(event.call_direction))
+            return (*_call(event), _join(event.call_direction))
         case CallDisposition():
-            result = _joined(event.term_code, event.agent_action_type)
+            result = _join(event.term_code, event.agent_action_type)
             return event.call_event_type, event.phone_dialed, event.agent_id, result
         case Email():
-            return event.event_type, event.to_email, None, _joined(event.carrier)
+            return event.event_type, event.to_email, None, _join(event.carrier)
         case Sms():
-            return event.event_type, event.phone_number, None, _joined(event.carrier)
+            return event.event_type, event.phone_number, None, _join(event.carrier)
         case _:
             return None, None, None, ""
 
@@ -89,7 +89,7 @@ def _call(event: CallStart) -> tuple[Cell, Cell, Cell]:
     )
 
 
-def _joined(*words: str | None) -> str:
+def _join(*words: str | None) -> str:
     return ", ".join(word for word in words if word)
 
 

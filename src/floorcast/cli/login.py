@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ApiTokenOption",
-    "ClientOption",
     "FilterOption",
+    "LoginClientOption",
     "PasswordOption",
     "UrlOption",
     "UserOption",
@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 UrlOption = Annotated[str, typer.Option(metavar="URL", help="The server.")]
-ClientOption = Annotated[str, typer.Option(metavar="NAME|ID", help="The client.")]
+LoginClientOption = Annotated[str, typer.Option(metavar="NAME|ID", help="The client.")]
 UserOption = Annotated[
     str, typer.Option(metavar="NAME", help="The name of one of the client's users.")
 ]
@@ -71,11 +71,11 @@ def read_credentials(
     given = {"--client": client, "--user": user, "--api-token": api_token}
     for option, value in given.items():
         if not value:
-            raise _missing(option)
+            raise _missing_option(option)
     if not password and sys.stdin.isatty():
         password = typer.prompt(f"Password of {user} at {url}", hide_input=True, err=True)
     if not password:
-        raise _missing("--password")
+        raise _missing_option("--password")
     return Credentials(client=client, user=user, password=password, api_token=api_token)
 
 
@@ -112,6 +112,6 @@ def report_recovery(seconds: float) -> None:
     print(f"floorcast: {recovery_line(seconds)}", file=sys.stderr, flush=True)
 
 
-def _missing(option: str) -> typer.BadParameter:
+def _missing_option(option: str) -> typer.BadParameter:
     variable = "FLOORCAST_" + option.removeprefix("--").replace("-", "_").upper()
     return typer.BadParameter(f"is required; {variable} can set it", param_hint=option)

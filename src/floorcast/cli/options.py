@@ -55,7 +55,7 @@ class OptionNames(Collection[str]):
 
     @cached_property
     def _own(self) -> frozenset[str]:
-        return frozenset(_all_option_names(_invoked(self._context)))
+        return frozenset(_all_option_names(_invoked_command(self._context)))
 
     @cached_property
     def _all(self) -> frozenset[str]:
@@ -116,7 +116,7 @@ def _naming_source(context: typer.Context) -> Iterator[None]:
         yield
     except typer.BadParameter as error:
         explain_value_error(error)
-        option = _option_of(error, context)
+        option = _option_in_error(error, context)
         if option is not None:
             name = _setting_name(option)
             if _parameter_source(context, str(option.name)) == FROM_DEFAULT_MAP:
@@ -124,7 +124,7 @@ def _naming_source(context: typer.Context) -> Iterator[None]:
         raise
 
 
-def _option_of(error: typer.BadParameter, context: typer.Context) -> TyperOption | None:
+def _option_in_error(error: typer.BadParameter, context: typer.Context) -> TyperOption | None:
     """Return the option that an error is about, or None for an argument."""
     if isinstance(error.param, TyperOption):
         return error.param
@@ -152,7 +152,7 @@ def _check_secrets(context: typer.Context) -> None:
             )
 
 
-def _invoked(context: typer.Context) -> object:
+def _invoked_command(context: typer.Context) -> object:
     """Return the running command, or None if the context does not know it yet."""
     command = context.command
     if isinstance(command, TyperGroup) and context.invoked_subcommand:

@@ -235,7 +235,7 @@ def _sender(url: str, key: str, stopping: threading.Event, progress: ProgressDis
     """Return a sender that waits for the server until the command is stopped."""
     from floorcast.client import Sender, Timing
 
-    def waits(seconds: float, why: str) -> None:
+    def report_wait(seconds: float, why: str) -> None:
         if stopping.is_set():
             raise Unavailable(f"stopped while the server did not accept the events: {why}")
         progress.report_wait(seconds, why)
@@ -243,5 +243,5 @@ def _sender(url: str, key: str, stopping: threading.Event, progress: ProgressDis
     def sleep(seconds: float) -> None:
         stopping.wait(seconds)
 
-    timing = Timing(patience=MAX_WAIT_SECONDS, waiting=waits, back=progress.report_recovery)
+    timing = Timing(patience=MAX_WAIT_SECONDS, waiting=report_wait, back=progress.report_recovery)
     return Sender(url, key, timing=timing, sleep=sleep)

@@ -13,8 +13,8 @@ import typer
 
 from floorcast.cli.login import (
     ApiTokenOption,
-    ClientOption,
     FilterOption,
+    LoginClientOption,
     PasswordOption,
     UrlOption,
     UserOption,
@@ -41,7 +41,7 @@ def register(app: typer.Typer) -> None:
 
 def _tail(
     url: UrlOption = "http://127.0.0.1:8080",
-    client: ClientOption = "",
+    client: LoginClientOption = "",
     user: UserOption = "",
     password: PasswordOption = "",
     api_token: ApiTokenOption = "",

@@ -8,8 +8,8 @@ import typer
 
 from floorcast.cli.login import (
     ApiTokenOption,
-    ClientOption,
     FilterOption,
+    LoginClientOption,
     PasswordOption,
     UrlOption,
     UserOption,
@@ -29,7 +29,7 @@ def register(app: typer.Typer) -> None:
 
 def _top(
     url: UrlOption = "http://127.0.0.1:8080",
-    client: ClientOption = "",
+    client: LoginClientOption = "",
     user: UserOption = "",
     password: PasswordOption = "",
     api_token: ApiTokenOption = "",

@@ -72,14 +72,16 @@ class ClientProtocol:
         """
         return (
             yield from with_retries(
-                partial(self._authorized, call, SendRequest), self.timing, patience
+                partial(self._request_authorized, call, SendRequest), self.timing, patience
             )
         )
 
     def open(self, request: HttpRequest, patience: float) -> Steps[None]:
         """Open a stream. Raises the same errors as ``exchange``."""
-        call = ApiCall(request, _is_stream)
-        yield from with_retries(partial(self._authorized, call, OpenStream), self.timing, patience)
+        call = ApiCall(request, _require_stream)
+        yield from with_retries(
+            partial(self._request_authorized, call, OpenStream), self.timing, patience
+        )
 
     def log_in(self) -> Steps[LoggedIn]:
         """Log in, and use the session from then on. Raises BadCredentials."""
@@ -104,7 +106,7 @@ class ClientProtocol:
         """
         request = self._login("/session/password", newPassword=new_password)
         # Not retried: if the first request had arrived, a second one would be refused.
-        yield from self._exchange.request_once(ApiCall(request, _nothing))
+        yield from self._exchange.request_once(ApiCall(request, _ignore_response))
         assert self._credentials is not None  # otherwise _login has raised an error
         self._credentials = structs.replace(self._credentials, password=new_password)
         self.session = None
@@ -116,7 +118,8 @@ class ClientProtocol:
         request = HttpRequest("GET", f"/session/validate/{quote(self.session, safe='')}")
         try:
             yield from with_retries(
-                partial(self._exchange.request_once, ApiCall(request, _nothing)), self.timing
+                partial(self._exchange.request_once, ApiCall(request, _ignore_response)),
+                self.timing,
             )
         except NotFound:
             return False
@@ -130,12 +133,15 @@ class ClientProtocol:
         self.session = None
         try:
             yield from with_retries(
-                partial(self._exchange.request_once, ApiCall(request, _nothing)), self.timing
+                partial(self._exchange.request_once, ApiCall(request, _ignore_response)),
+                self.timing,
             )
         except NotFound:
             return
 
-    def _authorized(self, call: ApiCall[T], step_type: type[SendRequest | OpenStream]) -> Steps[T]:
+    def _request_authorized(
+        self, call: ApiCall[T], step_type: type[SendRequest | OpenStream]
+    ) -> Steps[T]:
         """Try once with the current session. If it has ended, log in and try again.
 
         A node of a cluster may not yet know a session that another node has opened. Another login
@@ -186,11 +192,11 @@ def _logged_in(response: HttpResponse) -> LoggedIn:
     return decode(response, LoggedIn)
 
 
-def _nothing(_response: HttpResponse) -> None:
+def _ignore_response(_response: HttpResponse) -> None:
     return None
 
 
-def _is_stream(response: HttpResponse) -> None:
+def _require_stream(response: HttpResponse) -> None:
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     if response.status != HTTPStatus.OK or kind != "text/event-stream":
         raise Refusal(f"the response is not an event stream (content type: {kind or 'none'})")

@@ -17,7 +17,7 @@ from floorcast.verify.state_periods import (
     CurrentCallTracker,
     LoginState,
     StatePeriod,
-    answers,
+    is_answer,
     login_states,
     state_after,
 )
@@ -202,7 +202,7 @@ class AgentPass:
         answered = [
             one.call
             for one in events
-            if (one.at, one.position) < (first.at, first.position) and answers(one)
+            if (one.at, one.position) < (first.at, first.position) and is_answer(one)
         ]
         for call in named[-1:] or answered[-1:]:
             assert call is not None

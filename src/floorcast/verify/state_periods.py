@@ -14,7 +14,7 @@ __all__ = [
     "CurrentCallTracker",
     "LoginState",
     "StatePeriod",
-    "answers",
+    "is_answer",
     "login_states",
     "state_after",
 ]
@@ -119,7 +119,7 @@ class StatePeriod:
         self.login, self.service = login, service
 
 
-def answers(one: AgentRecord) -> bool:
+def is_answer(one: AgentRecord) -> bool:
     """Return whether the event says that the agent answered the call that it names."""
     if one.call is None or one.kind == "late":
         return False

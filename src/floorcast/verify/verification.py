@@ -154,7 +154,7 @@ def displayed_rows(floor: Floor, moment: Moment, evicted: Iterable[Call] = ()) -
         "service/agents/averages": averages.agent_averages,
         "campaign/stats": campaign_statistics(visibility, CampaignFilter(), moment).all(),
     }
-    read = {method: _decoded(rows) for method, rows in answers.items()}
+    read = {method: _decode(rows) for method, rows in answers.items()}
     for row in read["service/stats/intervals"]:
         # the maxima depend on the order of the log, which the recomputation ignores
         del row["agentsMax"], row["queueMax"]
@@ -162,7 +162,7 @@ def displayed_rows(floor: Floor, moment: Moment, evicted: Iterable[Call] = ()) -
     return read
 
 
-def _decoded(rows: Iterable[object]) -> Rows:
+def _decode(rows: Iterable[object]) -> Rows:
     decoded: Rows = msgspec.json.decode(msgspec.json.encode(list(rows)))
     return decoded
 
