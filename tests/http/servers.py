@@ -27,7 +27,7 @@ from floorcast.http.limits import RateLimit
 from floorcast.http.metrics import Metrics
 from floorcast.http.routes import ROUTES
 from floorcast.http.services import Services
-from floorcast.ingest.accept import Admission, Intake
+from floorcast.ingest.intake import Admission, Intake
 from floorcast.kv.memory import MemoryKeyValueStore
 from floorcast.log.memory import MemoryLog
 from floorcast.log.port import NO_LIMIT, Head

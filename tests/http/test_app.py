@@ -9,7 +9,7 @@ import pytest
 import structlog
 from starlette.types import Message, Receive, Scope, Send
 
-from floorcast.http.app import WAIT_SECONDS, Api, StartupApp, Table
+from floorcast.http.app import WAIT_SECONDS, Api, RouteTable, StartupApp
 from floorcast.http.error_responses import MethodNotAllowed
 from floorcast.http.request_context import RequestContext
 from floorcast.http.responses import Response
@@ -248,7 +248,7 @@ def test_only_the_health_check_succeeds_before_the_application_exists() -> None:
             assert loop.elapsed == 0
             found.append(await http.head("/realtime/event/feed"))
             assert loop.elapsed == WAIT_SECONDS
-            opening.become(no_content_app)
+            opening.start(no_content_app)
             return [*found, await http.get("/readyz")]
 
     alive, ready, head, after = virtual_time.run(ask)
@@ -276,7 +276,7 @@ def test_waiting_requests_are_answered_by_the_application_or_at_shutdown(
             if stops:
                 opening.release()
             else:
-                opening.become(no_content_app)
+                opening.start(no_content_app)
             return await asked
 
     assert virtual_time.run(ask).status_code == status
@@ -309,7 +309,7 @@ def _route(method: str, path: str, alias: str | None = None) -> Route:
     return Route(method=method, path=path, handler=empty_handler, doc="", alias=alias)
 
 
-TABLE = Table(
+TABLE = RouteTable(
     [
         _route("POST", "/realtime/service/stats"),
         _route("POST", "/realtime/service/agents/status", alias="/realtime/service/status"),
@@ -388,4 +388,4 @@ def test_other_methods_are_not_allowed() -> None:
 def test_duplicate_routes_are_refused() -> None:
     """Every row of the table must be unique."""
     with pytest.raises(ValueError, match="twice"):
-        Table([_route("GET", "/a"), _route("GET", "/a")])
+        RouteTable([_route("GET", "/a"), _route("GET", "/a")])

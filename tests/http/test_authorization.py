@@ -20,12 +20,12 @@ from tests.http.servers import ApiHarness, run_with_harness
 
 async def session_name(context: RequestContext) -> Response:
     """Respond with the session's name."""
-    return Response.of(context.session.name)
+    return Response.json(context.session.name)
 
 
 async def session_name_of_an_open_route(context: RequestContext) -> Response:
     """Respond with the session's name, although the route needs no session."""
-    return Response.of(context.session.name)
+    return Response.json(context.session.name)
 
 
 ROUTES = (

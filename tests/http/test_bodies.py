@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.datastructures import Headers
 
-from floorcast.http.bodies import INTAKE_LIMIT, Disconnected, read_body, read_json
+from floorcast.http.bodies import MAX_INTAKE_BYTES, Disconnected, read_body, read_json
 from floorcast.model.errors import (
     InvalidParameter,
     NotAnObject,
@@ -41,7 +41,7 @@ def received(
     chunks: Sequence[bytes],
     headers: dict[str, str] | None = None,
     limit: int = 1000,
-    held: Callable[[int], None] = lambda _size: None,
+    on_bytes: Callable[[int], None] = lambda _size: None,
 ) -> bytes:
     """Return the result of ``read_body`` for a body in these chunks."""
     messages = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
@@ -50,7 +50,7 @@ def received(
     async def receive() -> dict[str, Any]:
         return messages.pop(0)
 
-    return asyncio.run(read_body(receive, Headers(headers or {}), limit, held))
+    return asyncio.run(read_body(receive, Headers(headers or {}), limit, on_bytes))
 
 
 @given(st.lists(st.binary(max_size=60)), st.booleans(), st.booleans())
@@ -79,16 +79,18 @@ def test_a_body_that_is_too_large_is_refused(size: int) -> None:
 
 def test_a_bodys_memory_is_counted_as_it_arrives() -> None:
     """Received and inflated bytes are counted. The counter may refuse more bytes."""
-    held: list[int] = []
+    on_bytes: list[int] = []
     packed = gzip.compress(b"x" * 900)
-    assert received([packed[:5], packed[5:]], {"content-encoding": "gzip"}, held=held.append)
-    assert [held[0], sum(held)] == [5, len(packed) + 900]
+    assert received(
+        [packed[:5], packed[5:]], {"content-encoding": "gzip"}, on_bytes=on_bytes.append
+    )
+    assert [on_bytes[0], sum(on_bytes)] == [5, len(packed) + 900]
 
     def full(_size: int) -> None:
         raise Unavailable("full")
 
     with pytest.raises(Unavailable, match="full"):
-        received([b"x"], held=full)
+        received([b"x"], on_bytes=full)
 
 
 EMPTY = gzip.compress(b"", mtime=0)  # a time here would create different tests in each worker
@@ -100,19 +102,19 @@ def test_empty_gzip_members_take_linear_time_and_let_others_run(member: bytes) -
 
     def seconds(count: int) -> float:
         began = time.process_time()
-        assert received([member * count], {"content-encoding": "gzip"}, INTAKE_LIMIT) == b""
+        assert received([member * count], {"content-encoding": "gzip"}, MAX_INTAKE_BYTES) == b""
         return time.process_time() - began
 
     few = min(seconds(1_000) for _ in range(5))
     assert min(seconds(8_000) for _ in range(3)) < 8 * few * 3
     with pytest.raises(TooLarge, match="members"):
-        received([member * 10_001], {"content-encoding": "gzip"}, INTAKE_LIMIT)
+        received([member * 10_001], {"content-encoding": "gzip"}, MAX_INTAKE_BYTES)
     assert turns_while(member * 9_000) > 15
 
 
 def test_gzip_padding_is_skipped_in_turns() -> None:
     """This holds for any amount."""
-    assert turns_while(gzip.compress(b"") + bytes(INTAKE_LIMIT - 1000)) > 5
+    assert turns_while(gzip.compress(b"") + bytes(MAX_INTAKE_BYTES - 1000)) > 5
 
 
 def turns_while(packed: bytes) -> int:
@@ -130,7 +132,7 @@ def turns_while(packed: bytes) -> int:
 
     async def work() -> None:
         counting = asyncio.create_task(count())
-        await read_body(receive, Headers({"content-encoding": "gzip"}), INTAKE_LIMIT)
+        await read_body(receive, Headers({"content-encoding": "gzip"}), MAX_INTAKE_BYTES)
         counting.cancel()
 
     asyncio.run(work())
@@ -140,10 +142,10 @@ def turns_while(packed: bytes) -> int:
 def test_a_gzip_bomb_is_refused_at_the_limit() -> None:
     """A gzip bomb of 16 MB that expands to 16 GB is refused at the limit."""
     member = gzip.compress(b"\0" * (1 << 24))
-    bomb = member * (INTAKE_LIMIT // len(member))
+    bomb = member * (MAX_INTAKE_BYTES // len(member))
     began = time.process_time()
     with pytest.raises(TooLarge):
-        received([bomb], {"content-encoding": "gzip"}, INTAKE_LIMIT)
+        received([bomb], {"content-encoding": "gzip"}, MAX_INTAKE_BYTES)
     assert time.process_time() - began < 1
 
 
@@ -163,7 +165,7 @@ def test_decompression_lets_other_tasks_run() -> None:
 
     async def work() -> None:
         counting = asyncio.ensure_future(count())
-        body = await read_body(receive, Headers({"content-encoding": "gzip"}), INTAKE_LIMIT)
+        body = await read_body(receive, Headers({"content-encoding": "gzip"}), MAX_INTAKE_BYTES)
         counting.cancel()
         assert len(body) == 15 << 20
 

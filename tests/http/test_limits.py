@@ -11,7 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from floorcast.feeds.filters import EVERYTHING, Filter, matcher
-from floorcast.http.limits import ROOM, AnswerLimits, RateLimit, ReaderLimits, TurnLimiter
+from floorcast.http.limits import (
+    REQUESTS_PER_TURN,
+    AnswerLimits,
+    RateLimit,
+    ReaderLimits,
+    TurnLimiter,
+)
 from floorcast.model.errors import RateLimited
 from floorcast.model.token import TICKS_PER_SECOND
 from tests.http.feed_events import call_start
@@ -41,7 +47,7 @@ def test_requests_are_limited_per_session_and_minute() -> None:
     with pytest.raises(RateLimited) as refusal:
         limit.count("a")
     assert refusal.value.retry_after == 40
-    assert dict(limit.standing("a"))["ratelimit"] == '"session";r=0;t=40'
+    assert dict(limit.header_fields("a"))["ratelimit"] == '"session";r=0;t=40'
     limit.count("b")
     clock.seconds = 60
     assert dict(limit.count("a"))["ratelimit"] == '"session";r=2;t=60'
@@ -60,7 +66,7 @@ def test_idle_sessions_are_forgotten() -> None:
 def test_a_rate_of_zero_means_no_limit() -> None:
     """Without a limit, there are no headers and nothing is stored."""
     limit = RateLimit(0, Clock())
-    assert limit.count("a") == limit.standing("a") == ()
+    assert limit.count("a") == limit.header_fields("a") == ()
     assert len(limit) == 0
 
 
@@ -119,15 +125,15 @@ def test_a_failed_reader_frees_its_place() -> None:
     """The place becomes free however the reader ends."""
     limits = ReaderLimits(per_session=1)
     for _ in range(3):
-        with pytest.raises(ZeroDivisionError), limits.held(1, "s", EVERYTHING):
+        with pytest.raises(ZeroDivisionError), limits.hold(1, "s", EVERYTHING):
             raise ZeroDivisionError
-    with limits.held(1, "s", EVERYTHING), pytest.raises(RateLimited, match="session has 1 streams"):
+    with limits.hold(1, "s", EVERYTHING), pytest.raises(RateLimited, match="session has 1 streams"):
         limits.check(1, "s", EVERYTHING)
 
 
-@given(st.integers(1, 10 * ROOM), st.sets(st.integers(0, 10 * ROOM)))
+@given(st.integers(1, 10 * REQUESTS_PER_TURN), st.sets(st.integers(0, 10 * REQUESTS_PER_TURN)))
 def test_readers_enter_a_few_per_turn(crowd: int, gone: set[int]) -> None:
-    """At most ``ROOM`` readers enter per turn, in order. Readers that have left use no place."""
+    """Readers enter in order, up to the limit per turn. Readers that have left use no place."""
 
     async def work() -> None:
         gate = TurnLimiter()
@@ -145,10 +151,13 @@ def test_readers_enter_a_few_per_turn(crowd: int, gone: set[int]) -> None:
             turns.append([])
             await asyncio.sleep(0)
         came = [number for turn in turns for number in turn]
-        assert max(map(len, turns)) <= ROOM
+        assert max(map(len, turns)) <= REQUESTS_PER_TURN
         assert came == sorted(came)
         assert set(range(crowd)) - set(came) <= gone
-        assert len(turns) <= 3 + (crowd - len(gone & set(range(ROOM, crowd)))) // ROOM
+        assert (
+            len(turns)
+            <= 3 + (crowd - len(gone & set(range(REQUESTS_PER_TURN, crowd)))) // REQUESTS_PER_TURN
+        )
 
     asyncio.run(work())
 
@@ -210,10 +219,10 @@ def test_clients_take_turns_however_many_requests_one_has() -> None:
             await gate.enter(client)
             order.append(client)
 
-        crowd = [asyncio.create_task(reader(1)) for _ in range(50 * ROOM)]
+        crowd = [asyncio.create_task(reader(1)) for _ in range(50 * REQUESTS_PER_TURN)]
         others = [asyncio.create_task(reader(client)) for client in (2, 3)]
         await asyncio.gather(*crowd, *others)
-        assert max(order.index(2), order.index(3)) < 2 * ROOM
+        assert max(order.index(2), order.index(3)) < 2 * REQUESTS_PER_TURN
 
     asyncio.run(work())
 
@@ -222,7 +231,7 @@ def test_concurrently_built_responses_are_limited_per_client() -> None:
     """Beyond the queue, requests get 429. The turn of a cancelled request is passed on."""
 
     async def work() -> None:
-        limits = AnswerLimits(at_once=2, waiting=3)
+        limits = AnswerLimits(max_building=2, max_waiting=3)
         built: list[str] = []
         free = asyncio.Event()
 
@@ -253,7 +262,7 @@ def test_a_place_given_to_a_cancelled_request_is_freed() -> None:
     """The place is freed in the same turn of the loop. The next responses are built immediately."""
 
     async def work() -> None:
-        limits = AnswerLimits(at_once=1)
+        limits = AnswerLimits(max_building=1)
         free = asyncio.Event()
 
         async def build() -> None:
@@ -285,7 +294,7 @@ def test_responses_being_sent_are_limited_in_bytes_per_client(
     Shared bytes count once, and one response is always allowed.
     """
     bodies = [(object(), size << 10) for size in (1, 40, 60, 200)]
-    limits = AnswerLimits(most=100 << 10)
+    limits = AnswerLimits(max_bytes=100 << 10)
     under_way: list[tuple[int, int, Any]] = []
     for client, number, begins in steps:
         body, size = bodies[number]
@@ -317,7 +326,7 @@ def test_a_response_beyond_the_limit_is_a_429() -> None:
         session = await harness.login()
         token = (await harness.http.post("/realtime/event/feed", headers=session)).json()["token"]
         harness.publish([call_start] * 200)
-        harness.server.answer_limits = limits = AnswerLimits(most=1)
+        harness.server.answer_limits = limits = AnswerLimits(max_bytes=1)
 
         async def ask() -> httpx.Response:
             body = {"token": token}

@@ -33,7 +33,7 @@ def test_memory_is_low_for_a_while_after_a_failure() -> None:
     """A moment later, memory may be available again."""
     now = 0.0
     watch = MemoryWatch(list, lambda: now)
-    watch.failed()
+    watch.record_failure()
     now = 29.0
     assert "a request failed because" in watch.shortage()
     now = 30.0

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.http.page_cursors import LONGEST_CURSOR, PageCursor, read_cursor, write_cursor
+from floorcast.http.page_cursors import MAX_CURSOR_CHARS, PageCursor, read_cursor, write_cursor
 from floorcast.model.errors import InvalidParameter
 
 REQUEST = (7, 4001, "totalHandled", None, None)
@@ -19,7 +19,7 @@ def test_a_cursor_is_read_back_unchanged(at: int, transaction: int, session: str
     """This applies to any call id, within the maximum length."""
     cursor = PageCursor(1, (at, transaction, session))
     text = write_cursor(cursor, REQUEST, SECRET)
-    assert len(text) <= LONGEST_CURSOR
+    assert len(text) <= MAX_CURSOR_CHARS
     assert read_cursor(text, REQUEST, SECRET) == cursor
 
 
@@ -29,7 +29,7 @@ def test_no_cursor_means_the_first_page() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "x", "====", "\N{SNOWMAN}", 7, True, "A" * 40, "A" * (LONGEST_CURSOR + 1)]
+    "text", ["", "x", "====", "\N{SNOWMAN}", 7, True, "A" * 40, "A" * (MAX_CURSOR_CHARS + 1)]
 )
 def test_invalid_cursors_are_refused(text: object) -> None:
     """The error says what to send instead."""

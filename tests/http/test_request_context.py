@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.http.request_context import admits, admits_gzip
+from floorcast.http.request_context import accepts, accepts_gzip
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ from floorcast.http.request_context import admits, admits_gzip
 )
 def test_the_most_specific_range_decides(accept: str, admitted: bool) -> None:
     """A missing or empty header accepts anything."""
-    assert admits(accept, "application/json") is admitted
+    assert accepts(accept, "application/json") is admitted
 
 
 @pytest.mark.parametrize(
@@ -52,26 +52,26 @@ def test_the_most_specific_range_decides(accept: str, admitted: bool) -> None:
 )
 def test_gzip_is_used_only_if_it_is_preferred(header: str, admitted: bool) -> None:
     """The server does not use gzip if the plain bytes have a higher weight."""
-    assert admits_gzip(header) is admitted
+    assert accepts_gzip(header) is admitted
 
 
 @given(st.text(alphabet="gzip*;q=0.,/ \t\0é") | st.text())
 def test_any_header_is_accepted(header: str) -> None:
     """Any text is accepted."""
-    assert admits_gzip(header) in (True, False)
-    assert admits(header, "application/json") in (True, False)
+    assert accepts_gzip(header) in (True, False)
+    assert accepts(header, "application/json") in (True, False)
 
 
 def test_long_headers_are_not_cached() -> None:
     """The cached headers are limited in bytes, and not only in number."""
-    admits("text/html", "application/json")
-    admits_gzip("gzip")
+    accepts("text/html", "application/json")
+    accepts_gzip("gzip")
     tracemalloc.start()
     try:
         for number in range(200):
             padding = f"x/{number}" + "y" * 10_000
-            assert admits(f"text/html{padding}", "application/json") is False
-            assert admits_gzip(f"gzip,{padding}") is True
+            assert accepts(f"text/html{padding}", "application/json") is False
+            assert accepts_gzip(f"gzip,{padding}") is True
         assert tracemalloc.get_traced_memory()[0] < 100_000
     finally:
         tracemalloc.stop()

@@ -43,7 +43,7 @@ def test_bodies_of_any_size_survive_compression(plain: bytes) -> None:
 
 def test_responses_have_the_default_headers() -> None:
     """Responses have ``no-store``, ``Vary``, and the body's length."""
-    answer = Response.of({"a": 1}, status=201, headers=(("x-y", "z"),))
+    answer = Response.json({"a": 1}, status=201, headers=(("x-y", "z"),))
     assert sent(answer, gzip=False) == (
         {
             "cache-control": "no-store",
@@ -65,7 +65,7 @@ def test_a_response_can_override_cache_control() -> None:
 
 def test_head_responses_have_only_headers() -> None:
     """The length is that of the omitted body."""
-    headers, body = sent(Response.of({"a": 1}), gzip=False, without_body=True)
+    headers, body = sent(Response.json({"a": 1}), gzip=False, without_body=True)
     assert headers["content-length"] == "7"
     assert body == b""
 
@@ -86,13 +86,13 @@ def test_a_body_is_compressed_once_for_all_requests(monkeypatch: pytest.MonkeyPa
 
         monkeypatch.setattr(loop, "run_in_executor", run_in_executor)
         content = Content(b"x" * 1_000_000)
-        readers = [asyncio.ensure_future(content.packed()) for _ in range(5)]
+        readers = [asyncio.ensure_future(content.compressed()) for _ in range(5)]
         await asyncio.sleep(0)
         readers[0].cancel()
         await asyncio.sleep(0)
         running.set_result(b"packed")
         assert await asyncio.gather(*readers[1:]) == [b"packed"] * 4
-        assert await content.packed() == b"packed"
+        assert await content.compressed() == b"packed"
 
     asyncio.run(work())
     assert done == 1

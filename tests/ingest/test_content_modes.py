@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.ingest.content_modes import event_of_binary, is_binary, with_plain_data
-from floorcast.ingest.decode import decode, split
+from floorcast.ingest.content_modes import decode_base64_data, is_binary, read_binary_event
+from floorcast.ingest.decode import decode, split_body
 from floorcast.model.errors import (
     InvalidParameter,
     MissingParameter,
@@ -34,7 +34,7 @@ def headers(**changed: str | None) -> list[tuple[bytes, bytes]]:
 @given(st.text(min_size=1, max_size=40))
 def test_an_attribute_is_percent_decoded(text: str) -> None:
     """Any text survives the SDKs' encoding, whether it needs encoding or not."""
-    line = event_of_binary(headers(id=quote(text, safe="")), b"{}")
+    line = read_binary_event(headers(id=quote(text, safe="")), b"{}")
     assert msgspec.json.decode(line)["id"] == text
 
 
@@ -51,7 +51,7 @@ def test_an_attribute_is_percent_decoded(text: str) -> None:
 )
 def test_header_values_are_decoded_exactly_once(sent: bytes, text: str) -> None:
     """Quoted text, raw UTF-8, Latin-1 and a lone percent sign are each decoded exactly once."""
-    line = event_of_binary([*headers(source=None), (b"ce-source", sent)], b"{}")
+    line = read_binary_event([*headers(source=None), (b"ce-source", sent)], b"{}")
     assert msgspec.json.decode(line)["source"] == text
 
 
@@ -60,7 +60,7 @@ def test_binary_and_structured_modes_give_equal_events(time: str | None) -> None
     """In any layout, the line has the envelope's members and the body."""
     body = msgspec.json.format(msgspec.json.encode(DATA), indent=2).replace(b"\n", b"\r\n")
     timed = {} if time is None else {"time": time}
-    (line,) = split(event_of_binary(headers(**timed), body), "one")
+    (line,) = split_body(read_binary_event(headers(**timed), body), "one")
     structured = msgspec.json.encode({**ENVELOPE, **timed, "data": DATA})
     decoded = [asyncio.run(decode([one], NOW_MS, 1)) for one in (line, structured)]
     assert decoded[0].events == decoded[1].events != []
@@ -71,15 +71,15 @@ def test_binary_and_structured_modes_give_equal_events(time: str | None) -> None
 def test_a_missing_header_is_named(name: str) -> None:
     """All four headers are required."""
     with pytest.raises(MissingParameter, match=f"ce-{name} is required"):
-        event_of_binary(headers(**{name: None}), b"{}")
+        read_binary_event(headers(**{name: None}), b"{}")
 
 
 def test_a_repeated_header_must_not_have_different_values() -> None:
     """Two different values are refused. Equal values count as one."""
     twice = [*headers(), (b"ce-id", b"1")]
-    assert event_of_binary(twice, b"{}") == event_of_binary(headers(), b"{}")
+    assert read_binary_event(twice, b"{}") == read_binary_event(headers(), b"{}")
     with pytest.raises(InvalidParameter, match="ce-id occurs twice"):
-        event_of_binary([*twice, (b"ce-id", b"2")], b"{}")
+        read_binary_event([*twice, (b"ce-id", b"2")], b"{}")
 
 
 @pytest.mark.parametrize(
@@ -89,12 +89,12 @@ def test_a_repeated_header_must_not_have_different_values() -> None:
 def test_the_body_must_be_one_json_value(body: bytes) -> None:
     """The body cannot escape from ``data`` into the envelope."""
     with pytest.raises(NotAnObject, match="the body is not JSON"):
-        event_of_binary(headers(), body)
+        read_binary_event(headers(), body)
 
 
 def test_an_empty_body_means_missing_data() -> None:
     """The verdict says that data is required."""
-    line = event_of_binary(headers(), b" ")
+    line = read_binary_event(headers(), b" ")
     (verdict,) = asyncio.run(decode([line], NOW_MS, 1)).rejected
     assert verdict.message == "data is required"
 
@@ -114,8 +114,8 @@ def base64(data: bytes, /, **more: object) -> bytes:
 def test_data_base64_is_decoded_to_data() -> None:
     """The lines for the log have ``data`` instead. This includes events with line breaks."""
     plain = msgspec.json.encode({**ENVELOPE, "data": DATA})
-    packed = base64(msgspec.json.format(msgspec.json.encode(DATA)))
-    lines = split(b"[" + b",".join([plain, packed]) + b"]", "batch")
+    encoded = base64(msgspec.json.format(msgspec.json.encode(DATA)))
+    lines = split_body(b"[" + b",".join([plain, encoded]) + b"]", "batch")
     decoded = asyncio.run(decode(lines, NOW_MS, 1))
     assert decoded.events[0] == decoded.events[1]
     assert decoded.rejected == []
@@ -148,5 +148,5 @@ def test_an_event_without_data_base64_keeps_its_error() -> None:
     """The verdict is the original one."""
     why = Refusal("no")
     with pytest.raises(Refusal) as raised:
-        with_plain_data(b'{"data_base64x": 1}', why)
+        decode_base64_data(b'{"data_base64x": 1}', why)
     assert raised.value is why

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.ingest.decode import MAX_EVENTS, MAX_LINES, BodyForm, decode, split
+from floorcast.ingest.decode import MAX_EVENTS, MAX_LINES, BodyForm, decode, split_body
 from floorcast.model.errors import NotAnObject, TooLarge
 
 NOW_MS = 1_795_428_000_000
@@ -35,9 +35,9 @@ def test_all_body_forms_give_the_same_events(count: int, pretty: bool) -> None:
         laid_out = [msgspec.json.format(one, indent=2).replace(b"\n", b"\r\n") for one in raw]
     else:
         laid_out = raw
-    batch = split(b"[" + b",".join(laid_out) + b"]", "batch")
-    lines = split(b"\r\n\n".join(raw) + b"\n", "lines")
-    singles = [line for one in laid_out for line in split(one, "one")]
+    batch = split_body(b"[" + b",".join(laid_out) + b"]", "batch")
+    lines = split_body(b"\r\n\n".join(raw) + b"\n", "lines")
+    singles = [line for one in laid_out for line in split_body(one, "one")]
     decoded = [asyncio.run(decode(form, NOW_MS, 1)).events for form in (batch, lines, singles)]
     assert decoded[0] == decoded[1] == decoded[2]
     assert [one.id for one in decoded[0]] == [str(number) for number in range(count)]
@@ -59,13 +59,13 @@ def test_a_rejected_event_does_not_affect_the_others() -> None:
 def test_a_batch_that_is_not_an_array_is_refused(body: bytes) -> None:
     """Its events cannot be told apart, so the whole request is refused."""
     with pytest.raises(NotAnObject):
-        split(body, "batch")
+        split_body(body, "batch")
 
 
 @pytest.mark.parametrize("body", [b"", b" \n", b"\n\n"])
 def test_an_empty_body_has_no_events(body: bytes) -> None:
     """An empty body is not an error."""
-    assert split(body, "lines") == split(body, "one") == split(body, "batch") == []
+    assert split_body(body, "lines") == split_body(body, "one") == split_body(body, "batch") == []
 
 
 @pytest.mark.parametrize("form", ["lines", "batch"])
@@ -76,9 +76,9 @@ def test_too_many_events_are_refused(form: BodyForm) -> None:
         lines = [b"{}"] * count
         return b"\n".join(lines) if form == "lines" else b"[%b]" % b",".join(lines)
 
-    assert len(split(body(MAX_EVENTS), form)) == MAX_EVENTS
+    assert len(split_body(body(MAX_EVENTS), form)) == MAX_EVENTS
     with pytest.raises(TooLarge, match="more than 10,000 events"):
-        split(body(MAX_EVENTS + 1), form)
+        split_body(body(MAX_EVENTS + 1), form)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_events_are_counted_before_they_take_memory(form: BodyForm, body: bytes)
     tracemalloc.start()
     try:
         with pytest.raises(TooLarge):
-            split(body, form)
+            split_body(body, form)
         _, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -99,7 +99,7 @@ def test_events_are_counted_before_they_take_memory(form: BodyForm, body: bytes)
 
 def test_blank_lines_are_ignored() -> None:
     """A body may have any reasonable number of blank lines."""
-    assert split(b"\n" * MAX_LINES, "lines") == []
+    assert split_body(b"\n" * MAX_LINES, "lines") == []
 
 
 def test_an_overlong_id_is_not_repeated_in_the_verdict() -> None:

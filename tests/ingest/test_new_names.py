@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 import pytest
 
-from floorcast.ingest.new_names import MOST_PER_EVENT, FloorNames, Kind, ended_call
+from floorcast.ingest.new_names import MAX_NEW_PER_EVENT, FloorNames, Kind, ended_call
 from floorcast.ingest.quotas import counts
 from floorcast.model.inbound import InboundEvent, read_lines
 from tests.projection.test_runner import House
@@ -65,12 +65,12 @@ def test_an_events_names_are_new_until_it_is_folded(
     projection = House().floor()
     names = FloorNames(projection)
     one = decoded(kind, data)
-    assert names.new(one) == new
+    assert names.new_objects(one) == new
     before = counts(projection)
     projection.floor.begin_entry(1, 10**16)
     projection.floor.fold(one, 10**16, "id")
-    assert {has for has in new if not names.has(has)} <= {("open_calls", (9, "s"))}
-    for at in MOST_PER_EVENT:
+    assert {one for one in new if not names.contains(one)} <= {("open_calls", (9, "s"))}
+    for at in MAX_NEW_PER_EVENT:
         added = sum(found == at for found, _ in new)
         assert counts(projection)[at] - before[at] <= added
 
@@ -80,7 +80,7 @@ def test_every_event_type_is_covered() -> None:
     assert {kind for kind, _, _ in NEW} == {
         str(one.__struct_config__.tag) for one in get_args(InboundEvent)
     }
-    assert set(get_args(Kind)) == set(MOST_PER_EVENT)
+    assert set(get_args(Kind)) == set(MAX_NEW_PER_EVENT)
 
 
 def test_only_a_call_end_event_ends_a_call() -> None:

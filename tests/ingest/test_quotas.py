@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from floorcast.floor.call_table import ENDED_KEPT_MS
-from floorcast.ingest.accept import IngestResult, Intake
+from floorcast.ingest.intake import IngestResult, Intake
 from floorcast.log.memory import MemoryLog
 from floorcast.log.port import Appended, Batch
 from floorcast.model.errors import Unavailable
@@ -37,7 +37,7 @@ class IntakeHarness:
 
     async def send(self, *events: Event) -> IngestResult:
         """Send a request with these events."""
-        return await self.intake.take(self.floor, ndjson(events), "lines", self.limits)
+        return await self.intake.accept(self.floor, ndjson(events), "lines", self.limits)
 
     def state(self, who: str | int, **data: Any) -> Event:  # noqa: ANN401 - members of an event
         """Return an agent's event."""
@@ -246,16 +246,16 @@ def test_only_events_beyond_the_limits_are_rejected(
     requests: Sequence[Sequence[tuple[str | int, str | int, str | int | None]]], most: int
 ) -> None:
     """A model of the names predicts which events exceed the limits."""
-    known: dict[str, set[str]] = {"agents": set(), "services": set(), "teams": set()}
+    previous: dict[str, set[str]] = {"agents": set(), "services": set(), "teams": set()}
 
     def fits(*names: str | int | None) -> bool:
         after = {
-            kind: known[kind] | ({str(name)} - {"None"})
-            for kind, name in zip(known, names, strict=True)
+            kind: previous[kind] | ({str(name)} - {"None"})
+            for kind, name in zip(previous, names, strict=True)
         }
         if any(len(one) > most for one in after.values()):
             return False
-        known.update(after)
+        previous.update(after)
         return True
 
     async def work(harness: IntakeHarness) -> None:
@@ -265,8 +265,8 @@ def test_only_events_beyond_the_limits_are_rejected(
             beyond = [index for index, names in enumerate(request) if not fits(*names)]
             assert rejected(result) == beyond
             found = harness.count()
-            assert {kind: found[kind] for kind in known} == {
-                kind: len(names) for kind, names in known.items()
+            assert {kind: found[kind] for kind in previous} == {
+                kind: len(names) for kind, names in previous.items()
             }
 
     run(Limits(agents=most, services=most, teams=most), work)

@@ -203,7 +203,7 @@ SMALL = (
     (runner, "RELOAD_EVENTS", 8),
     (runner, "SLICE_SECONDS", 0),
     (node, "CHORE_SECONDS", 0.001),
-    (api_feeds, "LEAST", 1),
+    (api_feeds, "MIN_COUNT", 1),
     (feed, "POLL_SECONDS", 0.0),
 )
 

@@ -32,11 +32,11 @@ class FakePool(WorkerPool):
         self.left = {ACME: 2, CHILD: 1}
 
     async def run(
-        self, client: int, function: object, argument: bytes, *, near: object = None
+        self, client: int, function: object, argument: bytes, *, affinity: object = None
     ) -> bytes:
         """Run a client's job."""
         assert getattr(function, "__name__", "") == "seal"
-        assert near is None
+        assert affinity is None
         job = msgspec.msgpack.decode(argument, type=SealJob)
         self.asked.append(client)
         if client in self.broken:

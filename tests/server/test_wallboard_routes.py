@@ -12,7 +12,7 @@ import pytest
 from floorcast.http.app import Api
 from floorcast.http.routes import ROUTES
 from floorcast.server.wallboard_routes import page_routes
-from floorcast.wallboard.page_files import SECURITY, page_files
+from floorcast.wallboard.page_files import SECURITY_HEADERS, page_files
 from tests.real.nodes import Clock, NodeHarness, scratch
 from tests.real.server import Caller, running
 
@@ -42,7 +42,7 @@ def test_each_file_is_served_with_the_security_headers(starting: Api) -> None:
         assert (answer.status_code, answer.content) == (200, file.content)
         assert answer.headers["content-type"] == file.media_type
         assert answer.headers["cache-control"] == "no-cache"
-        assert set(SECURITY) <= set(answer.headers.items())
+        assert set(SECURITY_HEADERS) <= set(answer.headers.items())
         assert answer.headers["content-encoding"] == "gzip"
 
 

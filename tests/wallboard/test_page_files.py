@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from floorcast.wallboard.page_files import PATH, SECURITY, PageFile, page_files
+from floorcast.wallboard.page_files import PATH, SECURITY_HEADERS, PageFile, page_files
 
 FILES = {file.path: file for file in page_files()}
 REFERENCES = {
@@ -54,7 +54,7 @@ def test_the_library_is_shipped_with_its_license() -> None:
 
 def test_the_policy_allows_only_this_server() -> None:
     """The content security policy allows only what the page needs from this server."""
-    policy = dict(SECURITY)["content-security-policy"]
+    policy = dict(SECURITY_HEADERS)["content-security-policy"]
     rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
     assert rules.pop("default-src") == "'none'"
     assert rules.pop("trusted-types") == "floorcast-worker"
@@ -69,4 +69,4 @@ def test_the_policy_allows_only_this_server() -> None:
 def test_if_none_match_is_compared_weakly(if_none_match: str, known: bool) -> None:
     """Entity tags are compared weakly, as RFC 9110 requires for ``If-None-Match``."""
     file = PageFile("/wallboard/x.js", "text/javascript", b"", 'W/"x"')
-    assert file.is_known_to(if_none_match) is known
+    assert file.matches(if_none_match) is known

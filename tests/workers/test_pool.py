@@ -77,9 +77,9 @@ async def test_a_large_result_arrives_complete(pool: WorkerPool) -> None:
 
 async def test_a_process_is_reused_for_a_job_with_the_same_near(pool: WorkerPool) -> None:
     """A process is used again for the next job with the same ``near``."""
-    assert await pool.run(1, jobs.echo, b"a", near="x") == b"a"
-    assert await pool.run(1, jobs.echo, b"b", near="y") == b"b"
-    assert await pool.run(1, jobs.echo, b"c", near="x") == b"a c"
+    assert await pool.run(1, jobs.echo, b"a", affinity="x") == b"a"
+    assert await pool.run(1, jobs.echo, b"b", affinity="y") == b"b"
+    assert await pool.run(1, jobs.echo, b"c", affinity="x") == b"a c"
     assert len(pool.processes) == 2
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import msgspec
 
-from floorcast.workers.frames import HEADER_BYTES, Job, JobReply, frame
-from floorcast.workers.process import reply_to
+from floorcast.workers.frames import HEADER_BYTES, Job, JobReply, encode_frame
+from floorcast.workers.process import run_job
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -25,20 +25,24 @@ def test_each_outcome_has_its_reply() -> None:
 
     The process continues after a result or a refusal.
     """
-    assert reply_to(job("printing")) == JobReply(answer=b"the reply")
-    refusal = reply_to(job("refuse", b"this"))
+    assert run_job(job("printing")) == JobReply(answer=b"the reply")
+    refusal = run_job(job("refuse", b"this"))
     assert (refusal.refusal, refusal.message) == ("InvalidParameter", "this is wrong")
     assert not refusal.ends
-    large = reply_to(job("grow"))
+    large = run_job(job("grow"))
     assert (large.refusal, large.ends) == ("Unavailable", True)
-    bug = reply_to(job("fail"))
+    bug = run_job(job("fail"))
     assert "KeyError: 'a bug'" in bug.fault
     assert bug.ends
 
 
 def test_a_process_serves_jobs_until_its_input_ends() -> None:
     """The replies have the order of the jobs. Each reply has the log lines of its job."""
-    requests = frame(job("echo", b"1")) + frame(job("refuse", b"2")) + frame(job("echo", b"3"))
+    requests = (
+        encode_frame(job("echo", b"1"))
+        + encode_frame(job("refuse", b"2"))
+        + encode_frame(job("echo", b"3"))
+    )
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "floorcast.workers.process", str(2 << 30)],
         stdin=subprocess.PIPE,

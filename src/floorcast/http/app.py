@@ -14,15 +14,19 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from floorcast.http.auditing import audit_refusal
 from floorcast.http.authorization import authorize
 from floorcast.http.error_responses import MethodNotAllowed, error_response, is_event_source
-from floorcast.http.request_context import RequestContext, admits
+from floorcast.http.request_context import RequestContext, accepts
 from floorcast.http.responses import Response, Status
 from floorcast.http.routing import ANY, Route
 from floorcast.http.services import Services
 from floorcast.model.errors import NotAcceptable, NotFound, RateLimited, Unavailable
 
-__all__ = ["Api", "StartupApp", "Table"]
+__all__ = ["Api", "RouteTable", "StartupApp"]
 
-_QUIET = ("/healthz", "/readyz", "/metrics")  # monitoring requests these every few seconds
+_MONITORING_PATHS = (
+    "/healthz",
+    "/readyz",
+    "/metrics",
+)  # monitoring requests these every few seconds
 _log = structlog.stdlib.get_logger(__name__)
 
 
@@ -32,14 +36,14 @@ _VERSION = re.compile(r"(?<=^/realtime)/v\d+(?:\.\d+)*(?=/)|(?<=^/session)/v\d+(
 _Methods = dict[str, Route]
 
 
-class Table:
+class RouteTable:
     """The routes by path and method."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self._paths: dict[str, _Methods] = {}
         for route in routes:
             for path in filter(None, (route.path, route.alias)):
-                methods = self._paths.setdefault(_open(path), {})
+                methods = self._paths.setdefault(_with_placeholders(path), {})
                 if route.method in methods:
                     raise ValueError(f"{route.method} {path} is listed twice")
                 methods[route.method] = route
@@ -65,16 +69,16 @@ class Table:
         if (methods := self._paths.get(path)) is not None:
             return methods, ""
         parts = path.rsplit("/", 2)
-        for place in range(
+        for index in range(
             len(parts) - 1, 0, -1
         ):  # a parameter is the last part or the second to last
-            opened = "/".join((*parts[:place], "{}", *parts[place + 1 :]))
-            if parts[place] and (methods := self._paths.get(opened)) is not None:
-                return methods, parts[place]
+            pattern = "/".join((*parts[:index], "{}", *parts[index + 1 :]))
+            if parts[index] and (methods := self._paths.get(pattern)) is not None:
+                return methods, parts[index]
         raise NotFound("there is no such path")
 
 
-def _open(path: str) -> str:
+def _with_placeholders(path: str) -> str:
     return re.sub(r"\{\w+\}", "{}", path)
 
 
@@ -88,22 +92,22 @@ class Api:
 
     def __init__(self, services: Services, routes: tuple[Route, ...]) -> None:
         self._services = services
-        self._table = Table(routes)
+        self._table = RouteTable(routes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request (ASGI)."""
         if scope["type"] == "http":
-            await self._http(scope, receive, send)
+            await self._serve_http(scope, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close"})
         else:
             raise RuntimeError(f"{scope['type']} is not served")
 
-    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _serve_http(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
         context = RequestContext(self._services, scope, receive)
         path, response = await self._respond(context)
-        response.headers += context.extra
+        response.headers += context.extra_headers
         size = await self._send(context, response, send)
         seconds = time.perf_counter() - began
         metrics = self._services.metrics
@@ -111,7 +115,7 @@ class Api:
         metrics.request_seconds.labels(path).observe(seconds)
         metrics.sent_bytes.labels(path).inc(size)
         session = context.admitted
-        log = _log.debug if path in _QUIET else _log.info
+        log = _log.debug if path in _MONITORING_PATHS else _log.info
         log(
             "request",
             method=scope["method"],
@@ -128,11 +132,11 @@ class Api:
         is_head = context.scope["method"] == "HEAD"
         session, content = context.admitted, response.content
         if session is None or content is None:
-            return await response.send(send, gzip=context.takes_gzip, without_body=is_head)
+            return await response.send(send, gzip=context.accepts_gzip, without_body=is_head)
         limits = self._services.answer_limits
         try:
             with limits.sending(session.client, content, len(content.plain)):
-                return await response.send(send, gzip=context.takes_gzip, without_body=is_head)
+                return await response.send(send, gzip=context.accepts_gzip, without_body=is_head)
         except RateLimited as refusal:
             response.status = 429
             refused = error_response(refusal)
@@ -158,7 +162,7 @@ class Api:
             return path, error_response(refusal)
         except Exception as error:  # noqa: BLE001 - every error gets a response
             if isinstance(error, MemoryError):
-                self._services.memory.failed()
+                self._services.memory.record_failure()
             audit_refusal(context, path, needs, error)
             return path, error_response(error, event_source=is_event_source(context.scope))
 
@@ -169,12 +173,12 @@ class Api:
             raise Unavailable(readiness.reason)
         if route.methods is not None:
             authorize(context, route.methods, route)
-        if route.status == 200 and not admits(context.accept, route.media_type):
+        if route.status == 200 and not accepts(context.accept, route.media_type):
             raise NotAcceptable(f"Accept must include {route.media_type}")
 
 
 WAIT_SECONDS = 10.0  # a browser's EventSource never reconnects after a 503
-NEVER_WAIT = ("/healthz", "/readyz")
+PATHS_SERVED_AT_ONCE = ("/healthz", "/readyz")
 
 
 class StartupApp:
@@ -182,40 +186,40 @@ class StartupApp:
 
     def __init__(self) -> None:
         self._application: ASGIApp | None = None
-        self._over = asyncio.Event()
+        self._waiting_over = asyncio.Event()
 
     @property
-    def answers(self) -> bool:
+    def is_started(self) -> bool:
         """Whether the other application has taken over."""
         return self._application is not None
 
-    def become(self, application: ASGIApp) -> None:
+    def start(self, application: ASGIApp) -> None:
         """Pass every request to ``application`` from now on, including waiting requests."""
         self._application = application
-        self._over.set()
+        self._waiting_over.set()
 
     def release(self) -> None:
         """Answer the waiting requests, because the server is stopping."""
-        self._over.set()
+        self._waiting_over.set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request (ASGI)."""
         if (
             self._application is None
             and scope["type"] == "http"
-            and scope["path"] not in NEVER_WAIT
+            and scope["path"] not in PATHS_SERVED_AT_ONCE
         ):
             with suppress(TimeoutError):
                 async with asyncio.timeout(WAIT_SECONDS):
-                    await self._over.wait()
+                    await self._waiting_over.wait()
         if self._application is not None:
             await self._application(scope, receive, send)
         elif scope["type"] == "http":
-            answer = error_response(
+            response = error_response(
                 Unavailable("the server is starting"), event_source=is_event_source(scope)
             )
             if scope["path"] == "/healthz":
-                answer = Response.of(Status("ok"))
-            await answer.send(send, gzip=False, without_body=scope["method"] == "HEAD")
+                response = Response.json(Status("ok"))
+            await response.send(send, gzip=False, without_body=scope["method"] == "HEAD")
         else:
             await send({"type": "websocket.close"})

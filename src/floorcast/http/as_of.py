@@ -28,13 +28,13 @@ from floorcast.statistics.as_of import (
 )
 from floorcast.statistics.requests import read_at
 
-__all__ = ["Reached", "answer_about_past", "is_given", "page_of_past", "reached"]
+__all__ = ["PastPosition", "answer_about_past", "asks_about_past", "past_page", "past_position"]
 
 _answer_decoder = msgspec.msgpack.Decoder(PastAnswer)
 _page_decoder = msgspec.msgpack.Decoder(PageAnswer)
 
 
-class Reached(NamedTuple):
+class PastPosition(NamedTuple):
     """A past time in ticks, and the position that the client's log had reached at that time."""
 
     ticks: int
@@ -49,14 +49,14 @@ async def answer_about_past(context: RequestContext, question: Question, at: obj
     Raises InvalidParameter for a time before the log begins or in the future, and Unavailable
     if too many such answers are being computed.
     """
-    then = await reached(context.services, context.session.client, at)
-    asked = _asked(context, then)
-    asked.question = question
-    body, headers = await _computed(context, asked, then)
+    then = await past_position(context.services, context.session.client, at)
+    past_question = _past_question(context, then)
+    past_question.question = question
+    body, headers = await _compute(context, past_question, then)
     return Response(200, Content(body), headers=headers)
 
 
-async def page_of_past(
+async def past_page(
     context: RequestContext, page: PageQuestion, at: object
 ) -> tuple[PageAnswer, Headers]:
     """Return the calls behind a figure as of a past time.
@@ -64,29 +64,29 @@ async def page_of_past(
     Raises the same errors as ``answer_about_past``.
     """
     services = context.services
-    then = await reached(services, context.session.client, at)
-    asked = _asked(context, then)
-    asked.page = page
+    then = await past_position(services, context.session.client, at)
+    past_question = _past_question(context, then)
+    past_question.page = page
     # calls that leave the floor are stored shortly after they are folded
-    for one in asked.positions:
-        await services.floor_of(one.client).wait_until_folded(entry_of(one.position))
+    for floor in past_question.positions:
+        await services.floor_of(floor.client).wait_until_folded(entry_of(floor.position))
     await services.past.stored()
-    body, (token, *_) = await _computed(context, asked, then)
+    body, (token, *_) = await _compute(context, past_question, then)
     return _page_decoder.decode(body), (token,)
 
 
-def _asked(context: RequestContext, then: Reached) -> PastQuestion:
+def _past_question(context: RequestContext, then: PastPosition) -> PastQuestion:
     services, session = context.services, context.session
     past, client = services.past, session.client
     if past.folder is None:
         raise InvalidParameter(
             "at needs a server with a data folder: this one keeps everything in memory"
         )
-    others = [one for one in session.visible_clients if one != client]
+    others = [other for other in session.visible_clients if other != client]
     positions = [FloorPosition(client, then.position)]
     positions += [
-        FloorPosition(one, end_of_entry(services.log.last_entry_at(one, then.ticks)))
-        for one in others
+        FloorPosition(other, end_of_entry(services.log.last_entry_at(other, then.ticks)))
+        for other in others
     ]
     return PastQuestion(
         folder=str(past.folder),
@@ -98,15 +98,17 @@ def _asked(context: RequestContext, then: Reached) -> PastQuestion:
     )
 
 
-async def _computed(
-    context: RequestContext, asked: PastQuestion, then: Reached
+async def _compute(
+    context: RequestContext, past_question: PastQuestion, then: PastPosition
 ) -> tuple[bytes, Headers]:
     """Compute the answer in a worker, and return its body and headers."""
     services, client = context.services, context.session.client
-    near = client, then.position
-    argument = msgspec.msgpack.encode(asked)
-    work = services.past.workers.run(client, answer_as_of, argument, near=near)
-    answer = _answer_decoder.decode(await _unless_gone(context, asyncio.ensure_future(work)))
+    affinity = client, then.position
+    argument = msgspec.msgpack.encode(past_question)
+    work = services.past.workers.run(client, answer_as_of, argument, affinity=affinity)
+    answer = _answer_decoder.decode(
+        await _cancel_on_disconnect(context, asyncio.ensure_future(work))
+    )
     if answer.body is None:
         raise _too_long_ago(services, client, then.ticks, answer.since)
     secret = services.token_secret
@@ -117,12 +119,12 @@ async def _computed(
     return answer.body, headers
 
 
-def is_given(at: object) -> bool:
+def asks_about_past(at: object) -> bool:
     """Return whether a request asks about the past: ``at`` is neither null nor blank."""
     return at is not None and not (isinstance(at, str) and not at.strip())
 
 
-async def reached(services: Services, client: int, at: object) -> Reached:
+async def past_position(services: Services, client: int, at: object) -> PastPosition:
     """Return the position of ``at``, which is a token or a time in ms or ISO 8601.
 
     If a token comes from another node that is ahead, waits until this node catches up. Raises
@@ -130,9 +132,9 @@ async def reached(services: Services, client: int, at: object) -> Reached:
     """
     log = services.log
     if isinstance(at, str) and is_token(at):
-        await services.until_known(client, at.strip())
+        await services.wait_for_token(client, at.strip())
         found = read_token(client, at.strip(), log, services.now(), services.token_secret)
-        then = Reached(found.ticks, found.position)
+        then = PastPosition(found.ticks, found.position)
     else:
         moment, now = read_at(at, services.zone(client)), services.now()
         ticks = moment * TICKS_PER_MS
@@ -142,7 +144,7 @@ async def reached(services: Services, client: int, at: object) -> Reached:
         ticks = min(ticks, now)
         # events recorded within the ms are included
         entry = log.last_entry_at(client, max(0, ticks) + TICKS_PER_MS - 1)
-        then = Reached(ticks, end_of_entry(entry))
+        then = PastPosition(ticks, end_of_entry(entry))
     first = log.recorded_at(client, log.last_removed(client) + 1)
     if first is None or entry_of(then.position) <= log.last_removed(client):
         raise _too_long_ago(services, client, then.ticks, first)
@@ -161,7 +163,7 @@ def _too_long_ago(
     return InvalidParameter(f'at is "{text}": expected a time from "{begin}" onward')
 
 
-async def _unless_gone(context: RequestContext, work: asyncio.Future[bytes]) -> bytes:
+async def _cancel_on_disconnect(context: RequestContext, work: asyncio.Future[bytes]) -> bytes:
     """Return the result. If the caller disconnects, cancel the work and raise Disconnected."""
     gone = context.gone()
     either: set[asyncio.Future[bytes] | asyncio.Future[None]] = {work, gone}

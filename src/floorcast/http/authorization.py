@@ -10,7 +10,7 @@ from floorcast.model.errors import RateLimited
 __all__ = ["SESSION_COOKIE", "authorize", "session_id"]
 
 SESSION_COOKIE = "LV-Session"
-LONGEST_COOKIE = 256  # characters; a session's id has 32
+MAX_COOKIE_CHARS = 256  # characters; a session's id has 32
 
 
 def authorize(context: RequestContext, methods: MethodGroup, route: Route) -> None:
@@ -18,9 +18,9 @@ def authorize(context: RequestContext, methods: MethodGroup, route: Route) -> No
     services = context.services
     session = services.sessions.find(session_id(context, cookie=route.cookie))
     try:
-        context.extra = services.rate_limit.count(session.id)
+        context.extra_headers = services.rate_limit.count(session.id)
     except RateLimited:
-        context.extra = services.rate_limit.standing(session.id)
+        context.extra_headers = services.rate_limit.header_fields(session.id)
         raise
     context.admitted, context.methods = session, methods
     require_role(methods, session.role)
@@ -47,6 +47,6 @@ def _cookie(headers: list[str]) -> str:
     for header in headers:
         for pair in header.split(";"):
             name, _, value = pair.partition("=")
-            if name.strip() == SESSION_COOKIE and len(value) <= LONGEST_COOKIE:
+            if name.strip() == SESSION_COOKIE and len(value) <= MAX_COOKIE_CHARS:
                 found = value.strip().removeprefix('"').removesuffix('"')
     return found

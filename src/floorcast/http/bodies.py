@@ -21,25 +21,25 @@ from floorcast.model.loop_turns import take_turn
 from floorcast.model.nesting import check_nesting
 from floorcast.model.wording import TYPE_WORDS
 
-__all__ = ["INTAKE_LIMIT", "JSON_LIMIT", "Disconnected", "read_body", "read_json"]
+__all__ = ["MAX_INTAKE_BYTES", "MAX_JSON_BYTES", "Disconnected", "read_body", "read_json"]
 
 T = TypeVar("T", bound=msgspec.Struct)
 
-INTAKE_LIMIT = 16 * 1024 * 1024  # bytes of a request with events, both as sent and inflated
-JSON_LIMIT = 1024 * 1024  # bytes of any other request
+MAX_INTAKE_BYTES = 16 * 1024 * 1024  # bytes of a request with events, both as sent and inflated
+MAX_JSON_BYTES = 1024 * 1024  # bytes of any other request
 _JSON_TYPES = (
     "application/json",
     "text/plain",
     "application/x-www-form-urlencoded",  # curl -d sends it with any body
 )
 _FIRST_INPUT = 256  # compressed bytes passed to a new gzip member, because zlib copies the rest
-_MOST_INPUT = 64 * 1024  # the most compressed bytes passed to a long gzip member
+_MAX_INPUT = 64 * 1024  # the most compressed bytes passed to a long gzip member
 _STEP = 256 * 1024  # bytes inflated between two checks of the limit
 _SLICE = 1024 * 1024  # bytes inflated in one turn of the event loop: about 2 ms of work
-_NOBODY = 0  # the client of a request that names none
+_NO_CLIENT = 0  # the client of a request that names none
 _PADDING = 4096  # bytes of padding skipped at a time
 _MEMBER_COST = 4096  # the cost of a new gzip member, in bytes inflated
-_MOST_MEMBERS = 10_000  # gzip members in a body: one for each event of the largest request
+_MAX_MEMBERS = 10_000  # gzip members in a body: one for each event of the largest request
 
 
 class Disconnected(Exception):
@@ -50,37 +50,42 @@ async def read_body(
     receive: Receive,
     headers: Headers,
     limit: int,
-    held: Callable[[int], None] = lambda _size: None,
-    client: int = _NOBODY,
+    on_bytes: Callable[[int], None] = lambda _size: None,
+    client: int = _NO_CLIENT,
 ) -> bytes:
     """Return the complete body, inflated if it is gzip.
 
     The body has at most ``limit`` bytes, both before and after inflating. Whenever the body takes
-    more memory, ``held`` is called with the number of additional bytes, and may raise. A large body
-    is inflated in turns of ``client``.
+    more memory, ``on_bytes`` is called with the number of additional bytes, and may raise. A large
+    body is inflated in turns of ``client``.
+
     Raises TooLarge, NotAnObject (broken gzip), UnsupportedMedia (another encoding) and
     Disconnected.
     """
     encoding = _encoding(headers)
     if encoding not in ("identity", "", "gzip", "x-gzip"):
         raise UnsupportedMedia("Content-Encoding must be gzip or absent")
-    declared = _declared(headers)
+    declared = _declared_length(headers)
     if declared is not None and declared > limit:
         raise _too_large(limit)
-    body = await _receive_all(receive, limit, held)
-    return await _inflate(body, limit, held, client) if encoding.endswith("gzip") and body else body
+    body = await _receive_all(receive, limit, on_bytes)
+    return (
+        await _inflate(body, limit, on_bytes, client)
+        if encoding.endswith("gzip") and body
+        else body
+    )
 
 
 def _encoding(headers: Headers) -> str:
     return headers.get("content-encoding", "identity").strip().lower()
 
 
-def _declared(headers: Headers) -> int | None:
+def _declared_length(headers: Headers) -> int | None:
     declared = headers.get("content-length", "")
     return int(declared) if declared.isdigit() and len(declared) < 20 else None
 
 
-async def _receive_all(receive: Receive, limit: int, held: Callable[[int], None]) -> bytes:
+async def _receive_all(receive: Receive, limit: int, on_bytes: Callable[[int], None]) -> bytes:
     chunks: list[bytes] = []
     size = 0
     while True:
@@ -91,21 +96,23 @@ async def _receive_all(receive: Receive, limit: int, held: Callable[[int], None]
         size += len(chunk)
         if size > limit:
             raise _too_large(limit)
-        held(len(chunk))
+        on_bytes(len(chunk))
         chunks.append(chunk)
         if not message.get("more_body", False):
             return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-async def _inflate(packed: bytes, limit: int, held: Callable[[int], None], client: int) -> bytes:
+async def _inflate(
+    compressed: bytes, limit: int, on_bytes: Callable[[int], None], client: int
+) -> bytes:
     pieces: list[bytes] = []
     size = work = 0
-    for piece, cost in _pieces(packed):
+    for piece, cost in _inflate_pieces(compressed):
         size += len(piece)
         if size > limit:
             raise _too_large(limit)
         if piece:
-            held(len(piece))
+            on_bytes(len(piece))
             pieces.append(piece)
         work += len(piece) + cost
         if work > _SLICE:
@@ -114,7 +121,7 @@ async def _inflate(packed: bytes, limit: int, held: Callable[[int], None], clien
     return b"".join(pieces)
 
 
-def _pieces(packed: bytes) -> Iterator[tuple[bytes, int]]:
+def _inflate_pieces(compressed: bytes) -> Iterator[tuple[bytes, int]]:
     """Inflate the members of a gzip file step by step. Yields each piece and its additional cost.
 
     zlib copies the input that a member does not use. A member therefore gets little input at first,
@@ -122,28 +129,28 @@ def _pieces(packed: bytes) -> Iterator[tuple[bytes, int]]:
     thousands of times.
     """
     member, members = zlib.decompressobj(wbits=31), 1
-    view, at, most = memoryview(packed), 0, _FIRST_INPUT
-    while at < len(packed):
-        if member.eof and not packed[at]:  # padding is allowed after a member
-            ahead = packed[at : at + _PADDING]
+    view, at, max_input = memoryview(compressed), 0, _FIRST_INPUT
+    while at < len(compressed):
+        if member.eof and not compressed[at]:  # padding is allowed after a member
+            ahead = compressed[at : at + _PADDING]
             at += len(ahead) - len(ahead.lstrip(b"\0"))
             yield b"", _PADDING
             continue
         if member.eof:
             members += 1
-            if members > _MOST_MEMBERS:
-                raise TooLarge(f"the body's gzip has more than {_MOST_MEMBERS:,} members")
-            member, most = zlib.decompressobj(wbits=31), _FIRST_INPUT
+            if members > _MAX_MEMBERS:
+                raise TooLarge(f"the body's gzip has more than {_MAX_MEMBERS:,} members")
+            member, max_input = zlib.decompressobj(wbits=31), _FIRST_INPUT
             yield b"", _MEMBER_COST
-        shown = view[at : at + most]
+        chunk = view[at : at + max_input]
         try:
-            piece = member.decompress(shown, _STEP)
+            piece = member.decompress(chunk, _STEP)
         except zlib.error:
             raise NotAnObject("Content-Encoding is gzip, but the body is not valid gzip") from None
         left = member.unused_data if member.eof else member.unconsumed_tail
-        at += len(shown) - len(left)
-        most = min(most * 2, _MOST_INPUT)
-        yield piece, len(shown)
+        at += len(chunk) - len(left)
+        max_input = min(max_input * 2, _MAX_INPUT)
+        yield piece, len(chunk)
     while not member.eof:  # output that zlib still holds
         piece = member.decompress(b"", _STEP)
         if not piece:

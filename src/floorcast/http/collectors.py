@@ -61,12 +61,12 @@ class FeedsCollector(Collector):
 class ConnectionsCollector(Collector):
     """Reads the connection counts on each scrape."""
 
-    def __init__(self, look: Callable[[], tuple[int, Mapping[str, int]]]) -> None:
-        self._look = look
+    def __init__(self, read_counts: Callable[[], tuple[int, Mapping[str, int]]]) -> None:
+        self._read_counts = read_counts
 
     def collect(self) -> Iterable[Metric]:
         """See ``Collector``."""
-        total, closed = self._look()
+        total, closed = self._read_counts()
         yield GaugeMetricFamily(
             "floorcast_connections", "Open connections, including streams.", value=total
         )

@@ -97,7 +97,7 @@ def error_response(error: Exception, *, event_source: bool = False) -> Response:
 def _failure(
     status: int, code: int, message: str, headers: tuple[tuple[str, str], ...] = ()
 ) -> Response:
-    return Response.of(Failure(code, message), status=status, headers=headers)
+    return Response.json(Failure(code, message), status=status, headers=headers)
 
 
 def _headers(error: FloorcastError) -> tuple[tuple[str, str], ...]:

@@ -9,12 +9,12 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import NamedTuple, TypeVar
 
 from floorcast.feeds.filters import Matcher
-from floorcast.ingest.accept import ClientTurns
+from floorcast.ingest.intake import ClientSemaphore
 from floorcast.model.errors import RateLimited
 from floorcast.model.loop_turns import ClientQueue
 from floorcast.model.token import TICKS_PER_SECOND, Now
 
-__all__ = ["ROOM", "AnswerLimits", "RateLimit", "ReaderLimits", "TurnLimiter"]
+__all__ = ["REQUESTS_PER_TURN", "AnswerLimits", "RateLimit", "ReaderLimits", "TurnLimiter"]
 
 
 WINDOW = 60  # seconds
@@ -39,8 +39,8 @@ class RateLimit:
     def count(self, session: str) -> tuple[tuple[str, str], ...]:
         """Count a request, and return the ``RateLimit`` header fields for its response.
 
-        Raises RateLimited if no requests are left in the window. ``standing`` returns the header
-        fields for that response.
+        Raises RateLimited if no requests are left in the window. ``header_fields`` returns the
+        header fields for that response.
         """
         if not self._limit:
             return ()
@@ -54,9 +54,9 @@ class RateLimit:
                 f"more than {self._limit} requests in a minute", _seconds(window.end - now)
             )
         self._windows[session] = window = window._replace(left=window.left - 1)
-        return self.standing(session)
+        return self.header_fields(session)
 
-    def standing(self, session: str) -> tuple[tuple[str, str], ...]:
+    def header_fields(self, session: str) -> tuple[tuple[str, str], ...]:
         """Return a session's current ``RateLimit`` header fields."""
         window = self._windows.get(session)
         if window is None:
@@ -110,7 +110,7 @@ class ReaderLimits:
         self._filters: Counter[tuple[int, Matcher]] = Counter()
         self._bytes: Counter[int] = Counter()  # of the filters, by client
 
-    def check(self, client: int, session: str, sees: Matcher) -> None:
+    def check(self, client: int, session: str, matcher: Matcher) -> None:
         """Raise RateLimited unless there is room for one more reader with this filter."""
         if self._sessions[session] >= self._per_session:
             raise RateLimited(
@@ -123,47 +123,47 @@ class ReaderLimits:
                 f"the client has {self._per_client:,} streams and waiting polls: close some",
                 RETRY_SECONDS,
             )
-        more = 0 if (client, sees) in self._filters else sees.size
-        if more and self._bytes[client] + more > self._filter_bytes:
+        added_bytes = 0 if (client, matcher) in self._filters else matcher.size
+        if added_bytes and self._bytes[client] + added_bytes > self._filter_bytes:
             raise RateLimited(
                 f"the filters of the client's readers take {self._filter_bytes >> 20} MiB: give"
                 " readers the same filter, or name fewer ids",
                 RETRY_SECONDS,
             )
 
-    def enter(self, client: int, session: str, sees: Matcher) -> None:
+    def enter(self, client: int, session: str, matcher: Matcher) -> None:
         """Count one more reader."""
         self._sessions[session] += 1
         self._clients[client] += 1
-        self._filters[client, sees] += 1
-        if self._filters[client, sees] == 1:
-            self._bytes[client] += sees.size
+        self._filters[client, matcher] += 1
+        if self._filters[client, matcher] == 1:
+            self._bytes[client] += matcher.size
 
-    def leave(self, client: int, session: str, sees: Matcher) -> None:
+    def leave(self, client: int, session: str, matcher: Matcher) -> None:
         """Stop counting one reader."""
-        _one_less(self._sessions, session)
-        _one_less(self._clients, client)
-        _one_less(self._filters, (client, sees))
-        if (client, sees) not in self._filters:
-            _one_less(self._bytes, client, sees.size)
+        _decrement(self._sessions, session)
+        _decrement(self._clients, client)
+        _decrement(self._filters, (client, matcher))
+        if (client, matcher) not in self._filters:
+            _decrement(self._bytes, client, matcher.size)
 
     def filter_bytes(self, client: int) -> int:
         """Return the number of bytes in the filters of a client's readers."""
         return self._bytes[client]
 
     @contextmanager
-    def held(self, client: int, session: str, sees: Matcher) -> Iterator[None]:
+    def hold(self, client: int, session: str, matcher: Matcher) -> Iterator[None]:
         """Count one reader while the block runs. Raises RateLimited."""
-        self.check(client, session, sees)
-        self.enter(client, session, sees)
+        self.check(client, session, matcher)
+        self.enter(client, session, matcher)
         try:
             yield
         finally:
-            self.leave(client, session, sees)
+            self.leave(client, session, matcher)
 
 
-def _one_less(counts: Counter[T], key: T, less: int = 1) -> None:
-    counts[key] -= less
+def _decrement(counts: Counter[T], key: T, by: int = 1) -> None:
+    counts[key] -= by
     if not counts[key]:
         del counts[key]
 
@@ -171,26 +171,33 @@ def _one_less(counts: Counter[T], key: T, less: int = 1) -> None:
 class AnswerLimits:
     """Limits the loop time that one client's statistics take, and the memory of its responses.
 
-    Up to ``at_once`` responses of a client are built at the same time, while up to ``waiting``
-    requests wait. The responses being sent to a client take at most ``most`` bytes. Responses that
-    share their bytes count once, and small responses do not count. A client at a limit gets 429.
+    Up to ``max_building`` responses of a client are built at the same time, while up to
+    ``max_waiting`` requests wait. The responses being sent to a client take at most ``max_bytes``.
+    Responses that share their bytes count once, and small responses do not count. A client at a
+    limit gets 429.
     """
 
-    def __init__(self, at_once: int = 4, waiting: int = 256, most: int = MAX_SENDING_BYTES) -> None:
-        self._waiting = waiting
-        self._most = most
-        self._building = ClientTurns(at_once)
+    def __init__(
+        self,
+        max_building: int = 4,
+        max_waiting: int = 256,
+        max_bytes: int = MAX_SENDING_BYTES,
+    ) -> None:
+        self._max_waiting = max_waiting
+        self._max_bytes = max_bytes
+        self._building = ClientSemaphore(max_building)
         self._sent: Counter[tuple[int, int]] = Counter()  # by client and the content's identity
         self._bytes: Counter[int] = Counter()
 
     @asynccontextmanager
     async def building(self, client: int) -> AsyncIterator[None]:
         """Wait for a turn to build a response. Raises RateLimited if too many requests wait."""
-        if self._building.waiting(client) >= self._waiting:
+        if self._building.waiting(client) >= self._max_waiting:
             raise RateLimited(
-                f"{self._waiting:,} requests for the client's statistics wait: ask less often", 1
+                f"{self._max_waiting:,} requests for the client's statistics wait: ask less often",
+                1,
             )
-        async with self._building.of(client):
+        async with self._building.turn(client):
             yield
 
     @contextmanager
@@ -201,10 +208,10 @@ class AnswerLimits:
             return
         key = client, id(body)
         if key not in self._sent:
-            if self._bytes[client] and self._bytes[client] + size > self._most:
+            if self._bytes[client] and self._bytes[client] + size > self._max_bytes:
                 raise RateLimited(
-                    f"{self._most >> 20} MiB of responses are being sent to the client: read them,"
-                    " or ask for less at once",
+                    f"{self._max_bytes >> 20} MiB of responses are being sent to the client: read"
+                    " them, or ask for less at once",
                     1,
                 )
             self._bytes[client] += size
@@ -212,12 +219,12 @@ class AnswerLimits:
         try:
             yield
         finally:
-            _one_less(self._sent, key)
+            _decrement(self._sent, key)
             if key not in self._sent:
-                _one_less(self._bytes, client, size)
+                _decrement(self._bytes, client, size)
 
 
-ROOM = 8  # requests that begin in one turn of the loop: 1 to 2 ms of work
+REQUESTS_PER_TURN = 8  # requests that begin in one turn of the loop: 1 to 2 ms of work
 
 
 class TurnLimiter:
@@ -228,20 +235,20 @@ class TurnLimiter:
 
     def __init__(self) -> None:
         self._queue = ClientQueue()
-        self._left = ROOM
+        self._left = REQUESTS_PER_TURN
 
     async def enter(self, client: int) -> None:
         """Return immediately if this turn has room. Otherwise, wait for a turn that has room."""
-        if self._left == ROOM:
-            asyncio.get_running_loop().call_soon(self._turn)
+        if self._left == REQUESTS_PER_TURN:
+            asyncio.get_running_loop().call_soon(self._next_turn)
         if self._left:
             self._left -= 1
             return
         await self._queue.wait(client)
 
-    def _turn(self) -> None:
-        self._left = ROOM
+    def _next_turn(self) -> None:
+        self._left = REQUESTS_PER_TURN
         while self._left and self._queue.waiting and self._queue.grant():
             self._left -= 1
-        if self._left < ROOM:
-            asyncio.get_running_loop().call_soon(self._turn)
+        if self._left < REQUESTS_PER_TURN:
+            asyncio.get_running_loop().call_soon(self._next_turn)

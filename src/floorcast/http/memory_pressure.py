@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 __all__ = ["MemoryUse", "MemoryWatch", "memory_use"]
 
-SHORT_PARTS = 20  # memory is low if less than 1/20 of the limit is left
-REMEMBERED_SECONDS = 30.0  # how long a failed allocation counts
+MIN_FREE_DIVISOR = 20  # memory is low if less than 1/20 of the limit is left
+FAILURE_COUNTS_SECONDS = 30.0  # how long a failed allocation counts
 
 _PROCESS = Path("/proc/self/statm")
 _GROUP = Path("/sys/fs/cgroup")
@@ -30,23 +30,23 @@ class MemoryWatch:
 
     def __init__(
         self,
-        look: Callable[[], list[MemoryUse]] | None = None,
+        read_use: Callable[[], list[MemoryUse]] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._look = look or memory_use
+        self._read_use = read_use or memory_use
         self._clock = clock
-        self._failed: float | None = None
+        self._failed_at: float | None = None
 
-    def failed(self) -> None:
+    def record_failure(self) -> None:
         """Record a failed allocation."""
-        self._failed = self._clock()
+        self._failed_at = self._clock()
 
     def shortage(self) -> str:
         """Return why memory is low, or an empty string if it is not."""
-        for used, limit, name in self._look():
-            if limit - used < limit // SHORT_PARTS:
+        for used, limit, name in self._read_use():
+            if limit - used < limit // MIN_FREE_DIVISOR:
                 return f"memory is low: {used >> 20} of {limit >> 20} MiB ({name}) are in use"
-        if self._failed is not None and self._clock() - self._failed < REMEMBERED_SECONDS:
+        if self._failed_at is not None and self._clock() - self._failed_at < FAILURE_COUNTS_SECONDS:
             return "memory is low: a request failed because there was not enough"
         return ""
 
@@ -55,17 +55,17 @@ def memory_use(process: Path = _PROCESS, group: Path = _GROUP) -> list[MemoryUse
     """Return the memory use under each limit set for the process or its control group."""
     found = []
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if limit != resource.RLIM_INFINITY and (size := _numbers(process)):
+    if limit != resource.RLIM_INFINITY and (size := _read_numbers(process)):
         found.append(MemoryUse(size[0] * resource.getpagesize(), limit, "RLIMIT_AS"))
-    most, now = _numbers(group / "memory.max"), _numbers(group / "memory.current")
-    if most and now:  # "max" means no limit
-        cached = _numbers(group / "memory.stat", after="file")
-        used = now[0] - (cached[0] if cached else 0)  # the kernel frees cached pages on demand
-        found.append(MemoryUse(used, most[0], "cgroup"))
+    maximum, current = _read_numbers(group / "memory.max"), _read_numbers(group / "memory.current")
+    if maximum and current:  # "max" means no limit
+        cached = _read_numbers(group / "memory.stat", after="file")
+        used = current[0] - (cached[0] if cached else 0)  # the kernel frees cached pages on demand
+        found.append(MemoryUse(used, maximum[0], "cgroup"))
     return found
 
 
-def _numbers(file: Path, after: str = "") -> list[int]:
+def _read_numbers(file: Path, after: str = "") -> list[int]:
     """Return the numbers in a kernel file's first line, or in the line named ``after``."""
     try:
         lines = file.read_text("ascii").splitlines()

@@ -126,9 +126,9 @@ class Metrics:
         """Add the metrics of the archive."""
         self.registry.register(ArchiveCollector(state))
 
-    def watch_connections(self, look: Callable[[], tuple[int, Mapping[str, int]]]) -> None:
+    def watch_connections(self, read_counts: Callable[[], tuple[int, Mapping[str, int]]]) -> None:
         """Add the number of open connections, and the number closed or refused, by reason."""
-        self.registry.register(ConnectionsCollector(look))
+        self.registry.register(ConnectionsCollector(read_counts))
 
     def text(self) -> bytes:
         """Return all metrics in Prometheus' text format."""

@@ -17,9 +17,9 @@ from msgspec import Struct
 from floorcast.model.errors import InvalidParameter
 from floorcast.statistics.call_pages import CallSortKey
 
-__all__ = ["LONGEST_CURSOR", "PageCursor", "read_cursor", "write_cursor"]
+__all__ = ["MAX_CURSOR_CHARS", "PageCursor", "read_cursor", "write_cursor"]
 
-LONGEST_CURSOR = 4096  # characters; a session's id has at most 256
+MAX_CURSOR_CHARS = 4096  # characters; a session's id has at most 256
 _MAC_BYTES = 12
 
 
@@ -27,7 +27,7 @@ class PageCursor(Struct, array_like=True):
     """The day of the list, and the sort key of the last row that has been read."""
 
     day: int
-    place: CallSortKey
+    sort_key: CallSortKey
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -36,28 +36,28 @@ _decoder = msgspec.msgpack.Decoder(PageCursor)
 
 def write_cursor(cursor: PageCursor, request: tuple[object, ...], secret: bytes) -> str:
     """Return a cursor as text. ``request`` has the members that must stay the same."""
-    said = _encode(cursor)
-    return base64.urlsafe_b64encode(_mac(said, request, secret) + said).decode().rstrip("=")
+    payload = _encode(cursor)
+    return base64.urlsafe_b64encode(_mac(payload, request, secret) + payload).decode().rstrip("=")
 
 
 def read_cursor(text: object, request: tuple[object, ...], secret: bytes) -> PageCursor | None:
     """Check and decode a cursor. Returns None if ``text`` is None. Raises InvalidParameter."""
     if text is None:
         return None
-    if isinstance(text, str) and text.isascii() and len(text) <= LONGEST_CURSOR:
+    if isinstance(text, str) and text.isascii() and len(text) <= MAX_CURSOR_CHARS:
         try:
             raw = base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)
         except binascii.Error:
             raw = b""
-        mac, said = raw[:_MAC_BYTES], raw[_MAC_BYTES:]
-        if hmac.compare_digest(mac, _mac(said, request, secret)):
-            return _decoder.decode(said)
+        mac, payload = raw[:_MAC_BYTES], raw[_MAC_BYTES:]
+        if hmac.compare_digest(mac, _mac(payload, request, secret)):
+            return _decoder.decode(payload)
     raise InvalidParameter(
         "cursor must come from the previous response, with the same filter, figure, start and end;"
         " omit it for the first page"
     )
 
 
-def _mac(said: bytes, request: tuple[object, ...], secret: bytes) -> bytes:
+def _mac(payload: bytes, request: tuple[object, ...], secret: bytes) -> bytes:
     key = blake2b(secret, digest_size=32, person=b"floorcast-pages").digest()
-    return blake2b(said + _encode(request), digest_size=_MAC_BYTES, key=key).digest()
+    return blake2b(payload + _encode(request), digest_size=_MAC_BYTES, key=key).digest()

@@ -11,31 +11,31 @@ from starlette.datastructures import Headers, QueryParams
 from starlette.types import Receive, Scope
 
 from floorcast.auth.session import MethodGroup, Session
-from floorcast.http.bodies import JSON_LIMIT, read_body, read_json
+from floorcast.http.bodies import MAX_JSON_BYTES, read_body, read_json
 from floorcast.http.services import Services
 from floorcast.model.errors import BadSession, MissingParameter
 
-__all__ = ["GONE", "RequestContext", "admits", "admits_gzip"]
+__all__ = ["GONE", "RequestContext", "accepts", "accepts_gzip"]
 
 
 CACHED_HEADERS = 512  # values that are remembered for each of the two headers
 CACHED_LENGTH = 256  # characters; no browser's or library's header is longer
 
 
-def admits(accept: str, media_type: str) -> bool:
-    """Return whether ``Accept`` admits ``media_type``. The most specific range decides."""
-    look = _admits if len(accept) <= CACHED_LENGTH else _admits.__wrapped__
-    return look(accept, media_type)
+def accepts(accept: str, media_type: str) -> bool:
+    """Return whether ``Accept`` accepts ``media_type``. The most specific range decides."""
+    check = _accepts if len(accept) <= CACHED_LENGTH else _accepts.__wrapped__
+    return check(accept, media_type)
 
 
-def admits_gzip(accept_encoding: str) -> bool:
+def accepts_gzip(accept_encoding: str) -> bool:
     """Return whether the caller accepts gzip and does not prefer the plain bytes."""
-    look = _admits_gzip if len(accept_encoding) <= CACHED_LENGTH else _admits_gzip.__wrapped__
-    return look(accept_encoding)
+    check = _accepts_gzip if len(accept_encoding) <= CACHED_LENGTH else _accepts_gzip.__wrapped__
+    return check(accept_encoding)
 
 
 @lru_cache(maxsize=CACHED_HEADERS)
-def _admits(accept: str, media_type: str) -> bool:
+def _accepts(accept: str, media_type: str) -> bool:
     weights = _weights(accept)
     if not weights:
         return True
@@ -47,7 +47,7 @@ def _admits(accept: str, media_type: str) -> bool:
 
 
 @lru_cache(maxsize=CACHED_HEADERS)
-def _admits_gzip(accept_encoding: str) -> bool:
+def _accepts_gzip(accept_encoding: str) -> bool:
     weights = _weights(accept_encoding)
     gzip = weights.get("gzip", weights.get("x-gzip", weights.get("*", 0.0)))
     return gzip > 0 and gzip >= weights.get("identity", 0.0)
@@ -84,7 +84,7 @@ class RequestContext:
     """A request, the server's services and, once admitted, the caller's session.
 
     ``parameter`` is the value of the route's path parameter. ``methods`` is the group of methods
-    that the route belongs to. ``extra`` has headers for the response, even if it is an error.
+    that the route belongs to. ``extra_headers`` are added to the response, even to an error.
     """
 
     def __init__(self, services: Services, scope: Scope, receive: Receive) -> None:
@@ -95,7 +95,7 @@ class RequestContext:
         self._body: bytes | None = None
         self.admitted: Session | None = None
         self.methods: MethodGroup | None = None
-        self.extra: tuple[tuple[str, str], ...] = ()
+        self.extra_headers: tuple[tuple[str, str], ...] = ()
 
     @cached_property
     def headers(self) -> Headers:
@@ -120,9 +120,9 @@ class RequestContext:
         return ",".join(self.headers.getlist("accept"))
 
     @property
-    def takes_gzip(self) -> bool:
+    def accepts_gzip(self) -> bool:
         """Whether the response may be compressed."""
-        return admits_gzip(",".join(self.headers.getlist("accept-encoding")))
+        return accepts_gzip(",".join(self.headers.getlist("accept-encoding")))
 
     @property
     def address(self) -> str:
@@ -138,10 +138,10 @@ class RequestContext:
         until_gone = self.scope.get("extensions", {}).get(GONE)
         if until_gone is None:
             return asyncio.ensure_future(_on_disconnect(self.receive))
-        made: asyncio.Future[None] = until_gone()
-        return made
+        future: asyncio.Future[None] = until_gone()
+        return future
 
-    def parameter_of(self, name: str) -> str:
+    def query_parameter(self, name: str) -> str:
         """Return a required query parameter. Raises MissingParameter."""
         value = self.query.get(name, "").strip()
         if not value:
@@ -150,7 +150,7 @@ class RequestContext:
 
     async def read_ahead(self) -> None:
         """Read the body now, so that a slow upload does not hold the handler's resources."""
-        self._body = await read_body(self.receive, self.headers, JSON_LIMIT)
+        self._body = await read_body(self.receive, self.headers, MAX_JSON_BYTES)
 
     async def json(self, shape: type[T]) -> T:
         """Return the decoded JSON body. Raises the errors of ``read_body`` and ``read_json``."""

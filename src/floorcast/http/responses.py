@@ -13,8 +13,8 @@ from starlette.types import Send
 __all__ = ["Content", "Response", "Status"]
 
 GZIP_LEVEL = 1  # event JSON shrinks tenfold at any level, and higher levels take longer
-_STORED = 256  # up to this size in bytes, a body is wrapped in gzip but not deflated
-_INLINE = 64 * 1024  # bytes that are compressed within a turn of the loop (about 1 ms)
+_MAX_STORED_BYTES = 256  # up to this size in bytes, a body is wrapped in gzip but not deflated
+_MAX_INLINE_BYTES = 64 * 1024  # bytes that are compressed within a turn of the loop (about 1 ms)
 
 _GZIP_HEAD = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"  # RFC 1952: no name, no time
 _NO_STORE = (b"cache-control", b"no-store")
@@ -26,24 +26,24 @@ Headers = tuple[tuple[str, str], ...]
 class Content:
     """A body's bytes and their gzip form, which is created once."""
 
-    __slots__ = ("_packed", "plain")
+    __slots__ = ("_compressed", "plain")
 
     def __init__(self, plain: bytes | bytearray) -> None:
         self.plain = plain
-        self._packed: bytes | asyncio.Future[bytes] | None = None
+        self._compressed: bytes | asyncio.Future[bytes] | None = None
 
-    async def packed(self) -> bytes:
+    async def compressed(self) -> bytes:
         """Return the gzip form. Large bodies are compressed in a thread."""
-        if self._packed is None:
-            if len(self.plain) <= _INLINE:
-                self._packed = _gzip(self.plain)
+        if self._compressed is None:
+            if len(self.plain) <= _MAX_INLINE_BYTES:
+                self._compressed = _gzip(self.plain)
             else:
                 loop = asyncio.get_running_loop()
-                self._packed = loop.run_in_executor(None, _gzip, self.plain)
-        if not isinstance(self._packed, bytes):
+                self._compressed = loop.run_in_executor(None, _gzip, self.plain)
+        if not isinstance(self._compressed, bytes):
             # shielded: a reader that disconnects must not cancel it for the others
-            self._packed = await asyncio.shield(self._packed)
-        return self._packed
+            self._compressed = await asyncio.shield(self._compressed)
+        return self._compressed
 
 
 class Response:
@@ -65,7 +65,7 @@ class Response:
         self.media_type = media_type
 
     @classmethod
-    def of(cls, body: object, *, status: int = 200, headers: Headers = ()) -> Self:
+    def json(cls, body: object, *, status: int = 200, headers: Headers = ()) -> Self:
         """Return a response with ``body`` as JSON."""
         return cls(status, Content(msgspec.json.encode(body)), headers=headers)
 
@@ -78,7 +78,7 @@ class Response:
             headers.insert(0, _NO_STORE)
         body: bytes | bytearray = b""
         if self.content is not None:
-            body = await self.content.packed() if gzip else self.content.plain
+            body = await self.content.compressed() if gzip else self.content.plain
             headers.append((b"content-type", self.media_type.encode("latin-1")))
             headers.append((b"vary", b"accept-encoding"))
             if gzip:
@@ -95,7 +95,7 @@ class Response:
 
 
 def _gzip(plain: bytes | bytearray) -> bytes:
-    if len(plain) > _STORED:
+    if len(plain) > _MAX_STORED_BYTES:
         return zlib.compress(plain, GZIP_LEVEL, wbits=31)
     size = len(plain)
     block = struct.pack("<BHH", 1, size, size ^ 0xFFFF)

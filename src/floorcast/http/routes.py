@@ -19,8 +19,8 @@ from floorcast.http.handlers import (
 )
 from floorcast.http.handlers.documentation import Documents
 from floorcast.http.responses import Status
-from floorcast.http.routing import ANY, Query, Route
-from floorcast.ingest.accept import IngestResult
+from floorcast.http.routing import ANY, QueryParameter, Route
+from floorcast.ingest.intake import IngestResult
 from floorcast.model.errors import InvalidParameter, NotFound, RateLimited, Retired, Unavailable
 from floorcast.model.filter_parsing import Id
 from floorcast.statistics.agent_averages import AgentAveragesAnswer
@@ -36,26 +36,33 @@ from floorcast.statistics.waiting_calls import WaitingCallsAnswer
 
 __all__ = ["ROUTES"]
 
-_COUNT = Query("count", "The maximum number of events in one response.", kind=feeds.Count)
+_COUNT = QueryParameter("count", "The maximum number of events in one response.", kind=feeds.Count)
 _PLACE = (
-    Query(
+    QueryParameter(
         "token",
         "The token to resume from. `Last-Event-ID` takes precedence. The default is now.",
         kind=str,
     ),
     _COUNT,
 )
-_AT = Query("at", "A time in the last 26 hours: ms since 1970, ISO 8601 or a token.", kind=str)
-_COOKIE = Query("cookie", "`true` also sets the session as a cookie.", kind=bool)
-_FILTER = Query(
+_AT = QueryParameter(
+    "at", "A time in the last 26 hours: ms since 1970, ISO 8601 or a token.", kind=str
+)
+_COOKIE = QueryParameter("cookie", "`true` also sets the session as a cookie.", kind=bool)
+_FILTER = QueryParameter(
     "filter",
     "The filter of the POST method as URL-encoded JSON.",
     kind=InteractionConditions,
 )
+_ACCESS_TOKEN = QueryParameter(
+    "access_token", "The ingest key, for senders that cannot set headers."
+)
 _CALL = (
-    Query("session", "The call's session id.", required=True),
-    Query("transaction", "The call's transaction id.", required=True, kind=Id),
-    Query("client", "The call's client, if it is a child of the session's client.", kind=Id),
+    QueryParameter("session", "The call's session id.", required=True),
+    QueryParameter("transaction", "The call's transaction id.", required=True, kind=Id),
+    QueryParameter(
+        "client", "The call's client, if it is a child of the session's client.", kind=Id
+    ),
 )
 
 _DOCUMENTS = Documents(lambda: ROUTES)
@@ -76,7 +83,7 @@ ROUTES: tuple[Route, ...] = (
           operation="validateSession", status=204, refusals=(NotFound,), doc="Check a session."),
     Route(method="GET", path="/session/validate", handler=sessions.validate_by_query,
           operation="validateSessionByQuery",
-          query=(Query("sessionId", "The session id.", required=True),),
+          query=(QueryParameter("sessionId", "The session id.", required=True),),
           status=204, refusals=(NotFound,), doc="Check a session."),
     Route(method="DELETE", path="/session/logout/{sessionId}", handler=sessions.logout,
           operation="logOut", status=204, refusals=(NotFound,), doc="End a session."),
@@ -205,7 +212,7 @@ ROUTES: tuple[Route, ...] = (
     Route(method="POST", path="/ingest/v1/events", handler=ingest.take_events,
           operation="sendEvents",
           needs="ingest key", refusals=(RateLimited,), events=ingest.BODIES, answer=IngestResult,
-          query=(Query("access_token", "The ingest key, for senders that cannot set headers."),),
+          query=(_ACCESS_TOKEN,),
           doc="Send events. The server responds once they are durable and readable."),
     Route(method="OPTIONS", path="/ingest/v1/events", handler=ingest.answer_handshake,
           operation="agreeToWebhook",

@@ -14,7 +14,7 @@ from floorcast.http.responses import Response
 from floorcast.model.errors import FloorcastError
 from floorcast.site.configuration import FeedName
 
-__all__ = ["ANY", "Handler", "Query", "Route"]
+__all__ = ["ANY", "Handler", "QueryParameter", "Route"]
 
 Handler = Callable[[RequestContext], Awaitable[Response]]
 
@@ -23,7 +23,7 @@ ANY = "*"
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
+class QueryParameter:
     """A query parameter: its name, its description, and whether it is required.
 
     ``kind`` is its type. A Struct is passed as URL-encoded JSON.
@@ -54,7 +54,7 @@ class Route:
     doc: str
     methods: MethodGroup | None = None
     feed: FeedName | None = None
-    query: tuple[Query, ...] = ()
+    query: tuple[QueryParameter, ...] = ()
     body: type[Struct] | None = None
     answer: type[Struct] | None = None
     status: int = 200

@@ -20,7 +20,7 @@ from floorcast.feeds.feed import Feed
 from floorcast.http.limits import AnswerLimits, RateLimit, ReaderLimits, TurnLimiter
 from floorcast.http.memory_pressure import MemoryWatch
 from floorcast.http.metrics import Metrics
-from floorcast.ingest.accept import Admission, Intake
+from floorcast.ingest.intake import Admission, Intake
 from floorcast.log.port import EventLog
 from floorcast.model.errors import NotFound, Unavailable
 from floorcast.model.token import Now, encode, entry_of
@@ -32,10 +32,10 @@ from floorcast.sse.hub import Hub
 from floorcast.statistics.interval_cache import IntervalCache
 from floorcast.workers.pool import PoolTuning, WorkerPool
 
-__all__ = ["Past", "Readiness", "Reporting", "Services"]
+__all__ = ["PastServices", "Readiness", "ReportServices", "Services"]
 
 REPORT_BYTES = 16 << 30  # of address space for a report
-CATCH_UP = 8.0  # seconds that a reader waits for this node to reach its token
+CATCH_UP_SECONDS = 8.0  # seconds that a reader waits for this node to reach its token
 CHECK_SECONDS = 0.25  # between two checks whether the node can still reach it
 REBUILD_SECONDS = 2  # ``Retry-After`` while a floor is being rebuilt
 
@@ -48,12 +48,12 @@ class Readiness:
     reason: str = "the server is starting"
 
 
-async def _at_once() -> None:
+async def _nothing_to_store() -> None:
     """Return immediately, because nothing has left the floors."""
 
 
 @dataclass(slots=True)
-class Past:
+class PastServices:
     """The dependencies of answers about the past, which require a ``folder``.
 
     ``folder`` is the data folder, and ``limits`` are those of the live floors. ``stored`` returns
@@ -63,11 +63,11 @@ class Past:
     folder: Path | None = None
     limits: FoldLimits = field(default_factory=FoldLimits)
     workers: WorkerPool = field(default_factory=WorkerPool)
-    stored: Callable[[], Awaitable[None]] = _at_once
+    stored: Callable[[], Awaitable[None]] = _nothing_to_store
 
 
 @dataclass(slots=True)
-class Reporting:
+class ReportServices:
     """The dependencies of reports, which require an ``archive``.
 
     ``personal`` and ``key`` determine the form in which reports contain callers' data.
@@ -113,8 +113,8 @@ class Services:
     readers: TurnLimiter = field(default_factory=TurnLimiter)
     sources: TurnLimiter = field(default_factory=TurnLimiter)
     readiness: Readiness = field(default_factory=Readiness)
-    past: Past = field(default_factory=Past)
-    reporting: Reporting = field(default_factory=Reporting)
+    past: PastServices = field(default_factory=PastServices)
+    reporting: ReportServices = field(default_factory=ReportServices)
     interval_cache: IntervalCache = field(default_factory=IntervalCache)
     memory: MemoryWatch = field(default_factory=MemoryWatch)
     quiet_call_ms: int = 4 * 3_600_000
@@ -170,18 +170,18 @@ class Services:
         If the token comes from another node that is ahead, waits until this node catches up. Raises
         InvalidParameter, Unavailable if the wait times out, or any error of ``floor_of``.
         """
-        await self.until_known(client, token)
+        await self.wait_for_token(client, token)
         zone = self.zone(client)
         return resolve(client, token, self.log, self.now(), zone, self.token_secret)
 
-    async def until_known(self, client: int, token: str) -> None:
+    async def wait_for_token(self, client: int, token: str) -> None:
         """Wait until this node has reached the position of a token from another node.
 
         Raises InvalidParameter if the token is malformed, Unavailable if the wait times out, or
         any error of ``floor_of``.
         """
         loop = asyncio.get_running_loop()
-        until = loop.time() + CATCH_UP
+        until = loop.time() + CATCH_UP_SECONDS
         while (entry := pending_entry(client, token, self.log, self.token_secret)) is not None:
             if loop.time() >= until:
                 raise Unavailable("this node has not reached the token's position yet: try again")
@@ -195,5 +195,5 @@ class Services:
 
 
 @lru_cache(maxsize=4096)
-def _recorded_at(look: Callable[[int, int], int | None], client: int, entry: int) -> int:
-    return look(client, entry) or 0
+def _recorded_at(lookup: Callable[[int, int], int | None], client: int, entry: int) -> int:
+    return lookup(client, entry) or 0

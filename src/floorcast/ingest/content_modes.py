@@ -20,9 +20,9 @@ from floorcast.model.nesting import check_nesting
 __all__ = [
     "BASE64",
     "WEBHOOK_ORIGIN",
-    "event_of_binary",
+    "decode_base64_data",
     "is_binary",
-    "with_plain_data",
+    "read_binary_event",
 ]
 
 BASE64 = b'"data_base64"'  # a line without this text has no such member
@@ -38,7 +38,7 @@ _ESCAPED = re.compile(rb"\\(.)")
 Headers = Iterable[tuple[bytes, bytes]]
 
 
-class _Packed(Struct):
+class _Base64Event(Struct):
     data_base64: str
     data: None = None
 
@@ -48,7 +48,7 @@ def is_binary(headers: Headers) -> bool:
     return any(name in _NAMES for name, _ in headers)
 
 
-def event_of_binary(headers: Headers, body: bytes) -> bytes:
+def read_binary_event(headers: Headers, body: bytes) -> bytes:
     """Return the event of a request in binary content mode, as JSON.
 
     Raises MissingParameter or InvalidParameter with the name of the header, and NotAnObject if the
@@ -63,19 +63,19 @@ def event_of_binary(headers: Headers, body: bytes) -> bytes:
     return msgspec.json.encode(event)
 
 
-def with_plain_data(line: bytes, why: Refusal) -> bytes:
+def decode_base64_data(line: bytes, why: Refusal) -> bytes:
     """Return the event with its decoded ``data_base64`` as ``data``.
 
     Raises ``why`` if the event has no ``data_base64``, or if it also has ``data``. Raises
     InvalidParameter if the decoded bytes are not JSON.
     """
     try:
-        packed = msgspec.json.decode(line, type=_Packed).data_base64
+        encoded = msgspec.json.decode(line, type=_Base64Event).data_base64
         event = msgspec.json.decode(line, type=dict[str, Raw])
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise why from None
     try:
-        data = b64decode(packed, validate=True)
+        data = b64decode(encoded, validate=True)
     except ValueError:
         raise InvalidParameter("data_base64 must be base64") from None
     del event["data_base64"]
@@ -91,8 +91,8 @@ def _attributes(headers: Headers) -> dict[str, str]:
     for name, value in headers:
         if name not in _NAMES:
             continue
-        known = found.setdefault(name.removeprefix(_PREFIX).decode(), text := _text(value))
-        if known != text:
+        previous = found.setdefault(name.removeprefix(_PREFIX).decode(), text := _text(value))
+        if previous != text:
             raise InvalidParameter(f"the header {name.decode()} occurs twice with different values")
     return found
 

@@ -13,21 +13,21 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from floorcast.ingest.content_modes import BASE64, with_plain_data
-from floorcast.ingest.verdicts import Rejected, rejected, why_not
+from floorcast.ingest.content_modes import BASE64, decode_base64_data
+from floorcast.ingest.verdicts import Rejected, refusal_of, verdict_on
 from floorcast.model.errors import InvalidParameter, NotAnObject, Refusal, TooLarge
 from floorcast.model.inbound import ALERT_SOURCE, InboundEvent
 from floorcast.model.loop_turns import SLICE_SECONDS, take_turn
 from floorcast.model.nesting import SHALLOW_BYTES, check_nesting
 
-__all__ = ["MAX_EVENTS", "BodyForm", "Decoded", "decode", "split"]
+__all__ = ["MAX_EVENTS", "BodyForm", "Decoded", "decode", "split_body"]
 
 BodyForm = Literal["one", "batch", "lines", "json"]
 """``json`` means ``batch`` if the body is an array, else ``one``."""
 MAX_EVENTS = 10_000  # per request, from the contract
 MAX_LINES = 100_000  # per request, including blank ones
 MAX_VERDICTS = 1_000  # listed in one response; the others are counted
-AHEAD_MS = 5 * 60_000  # how far a source's clock may be ahead
+MAX_CLOCK_AHEAD_MS = 5 * 60_000  # how far a source's clock may be ahead
 FEW_EVENTS = 32  # decoded without waiting for a turn of the event loop
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -56,7 +56,7 @@ class Decoded(NamedTuple):
     more_rejected: int = 0
 
 
-def split(body: bytes, form: BodyForm) -> list[bytes]:
+def split_body(body: bytes, form: BodyForm) -> list[bytes]:
     """Return the events in a body as JSON without line breaks.
 
     Raises NotAnObject if the body should be an array but is not, and TooLarge if it has more than
@@ -70,7 +70,7 @@ def split(body: bytes, form: BodyForm) -> list[bytes]:
             raise _too_many()
         return lines
     if form == "batch" or (form == "json" and body.lstrip().startswith(b"[")):
-        return [_on_one_line(bytes(raw)) for raw in _elements(body)]
+        return [_on_one_line(bytes(raw)) for raw in _array_elements(body)]
     return [_on_one_line(body)] if body.strip() else []
 
 
@@ -79,7 +79,7 @@ def _on_one_line(text: bytes) -> bytes:
     return text.replace(b"\r", b" ").replace(b"\n", b" ").strip()
 
 
-def _elements(body: bytes) -> list[msgspec.Raw]:
+def _array_elements(body: bytes) -> list[msgspec.Raw]:
     try:
         body.decode()
         found = _batch_decoder.decode(body) if body.strip() else None
@@ -102,36 +102,36 @@ async def decode(lines: list[bytes], now_ms: int, client: int) -> Decoded:
     Every event in ``lines`` that has ``data_base64`` is replaced by the same event with ``data``.
     """
     events: list[InboundEvent] = []
-    rejects: list[Rejected] = []
-    out: set[int] = set()
-    latest = _EPOCH + timedelta(milliseconds=now_ms + AHEAD_MS)
+    verdicts: list[Rejected] = []
+    rejected_indices: set[int] = set()
+    latest = _EPOCH + timedelta(milliseconds=now_ms + MAX_CLOCK_AHEAD_MS)
     if len(lines) > FEW_EVENTS:
         await take_turn(client)
     until = time.perf_counter() + SLICE_SECONDS
     for index, line in enumerate(lines):
         try:
             try:
-                events.append(_checked(line, latest))
+                events.append(_decode_event(line, latest))
             except Refusal as why:
                 if BASE64 not in line:
                     raise
-                lines[index] = _on_one_line(with_plain_data(line, why))
-                events.append(_checked(lines[index], latest))
+                lines[index] = _on_one_line(decode_base64_data(line, why))
+                events.append(_decode_event(lines[index], latest))
         except Refusal as why:
-            out.add(index)
-            if len(rejects) < MAX_VERDICTS:
-                rejects.append(rejected(index, line, why))
+            rejected_indices.add(index)
+            if len(verdicts) < MAX_VERDICTS:
+                verdicts.append(verdict_on(index, line, why))
         if time.perf_counter() > until:
             await take_turn(client)
             until = time.perf_counter() + SLICE_SECONDS
-    if not out:
-        return Decoded(lines, events, range(len(lines)), rejects)
-    indices = [index for index in range(len(lines)) if index not in out]
+    if not rejected_indices:
+        return Decoded(lines, events, range(len(lines)), verdicts)
+    indices = [index for index in range(len(lines)) if index not in rejected_indices]
     kept = [lines[index] for index in indices]
-    return Decoded(kept, events, indices, rejects, len(out) - len(rejects))
+    return Decoded(kept, events, indices, verdicts, len(rejected_indices) - len(verdicts))
 
 
-def _checked(line: bytes, latest: datetime) -> InboundEvent:
+def _decode_event(line: bytes, latest: datetime) -> InboundEvent:
     try:
         if not line.isascii():
             line.decode()  # because the decoder does not check unknown members
@@ -139,7 +139,7 @@ def _checked(line: bytes, latest: datetime) -> InboundEvent:
             check_nesting(line)
         event: InboundEvent = _decoder.decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise why_not(line, error) from error
+        raise refusal_of(line, error) from error
     if event.source == ALERT_SOURCE:
         raise InvalidParameter(f"source {ALERT_SOURCE!r} is reserved for floorcast's own events")
     if event.time is not None:

@@ -23,14 +23,14 @@ from floorcast.model.inbound import (
 from floorcast.model.inbound_data import AgentStateData, CallRef
 from floorcast.projection.runner import Projection
 
-__all__ = ["MOST_PER_EVENT", "FloorNames", "Kind", "New", "ended_call"]
+__all__ = ["MAX_NEW_PER_EVENT", "FloorNames", "Kind", "NewObject", "ended_call"]
 
 Kind = Literal["agents", "services", "campaigns", "teams", "open_calls"]
 Key = tuple[int, str]
-New = tuple[Kind, EntityRef | Key]
+NewObject = tuple[Kind, EntityRef | Key]
 """A new name, or the key of a newly opened call."""
 
-MOST_PER_EVENT: dict[Kind, int] = {
+MAX_NEW_PER_EVENT: dict[Kind, int] = {
     "agents": 2, "services": 2, "campaigns": 1, "teams": 1, "open_calls": 1,
 }  # fmt: skip
 """The most new objects in one event, not counting ``services`` in ``agent.state``."""
@@ -38,7 +38,7 @@ MOST_PER_EVENT: dict[Kind, int] = {
 _SERVICE: tuple[Kind, str] = ("services", "service")
 _CAMPAIGN: tuple[Kind, str] = ("campaigns", "campaign")
 _AGENT: tuple[Kind, str] = ("agents", "agent")
-_NAMED: dict[type, tuple[tuple[Kind, str], ...]] = {
+_REFERENCES: dict[type, tuple[tuple[Kind, str], ...]] = {
     AgentState: (_AGENT, ("agents", "agent2"), _SERVICE, ("teams", "team")),
     CallStart: (_SERVICE, _CAMPAIGN),
     CallQueue: (_SERVICE,),
@@ -52,7 +52,7 @@ _NAMED: dict[type, tuple[tuple[Kind, str], ...]] = {
     SmsAttempt: (_SERVICE, _CAMPAIGN),
     CampaignUpdate: (_CAMPAIGN, _SERVICE),
 }
-_OPENS_A_CALL = frozenset(
+_CALL_OPENERS = frozenset(
     {CallStart, CallQueue, CallAnswer, CallDisposition, CallLeave, CallUpdate}
 )
 
@@ -74,29 +74,29 @@ class FloorNames:
             "teams": names.team_keys,
         }
 
-    def new(self, event: InboundEvent) -> set[New]:
+    def new_objects(self, event: InboundEvent) -> set[NewObject]:
         """Return the objects that the event names and that the floor does not have yet."""
-        found: set[New] = set()
+        found: set[NewObject] = set()
         data: Any = event.data
-        for kind, name in _NAMED[type(event)]:
+        for kind, name in _REFERENCES[type(event)]:
             ref = getattr(data, name)
             if ref is not None:
                 self._add(found, kind, ref)
         if type(event) is CallEnd and data.agent is None and data.agent_id is not None:
             self._add(found, "agents", data.agent_id)
-        call: Any = data if type(event) in _OPENS_A_CALL else None
+        call: Any = data if type(event) in _CALL_OPENERS else None
         if type(event) is AgentState:
-            call = self._add_state(found, data)
-        if call is not None and (key := _call(call)) not in self._calls.calls:
+            call = self._add_state_services(found, data)
+        if call is not None and (key := _call_key(call)) not in self._calls.calls:
             found.add(("open_calls", key))
         return found
 
-    def has(self, new: New) -> bool:
+    def contains(self, new_object: NewObject) -> bool:
         """Return whether the floor has the object by now."""
-        kind, name = new
+        kind, name = new_object
         return name in self._calls.calls if kind == "open_calls" else name in self._keys[kind]
 
-    def _add_state(self, found: set[New], data: AgentStateData) -> CallRef | None:
+    def _add_state_services(self, found: set[NewObject], data: AgentStateData) -> CallRef | None:
         """Add the services in an agent event. Returns its call if both call ids are set."""
         for service in data.services or ():
             self._add(found, "services", service)
@@ -107,7 +107,7 @@ class FloorNames:
             self._add(found, "services", call.service)
         return None if call.transaction_id is None or call.session_id is None else call
 
-    def _add(self, found: set[New], kind: Kind, ref: EntityRef) -> None:
+    def _add(self, found: set[NewObject], kind: Kind, ref: EntityRef) -> None:
         keys = self._keys[kind]
         if ref not in keys:
             number = normalize(ref)
@@ -117,8 +117,8 @@ class FloorNames:
 
 def ended_call(event: InboundEvent) -> Key | None:
     """Return the key of the call that the event ends, or None."""
-    return _call(event.data) if type(event) is CallEnd else None
+    return _call_key(event.data) if type(event) is CallEnd else None
 
 
-def _call(data: Any) -> Key:  # noqa: ANN401 - the data of any event of a call
+def _call_key(data: Any) -> Key:  # noqa: ANN401 - the data of any event of a call
     return int(data.transaction_id), data.session_id

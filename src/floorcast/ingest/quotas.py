@@ -18,8 +18,8 @@ from contextlib import asynccontextmanager
 import structlog
 
 from floorcast.ingest.decode import FEW_EVENTS, MAX_VERDICTS, Decoded
-from floorcast.ingest.new_names import MOST_PER_EVENT, FloorNames, Kind, New, ended_call
-from floorcast.ingest.verdicts import rejected
+from floorcast.ingest.new_names import MAX_NEW_PER_EVENT, FloorNames, Kind, NewObject, ended_call
+from floorcast.ingest.verdicts import verdict_on
 from floorcast.model.errors import InvalidParameter
 from floorcast.model.inbound import AgentState, InboundEvent
 from floorcast.model.loop_turns import SLICE_SECONDS, take_turn
@@ -29,20 +29,20 @@ from floorcast.site.configuration import Limits
 
 __all__ = ["Quotas", "counts"]
 
-LOGGED_EVERY = 60 * TICKS_PER_SECOND  # ticks between two log lines about the same limit of a client
+LOG_INTERVAL = 60 * TICKS_PER_SECOND  # ticks between two log lines about the same limit of a client
 _log = structlog.stdlib.get_logger(__name__)
 
 
-class _UnderWay:
+class _InProgress:
     """The objects that one client's requests in progress can add to its floor."""
 
     def __init__(self) -> None:
         self.requests = 0
         self.reserved: Counter[Kind] = Counter()
-        self.reserving = 0  # requests
-        self.none_reserves = asyncio.Event()
+        self.reservations = 0  # requests
+        self.no_reservations = asyncio.Event()
         self.turn = asyncio.Lock()  # held by the request whose events are checked
-        self.new: Counter[New] = Counter()
+        self.new: Counter[NewObject] = Counter()
         self._counts: Counter[Kind] = Counter()  # of the objects in ``new``
         self._seen: dict[Kind, tuple[int, int]] = {}  # the floor, when last compared
 
@@ -56,7 +56,7 @@ class _UnderWay:
             for kind, count in most.items()
         )
 
-    def admit(self, floor: FloorNames, limits: Limits, new: set[New]) -> Kind | None:
+    def admit(self, floor: FloorNames, limits: Limits, new: set[NewObject]) -> Kind | None:
         """Count the objects that an event adds.
 
         If a kind of object would exceed its limit, nothing is counted, and that kind is returned.
@@ -65,14 +65,14 @@ class _UnderWay:
         for kind, count in added.items():
             limit = getattr(limits, kind) - count
             if self._count(floor, kind) > limit:
-                self._compare(floor, kind)
+                self._remove_folded(floor, kind)
                 if self._count(floor, kind) > limit:
                     return kind
         self._counts.update(added)
         self.new.update(new)
         return None
 
-    def drop(self, new: Counter[New]) -> None:
+    def drop(self, new: Counter[NewObject]) -> None:
         """Forget a finished request: the floor has its objects by now, or will never have them."""
         for one, times in new.items():
             if one in self.new:
@@ -88,7 +88,7 @@ class _UnderWay:
     def _count(self, floor: FloorNames, kind: Kind) -> int:
         return counts(floor.projection)[kind] + self._counts[kind]
 
-    def _compare(self, floor: FloorNames, kind: Kind) -> None:
+    def _remove_folded(self, floor: FloorNames, kind: Kind) -> None:
         """Remove the objects that have been folded since, because the floor now counts them.
 
         This reads all objects of the requests in progress, so it waits until they could matter.
@@ -97,10 +97,10 @@ class _UnderWay:
         if self._seen.get(kind) == state:
             return
         self._seen[kind] = state
-        for one in [one for one in self.new if one[0] == kind and floor.has(one)]:
+        for one in [one for one in self.new if one[0] == kind and floor.contains(one)]:
             self._forget(one)
 
-    def _forget(self, one: New) -> None:
+    def _forget(self, one: NewObject) -> None:
         del self.new[one]
         self._counts[one[0]] -= 1
 
@@ -110,7 +110,7 @@ class Quotas:
 
     def __init__(self, now: Now) -> None:
         self._now = now
-        self._clients: dict[int, _UnderWay] = {}
+        self._clients: dict[int, _InProgress] = {}
         self._logged: dict[tuple[int, Kind], int] = {}
 
     @asynccontextmanager
@@ -121,37 +121,37 @@ class Quotas:
 
         Leave the context once the events have been folded or have failed.
         """
-        under_way = self._clients.setdefault(projection.client, _UnderWay())
-        under_way.requests += 1
-        most = _most(decoded.events)
+        in_progress = self._clients.setdefault(projection.client, _InProgress())
+        in_progress.requests += 1
+        most = _max_new_objects(decoded.events)
         try:
-            if under_way.has_room(projection, limits, most):
-                with _reserved(under_way, most):
+            if in_progress.has_room(projection, limits, most):
+                with _reservation(in_progress, most):
                     yield decoded
             else:
-                new: Counter[New] = Counter()
+                new: Counter[NewObject] = Counter()
                 try:
-                    async with under_way.turn:
-                        while under_way.reserving:
-                            under_way.none_reserves.clear()
-                            await under_way.none_reserves.wait()
+                    async with in_progress.turn:
+                        while in_progress.reservations:
+                            in_progress.no_reservations.clear()
+                            await in_progress.no_reservations.wait()
                         floor = FloorNames(projection)
-                        kept = await self._kept(floor, limits, decoded, under_way, new)
-                    yield kept
+                        accepted = await self._filter(floor, limits, decoded, in_progress, new)
+                    yield accepted
                 finally:
-                    under_way.drop(new)
+                    in_progress.drop(new)
         finally:
-            under_way.requests -= 1
-            if not under_way.requests:
+            in_progress.requests -= 1
+            if not in_progress.requests:
                 del self._clients[projection.client]
 
-    async def _kept(
+    async def _filter(
         self,
         floor: FloorNames,
         limits: Limits,
         decoded: Decoded,
-        under_way: _UnderWay,
-        added: Counter[New],
+        in_progress: _InProgress,
+        added: Counter[NewObject],
     ) -> Decoded:
         """Return the events that fit. Checks them in several turns of the loop.
 
@@ -162,29 +162,29 @@ class Quotas:
             await take_turn(floor.projection.client)
         until = time.perf_counter() + SLICE_SECONDS
         for index, event in enumerate(decoded.events):
-            new = floor.new(event)
-            kind = under_way.admit(floor, limits, new) if new else None
+            new = floor.new_objects(event)
+            kind = in_progress.admit(floor, limits, new) if new else None
             if kind == "open_calls" and _has_ended(floor, new):
                 new = {one for one in new if one[0] != "open_calls"}
-                kind = under_way.admit(floor, limits, new)
+                kind = in_progress.admit(floor, limits, new)
             if kind is not None:
                 over[index] = kind
             else:
                 added.update(new)
                 if (ended := ended_call(event)) is not None:
-                    under_way.end_call(ended)
+                    in_progress.end_call(ended)
             if time.perf_counter() > until:
                 await take_turn(floor.projection.client)
                 until = time.perf_counter() + SLICE_SECONDS
         if not over:
             return decoded
-        self._tell(floor.projection.client, limits, set(over.values()))
-        return _without(decoded, over, limits)
+        self._log_reached_limits(floor.projection.client, limits, set(over.values()))
+        return _reject(decoded, over, limits)
 
-    def _tell(self, client: int, limits: Limits, kinds: set[Kind]) -> None:
+    def _log_reached_limits(self, client: int, limits: Limits, kinds: set[Kind]) -> None:
         now = self._now()
         for kind in sorted(kinds):
-            if now - self._logged.get((client, kind), 0) >= LOGGED_EVERY:
+            if now - self._logged.get((client, kind), 0) >= LOG_INTERVAL:
                 self._logged[client, kind] = now
                 _log.warning(
                     "client_limit_reached", client=client, limit=kind, most=getattr(limits, kind)
@@ -203,9 +203,9 @@ def counts(projection: Projection) -> dict[Kind, int]:
     }
 
 
-def _most(events: Sequence[InboundEvent]) -> Counter[Kind]:
+def _max_new_objects(events: Sequence[InboundEvent]) -> Counter[Kind]:
     """Return the maximum number of objects that the events could add."""
-    most: Counter[Kind] = Counter({kind: n * len(events) for kind, n in MOST_PER_EVENT.items()})
+    most: Counter[Kind] = Counter({kind: n * len(events) for kind, n in MAX_NEW_PER_EVENT.items()})
     most["services"] += sum(
         len(event.data.services)
         for event in events
@@ -214,44 +214,44 @@ def _most(events: Sequence[InboundEvent]) -> Counter[Kind]:
     return most
 
 
-class _reserved:  # noqa: N801 - used as a function; a generator costs more on the hot path
+class _reservation:  # noqa: N801 - used as a function; a generator costs more on the hot path
     """Reserves the maximum that a request could add."""
 
     __slots__ = ("_most", "_under_way")
 
-    def __init__(self, under_way: _UnderWay, most: Counter[Kind]) -> None:
-        self._under_way = under_way
+    def __init__(self, in_progress: _InProgress, most: Counter[Kind]) -> None:
+        self._under_way = in_progress
         self._most = most
 
     def __enter__(self) -> None:
-        self._under_way.reserving += 1
+        self._under_way.reservations += 1
         self._under_way.reserved.update(self._most)
 
     def __exit__(self, *_: object) -> None:
         self._under_way.reserved.subtract(self._most)
-        self._under_way.reserving -= 1
-        if not self._under_way.reserving:
-            self._under_way.none_reserves.set()
+        self._under_way.reservations -= 1
+        if not self._under_way.reservations:
+            self._under_way.no_reservations.set()
 
 
-def _has_ended(floor: FloorNames, new: set[New]) -> bool:
+def _has_ended(floor: FloorNames, new: set[NewObject]) -> bool:
     """Return whether the call has ended and left memory, so that its event opens no call."""
     calls = [name for kind, name in new if kind == "open_calls"]
     return all(floor.projection.has_ended(*call) for call in calls if isinstance(call, tuple))
 
 
-def _without(decoded: Decoded, over: dict[int, Kind], limits: Limits) -> Decoded:
+def _reject(decoded: Decoded, over: dict[int, Kind], limits: Limits) -> Decoded:
     """Return the remaining events, with the verdicts in the request's order."""
     room = MAX_VERDICTS - len(decoded.rejected)
     verdicts = [
-        rejected(decoded.indices[index], decoded.lines[index], _refusal(kind, limits))
+        verdict_on(decoded.indices[index], decoded.lines[index], _refusal(kind, limits))
         for index, kind in list(over.items())[: max(0, room)]
     ]
-    kept = [index for index in range(len(decoded.events)) if index not in over]
+    accepted = [index for index in range(len(decoded.events)) if index not in over]
     return Decoded(
-        [decoded.lines[index] for index in kept],
-        [decoded.events[index] for index in kept],
-        [decoded.indices[index] for index in kept],
+        [decoded.lines[index] for index in accepted],
+        [decoded.events[index] for index in accepted],
+        [decoded.indices[index] for index in accepted],
         sorted([*decoded.rejected, *verdicts], key=lambda one: one.index),
         decoded.more_rejected + len(over) - len(verdicts),
     )

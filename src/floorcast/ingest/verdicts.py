@@ -12,7 +12,7 @@ from floorcast.model.errors import InvalidParameter, MissingParameter, NotAnObje
 from floorcast.model.inbound import InboundEvent
 from floorcast.model.wording import describe_expected
 
-__all__ = ["Rejected", "rejected", "why_not"]
+__all__ = ["Rejected", "refusal_of", "verdict_on"]
 
 MAX_ID_LENGTH = 1024  # characters, as in ``floorcast.model.inbound``
 _MISSING = re.compile(r"missing required field `(?P<name>[^`]+)`")
@@ -30,29 +30,29 @@ class Rejected(Struct):
     message: str
 
 
-class _Named(Struct):
+class _IdAndType(Struct):
     id: Any = None
     type: Any = None
 
 
-_loose_decoder = msgspec.json.Decoder(_Named)
+_loose_decoder = msgspec.json.Decoder(_IdAndType)
 
 
-def _loosely(line: bytes) -> _Named:
+def _decode_loosely(line: bytes) -> _IdAndType:
     try:
         return _loose_decoder.decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return _Named()
+        return _IdAndType()
 
 
-def rejected(index: int, line: bytes, why: Refusal) -> Rejected:
+def verdict_on(index: int, line: bytes, why: Refusal) -> Rejected:
     """Return the verdict on the rejected event at ``index``."""
-    event_id = _loosely(line).id
+    event_id = _decode_loosely(line).id
     known = event_id if isinstance(event_id, str) and len(event_id) <= MAX_ID_LENGTH else None
     return Rejected(index, known, why.code, why.message)
 
 
-def why_not(line: bytes, error: Exception) -> Refusal:
+def refusal_of(line: bytes, error: Exception) -> Refusal:
     """Convert a decoding error to the sender's error: missing, invalid, or not JSON."""
     if isinstance(error, UnicodeDecodeError):
         return NotAnObject("the event is not UTF-8")
@@ -70,7 +70,7 @@ def why_not(line: bytes, error: Exception) -> Refusal:
         return InvalidParameter(f"type must be one of {', '.join(_KINDS)}")
     if not path:
         return InvalidParameter("the event must be an object")
-    kind = _KINDS.get(str(_loosely(line).type))
+    kind = _KINDS.get(str(_decode_loosely(line).type))
     if kind is None:
         return InvalidParameter(f"{path} has an unexpected value")
     members = path.replace("[...]", ".").split(".")

@@ -71,7 +71,7 @@ class Archiver:
         self._settings = settings
         self._server = server
         self._pool = pool or WorkerPool(
-            PoolTuning(at_once=1, seconds=SEAL_SECONDS, memory_bytes=SEAL_MEMORY_BYTES)
+            PoolTuning(max_jobs=1, seconds=SEAL_SECONDS, memory_bytes=SEAL_MEMORY_BYTES)
         )
         self._round_lock = asyncio.Lock()
         self._next_due: dict[int, int] = {}

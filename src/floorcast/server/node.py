@@ -25,8 +25,8 @@ from floorcast.config.settings import Settings
 from floorcast.feeds.ring import SEAL_AGE, Rings
 from floorcast.http.limits import RateLimit, ReaderLimits
 from floorcast.http.metrics import Metrics
-from floorcast.http.services import Past, Reporting, Services
-from floorcast.ingest.accept import Admission, Intake
+from floorcast.http.services import PastServices, ReportServices, Services
+from floorcast.ingest.intake import Admission, Intake
 from floorcast.kv.folder import IN_MEMORY
 from floorcast.kv.port import KeyValueStore
 from floorcast.kv.token_secret import token_secret
@@ -214,7 +214,7 @@ class Node:
         )
         late_ms = int(settings.agent_late_minutes * 60_000)
         limits = FoldLimits(self.server.quiet_call_ms, self.server.quiet_agent_ms, late_ms)
-        self.server.past = Past(
+        self.server.past = PastServices(
             None if settings.data == IN_MEMORY else settings.data,
             limits,
             stored=store.stored,
@@ -238,7 +238,7 @@ class Node:
         )
         self._follower = SiteFollower(self._site, self._floors, self.server.serves)
         if settings.archive:
-            self.server.reporting = Reporting(
+            self.server.reporting = ReportServices(
                 settings.archive,
                 settings.data.absolute(),
                 cast("Mode", settings.archive_personal),

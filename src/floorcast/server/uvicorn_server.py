@@ -110,8 +110,8 @@ async def _serve(
 
         async def start() -> None:
             await stack.enter_async_context(node)
-            startup.become(Api(node.server, (*ROUTES, *pages)))
-            shared.on_memory_shortage = node.server.memory.failed
+            startup.start(Api(node.server, (*ROUTES, *pages)))
+            shared.on_memory_shortage = node.server.memory.record_failure
             node.server.metrics.watch_connections(
                 lambda: (shared.limits.total, shared.notices.counts)
             )
@@ -132,10 +132,10 @@ async def _serve(
             await cancel_all([starting])
             transport.stop()
             startup.release()
-            if startup.answers:
+            if startup.is_started:
                 node.release()
             await serving
-            if startup.answers:
+            if startup.is_started:
                 await node.wait_for_streams(SHUTDOWN_SECONDS)
 
 

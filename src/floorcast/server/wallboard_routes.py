@@ -57,6 +57,6 @@ def _file_routes() -> tuple[Route, ...]:
 
 
 async def _send(file: PageFile, content: Content, context: RequestContext) -> Response:
-    if file.is_known_to(context.headers.get("if-none-match", "")):
+    if file.matches(context.headers.get("if-none-match", "")):
         return Response(304, headers=file.headers)
     return Response(200, content, headers=file.headers, media_type=file.media_type)

@@ -7,7 +7,7 @@ from hashlib import blake2b
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
-__all__ = ["PATH", "SECURITY", "PageFile", "page_files"]
+__all__ = ["PATH", "SECURITY_HEADERS", "PageFile", "page_files"]
 
 PATH = "/wallboard"
 
@@ -17,10 +17,10 @@ _TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-_LICENCE = "text/plain; charset=utf-8"
-_PLACES = {"index.html": PATH, "landing.html": "/"}
+_LICENSE_TYPE = "text/plain; charset=utf-8"
+_SPECIAL_PATHS = {"index.html": PATH, "landing.html": "/"}
 
-_POLICY = {
+_CONTENT_SECURITY_POLICY = {
     "default-src": "'none'",
     "script-src": "'self'",
     "style-src": "'self'",
@@ -33,8 +33,11 @@ _POLICY = {
     "trusted-types": "floorcast-worker",
 }
 
-SECURITY = (
-    ("content-security-policy", "; ".join(f"{name} {value}" for name, value in _POLICY.items())),
+SECURITY_HEADERS = (
+    (
+        "content-security-policy",
+        "; ".join(f"{name} {value}" for name, value in _CONTENT_SECURITY_POLICY.items()),
+    ),
     ("cross-origin-opener-policy", "same-origin"),
     ("cross-origin-resource-policy", "same-origin"),
     ("permissions-policy", "camera=(), geolocation=(), microphone=()"),
@@ -58,12 +61,12 @@ class PageFile:
     @property
     def headers(self) -> tuple[tuple[str, str], ...]:
         """The headers that do not describe the body. Browsers revalidate the file on each use."""
-        return (("etag", self.etag), ("cache-control", "no-cache"), *SECURITY)
+        return (("etag", self.etag), ("cache-control", "no-cache"), *SECURITY_HEADERS)
 
-    def is_known_to(self, if_none_match: str) -> bool:
+    def matches(self, if_none_match: str) -> bool:
         """Return whether a browser with this ``If-None-Match`` has the current version."""
-        known = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}
-        return "*" in known or self.etag.removeprefix("W/") in known
+        tags = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}
+        return "*" in tags or self.etag.removeprefix("W/") in tags
 
 
 def page_files() -> tuple[PageFile, ...]:
@@ -88,8 +91,8 @@ def _file(entry: Traversable, path: str) -> PageFile:
     content = entry.read_bytes()
     kind = "." + entry.name.rpartition(".")[2]
     return PageFile(
-        _PLACES.get(entry.name, f"{path}/{entry.name}"),
-        _LICENCE if entry.name == "LICENSE" else _TYPES[kind],
+        _SPECIAL_PATHS.get(entry.name, f"{path}/{entry.name}"),
+        _LICENSE_TYPE if entry.name == "LICENSE" else _TYPES[kind],
         content,
         # weak, because the same file is sent both with and without compression
         f'W/"{blake2b(content, digest_size=12).hexdigest()}"',

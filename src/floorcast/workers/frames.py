@@ -15,12 +15,12 @@ __all__ = [
     "MAX_FRAME_BYTES",
     "Job",
     "JobReply",
-    "Note",
-    "failure_of",
-    "frame",
-    "length_of",
+    "LogLine",
+    "encode_frame",
+    "error_of_reply",
+    "frame_length",
     "read_frame",
-    "refused",
+    "refusal_reply",
 ]
 
 HEADER_BYTES = 4
@@ -34,7 +34,7 @@ class Job(Struct):
     argument: bytes
 
 
-class Note(Struct):
+class LogLine(Struct):
     """A line for the server's log."""
 
     level: str
@@ -55,16 +55,16 @@ class JobReply(Struct, omit_defaults=True):
     retry_after: int = 1
     fault: str = ""
     ends: bool = False
-    notes: list[Note] = []
+    notes: list[LogLine] = []
 
 
-def frame(message: Struct) -> bytes:
+def encode_frame(message: Struct) -> bytes:
     """Return the bytes of a message, prefixed with their length."""
     body = msgspec.msgpack.encode(message)
     return len(body).to_bytes(HEADER_BYTES, "big") + body
 
 
-def length_of(header: bytes) -> int:
+def frame_length(header: bytes) -> int:
     """Return the length that a frame's header contains.
 
     Raises ValueError if it exceeds ``MAX_FRAME_BYTES``.
@@ -80,19 +80,19 @@ def read_frame(file: BinaryIO) -> bytes | None:
     header = file.read(HEADER_BYTES)
     if len(header) < HEADER_BYTES:
         return None
-    length = length_of(header)
+    length = frame_length(header)
     body = file.read(length)
     return body if len(body) == length else None
 
 
-def refused(error: FloorcastError) -> JobReply:
+def refusal_reply(error: FloorcastError) -> JobReply:
     """Return the reply for an error that is shown to the caller."""
     name = type(error).__name__ if isinstance(error, Refusal) else Unavailable.__name__
     retry_after: int = getattr(error, "retry_after", 1)
     return JobReply(refusal=name, message=str(error), retry_after=retry_after)
 
 
-def failure_of(reply: JobReply) -> FloorcastError:
+def error_of_reply(reply: JobReply) -> FloorcastError:
     """Return the error that a reply with a ``refusal`` stands for."""
     kind = getattr(errors, reply.refusal)
     if issubclass(kind, Unavailable | errors.RateLimited):

@@ -28,20 +28,20 @@ from floorcast.workers.frames import (
     MAX_FRAME_BYTES,
     Job,
     JobReply,
-    Note,
-    frame,
+    LogLine,
+    encode_frame,
     read_frame,
-    refused,
+    refusal_reply,
 )
 
-__all__ = ["main", "reply_to"]
+__all__ = ["main", "run_job"]
 
 NICE = 10  # added to the server's niceness
-FIRST_TO_GO = "1000"  # for /proc/self/oom_score_adj
-MOST_NOTES = 100  # log lines per job
+OOM_SCORE_ADJ = "1000"  # for /proc/self/oom_score_adj
+MAX_LOG_LINES = 100  # log lines per job
 
 _job_decoder = msgspec.msgpack.Decoder(Job)
-_notes: list[Note] = []
+_log_lines: list[LogLine] = []
 
 
 def main() -> None:
@@ -49,22 +49,22 @@ def main() -> None:
     limit = int(sys.argv[1])
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # so that a library's output is not read as a reply
-    _yield_to_others(limit)
-    structlog.configure(processors=[_note])
+    _lower_priority(limit)
+    structlog.configure(processors=[_collect_log_line])
     gc.disable()  # a loaded floor has millions of objects and no garbage, and memory is limited
     jobs: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     jobs_file = os.fdopen(0, "rb")
     threading.Thread(target=_read_jobs, args=(jobs_file, jobs), daemon=True).start()
     while True:
-        reply = reply_to(_job_decoder.decode(jobs.get()))
-        replies.write(frame(reply))
+        reply = run_job(_job_decoder.decode(jobs.get()))
+        replies.write(encode_frame(reply))
         replies.flush()
         if reply.ends:
             return
         gc.collect()
 
 
-def reply_to(job: Job) -> JobReply:
+def run_job(job: Job) -> JobReply:
     """Run a job and return its reply."""
     try:
         module, _, name = job.function.partition(":")
@@ -74,14 +74,14 @@ def reply_to(job: Job) -> JobReply:
             raise MemoryError  # noqa: TRY301 -- the reply is the same as when memory runs out
         reply = JobReply(answer=answer)
     except FloorcastError as error:
-        reply = refused(error)
+        reply = refusal_reply(error)
     except MemoryError:
         message = "the answer needs more memory than a worker process may have: ask for less"
         reply = JobReply(refusal="Unavailable", message=message, retry_after=60, ends=True)
     except Exception:  # noqa: BLE001 -- the server logs it and answers 500
         reply = JobReply(fault=traceback.format_exc(), ends=True)
-    reply.notes = _notes[:]
-    _notes.clear()
+    reply.notes = _log_lines[:]
+    _log_lines.clear()
     return reply
 
 
@@ -93,24 +93,24 @@ def _read_jobs(file: BinaryIO, jobs: queue.SimpleQueue[bytes]) -> None:
     os._exit(0)
 
 
-def _yield_to_others(memory_bytes: int) -> None:
+def _lower_priority(memory_bytes: int) -> None:
     with suppress(OSError):
         os.nice(NICE)
     with suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text(FIRST_TO_GO, "ascii")
+        Path("/proc/self/oom_score_adj").write_text(OOM_SCORE_ADJ, "ascii")
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
 
 
-def _note(_logger: object, level: str, event: MutableMapping[str, Any]) -> str:
+def _collect_log_line(_logger: object, level: str, event: MutableMapping[str, Any]) -> str:
     """Add a log line to the reply."""
-    if len(_notes) < MOST_NOTES:
+    if len(_log_lines) < MAX_LOG_LINES:
         name = str(event.pop("event", ""))
         fields = {
             key: value if isinstance(value, str | int | float | None) else str(value)
             for key, value in event.items()
         }
-        _notes.append(Note(level, name, fields))
+        _log_lines.append(LogLine(level, name, fields))
     raise structlog.DropEvent
 
 

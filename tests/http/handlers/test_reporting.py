@@ -95,7 +95,7 @@ def test_agent_reports_match_the_live_statistics(floor: Floor) -> None:
 
 def test_calls_are_listed_page_by_page(floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each call is listed once, at its end. The agent and the outcome select calls."""
-    monkeypatch.setattr("floorcast.http.handlers.reporting.MOST_CALLS", 2)
+    monkeypatch.setattr("floorcast.http.handlers.reporting.MAX_CALLS", 2)
     found, cursor = [], None
     while True:
         status, page = ask(floor, "/reporting/calls", {**DAY, "cursor": cursor})

@@ -19,23 +19,23 @@ __all__ = ["acknowledge"]
 
 async def acknowledge(context: RequestContext) -> Response:
     """Acknowledge a firing alert. An alert that is already acknowledged stays as it is."""
-    services, number = context.services, context.parameter
-    view = next((one for one in _views(context) if _sees(context, one, number)), None)
+    services, alert_id = context.services, context.parameter
+    view = next((one for one in _views(context) if _can_see(context, one, alert_id)), None)
     if view is None:
         raise NotFound("there is no such alert")
-    alert = view.alerts[number]
+    alert = view.alerts[alert_id]
     if alert.status == "firing":
-        transition = acknowledgement(number, alert, context.session.name, to_ms(services.now()))
+        transition = acknowledgement(alert_id, alert, context.session.name, to_ms(services.now()))
         appended = await services.log.append(transition_batch(view.client, [transition]))
         await services.floor_of(view.client).wait_until_folded(appended.number)
         view = FloorView(services.floor_of(view.client).floor)
-        alert = view.alerts.get(number, NO_ALERT)
+        alert = view.alerts.get(alert_id, NO_ALERT)
     if alert.status != "acknowledged":
         raise InvalidParameter(
             f"the alert is {alert.status}: only a firing alert can be acknowledged"
         )
-    audit_acknowledgement(context, view.client, number, alert.name)
-    return Response.of(alert_row(view, number, alert))
+    audit_acknowledgement(context, view.client, alert_id, alert.name)
+    return Response.json(alert_row(view, alert_id, alert))
 
 
 def _views(context: RequestContext) -> Iterator[FloorView]:
@@ -43,8 +43,8 @@ def _views(context: RequestContext) -> Iterator[FloorView]:
         yield FloorView(context.services.floor_of(client).floor)
 
 
-def _sees(context: RequestContext, view: FloorView, number: str) -> bool:
-    alert = view.alerts.get(number)
+def _can_see(context: RequestContext, view: FloorView, alert_id: str) -> bool:
+    alert = view.alerts.get(alert_id)
     return alert is not None and _visibility(context, view).sees_service(view, alert.service)
 
 

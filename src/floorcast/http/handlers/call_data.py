@@ -46,7 +46,7 @@ class PostCall(Struct, rename="camel"):
 
 async def in_call(context: RequestContext) -> Response:
     """Return a call's data while the call is in progress. Raises NotFound once it has ended."""
-    call = _find(context)
+    call = _find_call(context)
     if call.ended is not None:
         raise NotFound("the call has ended: ask for it at /realtime/callData/postCall")
     consumer = CallConsumer(call.first_name, call.last_name)
@@ -67,7 +67,7 @@ async def in_call(context: RequestContext) -> Response:
 
 async def post_call(context: RequestContext) -> Response:
     """Return a call's data once the call has ended. Raises NotFound while it is in progress."""
-    call = _find(context)
+    call = _find_call(context)
     if call.ended is None:
         raise NotFound("the call is still in progress: ask for it at /realtime/callData/inCall")
     return _answer(
@@ -82,23 +82,29 @@ async def post_call(context: RequestContext) -> Response:
     )
 
 
-def _find(context: RequestContext) -> CallMetadata:
+def _find_call(context: RequestContext) -> CallMetadata:
     """Return the call that the request names. Raises NotFound if the user may not see it."""
-    call_session = context.parameter_of("session")
-    transaction = _number("transaction", context.parameter_of("transaction"))
+    call_session = context.query_parameter("session")
+    transaction = _number("transaction", context.query_parameter("transaction"))
     session = context.session
-    named = context.query.get("client", "").strip()
-    client = _number("client", named) if named else session.client
-    seen = client in session.visible_clients
-    call = context.services.floor_of(client).find_call(transaction, call_session) if seen else None
-    if call is None or not _is_seen(session, client, call.call_center):
+    client_id = context.query.get("client", "").strip()
+    client = _number("client", client_id) if client_id else session.client
+    is_visible = client in session.visible_clients
+    call = (
+        context.services.floor_of(client).find_call(transaction, call_session)
+        if is_visible
+        else None
+    )
+    if call is None or not _can_see(session, client, call.call_center):
         raise NotFound("there is no such call today")
     return call
 
 
-def _is_seen(session: Session, client: int, call_center: int | None) -> bool:
-    limits = session.call_centers
-    return limits is None or (call_center is not None and (client, call_center) in limits)
+def _can_see(session: Session, client: int, call_center: int | None) -> bool:
+    call_centers = session.call_centers
+    return call_centers is None or (
+        call_center is not None and (client, call_center) in call_centers
+    )
 
 
 def _number(name: str, text: str) -> int:
@@ -113,4 +119,4 @@ def _answer(context: RequestContext, body: Struct) -> Response:
     # the feed's position, because an entry is folded and published piece by piece
     through = services.floor_of(client).feeds["interaction"].through
     token = services.token_now(client, through)
-    return Response.of(body, headers=(("feed-token", token),))
+    return Response.json(body, headers=(("feed-token", token),))

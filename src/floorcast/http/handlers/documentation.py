@@ -27,16 +27,16 @@ class Documents:
 
     def __init__(self, routes: Callable[[], Routes]) -> None:
         self._routes = routes
-        self._made: tuple[Content, Content] | None = None
+        self._built: tuple[Content, Content] | None = None
 
     async def openapi(self, _context: RequestContext) -> Response:
         """Return the OpenAPI document."""
-        content, _ = await self._both()
+        content, _ = await self._build_once()
         return Response(200, content)
 
     async def page(self, _context: RequestContext) -> Response:
         """Return the page. It loads no other files, and runs only its own inline script."""
-        _, content = await self._both()
+        _, content = await self._build_once()
         return Response(
             200,
             content,
@@ -47,12 +47,12 @@ class Documents:
             ),
         )
 
-    async def _both(self) -> tuple[Content, Content]:
-        if self._made is None:
+    async def _build_once(self) -> tuple[Content, Content]:
+        if self._built is None:
             # takes a tenth of a second, which is too long for a turn of the loop
-            self._made = await asyncio.to_thread(self._make)
-        return self._made
+            self._built = await asyncio.to_thread(self._build)
+        return self._built
 
-    def _make(self) -> tuple[Content, Content]:
-        told = document(self._routes())
-        return Content(msgspec.json.encode(told)), Content(page(told).encode())
+    def _build(self) -> tuple[Content, Content]:
+        openapi = document(self._routes())
+        return Content(msgspec.json.encode(openapi)), Content(page(openapi).encode())

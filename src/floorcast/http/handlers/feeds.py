@@ -40,12 +40,12 @@ __all__ = [
     "retired_call_event",
 ]
 
-Shape = Callable[[str, bytes], bytes]
+BodyBuilder = Callable[[str, bytes], bytes]
 """A function that builds a body from a token and comma-separated events."""
 
-_SHARED = TICKS_PER_SECOND  # how many ticks a token for the present is reused
-LEAST, MOST = 500, 1000  # the fewest and the most events that a request can ask for
-Count = Annotated[int, Meta(ge=LEAST, le=MOST, extra_json_schema={"default": MOST})]
+_TOKEN_REUSE_TICKS = TICKS_PER_SECOND  # how many ticks a token for the present is reused
+MIN_COUNT, MAX_COUNT = 500, 1000  # the fewest and the most events that a request can ask for
+Count = Annotated[int, Meta(ge=MIN_COUNT, le=MAX_COUNT, extra_json_schema={"default": MAX_COUNT})]
 
 # 2023-06-05, the latest date in the reference, which already calls the method deprecated
 _DEPRECATED: Headers = (
@@ -91,7 +91,7 @@ class CallFeedAnswer(Struct, rename="camel"):
     call_event: list[Annotated[object, one_of(*get_args(CallEvent))]]
 
 
-class _Built(NamedTuple):
+class _CachedContent(NamedTuple):
     content: Content
     at: int
 
@@ -100,21 +100,21 @@ async def agent_feed(context: RequestContext) -> Response:
     """Return the agents' state changes."""
     request = await context.json(AgentFeedRequest)
     visibility = matcher(Filter(), *context.session.limits)
-    return await _answer(context, "agent", request.token, visibility, _agent_shape)
+    return await _answer(context, "agent", request.token, visibility, _agent_body)
 
 
 async def interaction_feed(context: RequestContext) -> Response:
     """Return events of calls, emails and SMS."""
     request = await context.json(FeedRequest)
     visibility = matcher(read_body_filter(context, request.filter), *context.session.limits)
-    return await _answer(context, "interaction", request.token, visibility, _event_shape)
+    return await _answer(context, "interaction", request.token, visibility, _event_body)
 
 
 async def call_feed(context: RequestContext) -> Response:
     """Return events of calls only. Deprecated, because the interaction feed includes them."""
     request = await context.json(FeedRequest)
     visibility = matcher(_voice(read_body_filter(context, request.filter)), *context.session.limits)
-    answer = await _answer(context, "interaction", request.token, visibility, _call_shape)
+    answer = await _answer(context, "interaction", request.token, visibility, _call_body)
     answer.headers += _DEPRECATED
     return answer
 
@@ -142,12 +142,12 @@ def read_body_filter(context: RequestContext, value: object) -> Filter:
 
 def read_count(context: RequestContext) -> int:
     """Return the maximum number of events that the caller wants. Raises InvalidParameter."""
-    given = context.query.get("count")
-    if given is None:
-        return MOST
-    if given.isascii() and given.isdigit() and len(given) < 9 and LEAST <= int(given) <= MOST:
-        return int(given)
-    raise InvalidParameter(f"count must be {whole_number(LEAST, MOST)}")
+    text = context.query.get("count")
+    if text is None:
+        return MAX_COUNT
+    if text.isascii() and text.isdigit() and len(text) < 9 and MIN_COUNT <= int(text) <= MAX_COUNT:
+        return int(text)
+    raise InvalidParameter(f"count must be {whole_number(MIN_COUNT, MAX_COUNT)}")
 
 
 class FeedCaller:
@@ -196,7 +196,7 @@ async def _answer(
     name: FeedName,
     token: str | None,
     visibility: Matcher,
-    shape: Shape,
+    build_body: BodyBuilder,
 ) -> Response:
     caller = FeedCaller(context, name)
     services, client, feed = caller.services, caller.client, caller.feed
@@ -207,22 +207,24 @@ async def _answer(
         cursor = await services.cursor_of(client, token.strip())
         page = await feed.page(cursor, visibility, count)
         if not page.count:
-            with services.reader_limits.held(client, context.session.digest, visibility):
+            with services.reader_limits.hold(client, context.session.digest, visibility):
                 page = await _wait(context, feed, page, visibility, count)
         if not caller.check():  # the next request applies the new limits
-            return Response(200, Content(shape(token.strip(), b"")))
-    return Response(200, _content(services, client, page, shape))
+            return Response(200, Content(build_body(token.strip(), b"")))
+    return Response(200, _content(services, client, page, build_body))
 
 
-def _content(services: Services, client: int, page: Page, shape: Shape) -> Content:
+def _content(services: Services, client: int, page: Page, build_body: BodyBuilder) -> Content:
     """Return a page's body. Readers that request it at about the same time share the body."""
     now = services.now()
-    built = page.built.get(shape.__name__)
-    if isinstance(built, _Built) and (now - built.at < _SHARED or not page.at_head):
-        return built.content
+    cached = page.built.get(build_body.__name__)
+    if isinstance(cached, _CachedContent) and (
+        now - cached.at < _TOKEN_REUSE_TICKS or not page.at_head
+    ):
+        return cached.content
     token = services.token_now(client, page.cursor, at_head=page.at_head)
-    content = Content(shape(token, page.lines.replace(b"\n", b",")))
-    page.built[shape.__name__] = _Built(content, now)
+    content = Content(build_body(token, page.lines.replace(b"\n", b",")))
+    page.built[build_body.__name__] = _CachedContent(content, now)
     return content
 
 
@@ -239,19 +241,21 @@ async def _wait(
         gone.cancel()
 
 
-def _voice(a_filter: Filter) -> Filter:
+def _voice(conditions: Filter) -> Filter:
     voice = frozenset({"VOICE"})
-    return a_filter._replace(kinds=voice if a_filter.kinds is None else a_filter.kinds & voice)
+    return conditions._replace(
+        kinds=voice if conditions.kinds is None else conditions.kinds & voice
+    )
 
 
-def _agent_shape(token: str, events: bytes) -> bytes:
+def _agent_body(token: str, events: bytes) -> bytes:
     return b"".join((b'{"agentEvent":[', events, b'],"token":"', token.encode(), b'"}'))
 
 
-def _event_shape(token: str, events: bytes) -> bytes:
+def _event_body(token: str, events: bytes) -> bytes:
     return b"".join((b'{"token":"', token.encode(), b'","events":[', events, b"]}"))
 
 
-def _call_shape(token: str, events: bytes) -> bytes:
-    start = _event_shape(token, events)[:-1]
+def _call_body(token: str, events: bytes) -> bytes:
+    start = _event_body(token, events)[:-1]
     return b"".join((start, b',"callEvent":[', events, b"]}"))

@@ -47,20 +47,20 @@ async def metrics_of_floor(context: RequestContext) -> Response:
         moment = Moment(to_ms(services.now()), services.quiet_call_ms, services.quiet_agent_ms)
         rows: list[ServiceMetrics] = []
         with floor_metrics(Visibility([view]).scopes(), moment) as slices:
-            for some in slices:
-                rows += some
+            for part in slices:
+                rows += part
                 await take_turn(client)
         newest = services.newest_event(client)
         silence = max(0, moment.now - to_ms(newest)) / 1000 if newest else None
         registry = CollectorRegistry()
-        registry.register(_Floor(rows, silence))
+        registry.register(_FloorCollector(rows, silence))
         encode, media_type = choose_encoder(context.headers.get("accept", ""))
         # in a thread, because 20,000 services have a million samples
         body = await asyncio.to_thread(encode, registry)
     return Response(200, Content(body), media_type=media_type)
 
 
-class _Floor(Collector):
+class _FloorCollector(Collector):
     """The metrics in one response. ``silence`` is None before the client's first event."""
 
     def __init__(self, rows: Sequence[ServiceMetrics], silence: float | None) -> None:
@@ -84,8 +84,8 @@ class _Floor(Collector):
             with_agent.add_metric(labels, row.with_agent)
             longest.add_metric(labels, row.longest_wait / 1000)
         yield from (in_queue, with_agent, longest, self._agents())
-        for total, name, meaning in _COUNTERS:
-            family = _counter(name, meaning)
+        for total, name, description in _COUNTERS:
+            family = _counter(name, description)
             for labels, row in self._rows:
                 family.add_metric(labels, row.totals.most[total])
             yield family
@@ -128,9 +128,9 @@ def _labels(rows: Sequence[ServiceMetrics]) -> list[tuple[str, str]]:
     ]
 
 
-def _gauge(name: str, meaning: str, *more: str) -> GaugeMetricFamily:
-    return GaugeMetricFamily(f"floorcast_{name}", meaning, labels=(*_LABELS, *more))
+def _gauge(name: str, description: str, *labels: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"floorcast_{name}", description, labels=(*_LABELS, *labels))
 
 
-def _counter(name: str, meaning: str, *more: str) -> CounterMetricFamily:
-    return CounterMetricFamily(f"floorcast_{name}", meaning, labels=(*_LABELS, *more))
+def _counter(name: str, description: str, *labels: str) -> CounterMetricFamily:
+    return CounterMetricFamily(f"floorcast_{name}", description, labels=(*_LABELS, *labels))

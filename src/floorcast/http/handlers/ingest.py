@@ -9,12 +9,12 @@ from typing import Annotated
 from msgspec import Meta
 
 from floorcast.auth.keys import bearer
-from floorcast.http.bodies import INTAKE_LIMIT, read_body
+from floorcast.http.bodies import MAX_INTAKE_BYTES, read_body
 from floorcast.http.request_context import RequestContext
 from floorcast.http.responses import Content, Response
-from floorcast.ingest.accept import Busy, IngestResult, NothingAccepted
-from floorcast.ingest.content_modes import WEBHOOK_ORIGIN, event_of_binary, is_binary
+from floorcast.ingest.content_modes import WEBHOOK_ORIGIN, is_binary, read_binary_event
 from floorcast.ingest.decode import MAX_EVENTS, BodyForm
+from floorcast.ingest.intake import Busy, IngestResult, NothingAccepted
 from floorcast.ingest.verdicts import Rejected
 from floorcast.model.errors import (
     BadCredentials,
@@ -58,16 +58,16 @@ BODIES = {media_type: _BODIES[form] for media_type, form in _FORMS.items()}
 async def take_events(context: RequestContext) -> Response:
     """Store a request's events. Responds once they are durable and readable."""
     services = context.services
-    key = _key(context)
+    key = _ingest_key(context)
     client = services.keys.client_of_ingest_key(key, context.address)
     await services.sources.enter(client)
-    form = _form(context)
+    form = _body_form(context)
     services.floor_of(client)
-    begun = time.perf_counter()
+    began = time.perf_counter()
     try:
-        with services.admission.admit(client) as place:
+        with services.admission.admit(client) as admitted:
             body = await read_body(
-                context.receive, context.headers, INTAKE_LIMIT, place.hold, client
+                context.receive, context.headers, MAX_INTAKE_BYTES, admitted.hold, client
             )
             if (
                 services.keys.client_of_ingest_key(key, context.address) != client
@@ -75,11 +75,11 @@ async def take_events(context: RequestContext) -> Response:
                 raise BadCredentials(
                     "the ingest key now belongs to another client: send this again"
                 )
-            result = await _take(context, client, body, form)
+            result = await _accept(context, client, body, form)
     except Busy:
         services.metrics.intake_refused.inc()
         raise
-    services.metrics.intake_seconds.observe(time.perf_counter() - begun)
+    services.metrics.intake_seconds.observe(time.perf_counter() - began)
     for outcome, count in (
         ("accepted", result.accepted),
         ("duplicate", result.duplicates),
@@ -88,9 +88,9 @@ async def take_events(context: RequestContext) -> Response:
         if count:
             services.metrics.intake_events.labels(outcome).inc(count)
     if result.refused and not result.accepted and not result.duplicates:
-        nothing = NothingAccepted(0, 0, result.rejected, result.more_rejected)
-        return Response.of(nothing, status=400)
-    return Response.of(result)
+        none_accepted = NothingAccepted(0, 0, result.rejected, result.more_rejected)
+        return Response.json(none_accepted, status=400)
+    return Response.json(result)
 
 
 async def answer_handshake(context: RequestContext) -> Response:
@@ -108,21 +108,21 @@ async def answer_handshake(context: RequestContext) -> Response:
     return Response(200, Content(b""), headers=headers, media_type="text/plain")
 
 
-async def _take(
+async def _accept(
     context: RequestContext, client: int, body: bytes, form: BodyForm | None
 ) -> IngestResult:
     if form is None:
         try:
-            body, form = event_of_binary(context.scope["headers"], body), "one"
+            body, form = read_binary_event(context.scope["headers"], body), "one"
         except (MissingParameter, InvalidParameter, NotAnObject) as why:
             verdict = Rejected(0, context.headers.get("ce-id"), why.code, why.message)
             return IngestResult(0, 0, [verdict])
     services = context.services
     limits = services.site.clients[client].limits
-    return await services.intake.take(services.floor_of(client), body, form, limits)
+    return await services.intake.accept(services.floor_of(client), body, form, limits)
 
 
-def _key(context: RequestContext) -> str:
+def _ingest_key(context: RequestContext) -> str:
     """Return the ingest key in the Authorization header or, if it has none, in the query."""
     key = bearer(context.headers.get("authorization")) or context.query.get("access_token")
     if not key:
@@ -130,7 +130,7 @@ def _key(context: RequestContext) -> str:
     return key
 
 
-def _form(context: RequestContext) -> BodyForm | None:
+def _body_form(context: RequestContext) -> BodyForm | None:
     """Return the body's format. None means binary content mode: the body is an event's data."""
     media_type = context.headers.get("content-type", "").partition(";")[0].strip().lower()
     form = _FORMS.get(media_type)

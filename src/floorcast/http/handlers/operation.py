@@ -13,7 +13,7 @@ __all__ = ["health", "metrics", "readiness"]
 
 async def health(_context: RequestContext) -> Response:
     """Respond 200 while the process runs."""
-    return Response.of(Status("ok"))
+    return Response.json(Status("ok"))
 
 
 async def readiness(context: RequestContext) -> Response:
@@ -26,7 +26,7 @@ async def readiness(context: RequestContext) -> Response:
         raise Unavailable(f"{why}: events cannot be stored, but the feeds continue")
     if shortage := services.memory.shortage():
         raise Unavailable(shortage)
-    return Response.of(Status("ready", services.log.stall_reason))
+    return Response.json(Status("ready", services.log.stall_reason))
 
 
 async def metrics(context: RequestContext) -> Response:

@@ -25,17 +25,17 @@ from floorcast.statistics.visibility import Scope, Visibility
 
 __all__ = ["CallRequest", "ReportRequest", "agents", "calls", "services"]
 
-MOST_DAYS = 31
+MAX_DAYS = 31
 MAX_REPORT_SERVICES = 150  # from the vendor's Reporting API
 REPORT_INTERVALS = (900, 1800, 3600, "day")
 DAY_MS = 86_400_000
-LONGER_DAY_MS = 2 * 3_600_000  # a month can be this much longer if the clocks change
-MOST_CALLS = 1000  # per page
+CLOCK_CHANGE_MS = 2 * 3_600_000  # a month can be this much longer if the clocks change
+MAX_CALLS = 1000  # per page
 MAX_CHARACTERS = 1024  # characters of a cursor, and of a login id
 
 Outcome = Literal["handled", "abandoned", "movedOn", "open", "none"]
-_reply = msgspec.msgpack.Decoder(ReportReply)
-_place = msgspec.json.Decoder(CallPlace)
+_reply_decoder = msgspec.msgpack.Decoder(ReportReply)
+_cursor_decoder = msgspec.json.Decoder(CallPlace)
 
 
 class SpanRequest(Struct):
@@ -73,29 +73,29 @@ async def services(context: RequestContext) -> Response:
     """Return the services' figures by interval."""
     request = await context.json(ReportRequest)
     job = _job(context, request, "service")
-    job.interval = _interval(request.interval)
-    return await _answered(context, job)
+    job.interval = _read_interval(request.interval)
+    return await _run_report(context, job)
 
 
 async def agents(context: RequestContext) -> Response:
     """Return the agents' figures by interval."""
     request = await context.json(ReportRequest)
     job = _job(context, request, "agent")
-    job.interval = _interval(request.interval)
-    return await _answered(context, job)
+    job.interval = _read_interval(request.interval)
+    return await _run_report(context, job)
 
 
 async def calls(context: RequestContext) -> Response:
     """Return one page of the calls that ended in the span."""
     request = await context.json(CallRequest)
     job = _job(context, request, "calls")
-    job.agent = _text(request.agent_login_id, "agentLoginId")
-    job.outcome = _text(request.outcome, "outcome")
+    job.agent = _read_text(request.agent_login_id, "agentLoginId")
+    job.outcome = _read_text(request.outcome, "outcome")
     if job.outcome is not None and job.outcome not in get_args(Outcome):
         raise InvalidParameter("outcome must be handled, abandoned, movedOn, open or none")
-    job.count = MOST_CALLS
-    job.after = _after(request.cursor)
-    return await _answered(context, job)
+    job.count = MAX_CALLS
+    job.after = _read_cursor(request.cursor)
+    return await _run_report(context, job)
 
 
 def _job(
@@ -108,10 +108,10 @@ def _job(
     views = [FloorView(services.floor_of(client).floor) for client in session.visible_clients]
     visibility = Visibility(views, session.call_centers, listed=session.services)
     scopes = visibility.scopes(read_service_filter(request.filter))
-    named = sum(service != NO_SERVICE for scope in scopes for service in scope.services)
-    if named > MAX_REPORT_SERVICES:
+    count = sum(service != NO_SERVICE for scope in scopes for service in scope.services)
+    if count > MAX_REPORT_SERVICES:
         raise InvalidParameter(
-            f"the report covers {named:,} services: name at most {MAX_REPORT_SERVICES} in filter"
+            f"the report covers {count:,} services: name at most {MAX_REPORT_SERVICES} in filter"
         )
     now = to_ms(services.now())
     return ReportJob(
@@ -129,11 +129,14 @@ def _job(
 def _span(context: RequestContext, scope: Scope, request: SpanRequest) -> ClientSpan:
     view = scope.view
     zone = context.services.zone(view.client)
-    start, end = _moment(request.begin, "from", zone), _moment(request.to, "to", zone, until=True)
+    start, end = (
+        _read_moment(request.begin, "from", zone),
+        _read_moment(request.to, "to", zone, until=True),
+    )
     if end <= start:
         raise InvalidParameter("to must be after from")
-    if end - start > MOST_DAYS * DAY_MS + LONGER_DAY_MS:
-        raise InvalidParameter(f"from and to are more than {MOST_DAYS} days apart")
+    if end - start > MAX_DAYS * DAY_MS + CLOCK_CHANGE_MS:
+        raise InvalidParameter(f"from and to are more than {MAX_DAYS} days apart")
     centers = {service: view.call_center_of(service) for service in scope.services}
     return ClientSpan(
         client=view.client,
@@ -141,16 +144,16 @@ def _span(context: RequestContext, scope: Scope, request: SpanRequest) -> Client
         start=start,
         end=end,
         services=list(scope.services),
-        described=_described(scope.services, view),
+        described=_service_details(scope.services, view),
         call_centers={service: one for service, one in centers.items() if one is not None},
     )
 
 
-def _described(services: Sequence[int], view: FloorView) -> list[Service]:
+def _service_details(services: Sequence[int], view: FloorView) -> list[Service]:
     return [view.services[service] for service in services if service in view.services]
 
 
-def _moment(value: object, name: str, zone: tzinfo, *, until: bool = False) -> int:
+def _read_moment(value: object, name: str, zone: tzinfo, *, until: bool = False) -> int:
     """Return a date's first ms (with ``until``, the next day's), or a point in time in ms."""
     if value is None or (isinstance(value, str) and not value.strip()):
         raise MissingParameter(f"{name} is missing")
@@ -161,15 +164,15 @@ def _moment(value: object, name: str, zone: tzinfo, *, until: bool = False) -> i
             return int(begin.timestamp() * 1000)
         except (ValueError, OverflowError):
             pass
-    found = read_time(value, zone)
-    if found is None or abs(found) > MAX_TIME_MS // 100:
+    moment = read_time(value, zone)
+    if moment is None or abs(moment) > MAX_TIME_MS // 100:
         raise InvalidParameter(
             f"{name} must be a date (2026-11-26) or a time: milliseconds since 1970, or ISO 8601"
         )
-    return found
+    return moment
 
 
-def _interval(value: object) -> int:
+def _read_interval(value: object) -> int:
     if value == "day":
         return 0
     if isinstance(value, int) and value in REPORT_INTERVALS:
@@ -177,27 +180,27 @@ def _interval(value: object) -> int:
     raise InvalidParameter('interval must be 900, 1800 or 3600 seconds, or "day"')
 
 
-def _text(value: object, name: str) -> str | None:
+def _read_text(value: object, name: str) -> str | None:
     if value is None or (isinstance(value, str) and len(value) <= MAX_CHARACTERS):
         return value
     raise InvalidParameter(f"{name} must be a string of at most {MAX_CHARACTERS} characters")
 
 
-def _after(cursor: object) -> CallPlace | None:
+def _read_cursor(cursor: object) -> CallPlace | None:
     if cursor is None:
         return None
     if isinstance(cursor, str) and cursor.isascii() and len(cursor) <= MAX_CHARACTERS:
         try:
-            return _place.decode(base64.urlsafe_b64decode(cursor))
+            return _cursor_decoder.decode(base64.urlsafe_b64decode(cursor))
         except (binascii.Error, ValueError, msgspec.MsgspecError):
             pass
     raise InvalidParameter("cursor must come from the previous page; omit it for the first page")
 
 
-async def _answered(context: RequestContext, job: ReportJob) -> Response:
+async def _run_report(context: RequestContext, job: ReportJob) -> Response:
     pool = context.services.reporting.workers
     client = context.session.client
-    reply = _reply.decode(await pool.run(client, report, msgspec.msgpack.encode(job)))
+    reply = _reply_decoder.decode(await pool.run(client, report, msgspec.msgpack.encode(job)))
     body = reply.body
     if reply.last is not None:
         cursor = base64.urlsafe_b64encode(msgspec.json.encode(reply.last)).decode()

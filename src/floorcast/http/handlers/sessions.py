@@ -82,7 +82,9 @@ async def login(context: RequestContext) -> Response:
         )
     audit_login(context, "login", session)
     logged_in = LoggedIn(session.id, session.client, session.user, DAYS_UNTIL_PASSWORD_EXPIRES)
-    return Response.of(logged_in, headers=_opened(context, session, with_cookie=with_cookie))
+    return Response.json(
+        logged_in, headers=_login_headers(context, session, with_cookie=with_cookie)
+    )
 
 
 class ScreenSession(msgspec.Struct, rename="camel"):
@@ -101,18 +103,22 @@ async def screen(context: RequestContext) -> Response:
     client, _ = services.keys.screen(key, context.address)
     session = await services.sessions.open_screen(client, key or "")
     audit_login(context, "screen_opened", session)
-    opened = ScreenSession(session.id, client, services.site.clients[client].name)
-    return Response.of(opened, headers=_opened(context, session, with_cookie=with_cookie))
+    screen_session = ScreenSession(session.id, client, services.site.clients[client].name)
+    return Response.json(
+        screen_session, headers=_login_headers(context, session, with_cookie=with_cookie)
+    )
 
 
 async def validate(context: RequestContext) -> Response:
     """Respond 204 if the session is valid, else 404."""
-    return _answer(context.services.sessions.validate(context.parameter))
+    return _session_response(context.services.sessions.validate(context.parameter))
 
 
 async def validate_by_query(context: RequestContext) -> Response:
     """Respond 204 if the session in the query is valid, else 404."""
-    return _answer(context.services.sessions.validate(context.parameter_of("sessionId")))
+    return _session_response(
+        context.services.sessions.validate(context.query_parameter("sessionId"))
+    )
 
 
 async def logout(context: RequestContext) -> Response:
@@ -121,7 +127,9 @@ async def logout(context: RequestContext) -> Response:
     if session is not None:
         audit_login(context, "logout", session)
     had_cookie = "cookie" in context.headers
-    return _answer(session is not None, _cookie(context, "", "; Max-Age=0") if had_cookie else ())
+    return _session_response(
+        session is not None, _cookie(context, "", "; Max-Age=0") if had_cookie else ()
+    )
 
 
 async def change_password(context: RequestContext) -> Response:
@@ -130,7 +138,7 @@ async def change_password(context: RequestContext) -> Response:
     client_name, user_name, password, new_password = _required(body)
     agent = body.agent or False
     with audit_failure(context, "password_change", client_name, user_name, agent=agent):
-        proven = await context.services.sessions.change_password(
+        verified = await context.services.sessions.change_password(
             client_name,
             user_name,
             password,
@@ -141,16 +149,16 @@ async def change_password(context: RequestContext) -> Response:
         )
     context.services.audit.record(
         "password_changed",
-        client=proven.client,
-        user=proven.user.id,
-        name=proven.user.name,
+        client=verified.client,
+        user=verified.user.id,
+        name=verified.user.name,
         agent=agent or None,
         address=context.address,
     )
     return Response(204)
 
 
-def _answer(found: bool, headers: Headers = ()) -> Response:
+def _session_response(found: bool, headers: Headers = ()) -> Response:
     if not found:
         raise NotFound("there is no such session")
     return Response(204, headers=headers)
@@ -170,13 +178,13 @@ def _required(body: Login) -> list[str]:
 
 
 def _wants_cookie(context: RequestContext) -> bool:
-    wanted = context.query.get("cookie", "false").lower()
-    if wanted not in ("true", "false"):
+    value = context.query.get("cookie", "false").lower()
+    if value not in ("true", "false"):
         raise InvalidParameter("cookie must be true or false")
-    return wanted == "true"
+    return value == "true"
 
 
-def _opened(context: RequestContext, session: Session, *, with_cookie: bool) -> Headers:
+def _login_headers(context: RequestContext, session: Session, *, with_cookie: bool) -> Headers:
     """Return a login response's headers: the role, by which a page adapts, and any cookie."""
     cookie = _cookie(context, session.id) if with_cookie else ()
     return (("session-role", session.role), *cookie)

@@ -11,7 +11,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from floorcast.floor.view import FloorView
-from floorcast.http.as_of import answer_about_past, is_given
+from floorcast.http.as_of import answer_about_past, asks_about_past
 from floorcast.http.openapi.schemas import moment_or_token, one_of, time_or_ms, whole_or_null
 from floorcast.http.request_context import RequestContext
 from floorcast.http.responses import Content, Headers, Response
@@ -88,7 +88,7 @@ class StatusRequest(StatisticsRequest, rename="camel"):
 
 async def services(context: RequestContext) -> Response:
     """Return service statistics."""
-    return await _of_services(context, "service/stats")
+    return await _service_statistics(context, "service/stats")
 
 
 async def intervals(context: RequestContext) -> Response:
@@ -100,17 +100,17 @@ async def intervals(context: RequestContext) -> Response:
         last=read_last(request.last),
         filter=read_service_filter(request.filter),
     )
-    return await _answered(context, question, request.at)
+    return await _answer(context, question, request.at)
 
 
 async def stats(context: RequestContext) -> Response:
     """Return agent statistics."""
-    return await _of_services(context, "service/agent/stats")
+    return await _service_statistics(context, "service/agent/stats")
 
 
 async def stats_ex(context: RequestContext) -> Response:
     """Return agent statistics by service."""
-    return await _of_services(context, "service/agent/stats/ex")
+    return await _service_statistics(context, "service/agent/stats/ex")
 
 
 async def status(context: RequestContext) -> Response:
@@ -122,50 +122,50 @@ async def status(context: RequestContext) -> Response:
         changed_after=read_changed_after(request.state_changed_after, zone),
         filter=read_service_filter(request.filter),
     )
-    return await _answered(context, question, request.at)
+    return await _answer(context, question, request.at)
 
 
 async def averages(context: RequestContext) -> Response:
     """Return agent averages."""
-    return await _of_services(context, "service/agents/averages")
+    return await _service_statistics(context, "service/agents/averages")
 
 
 async def calls(context: RequestContext) -> Response:
     """Return the calls that are waiting for an agent."""
-    return await _of_services(context, "service/calls/status")
+    return await _service_statistics(context, "service/calls/status")
 
 
 async def connects(context: RequestContext) -> Response:
     """Return the right-party contacts of the last half hour."""
-    return await _of_services(context, "service/liveConnects")
+    return await _service_statistics(context, "service/liveConnects")
 
 
 async def campaigns(context: RequestContext) -> Response:
     """Return campaign statistics."""
     request = await context.json(CampaignRequest)
     question = Question("campaign/stats", campaigns=read_campaign_filter(request.filter))
-    return await _answered(context, question, request.at)
+    return await _answer(context, question, request.at)
 
 
-async def _of_services(context: RequestContext, method: Method) -> Response:
+async def _service_statistics(context: RequestContext, method: Method) -> Response:
     request = await context.json(StatisticsRequest)
     question = Question(method, filter=read_service_filter(request.filter))
-    return await _answered(context, question, request.at)
+    return await _answer(context, question, request.at)
 
 
 async def alerts(context: RequestContext) -> Response:
     """Return the alerts."""
-    return await _answered(context, Question("alerts"), context.query.get("at"))
+    return await _answer(context, Question("alerts"), context.query.get("at"))
 
 
-async def _answered(context: RequestContext, question: Question, at: object) -> Response:
-    if is_given(at):
+async def _answer(context: RequestContext, question: Question, at: object) -> Response:
+    if asks_about_past(at):
         return await answer_about_past(context, question, at)
     async with context.services.answer_limits.building(context.session.client):
-        return await _live(context, question)
+        return await _live_answer(context, question)
 
 
-async def _live(context: RequestContext, question: Question) -> Response:
+async def _live_answer(context: RequestContext, question: Question) -> Response:
     """Compute the current answer, one step per turn of the loop."""
     services, session = context.services, context.session
     views = [FloorView(services.floor_of(client).floor) for client in session.visible_clients]

@@ -69,20 +69,20 @@ async def agent_stream(context: RequestContext) -> Response:
 
 async def interaction_source(context: RequestContext) -> Response:
     """Stream interaction events to an ``EventSource``, which cannot send a body or headers."""
-    visibility = matcher(read_filter(_queried_filter(context)), *context.session.limits)
-    return await _stream(context, "interaction", _queried_token(context), visibility, ids=True)
+    visibility = matcher(read_filter(_query_filter(context)), *context.session.limits)
+    return await _stream(context, "interaction", _resume_token(context), visibility, ids=True)
 
 
 async def agent_source(context: RequestContext) -> Response:
     """Stream agent events to an ``EventSource``."""
     visibility = matcher(Filter(), *context.session.limits)
-    return await _stream(context, "agent", _queried_token(context), visibility, ids=True)
+    return await _stream(context, "agent", _resume_token(context), visibility, ids=True)
 
 
 async def alert_source(context: RequestContext) -> Response:
     """Stream the alerts' status changes."""
     visibility = matcher(Filter(), *context.session.limits)
-    return await _stream(context, "alerts", _queried_token(context), visibility, ids=True)
+    return await _stream(context, "alerts", _resume_token(context), visibility, ids=True)
 
 
 class _Stream(Response):
@@ -126,26 +126,26 @@ class _Stream(Response):
 class _Caller(FeedCaller):
     """A stream's caller; see ``floorcast.sse.subscription.Caller``."""
 
-    __slots__ = ("_digest", "_sees", "opening", "token")
+    __slots__ = ("_digest", "_matcher", "opening", "token")
 
-    def __init__(self, context: RequestContext, name: FeedName, sees: Matcher) -> None:
+    def __init__(self, context: RequestContext, name: FeedName, matcher: Matcher) -> None:
         super().__init__(context, name)
         self._digest = context.session.digest
-        self._sees = sees
+        self._matcher = matcher
         self.opening = ""
         self.token: Callable[[int], str] = partial(self.services.token_of, self.client)
 
     def check_limits(self) -> None:
         """Raise RateLimited if the session or the client has too many readers."""
-        self.services.reader_limits.check(self.client, self._digest, self._sees)
+        self.services.reader_limits.check(self.client, self._digest, self._matcher)
 
     def enter(self) -> None:
         """Count the stream until ``left`` is called."""
-        self.services.reader_limits.enter(self.client, self._digest, self._sees)
+        self.services.reader_limits.enter(self.client, self._digest, self._matcher)
 
     def disconnected(self) -> None:
         """See ``floorcast.sse.subscription.Caller``."""
-        self.services.reader_limits.leave(self.client, self._digest, self._sees)
+        self.services.reader_limits.leave(self.client, self._digest, self._matcher)
 
     def refusal(self) -> str:
         """Return why the stream must end, or an empty string if it can continue."""
@@ -199,18 +199,18 @@ def _take_over(context: RequestContext) -> TakeOver:
     return cast("TakeOver", found)
 
 
-def _queried_token(context: RequestContext) -> str | None:
+def _resume_token(context: RequestContext) -> str | None:
     """Return the token in ``Last-Event-ID``, which is newer, or else in the query."""
     return context.headers.get("last-event-id", "").strip() or context.query.get("token")
 
 
-def _queried_filter(context: RequestContext) -> object:
-    given = context.query.get("filter", "").strip()
-    if not given:
+def _query_filter(context: RequestContext) -> object:
+    text = context.query.get("filter", "").strip()
+    if not text:
         return None
     try:
-        check_nesting(given.encode())
-        return msgspec.json.decode(given)
+        check_nesting(text.encode())
+        return msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
         raise InvalidParameter("filter must be a JSON object, URL-encoded") from None
 

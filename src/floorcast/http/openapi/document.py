@@ -12,14 +12,14 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any, get_args
 
 from floorcast.feeds.filters import InteractionConditions
-from floorcast.http.app import Table
+from floorcast.http.app import RouteTable
 from floorcast.http.error_responses import Failure
-from floorcast.http.openapi.error_docs import HEADERS, name_of, refusals, response
+from floorcast.http.openapi.error_docs import HEADERS, component_name, refusals, response
 from floorcast.http.openapi.examples import examples
-from floorcast.http.openapi.operations import Shown, operation, tag_of
+from floorcast.http.openapi.operations import RouteExamples, operation, tag_of
 from floorcast.http.openapi.schemas import components
 from floorcast.http.routing import ANY, Handler, Route
-from floorcast.ingest.accept import NothingAccepted
+from floorcast.ingest.intake import NothingAccepted
 from floorcast.model.filter_parsing import ServiceConditions
 from floorcast.model.inbound import InboundEvent
 from floorcast.model.outbound import InteractionEvent
@@ -91,17 +91,17 @@ _ANY = ("get", "post")  # the methods that are documented for a route that allow
 def document(routes: Iterable[Route]) -> dict[str, Any]:
     """Return the document of these routes. The same routes always produce the same document."""
     routes = list(routes)
-    table = Table(routes)
-    shown: dict[Handler, Shown] = {}
+    table = RouteTable(routes)
+    examples_by_handler: dict[Handler, RouteExamples] = {}
     for name, example in examples().items():
         route, _ = table.find(example.method, example.target.partition("?")[0])
-        shown.setdefault(route.handler, {})[name] = example
+        examples_by_handler.setdefault(route.handler, {})[name] = example
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         methods = _ANY if route.method == ANY else (route.method.lower(),)
         for method in methods:
-            told = operation(route, method, shown.get(route.handler, {}))
-            paths.setdefault(route.path, {})[method] = told
+            spec = operation(route, method, examples_by_handler.get(route.handler, {}))
+            paths.setdefault(route.path, {})[method] = spec
     return {
         "openapi": "3.1.1",
         "info": {
@@ -114,8 +114,8 @@ def document(routes: Iterable[Route]) -> dict[str, Any]:
         "tags": [{"name": name} for name in dict.fromkeys(map(tag_of, routes))],
         "paths": paths,
         "components": {
-            "schemas": components(_recorded_at(routes), _given(routes)),
-            "responses": _refused(routes),
+            "schemas": components(_request_types(routes), _response_types(routes)),
+            "responses": _error_responses(routes),
             "headers": HEADERS,
             "securitySchemes": SECURITY,
         },
@@ -129,17 +129,17 @@ def _version() -> str:
         return "0"
 
 
-def _recorded_at(routes: list[Route]) -> list[object]:
+def _request_types(routes: list[Route]) -> list[object]:
     kinds: list[object] = [route.body for route in routes if route.body is not None]
     conditions = [InteractionConditions, ServiceConditions, CampaignConditions, OneService]
     return [*kinds, *conditions, InboundEvent]
 
 
-def _given(routes: list[Route]) -> list[object]:
+def _response_types(routes: list[Route]) -> list[object]:
     kinds: list[object] = [route.answer for route in routes if route.answer is not None]
     return [*kinds, *get_args(InteractionEvent), Failure, NothingAccepted]
 
 
-def _refused(routes: list[Route]) -> dict[str, Any]:
+def _error_responses(routes: list[Route]) -> dict[str, Any]:
     found = [classes for route in routes for classes in refusals(route).values()]
-    return dict(sorted((name_of(classes), response(classes)) for classes in found))
+    return dict(sorted((component_name(classes), response(classes)) for classes in found))

@@ -24,7 +24,7 @@ from floorcast.model.errors import (
     UnsupportedMedia,
 )
 
-__all__ = ["HEADERS", "name_of", "refusals", "response"]
+__all__ = ["HEADERS", "component_name", "refusals", "response"]
 
 
 def _header(description: str, kind: str = "string", *, required: bool = False) -> dict[str, Any]:
@@ -123,7 +123,7 @@ def refusals(route: Route) -> dict[int, list[type[FloorcastError]]]:
     return dict(sorted(by_status.items()))
 
 
-def name_of(classes: Iterable[type[FloorcastError]]) -> str:
+def component_name(classes: Iterable[type[FloorcastError]]) -> str:
     """Return the name of the component that describes these refusals."""
     return "Or".join(one.__name__ for one in classes)
 
@@ -131,14 +131,18 @@ def name_of(classes: Iterable[type[FloorcastError]]) -> str:
 def response(classes: Iterable[type[FloorcastError]]) -> dict[str, Any]:
     """Return the response for these refusals, which share a status."""
     by_code = {_code(one): one for one in classes}
-    said = [f"Code {code}: {_prose(one)}" for code, one in by_code.items()]
-    why = said[0] if len(said) == 1 else "".join(f"\n- {one}" for one in said).strip()
+    descriptions = [f"Code {code}: {_prose(one)}" for code, one in by_code.items()]
+    description = (
+        descriptions[0]
+        if len(descriptions) == 1
+        else "".join(f"\n- {one}" for one in descriptions).strip()
+    )
     codes = {"properties": {"code": {"enum": list(by_code)}}}
     shape = {"schema": {"allOf": [schema(Failure), codes]}}
     names = {_WITH_HEADER[one] for one in by_code.values() if one in _WITH_HEADER}
     refs = {name: {"$ref": f"#/components/headers/{name}"} for name in sorted(names)}
     headers = {"headers": refs} if refs else {}
-    return {"description": why, **headers, "content": {"application/json": shape}}
+    return {"description": description, **headers, "content": {"application/json": shape}}
 
 
 def _code(refusal: type[FloorcastError]) -> int:

@@ -11,17 +11,17 @@ from msgspec import Meta, Struct
 
 from floorcast.auth.session import ALLOWED_ROLES
 from floorcast.http.error_responses import Failure
-from floorcast.http.openapi.error_docs import name_of, refusals, response
+from floorcast.http.openapi.error_docs import component_name, refusals, response
 from floorcast.http.openapi.examples import Example
 from floorcast.http.openapi.schemas import schema
-from floorcast.http.routing import ANY, Query, Route
-from floorcast.ingest.accept import NothingAccepted
+from floorcast.http.routing import ANY, QueryParameter, Route
 from floorcast.ingest.content_modes import WEBHOOK_ORIGIN
+from floorcast.ingest.intake import NothingAccepted
 from floorcast.model.errors import InvalidParameter, MissingParameter, NotAnObject
 
-__all__ = ["Shown", "operation", "tag_of"]
+__all__ = ["RouteExamples", "operation", "tag_of"]
 
-Shown = dict[str, Example]
+RouteExamples = dict[str, Example]
 """A route's examples, by name."""
 
 _EVENT_STREAM = "text/event-stream"
@@ -31,7 +31,7 @@ _SCHEMES = {
     "metrics key": ("metricsKey",),
     "screen key": ("screenKey",),
 }
-_LAST_EVENT_ID = Query(
+_LAST_EVENT_ID = QueryParameter(
     "Last-Event-ID",
     "The last `id:` that the client received. It takes precedence over `token`.",
     kind=str,
@@ -43,30 +43,30 @@ BINARY_MODE = (
     " `ce-specversion`, `ce-id`, `ce-source`, `ce-type` and `ce-time` replace the envelope, and the"
     " body is the event's `data`."
 )
-_ORIGIN = Query(
+_ORIGIN = QueryParameter(
     "WebHook-Request-Origin",
     "The sender's host name.",
     kind=Annotated[str, Meta(pattern=WEBHOOK_ORIGIN)],
 )
 
 
-def operation(route: Route, method: str, shown: Shown) -> dict[str, Any]:
+def operation(route: Route, method: str, examples: RouteExamples) -> dict[str, Any]:
     """Return a route's operation for an HTTP method (in lower case)."""
     handler = re.sub(r"_(\w)", lambda found: found[1].upper(), route.handler.__name__)
     words = route.operation or handler
-    told: dict[str, Any] = {
+    spec: dict[str, Any] = {
         "tags": [tag_of(route)],
         "summary": route.doc,
         "description": "\n\n".join(_remarks(route)),
         "operationId": words if route.method != ANY else f"{words}By{method.capitalize()}",
         "security": _security(route),
-        "parameters": list(_parameters(route, shown)),
-        "requestBody": _request(route, shown),
-        "responses": _responses(route, shown),
+        "parameters": list(_parameters(route, examples)),
+        "requestBody": _request(route, examples),
+        "responses": _responses(route, examples),
         "deprecated": route.deprecated or route.method == ANY,
     }
-    kept = ("security", "responses")
-    return {key: value for key, value in told.items() if value or key in kept}
+    always_present = ("security", "responses")
+    return {key: value for key, value in spec.items() if value or key in always_present}
 
 
 def tag_of(route: Route) -> str:
@@ -102,19 +102,21 @@ def _security(route: Route) -> list[dict[str, list[str]]]:
     return [{scheme: []} for scheme in schemes]
 
 
-def _parameters(route: Route, shown: Shown) -> Iterator[dict[str, Any]]:
+def _parameters(route: Route, examples: RouteExamples) -> Iterator[dict[str, Any]]:
     for name in re.findall(r"\{(\w+)\}", route.path):
-        yield _parameter(Query(name, "The session id.", required=True), "path")
-    printed = dict(parse_qsl("&".join(one.target.partition("?")[2] for one in shown.values())))
+        yield _parameter(QueryParameter(name, "The session id.", required=True), "path")
+    query_examples = dict(
+        parse_qsl("&".join(one.target.partition("?")[2] for one in examples.values()))
+    )
     for query in route.query:
-        yield _parameter(query, "query", printed.get(query.name))
+        yield _parameter(query, "query", query_examples.get(query.name))
     if route.cookie:
         yield _parameter(_LAST_EVENT_ID, "header")
     if route.method == "OPTIONS":
         yield _parameter(_ORIGIN, "header")
 
 
-def _parameter(query: Query, where: str, example: str | None = None) -> dict[str, Any]:
+def _parameter(query: QueryParameter, where: str, example: str | None = None) -> dict[str, Any]:
     parameter: dict[str, Any] = {"name": query.name, "in": where, "description": query.doc}
     if query.required:
         parameter["required"] = True
@@ -128,14 +130,14 @@ def _parameter(query: Query, where: str, example: str | None = None) -> dict[str
     return parameter
 
 
-def _request(route: Route, shown: Shown) -> dict[str, Any] | None:
+def _request(route: Route, examples: RouteExamples) -> dict[str, Any] | None:
     bodies: dict[str, object] = {**route.events}
     if route.body is not None:
         bodies["application/json"] = route.body
     if not bodies:
         return None
     content = {kind: {"schema": schema(body)} for kind, body in bodies.items()}
-    for name, example in shown.items():
+    for name, example in examples.items():
         if example.body is not None:
             medium = content[example.headers["Content-Type"]]
             medium.setdefault("examples", {})[name] = {"value": example.body}
@@ -143,7 +145,7 @@ def _request(route: Route, shown: Shown) -> dict[str, Any] | None:
     return {"content": content, **({"required": True} if required else {})}
 
 
-def _responses(route: Route, shown: Shown) -> dict[str, Any]:
+def _responses(route: Route, examples: RouteExamples) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if route.status < 400:
         found[str(route.status)] = {
@@ -152,12 +154,12 @@ def _responses(route: Route, shown: Shown) -> dict[str, Any]:
             **_content(route),
         }
     for status, classes in refusals(route).items():
-        found[str(status)] = {"$ref": f"#/components/responses/{name_of(classes)}"}
+        found[str(status)] = {"$ref": f"#/components/responses/{component_name(classes)}"}
     if route.events:
         shape = {"anyOf": [schema(NothingAccepted), schema(Failure)]}
         nothing = [MissingParameter, InvalidParameter, NotAnObject]
         found["400"] = {**response(nothing), "content": {"application/json": {"schema": shape}}}
-    for name, example in shown.items():
+    for name, example in examples.items():
         if example.answer is None:
             continue
         if example.status != route.status:
@@ -178,8 +180,8 @@ def _description(route: Route) -> str:
 def _content(route: Route) -> dict[str, Any]:
     if route.status == 204:
         return {}
-    untold = {"type": "object" if route.media_type == "application/json" else "string"}
-    shape = schema(route.answer) if route.answer is not None else untold
+    any_shape = {"type": "object" if route.media_type == "application/json" else "string"}
+    shape = schema(route.answer) if route.answer is not None else any_shape
     return {"content": {route.media_type: {"schema": shape}}}
 
 

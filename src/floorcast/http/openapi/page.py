@@ -35,7 +35,7 @@ POLICY = (
 )
 """The content security policy, which allows only this page's style and script."""
 
-_OPENED_BY = {
+_AUTH_OPTIONS = {
     "session": '-H "LV-Session: $SESSION"',
     "apiToken": '-H "LV-Access: $API_TOKEN"',
     "ingestKey": '-H "Authorization: Bearer $KEY"',
@@ -59,13 +59,13 @@ def page(document: Json) -> str:
         f"{_contents(document)}<main>"
         f'<h1 id="about">floorcast {escape(info["version"])} API</h1>{about}'
         '<p>For programs: <a href="/openapi.json">/openapi.json</a>. '
-        f"Before you paste a request into a shell, set its variables:</p>{_pre(_SETTING)}"
+        f"Before you paste a request into a shell, set its variables:</p>{_pre(_SHELL_VARIABLES)}"
         f"{''.join(_groups(document))}{_schemas(document)}</main></div>"
         f"<script>{_SEARCH}</script></body></html>"
     )
 
 
-_SETTING = """\
+_SHELL_VARIABLES = """\
 URL=http://127.0.0.1:8080
 API_TOKEN=...   # of the client: floorcast key new --api-token
 KEY=...         # of the client: floorcast key new
@@ -103,7 +103,7 @@ def _groups(document: Json) -> Iterator[str]:
     tag = ""
     for path, method, operation in sorted(
         _operations(document),
-        key=lambda one: [tag["name"] for tag in document["tags"]].index(one[2]["tags"][0]),
+        key=lambda entry: [tag["name"] for tag in document["tags"]].index(entry[2]["tags"][0]),
     ):
         if operation["tags"] != [tag]:
             (tag,) = operation["tags"]
@@ -144,22 +144,22 @@ def _value_of(parameter: re.Match[str]) -> str:
 
 def _curl(path: str, method: str, operation: Json) -> str:
     """Return the request as a shell command."""
-    named = "" if method in {"get", "post"} else f" -X {method.upper()}"
+    method_option = "" if method in {"get", "post"} else f" -X {method.upper()}"
     stream = "text/event-stream" in operation["responses"].get("200", {}).get("content", {})
-    queried = "&".join(_queried(operation))
-    path = re.sub(r"\{\w+\}", _value_of, path) + (f"?{queried}" if queried else "")
-    words = [f'curl -s{"N" if stream else ""}{named} "$URL{path}"']
-    words += [_OPENED_BY[name] for scheme in operation["security"][:1] for name in scheme]
-    return " \\\n  ".join([*words, *_sent(method, operation)])
+    query = "&".join(_query_parts(operation))
+    path = re.sub(r"\{\w+\}", _value_of, path) + (f"?{query}" if query else "")
+    words = [f'curl -s{"N" if stream else ""}{method_option} "$URL{path}"']
+    words += [_AUTH_OPTIONS[name] for scheme in operation["security"][:1] for name in scheme]
+    return " \\\n  ".join([*words, *_body_options(method, operation)])
 
 
-def _queried(operation: Json) -> Iterator[str]:
-    for one in operation.get("parameters", ()):
-        if one["in"] == "query" and one.get("required"):
-            yield f"{one['name']}={one.get('example', '$SESSION')}"
+def _query_parts(operation: Json) -> Iterator[str]:
+    for parameter in operation.get("parameters", ()):
+        if parameter["in"] == "query" and parameter.get("required"):
+            yield f"{parameter['name']}={parameter.get('example', '$SESSION')}"
 
 
-def _sent(method: str, operation: Json) -> Iterator[str]:
+def _body_options(method: str, operation: Json) -> Iterator[str]:
     for media_type, medium in operation.get("requestBody", {}).get("content", {}).items():
         for example in list(medium.get("examples", {}).values())[:1]:
             value = example["value"]
@@ -175,12 +175,12 @@ def _sent(method: str, operation: Json) -> Iterator[str]:
 
 def _parameters(operation: Json) -> str:
     rows = []
-    for one in operation.get("parameters", ()):
-        content = one.get("content", {}).get("application/json", {})
-        kind = inline(one.get("schema") or content["schema"])
-        where = f"{one['in']}, required" if one.get("required") else one["in"]
-        name = f"<code>{escape(one['name'])}</code>"
-        rows.append((name, kind, where, prose(one["description"])))
+    for parameter in operation.get("parameters", ()):
+        content = parameter.get("content", {}).get("application/json", {})
+        kind = inline(parameter.get("schema") or content["schema"])
+        where = f"{parameter['in']}, required" if parameter.get("required") else parameter["in"]
+        name = f"<code>{escape(parameter['name'])}</code>"
+        rows.append((name, kind, where, prose(parameter["description"])))
     return table("Parameters", ("name", "type", "in", "meaning"), rows)
 
 
@@ -188,8 +188,8 @@ def _body(operation: Json) -> str:
     content = operation.get("requestBody", {}).get("content", {})
     rows = []
     for media_type, medium in content.items():
-        told = [inline(medium["schema"]), prose(medium["schema"].get("description", ""))]
-        rows.append((f"<code>{escape(media_type)}</code>", _parts(told)))
+        parts = [inline(medium["schema"]), prose(medium["schema"].get("description", ""))]
+        rows.append((f"<code>{escape(media_type)}</code>", _parts(parts)))
     return table("Body", ("media type", "type"), rows) + _examples(content)
 
 
@@ -201,10 +201,10 @@ def _answers(document: Json, operation: Json) -> str:
         content = found.get("content", {})
         schemas = [medium["schema"] for medium in content.values()]
         # every refusal has the same two members, described at the top of the page
-        kinds = " ".join(inline(one) for one in schemas if "allOf" not in one)
+        kinds = " ".join(inline(schema) for schema in schemas if "allOf" not in schema)
         headers = ", ".join(f"<code>{escape(name)}</code>" for name in found.get("headers", ()))
-        told = [prose(found["description"]), kinds, headers and f"with {headers}"]
-        rows.append((f"<code>{status}</code>", _parts(told)))
+        parts = [prose(found["description"]), kinds, headers and f"with {headers}"]
+        rows.append((f"<code>{status}</code>", _parts(parts)))
         examples.append(_examples(content))
     return table("Responses", ("status", "meaning"), rows) + "".join(examples)
 
@@ -227,8 +227,8 @@ def _schemas(document: Json) -> str:
     return f'<h2 id="schemas">Types</h2>{articles}'
 
 
-def _parts(told: Iterable[str]) -> str:
-    return "".join(f"<div>{one}</div>" for one in told if one)
+def _parts(parts: Iterable[str]) -> str:
+    return "".join(f"<div>{part}</div>" for part in parts if part)
 
 
 def _anchor(tag: str) -> str:

@@ -43,30 +43,30 @@ def one_of(*kinds: type[Struct] | None) -> Meta:
     return Meta(extra_json_schema={"anyOf": [_ref(kind) for kind in kinds]})
 
 
-def time_or_ms(far: int) -> Meta:
-    """Describe a member that holds a time in ms (less than ``far``) or ISO 8601, null or ""."""
-    ms = {"type": "integer", "minimum": 1 - far, "maximum": far - 1}
-    digits = {"type": "string", "pattern": f"^[0-9]{{0,{len(str(far)) - 1}}}$"}
+def time_or_ms(limit: int) -> Meta:
+    """Describe a member that holds a time in ms (less than ``limit``) or ISO 8601, null or ""."""
+    ms = {"type": "integer", "minimum": 1 - limit, "maximum": limit - 1}
+    digits = {"type": "string", "pattern": f"^[0-9]{{0,{len(str(limit)) - 1}}}$"}
     iso = {"type": "string", "format": "date-time"}
     return Meta(extra_json_schema={"anyOf": [ms, digits, iso, {"type": "null"}]})
 
 
-def moment_or_token(far: int) -> Meta:
+def moment_or_token(limit: int) -> Meta:
     """Describe a member that holds a token, or a time as in ``time_or_ms``."""
-    (*times, null) = (time_or_ms(far).extra_json_schema or {})["anyOf"]
+    (*times, null) = (time_or_ms(limit).extra_json_schema or {})["anyOf"]
     token = {"type": "string", "format": "uuid"}
     return Meta(extra_json_schema={"anyOf": [*times, token, null]})
 
 
-def whole_or_null(least: int, most: int) -> Meta:
+def whole_or_null(minimum: int, maximum: int) -> Meta:
     """Describe a member that holds a whole number within limits, or null."""
-    whole = {"type": "integer", "minimum": least, "maximum": most}
+    whole = {"type": "integer", "minimum": minimum, "maximum": maximum}
     return Meta(extra_json_schema={"anyOf": [whole, {"type": "null"}]})
 
 
-def text_or_null(longest: int) -> Meta:
+def text_or_null(max_length: int) -> Meta:
     """Describe a member that is null or a string of at most this many characters."""
-    text = {"type": "string", "maxLength": longest}
+    text = {"type": "string", "maxLength": max_length}
     return Meta(extra_json_schema={"anyOf": [text, {"type": "null"}]})
 
 
@@ -78,18 +78,18 @@ def schema(kind: object) -> dict[str, Any]:
     return found
 
 
-def components(bodies: Iterable[object], given: Iterable[object]) -> dict[str, Any]:
+def components(bodies: Iterable[object], responses: Iterable[object]) -> dict[str, Any]:
     """Return the schemas of all structs in these types, by name.
 
-    ``bodies`` are request bodies, in which members with a default are optional. ``given`` are
+    ``bodies`` are request bodies, in which members with a default are optional. ``responses`` are
     response bodies, in which members with a default are always present.
     """
-    bodies, given = list(bodies), list(given)
-    _, found = schema_components([*bodies, *given], ref_template=REF)
+    bodies, responses = list(bodies), list(responses)
+    _, found = schema_components([*bodies, *responses], ref_template=REF)
     for kind in _structs(bodies):
-        _tidy(kind, found[kind.__name__], getattr(kind, "required", None))
-    for kind in _structs(given):
-        _tidy(kind, found[kind.__name__], list(_always_there(kind)))
+        _complete(kind, found[kind.__name__], getattr(kind, "required", None))
+    for kind in _structs(responses):
+        _complete(kind, found[kind.__name__], list(_always_present(kind)))
     found[VOICE] = {
         "description": "A voice event: a call began, ended, or was given a term code.",
         **_either({kind: _ref(of) for kind, of in _CALL_EVENTS.items()}, "callEventType"),
@@ -136,11 +136,11 @@ def _ref(kind: type[Struct] | None) -> dict[str, Any]:
 
 
 def _structs(types: Iterable[object]) -> list[type[Struct]]:
-    kinds = [one for info in inspect.multi_type_info(types) for one in _within(info)]
+    kinds = [one for info in inspect.multi_type_info(types) for one in _nested_structs(info)]
     return list(dict.fromkeys(kinds))
 
 
-def _within(info: inspect.Type) -> Iterator[type[Struct]]:
+def _nested_structs(info: inspect.Type) -> Iterator[type[Struct]]:
     match info:
         case inspect.StructType(cls=kind, fields=fields):
             yield kind
@@ -154,17 +154,17 @@ def _within(info: inspect.Type) -> Iterator[type[Struct]]:
         case _:
             inner = []
     for one in inner:
-        yield from _within(one)
+        yield from _nested_structs(one)
 
 
-def _always_there(kind: type[Struct]) -> Iterator[str]:
-    may_lack = kind.__struct_config__.omit_defaults
+def _always_present(kind: type[Struct]) -> Iterator[str]:
+    omits_defaults = kind.__struct_config__.omit_defaults
     for field in msgspec.structs.fields(kind):
-        if field.default is not UNSET and (field.required or not may_lack):
+        if field.default is not UNSET and (field.required or not omits_defaults):
             yield field.encode_name
 
 
-def _tidy(kind: type[Struct], found: dict[str, Any], required: Iterable[str] | None) -> None:
+def _complete(kind: type[Struct], found: dict[str, Any], required: Iterable[str] | None) -> None:
     """Add a struct's description to its schema, and mark required and never-null members."""
     found.pop("title")
     found["description"] = _prose(kind)

@@ -33,12 +33,12 @@ def members(schema: Json) -> str:
     """Return an object's members as an HTML table, or a union's types as a paragraph."""
     if "oneOf" in schema:
         return f"<p>{inline(schema)}</p>"
-    always = set(schema.get("required", ()))
+    required = set(schema.get("required", ()))
     rows = []
     for name, member in schema.get("properties", {}).items():
-        left_out = "" if name in always else ' <span class="note">optional</span>'
+        optional = "" if name in required else ' <span class="note">optional</span>'
         meaning = prose(member.get("description", ""))
-        rows.append((f"<code>{escape(name)}</code>", inline(member) + left_out, meaning))
+        rows.append((f"<code>{escape(name)}</code>", inline(member) + optional, meaning))
     return table("", ("member", "type", "meaning"), rows)
 
 
@@ -67,11 +67,11 @@ def _cells(tag: str, cells: Iterable[str]) -> str:
 
 
 def _limits(schema: Json) -> str:
-    least, most = schema.get("minimum"), schema.get("maximum")
+    minimum, maximum = schema.get("minimum"), schema.get("maximum")
     if "format" in schema:
         return f" ({escape(schema['format'])})"
-    if least is not None and most is not None and most <= 10**6:
-        return f" from {least} to {most}"
+    if minimum is not None and maximum is not None and maximum <= 10**6:
+        return f" from {minimum} to {maximum}"
     if schema.get("maxLength", 10**6) < 10**6:
         return f", {schema.get('minLength', 0)} to {schema['maxLength']} characters"
     return ""

@@ -16,7 +16,7 @@ from typing import Protocol
 
 from msgspec import UNSET, Struct, UnsetType
 
-from floorcast.ingest.decode import BodyForm, Decoded, decode, split
+from floorcast.ingest.decode import BodyForm, Decoded, decode, split_body
 from floorcast.ingest.quotas import Quotas
 from floorcast.ingest.verdicts import Rejected
 from floorcast.log.port import Batch, EventLog
@@ -31,14 +31,14 @@ __all__ = [
     "AdmittedRequest",
     "Backlog",
     "Busy",
-    "ClientTurns",
+    "ClientSemaphore",
     "IngestResult",
     "Intake",
     "NothingAccepted",
 ]
 
 MAX_BODIES_BYTES = 512 << 20  # total size of the bodies in memory, in bytes
-_SHARE = 2  # a client may use one half
+_CLIENT_SHARE = 2  # a client may use one half
 
 
 class Busy(Unavailable):
@@ -46,7 +46,7 @@ class Busy(Unavailable):
 
 
 @dataclass(slots=True)
-class _Used:
+class _Usage:
     requests: int = 0
     size: int = 0  # bytes
 
@@ -54,21 +54,23 @@ class _Used:
 class AdmittedRequest:
     """An admitted request. ``hold`` counts the bytes of its body as they arrive."""
 
-    __slots__ = ("_all", "_client", "_most", "size")
+    __slots__ = ("_client", "_max_bytes", "_total", "size")
 
-    def __init__(self, everything: _Used, client: _Used, most: int) -> None:
-        self._all = everything
+    def __init__(self, total: _Usage, client: _Usage, max_bytes: int) -> None:
+        self._total = total
         self._client = client
-        self._most = most
+        self._max_bytes = max_bytes
         self.size = 0
 
     def hold(self, size: int) -> None:
         """Count ``size`` more bytes. Raises Busy, without counting, if there is no room."""
-        room = min(self._most - self._all.size, self._most // _SHARE - self._client.size)
+        room = min(
+            self._max_bytes - self._total.size, self._max_bytes // _CLIENT_SHARE - self._client.size
+        )
         if size > room:
             raise _busy()
         self.size += size
-        self._all.size += size
+        self._total.size += size
         self._client.size += size
 
 
@@ -86,32 +88,32 @@ class Backlog(Protocol):
 
 
 class Admission:
-    """Admits up to ``limit`` requests and ``most`` bytes of bodies, and half of each per client.
+    """Admits up to ``max_requests``, whose bodies take up to ``max_bytes``.
 
-    No request is admitted while ``backlog`` is full.
+    Each client can use half of either limit. No request is admitted while ``backlog`` is full.
     """
 
     def __init__(
         self,
-        limit: int,
+        max_requests: int,
         backlog: Backlog | None = None,
-        most: int = MAX_BODIES_BYTES,
+        max_bytes: int = MAX_BODIES_BYTES,
     ) -> None:
-        self._limit = limit
-        self._most = most
+        self._max_requests = max_requests
+        self._max_bytes = max_bytes
         self._backlog = backlog
-        self._all = _Used()
-        self._clients: dict[int, _Used] = {}
+        self._total = _Usage()
+        self._clients: dict[int, _Usage] = {}
 
     @property
     def requests(self) -> int:
         """The number of admitted requests."""
-        return self._all.requests
+        return self._total.requests
 
     @property
     def size(self) -> int:
         """The size of the admitted requests' bodies in bytes."""
-        return self._all.size
+        return self._total.size
 
     @contextmanager
     def admit(self, client: int) -> Iterator[AdmittedRequest]:
@@ -119,21 +121,21 @@ class Admission:
 
         Raises Busy, without reading or storing anything, if there is no room.
         """
-        used = self._clients.get(client, _Used())
-        share = max(1, self._limit // _SHARE)
-        if self._all.requests >= self._limit or used.requests >= share:
+        used = self._clients.get(client, _Usage())
+        share = max(1, self._max_requests // _CLIENT_SHARE)
+        if self._total.requests >= self._max_requests or used.requests >= share:
             raise _busy()
         if self._backlog is not None and self._backlog.may_be_full and self._backlog.is_full():
             raise _busy()
         self._clients[client] = used
-        self._all.requests += 1
+        self._total.requests += 1
         used.requests += 1
-        request = AdmittedRequest(self._all, used, self._most)
+        request = AdmittedRequest(self._total, used, self._max_bytes)
         try:
             yield request
         finally:
-            self._all.requests -= 1
-            self._all.size -= request.size
+            self._total.requests -= 1
+            self._total.size -= request.size
             used.requests -= 1
             used.size -= request.size
             if not used.requests:
@@ -144,15 +146,15 @@ def _busy() -> Busy:
     return Busy("too many events are being processed: send this again in a second")
 
 
-class ClientTurns:
-    """Lets up to ``at_once`` requests of each client work at a time, first come, first served.
+class ClientSemaphore:
+    """Lets up to ``limit`` requests of each client work at a time, first come, first served.
 
-    However many requests a client sends, each turn of the event loop has at most ``at_once`` slices
+    However many requests a client sends, each turn of the event loop has at most ``limit`` slices
     of its work. More slices would not speed up the client's requests, but would delay others.
     """
 
-    def __init__(self, at_once: int = 1) -> None:
-        self._at_once = at_once
+    def __init__(self, limit: int = 1) -> None:
+        self._limit = limit
         self._waiting: dict[
             int, deque[asyncio.Future[None]]
         ] = {}  # only clients with requests in progress
@@ -163,20 +165,20 @@ class ClientTurns:
         return len(self._waiting.get(client, ()))
 
     @asynccontextmanager
-    async def of(self, client: int) -> AsyncIterator[None]:
+    async def turn(self, client: int) -> AsyncIterator[None]:
         """Wait for a turn of the client, and hold it while the block runs."""
         queue = self._waiting.setdefault(client, deque())
-        free = self._free.setdefault(client, self._at_once)
+        free = self._free.setdefault(client, self._limit)
         if free:
             self._free[client] = free - 1
         else:
-            await self._turn(client, queue)
+            await self._wait(client, queue)
         try:
             yield
         finally:
             self._pass_on(client, queue)
 
-    async def _turn(self, client: int, queue: deque[asyncio.Future[None]]) -> None:
+    async def _wait(self, client: int, queue: deque[asyncio.Future[None]]) -> None:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         queue.append(turn)
         try:
@@ -193,7 +195,7 @@ class ClientTurns:
                 turn.set_result(None)
                 return
         self._free[client] += 1
-        if self._free[client] == self._at_once:
+        if self._free[client] == self._limit:
             del self._free[client], self._waiting[client]
 
 
@@ -222,7 +224,7 @@ class NothingAccepted(IngestResult, tag=False):
 
 
 class Intake:
-    """Takes in requests with events. ``log_failed`` is called if the log rejects a batch."""
+    """Accepts requests with events. ``log_failed`` is called if the log rejects a batch."""
 
     def __init__(self, log: EventLog, now: Now, log_failed: Callable[[], None]) -> None:
         self._log = log
@@ -230,9 +232,9 @@ class Intake:
         self._log_failed = log_failed
         self._quotas = Quotas(now)
         # otherwise, each of a client's uploads would take a slice of every turn
-        self._decoding = ClientTurns()
+        self._decoding = ClientSemaphore()
 
-    async def take(
+    async def accept(
         self, floor: Projection, body: bytes, form: BodyForm, limits: Limits
     ) -> IngestResult:
         """Accept the events in a body. When this returns, they are durable and readable.
@@ -243,8 +245,8 @@ class Intake:
         the log cannot be written now, or if the floor fails before it has folded the events. In the
         latter case, the events are durable and count as duplicates if they are sent again.
         """
-        async with self._decoding.of(floor.client):
-            decoded = await decode(split(body, form), to_ms(self._now()), floor.client)
+        async with self._decoding.turn(floor.client):
+            decoded = await decode(split_body(body, form), to_ms(self._now()), floor.client)
         async with self._quotas.admit(floor, limits, decoded) as admitted:
             return await self._append(floor, admitted)
 

@@ -14,8 +14,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from floorcast.floor.floor import Floor as Fold
 from floorcast.floor.state import FloorState
-from floorcast.ingest.accept import Admission, AdmittedRequest, Busy, IngestResult, Intake
 from floorcast.ingest.decode import MAX_VERDICTS
+from floorcast.ingest.intake import Admission, AdmittedRequest, Busy, IngestResult, Intake
 from floorcast.log.memory import MemoryLog
 from floorcast.log.port import Appended, Batch
 from floorcast.model.errors import NotAnObject, TooLarge, Unavailable
@@ -80,7 +80,7 @@ def test_a_request_is_acknowledged_after_its_entry_is_folded() -> None:
         log = MemoryLog(lambda: NOW)
         floor = Floor(log)
         taking = asyncio.create_task(
-            Intake(log, lambda: NOW, ignore_failure).take(floor, queued(1, 2), "lines", Limits())
+            Intake(log, lambda: NOW, ignore_failure).accept(floor, queued(1, 2), "lines", Limits())
         )
         await until(lambda: floor.asked)
         assert log.head(CLIENT).number == 1
@@ -100,12 +100,12 @@ def test_duplicates_are_acknowledged_after_the_original_is_folded() -> None:
         floor = Floor(log)
         floor.allowed.set()
         intake = Intake(log, lambda: NOW, ignore_failure)
-        assert await intake.take(floor, queued(1, 1, 2), "lines", Limits()) == IngestResult(
+        assert await intake.accept(floor, queued(1, 1, 2), "lines", Limits()) == IngestResult(
             2, 1, []
         )
-        assert await intake.take(floor, queued(2, 3), "lines", Limits()) == IngestResult(1, 1, [])
+        assert await intake.accept(floor, queued(2, 3), "lines", Limits()) == IngestResult(1, 1, [])
         floor.allowed.clear()
-        again = asyncio.create_task(intake.take(floor, queued(1, 2, 3), "lines", Limits()))
+        again = asyncio.create_task(intake.accept(floor, queued(1, 2, 3), "lines", Limits()))
         await until(lambda: len(floor.asked) == 3)
         assert not again.done()
         floor.allowed.set()
@@ -122,7 +122,9 @@ def test_a_request_without_valid_events_stores_nothing(body: bytes) -> None:
     async def work() -> None:
         log = MemoryLog(lambda: NOW)
         floor = Floor(log)
-        result = await Intake(log, lambda: NOW, ignore_failure).take(floor, body, "lines", Limits())
+        result = await Intake(log, lambda: NOW, ignore_failure).accept(
+            floor, body, "lines", Limits()
+        )
         assert (result.accepted, result.duplicates) == (0, 0)
         assert len(result.rejected) == len(body.split())
         assert (log.head(CLIENT).number, floor.asked) == (0, [])
@@ -138,7 +140,9 @@ def test_a_rejected_event_does_not_affect_the_others() -> None:
         floor = Floor(log)
         floor.allowed.set()
         body = queued(1) + b"nope\n" + queued(2)
-        result = await Intake(log, lambda: NOW, ignore_failure).take(floor, body, "lines", Limits())
+        result = await Intake(log, lambda: NOW, ignore_failure).accept(
+            floor, body, "lines", Limits()
+        )
         assert (result.accepted, [one.index for one in result.rejected]) == (2, [1])
         (entry,) = log.read(CLIENT, 0, 10)
         assert entry.payload == queued(1, 2).strip()
@@ -154,9 +158,9 @@ def test_an_invalid_request_is_refused_before_anything_is_stored() -> None:
         log = MemoryLog(lambda: NOW)
         intake = Intake(log, lambda: NOW, ignore_failure)
         with pytest.raises(NotAnObject):
-            await intake.take(Floor(log), msgspec.json.encode({}), "batch", Limits())
+            await intake.accept(Floor(log), msgspec.json.encode({}), "batch", Limits())
         with pytest.raises(TooLarge):
-            await intake.take(Floor(log), b"{}\n" * 10_001, "lines", Limits())
+            await intake.accept(Floor(log), b"{}\n" * 10_001, "lines", Limits())
         assert log.head(CLIENT).number == 0
 
     run(work())
@@ -170,7 +174,7 @@ def test_only_failed_appends_count_as_log_failures() -> None:
         log = FullLog(lambda: NOW)
         floor = Floor(log)
         with pytest.raises(Unavailable, match="cannot be written"):
-            await Intake(log, lambda: NOW, lambda: failures.append(1)).take(
+            await Intake(log, lambda: NOW, lambda: failures.append(1)).accept(
                 floor, queued(1), "lines", Limits()
             )
         assert (floor.asked, len(failures)) == ([], 1)
@@ -179,7 +183,7 @@ def test_only_failed_appends_count_as_log_failures() -> None:
         floor.allowed.set()
         floor.error = Unavailable("begun anew")
         with pytest.raises(Unavailable, match="begun anew"):
-            await Intake(well, lambda: NOW, lambda: failures.append(1)).take(
+            await Intake(well, lambda: NOW, lambda: failures.append(1)).accept(
                 floor, queued(1), "lines", Limits()
             )
         assert (well.head(CLIENT).number, len(failures)) == (1, 1)
@@ -195,7 +199,9 @@ def test_a_thousand_verdicts_are_listed_and_the_rest_counted() -> None:
         floor = Floor(log)
         floor.allowed.set()
         body = b"nope\n" * 2500 + queued(1)
-        result = await Intake(log, lambda: NOW, ignore_failure).take(floor, body, "lines", Limits())
+        result = await Intake(log, lambda: NOW, ignore_failure).accept(
+            floor, body, "lines", Limits()
+        )
         assert (result.accepted, result.refused) == (1, 2500)
         assert (len(result.rejected), result.more_rejected) == (MAX_VERDICTS, 1500)
         assert b'"moreRejected":1500' in msgspec.json.encode(result)
@@ -216,7 +222,7 @@ def test_many_requests_of_one_client_do_not_delay_another_client() -> None:
         most = 0
 
         async def take_body(floor: Floor) -> None:
-            await intake.take(floor, body, "lines", Limits())
+            await intake.accept(floor, body, "lines", Limits())
 
         tasks = [asyncio.create_task(take_body(crowded)) for _ in range(crowd)]
         tasks.append(asyncio.create_task(take_body(other)))
@@ -258,7 +264,7 @@ def test_a_cancelled_request_passes_its_turn_on() -> None:
         tasks = [
             asyncio.create_task(
                 # several slices of decoding each, so that none is done after one turn
-                intake.take(floor, queued(*range(n * 9000, n * 9000 + 9000)), "lines", Limits())
+                intake.accept(floor, queued(*range(n * 9000, n * 9000 + 9000)), "lines", Limits())
             )
             for n in range(5)
         ]
@@ -273,7 +279,7 @@ def test_a_cancelled_request_passes_its_turn_on() -> None:
             False,
             True,
         ]
-        assert (await intake.take(floor, queued(99_999), "lines", Limits())).accepted == 1
+        assert (await intake.accept(floor, queued(99_999), "lines", Limits())).accepted == 1
 
     run(work())
 
@@ -292,7 +298,7 @@ def test_a_client_can_use_at_most_half_of_the_places() -> None:
 
 def test_a_place_is_freed_however_its_request_ends() -> None:
     """The request's bytes are freed, too."""
-    admission = Admission(2, most=1000)
+    admission = Admission(2, max_bytes=1000)
     with pytest.raises(Busy), admission.admit(ACME) as place:
         place.hold(501)
     assert (admission.requests, admission.size) == (0, 0)
@@ -300,7 +306,7 @@ def test_a_place_is_freed_however_its_request_ends() -> None:
 
 def test_unfinished_uploads_of_one_client_leave_room_for_the_others() -> None:
     """A body counts the bytes received, and not its declared size."""
-    admission = Admission(1000, most=1000)
+    admission = Admission(1000, max_bytes=1000)
     with ExitStack() as uploads:
         for _ in range(500):
             uploads.enter_context(admission.admit(ACME)).hold(1)
@@ -348,7 +354,7 @@ class AdmissionModel(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.admission = Admission(6, most=100)
+        self.admission = Admission(6, max_bytes=100)
         self.open: list[tuple[int, AdmittedRequest, ExitStack]] = []
 
     @rule(client=st.sampled_from([ACME, OTHER, THIRD]))
