@@ -172,7 +172,7 @@ def test_events_are_not_inspected_far_below_the_limits(monkeypatch: Any) -> None
     """Requests reserve the maximum that they could add, and release it at the end."""
 
     async def work(harness: IntakeHarness) -> None:
-        monkeypatch.setattr("floorcast.ingest.new_names.FloorNames.new", None)
+        monkeypatch.setattr("floorcast.ingest.new_names.FloorNames.new_objects", None)
         for _ in range(50):
             result = await harness.send(harness.state("A"), harness.state("B", services=[1, 2, 3]))
             assert result.accepted == 2
