@@ -14,7 +14,7 @@ from floorcast.cluster.kv_copy import INTERNAL
 from floorcast.cluster.kv_watch import PARTS
 from floorcast.cluster.kv_watch import subject as kv_subject
 from floorcast.cluster.link import NatsLink
-from floorcast.cluster.log_messages import KIND, TIME, stream_name, stream_of
+from floorcast.cluster.log_messages import KIND, TIME, stream_name, stream_number
 from floorcast.config.settings import Settings
 from floorcast.model.token import TICKS_PER_SECOND, system_now
 from tests.nats_servers import NatsServers, wait_until
@@ -119,7 +119,7 @@ async def connected(url: str) -> AsyncIterator[NatsLink]:
         await link.close()
 
 
-STREAM = stream_name(stream_of(ACME, STREAMS))
+STREAM = stream_name(stream_number(ACME, STREAMS))
 
 
 PLAIN = {"Nats-Msg-Id", "Nats-TTL", "KV-Operation", KIND, TIME, PARTS}

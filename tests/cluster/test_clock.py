@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from floorcast.cluster.clock import HOLD_TICKS, ClusterClock, ticks_of
+from floorcast.cluster.clock import HOLD_TICKS, ClusterClock, parse_ticks
 from floorcast.model.token import TICKS_PER_SECOND
 
 MINUTE = 60 * TICKS_PER_SECOND
@@ -105,6 +105,6 @@ def test_clock_step_on_all_servers_is_accepted_after_a_delay() -> None:
 def test_server_time_is_parsed_to_the_tick() -> None:
     """The time is RFC 3339 with any number of fractional digits."""
     second = 1_795_530_836 * TICKS_PER_SECOND
-    assert ticks_of("2026-11-24T14:33:56Z") == second
-    assert ticks_of("2026-11-24T14:33:56.5Z") == second + 5_000_000
-    assert ticks_of("2026-11-24T14:33:56.123456789Z") == second + 1_234_567
+    assert parse_ticks("2026-11-24T14:33:56Z") == second
+    assert parse_ticks("2026-11-24T14:33:56.5Z") == second + 5_000_000
+    assert parse_ticks("2026-11-24T14:33:56.123456789Z") == second + 1_234_567

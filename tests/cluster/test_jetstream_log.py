@@ -12,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from floorcast.cluster.jetstream_log import ClusterLogTuning, JetStreamLog
-from floorcast.cluster.log_messages import ID, KIND, stream_name, stream_of, subject
+from floorcast.cluster.log_messages import ID, KIND, stream_name, stream_number, subject
 from floorcast.cluster.streams import open_log_streams
 from floorcast.log.data_folder import DataFolder
 from floorcast.log.log_file import open_log
@@ -93,7 +93,7 @@ def test_deleted_consumer_is_recreated(harness: Harness) -> None:
     """No message is missed or repeated."""
     log = harness.open()
     harness.run(log.append(batch(ACME, ["a"])))
-    stream = stream_name(stream_of(ACME, STREAMS))
+    stream = stream_name(stream_number(ACME, STREAMS))
 
     async def delete_consumers() -> None:
         found = await log.link.api(f"CONSUMER.NAMES.{stream}")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from floorcast.cluster.log_messages import (
     MAX_HEADER_BYTES,
     split_batch,
-    stream_of,
+    stream_number,
     subject,
     subject_pattern,
 )
@@ -46,8 +46,8 @@ def test_event_too_large_for_a_message_is_an_error() -> None:
 
 def test_client_is_always_in_the_same_stream() -> None:
     """Every process, machine and release uses the same stream, because it has the entries."""
-    assert [stream_of(client, 4) for client in (1, 2, 47415, 2**53)] == [3, 1, 2, 1]
+    assert [stream_number(client, 4) for client in (1, 2, 47415, 2**53)] == [3, 1, 2, 1]
     assert subject(47415, 4) == "floorcast.log.2.47415"
     assert subject_pattern(1) == "floorcast.log.1.*"
-    spread = [stream_of(client, 8) for client in range(8000)]
+    spread = [stream_number(client, 8) for client in range(8000)]
     assert all(900 < spread.count(number) < 1100 for number in range(8))

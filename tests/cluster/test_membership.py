@@ -17,7 +17,7 @@ from msgspec import structs
 from floorcast.cluster.link import NatsLink
 from floorcast.cluster.log_messages import stream_name
 from floorcast.cluster.peer_messages import Peer
-from floorcast.cluster.peers import ask_peers
+from floorcast.cluster.peers import query_peers
 from floorcast.config.settings import Settings
 from floorcast.model.errors import SettingError
 from floorcast.model.token import system_now, to_ms
@@ -190,7 +190,7 @@ def test_nodes_exchange_status_reports(cluster: Cluster) -> None:
     async def ask() -> list[Peer]:
         link = await NatsLink.open(cluster.url, "test")
         async with asyncio.timeout(SOON):
-            while not _alike(peers := await ask_peers(link)):
+            while not _alike(peers := await query_peers(link)):
                 await pause()  # the other node is a moment late
         await link.close()
         return peers

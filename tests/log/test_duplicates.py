@@ -20,8 +20,8 @@ from floorcast.log.duplicates import (
     BloomFilter,
     Memtable,
     SeenKeys,
-    keys_of,
-    keys_of_payload,
+    event_keys,
+    payload_keys,
 )
 from floorcast.log.port import Entry
 from floorcast.log.sorted_runs import SortedRuns
@@ -75,7 +75,7 @@ identities = st.tuples(st.integers(0, 30), text, text)
 
 def key(identity: Identity) -> bytes:
     client, source, name = identity
-    return keys_of(client, [event(name, source)])[0]
+    return event_keys(client, [event(name, source)])[0]
 
 
 @given(st.lists(identities, min_size=2, max_size=20))
@@ -91,7 +91,7 @@ def test_stored_entry_gives_the_same_keys() -> None:
     """The keys can therefore be rebuilt from the log."""
     one_batch = batch(7, ["a", "b\n", "\x00", "📞"], "a\nsource")
     payload = b"\n".join(one_batch.lines)
-    assert keys_of_payload(7, payload) == keys_of(7, one_batch.events)
+    assert payload_keys(7, payload) == event_keys(7, one_batch.events)
 
 
 ACME = 47415
@@ -287,7 +287,7 @@ def test_stored_entries_are_loaded_at_startup(harness: Harness) -> None:
     payload = b"\n".join(one_batch.lines)
     harness.seen.load(Entry(ACME, 1, START, "events", 2, payload))
     harness.seen.load(Entry(ACME, 2, START, "site", 0, b'{"site": 1}'))
-    keys = keys_of_payload(ACME, payload)
+    keys = payload_keys(ACME, payload)
     assert harness.runner.run(harness.seen.find_known(set(keys), START)) == set(keys)
 
 

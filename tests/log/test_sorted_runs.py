@@ -59,7 +59,7 @@ class Harness:
         found = self.run(self.runs.find_known([key.encode() for key in keys], since))
         return sorted(key.decode() for key in found)
 
-    def settle(self) -> None:
+    def run_callbacks(self) -> None:
         assert self.runs.wait()
         assert self.runs.backlog == 0
 
@@ -91,7 +91,7 @@ def test_keys_are_found_exactly(harness: Harness, inline: int) -> None:
     harness.reopen()
     harness.write("a", "b\x00", "ü")
     harness.write("c", "b\x001")
-    harness.settle()
+    harness.run_callbacks()
     assert harness.find_known("a", "b", "b\x00", "b\x001", "c", "d", "ü") == [
         "a",
         "b\x00",
@@ -109,7 +109,7 @@ def test_runs_record_the_last_stored_entry(harness: Harness) -> None:
     assert (harness.runs.checkpoints(), harness.runs.memtable_range()) == ({}, (0, 0))
     harness.write("a")
     harness.write("b")
-    harness.settle()
+    harness.run_callbacks()
     harness.reopen()
     assert (harness.runs.checkpoints(), harness.runs.memtable_range()) == ({1: 2}, (1, 2))
     assert sorted(m for marks in harness.runs.fingerprints() for m in marks) == sorted(
@@ -120,7 +120,7 @@ def test_runs_record_the_last_stored_entry(harness: Harness) -> None:
 def test_run_older_than_the_retention_period_is_forgotten(harness: Harness) -> None:
     """The run's keys are unknown at once, and its rows are deleted later."""
     harness.write("old")
-    harness.settle()
+    harness.run_callbacks()
     harness.clock.ticks += 24 * HOUR
     assert harness.find_known("old") == ["old"]
     harness.clock.ticks += HOUR
@@ -131,17 +131,17 @@ def test_unwritten_keys_are_counted(harness: Harness) -> None:
     """The keys count until they are stored."""
     harness.write("a", "b", "c")
     assert harness.runs.backlog in (0, 3 * sorted_runs.KEY_BYTES)
-    harness.settle()
+    harness.run_callbacks()
 
 
 def test_runs_are_merged_and_deleted_when_idle(harness: Harness) -> None:
     """Old runs are deleted, and runs of one hour are merged, in the background."""
     harness.write("old")
-    harness.settle()
+    harness.run_callbacks()
     harness.clock.ticks += 25 * HOUR
     for number in range(4):
         harness.write(str(number))
-    harness.settle()
+    harness.run_callbacks()
     while harness.tables() != {"keys": 4, "runs": 1, "marks": 1, "merging": 0, "dropped": 0}:
         assert harness.find_known("0", "3", "old") == ["0", "3"]
     assert harness.find_known("0", "3", "old") == ["0", "3"]

@@ -6,7 +6,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.log.duplicates import keys_of, keys_of_payload
+from floorcast.log.duplicates import event_keys, payload_keys
 from floorcast.model.inbound import AgentState, UnknownEvent, read_lines
 from tests.real.sites import event
 
@@ -30,5 +30,7 @@ def test_a_lines_key_does_not_depend_on_other_lines(lines: list[bytes]) -> None:
     payload = b"\n".join(lines)
     events = read_lines(payload)
     assert len(events) == len(lines)
-    assert keys_of_payload(7, payload) == keys_of(7, events)
-    assert keys_of(7, events) == [key for line in lines for key in keys_of(7, read_lines(line))]
+    assert payload_keys(7, payload) == event_keys(7, events)
+    assert event_keys(7, events) == [
+        key for line in lines for key in event_keys(7, read_lines(line))
+    ]

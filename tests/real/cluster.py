@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from floorcast.cluster.log_messages import stream_name, stream_of
+from floorcast.cluster.log_messages import stream_name, stream_number
 from tests.nats_servers import NatsServer, NatsServers
 from tests.real.server import Caller, Server
 from tests.real.sites import ACME
@@ -53,7 +53,7 @@ class Cluster:
     @property
     def leader(self) -> NatsServer:
         """Return the NATS server that leads ACME's stream."""
-        stream = stream_name(stream_of(ACME, STREAMS))
+        stream = stream_name(stream_number(ACME, STREAMS))
         while True:
             for server in self.servers.servers:
                 if server.running:

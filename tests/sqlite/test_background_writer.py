@@ -33,14 +33,14 @@ def nothing() -> None:
 
 
 def test_jobs_are_stored_in_order(tmp_path: Path) -> None:
-    """``settle`` calls the jobs' callbacks in order, and the backlog is then empty."""
+    """``run_callbacks`` calls the jobs' callbacks in order, and the backlog is then empty."""
     connection = opened(tmp_path / "file.db")
     writer = BackgroundWriter(connection, "file.db")
     heard: list[int] = []
     for number in range(200):
         writer.submit(10, writing(number), partial(heard.append, number))
     assert writer.wait()
-    writer.settle()
+    writer.run_callbacks()
     assert heard == list(range(200))
     assert writer.backlog == 0
     writer.close()
@@ -54,7 +54,7 @@ def test_callbacks_run_only_when_the_caller_settles(tmp_path: Path) -> None:
     writer.submit(1, writing(1), lambda: threads.append(threading.current_thread().name))
     assert writer.wait()
     assert (threads, writer.backlog) == ([], 1)
-    writer.settle()
+    writer.run_callbacks()
     assert threads == [threading.current_thread().name]
     writer.close()
 
@@ -86,7 +86,7 @@ def test_failed_writes_are_retried(tmp_path: Path) -> None:
         assert (writer.healthy, writer.backlog) == (False, 20)
         disk.repair()
         assert writer.wait()
-        writer.settle()
+        writer.run_callbacks()
         assert (writer.healthy, writer.backlog) == (True, 0)
         writer.close()
         assert written(opened(tmp_path / "file.db")) == list(range(20))

@@ -16,9 +16,9 @@ from nats.aio.msg import Msg
 
 from floorcast.cluster.link import NatsLink, has_quorum
 from floorcast.cluster.peer_messages import CopyOffer, Peer, PieceRequest, peer_subject
-from floorcast.cluster.peers import PIECE_BYTES, ask_peers
+from floorcast.cluster.peers import PIECE_BYTES, query_peers
 from floorcast.cluster.stream_messages import Mismatch, check_message
-from floorcast.cluster.streams import StreamState, state_of
+from floorcast.cluster.streams import StreamState, parse_state
 from floorcast.log import folder_copy
 from floorcast.log.folder_copy import read_contents
 from floorcast.log.log_file import FollowedLog, StreamPosition
@@ -54,7 +54,7 @@ async def ensure_copy(link: NatsLink, folder: Path, followed_log: FollowedLog) -
     ):
         return
     needed = {state.name: state.generation for state in states}
-    peers = [peer for peer in await ask_peers(link) if _is_suitable(peer, followed_log, needed)]
+    peers = [peer for peer in await query_peers(link) if _is_suitable(peer, followed_log, needed)]
     peers.sort(key=lambda peer: sum(position.seq for position in peer.following))
     while peers:
         peer = peers.pop()
@@ -100,7 +100,7 @@ async def _state(link: NatsLink, name: str) -> StreamState:
     info = await link.api(f"STREAM.INFO.{name}")
     if not has_quorum(info):
         raise Unavailable(f"{name} has no quorum")
-    return state_of(info)
+    return parse_state(info)
 
 
 def _is_suitable(peer: Peer, followed_log: FollowedLog, generations: Mapping[str, str]) -> bool:

@@ -17,7 +17,7 @@ import structlog
 
 from floorcast.model.token import TICKS_PER_SECOND, Now
 
-__all__ = ["ClusterClock", "steady_now", "ticks_of"]
+__all__ = ["ClusterClock", "parse_ticks", "steady_now"]
 
 MAX_SAMPLES: Final = 16  # per server
 MAX_SERVERS: Final = 64
@@ -101,7 +101,7 @@ def _median(differences: Iterable[int]) -> int:
     return ordered[(len(ordered) - 1) // 2]
 
 
-def ticks_of(stamp: str) -> int:
+def parse_ticks(stamp: str) -> int:
     """Convert an RFC 3339 time to ticks, rounding down."""
     whole, _, fraction = stamp.rstrip("Z").partition(".")
     seconds = int(datetime.fromisoformat(whole + "+00:00").timestamp())

@@ -15,12 +15,12 @@ import msgspec
 
 from floorcast.cluster import log_messages
 from floorcast.cluster.link import NatsLink
-from floorcast.cluster.log_messages import recorded_at, stream_name, stream_of, subject
+from floorcast.cluster.log_messages import recorded_at, stream_name, stream_number, subject
 from floorcast.cluster.ordered_consumer import Message, MessageBatch, OrderedConsumer
 from floorcast.cluster.peer_messages import EntryPart, EntryRequest, Peer, peer_subject
-from floorcast.cluster.peers import ask_peers
+from floorcast.cluster.peers import query_peers
 from floorcast.log.client_streams import select_new_events
-from floorcast.log.duplicates import keys_of
+from floorcast.log.duplicates import event_keys
 from floorcast.log.port import Batch, Entry, EntryKind
 from floorcast.log.restoring import StateBefore, SuspectEntries
 from floorcast.model.errors import Unavailable
@@ -59,7 +59,7 @@ async def recover_from_peers(
 ) -> RecoveredEntries | None:
     """Return the entries from another node, verified, or None if no node has them."""
     try:
-        peers = await ask_peers(link)
+        peers = await query_peers(link)
     except Unavailable:
         return None
     numbers = range(wanted.number, wanted.number + len(wanted.rows))
@@ -105,7 +105,7 @@ async def recover_from_stream(
     if not messages:
         return None
     batches = [_batch(wanted.client, message) for message in messages]
-    keys = {key for batch in batches for key in keys_of(wanted.client, batch.events)}
+    keys = {key for batch in batches for key in event_keys(wanted.client, batch.events)}
     first = recorded_at(messages[0].headers, messages[0].at)
     state_before = await source.state_before(wanted.client, wanted.number, first, keys)
     entries = _rebuild(wanted, messages, batches, state_before)
@@ -130,7 +130,7 @@ def _rebuild(
     for message, batch in zip(messages, batches, strict=True):
         kind = message.headers.get(log_messages.KIND, "")
         if kind == "events":
-            keys = keys_of(wanted.client, batch.events)
+            keys = event_keys(wanted.client, batch.events)
             lines = select_new_events(batch, keys, known_keys).lines
             known_keys.update(keys)
             if lines:
@@ -151,7 +151,7 @@ def _batch(client: int, message: Message) -> Batch:
 
 
 def _stream(source: DamagedLog, wanted: SuspectEntries) -> str:
-    return stream_name(stream_of(wanted.client, source.streams))
+    return stream_name(stream_number(wanted.client, source.streams))
 
 
 async def _messages_between(

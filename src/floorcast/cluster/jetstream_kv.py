@@ -21,7 +21,14 @@ from floorcast.cluster.kv_copy import INTERNAL, KeyState, Observer, StoreCopy
 from floorcast.cluster.kv_watch import PARTS, StoreWatch, subject
 from floorcast.cluster.link import WRITE_TIMEOUT_SECONDS, NatsLink, RequestRefused
 from floorcast.cluster.log_messages import stream_name
-from floorcast.cluster.streams import KV_STREAM, REPAIR, create, find, kv_config, new_identity
+from floorcast.cluster.streams import (
+    KV_STREAM,
+    REPAIR,
+    create_stream,
+    find_stream,
+    kv_config,
+    new_identity,
+)
 from floorcast.kv.port import Conflict, Item, Listener, validate_items
 from floorcast.model.errors import SettingError, Unavailable
 from floorcast.model.token import TICKS_PER_SECOND
@@ -30,7 +37,7 @@ __all__ = ["JetStreamKeyValueStore", "KvTuning", "LostKeys", "SavedPosition", "S
 
 BATCH_MESSAGES: Final = 1000  # the most that a server accepts in a batch
 MAX_BATCH_KEYS: Final = 400  # changed or compared in one batch; each key may need several messages
-BATCHES_AT_ONCE: Final = 16  # of this node; a server accepts 50
+MAX_CONCURRENT_BATCHES: Final = 16  # of this node; a server accepts 50
 TOMBSTONE_SECONDS: Final = (
     3600  # seconds for which a deletion is kept, so that lagging watches see it
 )
@@ -91,7 +98,7 @@ class JetStreamKeyValueStore:
         self._tuning = tuning or KvTuning()
         self._copy = StoreCopy()
         self._watch = StoreWatch(link, self._copy, self._tuning.tombstone * TICKS_PER_SECOND)
-        self._batch_slots = asyncio.Semaphore(BATCHES_AT_ONCE)
+        self._batch_slots = asyncio.Semaphore(MAX_CONCURRENT_BATCHES)
         self._deletion = {"KV-Operation": "DEL", "Nats-TTL": f"{self._tuning.tombstone}s"}
         self._condition_prefix = secrets.token_hex(8)
         self._closed = False
@@ -113,11 +120,11 @@ class JetStreamKeyValueStore:
         lost some of them, SettingError if the stream does not exist or the servers are too old, and
         Unavailable if the servers have no quorum.
         """
-        found = await find(link, KV_STREAM)
-        if found is None and create_missing and await find(link, stream_name(0)) is not None:
+        found = await find_stream(link, KV_STREAM)
+        if found is None and create_missing and await find_stream(link, stream_name(0)) is not None:
             raise SettingError(f"log: the cluster has lost its key-value store: {REPAIR}")
         if found is None and create_missing:
-            found = await create(link, kv_config(replicas, new_identity()))
+            found = await create_stream(link, kv_config(replicas, new_identity()))
         if found is None:
             raise SettingError("the cluster has no site yet: floorcast site apply FILE")
         if not found["config"].get("allow_atomic"):

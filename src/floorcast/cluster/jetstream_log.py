@@ -20,7 +20,13 @@ import structlog
 from floorcast.cluster import log_messages
 from floorcast.cluster.entry_recovery import DamagedLog, recover_from_peers, recover_from_stream
 from floorcast.cluster.link import WRITE_TIMEOUT_SECONDS, NatsLink, RequestRefused, StorageFull
-from floorcast.cluster.log_messages import MessageKind, split_batch, stream_name, stream_of, subject
+from floorcast.cluster.log_messages import (
+    MessageKind,
+    split_batch,
+    stream_name,
+    stream_number,
+    subject,
+)
 from floorcast.cluster.newer_events import NewerEvents
 from floorcast.cluster.ordered_consumer import Message
 from floorcast.cluster.stream_follower import FollowerTuning, StreamFollower
@@ -199,7 +205,7 @@ class JetStreamLog:
 
     def lost_until(self, client: int) -> int:
         """See ``EventLog.lost_until``. A repair may not have restored everything that was lost."""
-        stream = stream_name(stream_of(client, len(self.followed_log.streams)))
+        stream = stream_name(stream_number(client, len(self.followed_log.streams)))
         for follower in self.followers:
             if follower.stream == stream and follower.complete_until > follower.restored_at:
                 return follower.restored_at
@@ -368,7 +374,7 @@ def _subjects(followed_log: FollowedLog, number: int) -> Sequence[str]:
         return [log_messages.subject_pattern(number)]
     count = len(followed_log.streams)
     clients = map(int, followed_log.clients.split(","))
-    return [subject(client, count) for client in clients if stream_of(client, count) == number]
+    return [subject(client, count) for client in clients if stream_number(client, count) == number]
 
 
 def _set_result(

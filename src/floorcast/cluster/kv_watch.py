@@ -30,8 +30,8 @@ from floorcast.cluster.streams import (
     KV_STREAM,
     REPAIR,
     StreamState,
-    no_such_stream,
-    state_of,
+    is_stream_missing,
+    parse_state,
 )
 from floorcast.model.cancellation import cancel_all
 from floorcast.model.errors import FloorcastError, Unavailable
@@ -144,7 +144,7 @@ class StoreWatch:
             info = await self._link.api(f"STREAM.INFO.{KV_STREAM}")
             if not has_quorum(info):
                 raise Unavailable("the key-value store has no quorum")
-            self._compare(state_of(info), self._copy.seq)
+            self._compare(parse_state(info), self._copy.seq)
             # any message that the consumer's server lacks comes before this mark
             requested_at = self._link.clock()
             mark = await self.write_marker()
@@ -166,7 +166,7 @@ class StoreWatch:
                         self._wake_waiting()
                     self._check()
         except RequestRefused as error:
-            if no_such_stream(error):
+            if is_stream_missing(error):
                 self._halt(f"the cluster has lost the key-value store: {REPAIR}")
             raise
         finally:
@@ -196,12 +196,12 @@ class StoreWatch:
             raise Unavailable(f"the replica on {self._server} has stalled")
 
     async def _on_check(self, check: StreamCheck) -> None:
-        state, seq = state_of(check.info), self._copy.seq
+        state, seq = parse_state(check.info), self._copy.seq
         if state.last_seq < seq:  # messages may have arrived since the request to the leader
             info = await self._link.api(f"STREAM.INFO.{KV_STREAM}")
             if not has_quorum(info):
                 return
-            state = state_of(info)
+            state = parse_state(info)
         if not self.halted:
             self._compare(state, seq)
         self._lag.record_newest(state.last_seq, check.requested_at, self._received)

@@ -19,7 +19,7 @@ import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from floorcast.cluster.clock import ClusterClock, ticks_of
+from floorcast.cluster.clock import ClusterClock, parse_ticks
 from floorcast.cluster.nats_url import connect_options, display_address, parse_url
 from floorcast.cluster.server_checks import check_servers
 from floorcast.model.cancellation import cancel_all
@@ -58,7 +58,7 @@ PING_SECONDS: Final = 2  # seconds between pings; the second unanswered ping end
 # and JetStream's codes for a stream or consumer whose servers are down.
 TEMPORARY_STATUSES: Final = frozenset({409, 429, 503})
 OFFLINE_CODES: Final = frozenset({10118, 10119, 10194, 10195})
-NO_ROOM_CODES: Final = frozenset(
+STORAGE_FULL_CODES: Final = frozenset(
     {10023, 10047, 10077}
 )  # no room in an account, on a server, or in a stream
 
@@ -208,7 +208,7 @@ class NatsLink:
         )
         if (stamp := answer.get("ts")) and "config" in answer:  # a stream's or consumer's leader
             leader = (answer.get("cluster") or {}).get("leader", "")
-            self.clock.record(leader, ticks_of(stamp), sent, received)
+            self.clock.record(leader, parse_ticks(stamp), sent, received)
         return answer
 
     async def publish(
@@ -410,7 +410,7 @@ def _decoded(answer: Msg) -> dict[str, Any]:
     if not error:
         return found
     code, message = error.get("err_code", 0), error.get("description", "")
-    if code in NO_ROOM_CODES:
+    if code in STORAGE_FULL_CODES:
         raise StorageFull(f"the NATS servers have no room left: {message} ({code})")
     if error.get("code") in TEMPORARY_STATUSES or code in OFFLINE_CODES:
         raise Unavailable(f"JetStream cannot do this now: {message} ({code})")

@@ -27,7 +27,7 @@ __all__ = [
     "recorded_at",
     "split_batch",
     "stream_name",
-    "stream_of",
+    "stream_number",
     "subject",
     "subject_pattern",
     "unknown_payload",
@@ -48,14 +48,14 @@ def stream_name(number: int) -> str:
     return f"FLOORCAST_{number}"
 
 
-def stream_of(client: int, streams: int) -> int:
+def stream_number(client: int, streams: int) -> int:
     """Return the number of a client's stream, which is the same in every process and release."""
     return crc32(str(client).encode()) % streams
 
 
 def subject(client: int, streams: int) -> str:
     """Return the subject of a client's messages."""
-    return f"floorcast.log.{stream_of(client, streams)}.{client}"
+    return f"floorcast.log.{stream_number(client, streams)}.{client}"
 
 
 def recorded_at(headers: Mapping[str, str], at: int) -> int:

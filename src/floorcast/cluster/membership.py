@@ -20,21 +20,21 @@ from floorcast.cluster.log_messages import stream_name
 from floorcast.cluster.newer_events import discard_stale_projections
 from floorcast.cluster.node_state import ClusterState, StreamLag
 from floorcast.cluster.peer_messages import Peer, PeerPosition
-from floorcast.cluster.peers import PeerServer, ask_peers
+from floorcast.cluster.peers import PeerServer, query_peers
 from floorcast.cluster.saved_store import SavedStore, check_store
 from floorcast.cluster.streams import (
     KV_STREAM,
     REPAIR,
     LogStreams,
     are_streams_created,
-    create,
-    find,
+    create_stream,
+    find_stream,
     kv_config,
     mark_streams_created,
     new_identity,
     open_log_streams,
+    parse_state,
     set_identity,
-    state_of,
 )
 from floorcast.config.settings import Settings
 from floorcast.log.appender import CommitObserver
@@ -174,7 +174,7 @@ async def join(
 async def _warn_of_problems(link: NatsLink, own_id: str, name: str) -> None:
     """Log problems that an operator should fix early."""
     try:
-        others = [peer for peer in await ask_peers(link) if peer.id != own_id]
+        others = [peer for peer in await query_peers(link) if peer.id != own_id]
     except Unavailable:
         others = []
     if any(peer.name == name for peer in others):
@@ -191,13 +191,13 @@ async def _streams(link: NatsLink, settings: Settings, folder_identity: str) -> 
     ``folder_identity`` is the identity of the folder's log. Raises SettingError if the cluster has
     lost a part of its log.
     """
-    store, first = await find(link, KV_STREAM), await find(link, stream_name(0))
+    store, first = await find_stream(link, KV_STREAM), await find_stream(link, stream_name(0))
     if store is None:
-        if folder_identity or first is not None or await ask_peers(link):
+        if folder_identity or first is not None or await query_peers(link):
             raise SettingError(f"log: the cluster has lost its key-value store: {REPAIR}")
-        store = await create(link, kv_config(settings.replicas, new_identity()))
-    found = state_of(store)
-    identity = found.identity if first is None else state_of(first).identity
+        store = await create_stream(link, kv_config(settings.replicas, new_identity()))
+    found = parse_state(store)
+    identity = found.identity if first is None else parse_state(first).identity
     if not identity or (
         first is not None and found.identity != identity and not are_streams_created(store)
     ):

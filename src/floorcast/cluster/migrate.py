@@ -22,18 +22,18 @@ from floorcast.cluster.folder_conversion import (
 )
 from floorcast.cluster.jetstream_kv import JetStreamKeyValueStore
 from floorcast.cluster.link import COMMAND_TIMEOUT_SECONDS, NatsLink
-from floorcast.cluster.peers import ask_peers
+from floorcast.cluster.peers import query_peers
 from floorcast.cluster.saved_store import BUCKETS, SavedStore, check_store
 from floorcast.cluster.stream_messages import Mismatch, check_position
 from floorcast.cluster.streams import (
     KV_STREAM,
     REPAIR,
-    create,
-    find,
+    create_stream,
+    find_stream,
     kv_config,
     mark_streams_created,
     open_log_streams,
-    state_of,
+    parse_state,
 )
 from floorcast.config.settings import Settings
 from floorcast.kv.folder import IN_MEMORY, open_kv
@@ -100,7 +100,7 @@ async def export_cluster(settings: Settings) -> MigrationResult:
         folder = stack.enter_context(open_folder(settings))
         copy = read_cluster_folder(folder.path)
         link = await _open_link(stack, settings)
-        if running := await ask_peers(link):
+        if running := await query_peers(link):
             raise SettingError(
                 f"log: stop every node first; still running: {', '.join(p.name for p in running)}"
             )
@@ -125,10 +125,10 @@ async def export_cluster(settings: Settings) -> MigrationResult:
 
 
 async def _find_or_create_kv(link: NatsLink, replicas: int, identity: str) -> None:
-    found = await find(link, KV_STREAM)
+    found = await find_stream(link, KV_STREAM)
     if found is None:
-        found = await create(link, kv_config(replicas, identity))
-    if state_of(found).identity != identity:
+        found = await create_stream(link, kv_config(replicas, identity))
+    if parse_state(found).identity != identity:
         raise SettingError(
             "log: the cluster has a different log or site; import into a new cluster"
         )
@@ -164,21 +164,21 @@ async def _last_seqs(link: NatsLink, followed_log: FollowedLog) -> Mapping[str, 
     """Return the number of each stream's newest message."""
     last_seqs: dict[str, int] = {}
     for name in followed_log.streams:
-        info = await find(link, name)
+        info = await find_stream(link, name)
         if info is None:
             raise SettingError(f"log: the cluster has lost the stream {name}: {REPAIR}")
-        last_seqs[name] = state_of(info).last_seq
+        last_seqs[name] = parse_state(info).last_seq
     return last_seqs
 
 
 async def _check_complete(link: NatsLink, folder: Path, copy: FolderContents) -> None:
     """Raise SettingError if the cluster has lost anything that the folder has."""
     for name, position in copy.stream_positions.items():
-        info = await find(link, name)
+        info = await find_stream(link, name)
         if info is None:
             raise SettingError(f"log: the cluster has lost the stream {name}: {REPAIR}")
         try:
-            await check_position(link, state_of(info), copy.followed_log.identity, position)
+            await check_position(link, parse_state(info), copy.followed_log.identity, position)
         except Mismatch as error:
             raise SettingError(f"log: {error.message}") from error
     saved = SavedStore(folder)

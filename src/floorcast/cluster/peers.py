@@ -37,7 +37,7 @@ from floorcast.model.cancellation import cancel_all
 from floorcast.model.errors import Unavailable
 from floorcast.sqlite.checksums import checksum
 
-__all__ = ["PeerServer", "ask_peers"]
+__all__ = ["PeerServer", "query_peers"]
 
 RESPONSE_SECONDS: Final = 1.0  # seconds to wait for the nodes' responses
 NO_RESPONDERS: Final = "503"  # NATS's response if there is no subscriber
@@ -49,7 +49,7 @@ RequestHandler = Callable[[Msg], Awaitable[bytes]]
 _log = structlog.stdlib.get_logger(__name__)
 
 
-async def ask_peers(link: NatsLink, seconds: float = RESPONSE_SECONDS) -> list[Peer]:
+async def query_peers(link: NatsLink, seconds: float = RESPONSE_SECONDS) -> list[Peer]:
     """Return the nodes that respond within ``seconds``, sorted by name.
 
     Returns at once if there are no nodes. Raises Unavailable.

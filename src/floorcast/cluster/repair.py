@@ -25,10 +25,10 @@ from msgspec import Struct
 from floorcast.cluster import log_messages
 from floorcast.cluster.folder_conversion import continue_from, read_cluster_folder
 from floorcast.cluster.link import COMMAND_TIMEOUT_SECONDS, NatsLink
-from floorcast.cluster.log_messages import split_batch, stream_of, subject
+from floorcast.cluster.log_messages import split_batch, stream_number, subject
 from floorcast.cluster.migrate import open_folder
 from floorcast.cluster.ordered_consumer import OrderedConsumer
-from floorcast.cluster.peers import ask_peers
+from floorcast.cluster.peers import query_peers
 from floorcast.cluster.store_repair import repair_store
 from floorcast.cluster.stream_messages import Mismatch, check_message, message_time
 from floorcast.cluster.streams import (
@@ -38,11 +38,11 @@ from floorcast.cluster.streams import (
     RESTORED,
     STREAMS_CREATED,
     StreamState,
-    annotate,
-    create,
-    find,
+    create_stream,
+    find_stream,
     log_config,
-    state_of,
+    parse_state,
+    update_metadata,
 )
 from floorcast.config.settings import Settings
 from floorcast.log.folder_copy import FolderContents
@@ -89,8 +89,8 @@ async def repair(settings: Settings) -> RepairResult:
         )
         stack.push_async_callback(link.close)
         keys = await repair_store(link, settings, folder, copy)
-        infos = {name: await find(link, name) for name in copy.followed_log.streams}
-        states = {name: None if info is None else state_of(info) for name, info in infos.items()}
+        infos = {name: await find_stream(link, name) for name in copy.followed_log.streams}
+        states = {name: None if info is None else parse_state(info) for name, info in infos.items()}
         _check_identity(states, copy)
         if not (folder / PLAN_FILE).exists() and (
             repaired_streams := _find_repaired_streams(states, copy)
@@ -144,7 +144,7 @@ async def _damaged(
 
 
 async def _check_most_complete(link: NatsLink, copy: FolderContents) -> None:
-    for peer in await ask_peers(link):
+    for peer in await query_peers(link):
         if peer.log != copy.followed_log.identity:
             continue
         if not peer.halted:
@@ -201,7 +201,7 @@ async def _apply_plan(
     for number, name in enumerate(copy.followed_log.streams):
         if name not in plan.positions:
             continue
-        info = await find(link, name)
+        info = await find_stream(link, name)
         lost_from = 0 if info is None else await message_time(link, name, plan.positions[name])
         repaired = {
             GENERATION: plan.generation,
@@ -211,10 +211,10 @@ async def _apply_plan(
         if info is None:
             first = plan.positions[name] + 1
             config = log_config(number, count, replicas, identity, first=first, repaired=repaired)
-            await create(link, config)
-        elif state_of(info).generation != plan.generation:
-            await annotate(link, name, repaired)
-    await annotate(link, KV_STREAM, {STREAMS_CREATED: "1"})
+            await create_stream(link, config)
+        elif parse_state(info).generation != plan.generation:
+            await update_metadata(link, name, repaired)
+    await update_metadata(link, KV_STREAM, {STREAMS_CREATED: "1"})
     continue_from(
         folder,
         [
@@ -232,7 +232,7 @@ async def _republish(
     streams = {state.name: state for state in repaired_streams}
     identity, count, events = copy.followed_log.identity, len(copy.followed_log.streams), 0
     for entry in _entries(folder):
-        name = log_messages.stream_name(stream_of(entry.client, count))
+        name = log_messages.stream_name(stream_number(entry.client, count))
         if name not in streams or entry.kind != "events":
             continue
         if entry.recorded_at < streams[name].lost_since - CLOCK_SLACK:

@@ -20,7 +20,7 @@ from floorcast.auth import sessions
 from floorcast.cluster.jetstream_kv import JetStreamKeyValueStore, SavedPosition, StoredValues
 from floorcast.cluster.kv_copy import KeyState
 from floorcast.cluster.link import NatsLink, has_quorum
-from floorcast.cluster.streams import KV_STREAM, REPAIR, find, state_of
+from floorcast.cluster.streams import KV_STREAM, REPAIR, find_stream, parse_state
 from floorcast.kv import token_secret
 from floorcast.kv.port import Item
 from floorcast.kv.sqlite_kv import SqliteKeyValueStore
@@ -46,7 +46,7 @@ DELETED_RETENTION: Final = 28 * 3600 * TICKS_PER_SECOND  # for which a deletion 
 _log = structlog.stdlib.get_logger(__name__)
 
 
-class _KeyMessage(Struct):
+class _StoredKeyState(Struct):
     """The message that gave a key its value: its number, its time, and the number of parts."""
 
     seq: int
@@ -79,7 +79,7 @@ class SavedStore:
         for bucket in BUCKETS:
             values = self._file.items(bucket)
             for key, raw in self._file.items(MESSAGE_BUCKET_PREFIX + bucket).items():
-                state = msgspec.json.decode(raw, type=_KeyMessage)
+                state = msgspec.json.decode(raw, type=_StoredKeyState)
                 found[bucket, key] = KeyState(values.get(key), state.seq, state.parts, state.at)
         return StoredValues(found, position.at)
 
@@ -140,7 +140,7 @@ class SavedStore:
         )
         if bucket in BUCKETS:
             state: bytes | None = msgspec.json.encode(
-                _KeyMessage(key_state.seq, key_state.parts, key_state.at)
+                _StoredKeyState(key_state.seq, key_state.parts, key_state.at)
             )
             if key_state.value is None and key_state.at < self._kv.now() - DELETED_RETENTION:
                 state = None
@@ -155,12 +155,12 @@ async def check_store(link: NatsLink, known: SavedPosition | None, identity: str
     Raises SettingError if the store has lost keys that the folder has, and Unavailable if the
     cluster does not respond.
     """
-    info = await find(link, KV_STREAM)
+    info = await find_stream(link, KV_STREAM)
     if info is None:
         raise SettingError(f"log: the cluster has lost its key-value store: {REPAIR}")
     if not has_quorum(info):
         raise Unavailable("the key-value store has no quorum")
-    state = state_of(info)
+    state = parse_state(info)
     if state.identity != identity:
         raise SettingError(f"log: {KV_STREAM} belongs to another log than this folder: {REPAIR}")
     if known is None or state.generation != known.generation:

@@ -16,8 +16,8 @@ from floorcast.cluster.link import (
 )
 from floorcast.cluster.log_messages import stream_name
 from floorcast.cluster.peer_messages import Peer
-from floorcast.cluster.peers import ask_peers
-from floorcast.cluster.streams import KV_STREAM, REPAIR, no_such_stream, state_of
+from floorcast.cluster.peers import query_peers
+from floorcast.cluster.streams import KV_STREAM, REPAIR, is_stream_missing, parse_state
 from floorcast.model.errors import SettingError, Unavailable
 
 __all__ = ["ClusterStatus", "StreamReport", "node_status", "query_status"]
@@ -57,7 +57,7 @@ async def query_status(url: str) -> ClusterStatus:
             url, "floorcast cluster status", patience=COMMAND_TIMEOUT_SECONDS
         )
         stack.push_async_callback(link.close)
-        nodes = await ask_peers(link)
+        nodes = await query_peers(link)
         infos = await _infos(
             link, {position.stream for node in nodes for position in node.following}
         )
@@ -94,7 +94,7 @@ def _stream_problems(infos: Mapping[str, Mapping[str, Any] | None]) -> Iterator[
         if info is None or not has_quorum(info):
             yield f"{name} has no quorum"
             continue
-        state = state_of(info)
+        state = parse_state(info)
         identities.add(state.identity)
         if (
             1 + sum(bool(replica.get("current")) for replica in live_replicas(info))
@@ -111,7 +111,7 @@ async def _infos(link: NatsLink, names: set[str]) -> dict[str, Mapping[str, Any]
     ``names`` are the streams that the nodes report. Raises SettingError if there is no log.
     """
     first = await _info(link, stream_name(0))
-    count = state_of(first).streams if first else 1
+    count = parse_state(first).streams if first else 1
     names = names or set(map(stream_name, range(count)))
     infos = {name: await _info(link, name) for name in [*sorted(names), KV_STREAM]}
     if not any(info is None or info for info in infos.values()):
@@ -125,7 +125,7 @@ async def _info(link: NatsLink, name: str) -> Mapping[str, Any] | None:
     except Unavailable:
         return None
     except RequestRefused as error:
-        if no_such_stream(error):
+        if is_stream_missing(error):
             return {}
         raise
 

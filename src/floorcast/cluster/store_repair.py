@@ -14,11 +14,11 @@ from floorcast.cluster.streams import (
     KV_STREAM,
     RESTORED,
     StreamState,
-    annotate,
-    create,
-    find,
+    create_stream,
+    find_stream,
     kv_config,
-    state_of,
+    parse_state,
+    update_metadata,
 )
 from floorcast.config.settings import Settings
 from floorcast.kv.port import Item
@@ -36,8 +36,8 @@ async def repair_store(
     """Restore the keys that the key-value store has lost, and return how many were restored."""
     saved = SavedStore(folder)
     try:
-        known, info = saved.position, await find(link, KV_STREAM)
-        state = None if info is None else state_of(info)
+        known, info = saved.position, await find_stream(link, KV_STREAM)
+        state = None if info is None else parse_state(info)
         if state is not None and state.identity not in {"", copy.followed_log.identity}:
             raise SettingError(
                 f"log: {KV_STREAM} belongs to another log than this folder. If it was made after "
@@ -53,9 +53,9 @@ async def repair_store(
         repaired = {GENERATION: uuid.uuid4().hex, RESTORED: str(link.clock())}
         if state is None:
             identity = copy.followed_log.identity
-            await create(link, kv_config(settings.replicas, identity, repaired))
+            await create_stream(link, kv_config(settings.replicas, identity, repaired))
         else:
-            await annotate(link, KV_STREAM, repaired)
+            await update_metadata(link, KV_STREAM, repaired)
         kv = await JetStreamKeyValueStore.open(link, settings.replicas, create_missing=False)
         try:
             return await _restore(kv, saved, 0 if known is None else known.at)

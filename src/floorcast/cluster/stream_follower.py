@@ -25,7 +25,7 @@ from floorcast.cluster.log_messages import digest, recorded_at
 from floorcast.cluster.ordered_consumer import Message, OrderedConsumer
 from floorcast.cluster.reader_lag import ReaderLag
 from floorcast.cluster.stream_messages import Mismatch, check_position, newest_seq
-from floorcast.cluster.streams import REPAIR, StreamState, no_such_stream, state_of
+from floorcast.cluster.streams import REPAIR, StreamState, is_stream_missing, parse_state
 from floorcast.log.log_file import StreamPosition
 from floorcast.model.errors import FloorcastError, Unavailable
 from floorcast.model.token import TICKS_PER_SECOND
@@ -180,7 +180,7 @@ class StreamFollower:
                         await self._store(message, epoch)
                     self._check(epoch)
         except RequestRefused as error:
-            if no_such_stream(error):
+            if is_stream_missing(error):
                 why = f"the cluster has lost the stream {self.stream}: {REPAIR}"
                 raise Mismatch(why) from error
             raise
@@ -238,7 +238,7 @@ class StreamFollower:
             info = await self._link.api(f"STREAM.INFO.{self.stream}")
             if not has_quorum(info):
                 raise Unavailable(f"{self.stream} has no quorum")
-            state = state_of(info)
+            state = parse_state(info)
             if state.last_seq >= known:
                 break
             await asyncio.sleep(self._tuning.recheck_seconds)
@@ -248,7 +248,7 @@ class StreamFollower:
         """Compare the copy with the stream's state at its leader."""
         if self.halted:
             return
-        position, state = self.position, state_of(check.info)
+        position, state = self.position, parse_state(check.info)
         known = position.seq
         if state.last_seq < known:  # messages may have arrived since the request to the leader
             state = await self._state(known)

@@ -6,7 +6,7 @@ import asyncio
 from base64 import b64decode
 from collections.abc import Sequence
 
-from floorcast.cluster.clock import ticks_of
+from floorcast.cluster.clock import parse_ticks
 from floorcast.cluster.link import NatsLink, RequestRefused
 from floorcast.cluster.log_messages import digest
 from floorcast.cluster.streams import REPAIR, StreamState
@@ -25,7 +25,7 @@ class Mismatch(Unavailable):
 async def message_time(link: NatsLink, stream: str, seq: int) -> int:
     """Return the tick at which the stream stored the message, or 0 if there is no such message."""
     found = await _get_message(link, stream, {"seq": seq}) if seq else None
-    return 0 if found is None else ticks_of(found["time"])
+    return 0 if found is None else parse_ticks(found["time"])
 
 
 async def newest_seq(link: NatsLink, stream: str, subjects: Sequence[str]) -> int:

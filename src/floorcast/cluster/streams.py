@@ -29,18 +29,18 @@ __all__ = [
     "STREAMS_CREATED",
     "LogStreams",
     "StreamState",
-    "annotate",
     "are_streams_created",
-    "create",
-    "find",
+    "create_stream",
+    "find_stream",
+    "is_stream_missing",
     "kv_config",
     "log_config",
     "mark_streams_created",
     "new_identity",
-    "no_such_stream",
     "open_log_streams",
+    "parse_state",
     "set_identity",
-    "state_of",
+    "update_metadata",
 ]
 
 KV_STREAM: Final = "KV_FLOORCAST"
@@ -93,7 +93,7 @@ class LogStreams(NamedTuple):
     replicas: int
 
 
-def state_of(info: Mapping[str, Any]) -> StreamState:
+def parse_state(info: Mapping[str, Any]) -> StreamState:
     """Return the state in a ``STREAM.INFO`` response."""
     config, state = info["config"], info["state"]
     metadata = config.get("metadata") or {}
@@ -110,7 +110,7 @@ def state_of(info: Mapping[str, Any]) -> StreamState:
     )
 
 
-async def find(link: NatsLink, name: str) -> dict[str, Any] | None:
+async def find_stream(link: NatsLink, name: str) -> dict[str, Any] | None:
     """Return the stream's ``STREAM.INFO``, or None if it does not exist. Raises Unavailable."""
     try:
         return await link.api(f"STREAM.INFO.{name}")
@@ -120,12 +120,12 @@ async def find(link: NatsLink, name: str) -> dict[str, Any] | None:
         raise
 
 
-def no_such_stream(error: RequestRefused) -> bool:
+def is_stream_missing(error: RequestRefused) -> bool:
     """Return whether JetStream responded that the stream does not exist."""
     return error.code == NOT_FOUND
 
 
-async def create(link: NatsLink, config: Mapping[str, Any]) -> dict[str, Any]:
+async def create_stream(link: NatsLink, config: Mapping[str, Any]) -> dict[str, Any]:
     """Create a stream, or find it if another node has just created it.
 
     With a single server, the stream gets one replica. Raises Unavailable if there are fewer servers
@@ -137,7 +137,7 @@ async def create(link: NatsLink, config: Mapping[str, Any]) -> dict[str, Any]:
     except RequestRefused as error:
         if error.code == NOT_A_CLUSTER:
             _log.warning("one_server_one_copy", stream=name, replicas_wanted=replicas)
-            return await create(link, {**config, "num_replicas": 1})
+            return await create_stream(link, {**config, "num_replicas": 1})
         if error.code == TOO_FEW_SERVERS:
             raise Unavailable(
                 f"{name} cannot have {replicas} replicas: start more servers of the NATS "
@@ -165,12 +165,14 @@ async def open_log_streams(
     """
     for number in range(count):
         name = stream_name(number)
-        info = await find(link, name)
+        info = await find_stream(link, name)
         if info is None:
             if not create_missing:
                 raise SettingError(f"log: the cluster has lost the stream {name}: {REPAIR}")
-            info = await create(link, log_config(number, count, replicas, identity, first=first))
-        found = state_of(info)
+            info = await create_stream(
+                link, log_config(number, count, replicas, identity, first=first)
+            )
+        found = parse_state(info)
         _check(found, identity, count)
         replicas = found.replicas
         link.watch(name)
@@ -196,15 +198,15 @@ def _check(found: StreamState, identity: str, count: int) -> None:
 
 async def mark_streams_created(link: NatsLink) -> None:
     """Record on the key-value store's stream that all of the log's streams have been created."""
-    await annotate(link, KV_STREAM, {STREAMS_CREATED: "1"})
+    await update_metadata(link, KV_STREAM, {STREAMS_CREATED: "1"})
 
 
 async def set_identity(link: NatsLink, identity: str) -> None:
     """Record on the key-value store's stream which log it belongs to."""
-    await annotate(link, KV_STREAM, {IDENTITY: identity})
+    await update_metadata(link, KV_STREAM, {IDENTITY: identity})
 
 
-async def annotate(link: NatsLink, name: str, added: Mapping[str, str]) -> None:
+async def update_metadata(link: NatsLink, name: str, added: Mapping[str, str]) -> None:
     """Set these entries of a stream's metadata."""
     config = (await link.api(f"STREAM.INFO.{name}"))["config"]
     metadata = config.get("metadata") or {}

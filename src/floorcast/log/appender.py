@@ -15,7 +15,7 @@ from typing import NamedTuple
 import apsw
 
 from floorcast.log.client_streams import NumberedStream, make_entries, select_new_events
-from floorcast.log.duplicates import Memtable, SeenKeys, keys_of
+from floorcast.log.duplicates import Memtable, SeenKeys, event_keys
 from floorcast.log.group_commit import GroupOutcome, GroupWriter, Row, Write
 from floorcast.log.log_file import KINDS, StreamPosition
 from floorcast.log.port import Appended, Batch, Entry
@@ -177,7 +177,7 @@ class Appender:
         # A lookup can wait for the disk. Until it is done, no other append may look up or reserve.
         async with self._planning_lock:
             recorded_at = stream.time_of_next(self._now() if origin is None else origin.at)
-            keys = keys_of(stream.client, batch.events)
+            keys = event_keys(stream.client, batch.events)
             new_events = select_new_events(
                 batch, keys, await self._seen.find_known(set(keys), recorded_at)
             )

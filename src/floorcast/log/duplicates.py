@@ -24,7 +24,7 @@ from floorcast.log.sorted_runs import SortedRun, SortedRuns
 from floorcast.log.tuning import LogTuning
 from floorcast.model.inbound import read_lines
 
-__all__ = ["BloomFilter", "IdentifiedEvent", "Memtable", "SeenKeys", "keys_of", "keys_of_payload"]
+__all__ = ["BloomFilter", "IdentifiedEvent", "Memtable", "SeenKeys", "event_keys", "payload_keys"]
 
 SLOTS = 1 << 24  # bytes of each generation
 PAIRS = bytes(1 << (i & 7) | 1 << (i >> 3) for i in range(64))
@@ -93,7 +93,7 @@ class _Line(msgspec.Struct, gc=False):
 _lines = msgspec.json.Decoder(_Line)
 
 
-def keys_of(client: int, events: Sequence[IdentifiedEvent]) -> list[bytes]:
+def event_keys(client: int, events: Sequence[IdentifiedEvent]) -> list[bytes]:
     """Return the events' keys, in order.
 
     Two keys are equal if their client, source and id are equal.
@@ -106,12 +106,12 @@ def keys_of(client: int, events: Sequence[IdentifiedEvent]) -> list[bytes]:
     return [(prefixes[event.source] + event.id).encode() for event in events]
 
 
-def keys_of_payload(client: int, payload: bytes) -> list[bytes]:
+def payload_keys(client: int, payload: bytes) -> list[bytes]:
     """Return the keys of a stored entry's events, in order."""
     try:
-        return keys_of(client, _lines.decode_lines(payload))
+        return event_keys(client, _lines.decode_lines(payload))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return keys_of(client, read_lines(payload))
+        return event_keys(client, read_lines(payload))
 
 
 @lru_cache(maxsize=1024)
@@ -219,7 +219,7 @@ class SeenKeys:
 
         Load the entries of a client in order, and only while this object is not ``full``.
         """
-        keys = keys_of_payload(entry.client, entry.payload) if entry.count else []
+        keys = payload_keys(entry.client, entry.payload) if entry.count else []
         self._filter.add(keys)
         memtable = self.reserve(keys, entry.recorded_at)
         self.confirm(memtable, entry.client, entry.number)

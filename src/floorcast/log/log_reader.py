@@ -42,8 +42,8 @@ READ = "FROM entries WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"
 READ_ONE = "FROM entries WHERE id = ?"
 READ_RESTORED = f"SELECT {COLUMNS} FROM restored WHERE id = ?"  # noqa: S608 -- names of ours
 SKIPPED = "SELECT 1 FROM skipped WHERE id = ?"
-TAKEN = "SELECT taken FROM entries WHERE id = ?"
-TAKEN_UNTIL = "SELECT taken FROM entries WHERE id <= ? AND id > ? ORDER BY id DESC LIMIT 1"
+RECORDED_AT = "SELECT taken FROM entries WHERE id = ?"
+LAST_RECORDED_AT = "SELECT taken FROM entries WHERE id <= ? AND id > ? ORDER BY id DESC LIMIT 1"
 POSITIONS = "SELECT stream, seq, taken, digest, generation FROM following"
 REMOVED = "SELECT removed FROM streams WHERE ordinal = ?"
 REMOVED_SITE = "SELECT client, site_number, site_taken, site FROM streams WHERE ordinal = ?"
@@ -123,7 +123,7 @@ class LogReader:
         while high - low > 1:
             middle = (low + high) // 2
             try:
-                row = fetch_one(self._connection, TAKEN, (first_id(ordinal) + middle,))
+                row = fetch_one(self._connection, RECORDED_AT, (first_id(ordinal) + middle,))
             except apsw.CorruptError:
                 row = None
             if row is None:
@@ -232,7 +232,7 @@ class LogReader:
     def recorded_at(self, ordinal: int, number: int) -> int | None:
         """Return the recording time of an entry, or None if it is not stored."""
         with errors_as_unavailable():
-            row = fetch_one(self._connection, TAKEN, (first_id(ordinal) + number,))
+            row = fetch_one(self._connection, RECORDED_AT, (first_id(ordinal) + number,))
         return None if row is None else int(row[0])
 
     def last_entry_at(self, stream: StreamRow, ticks: int) -> int:
@@ -243,7 +243,7 @@ class LogReader:
             middle = (low + high + 1) // 2
             with errors_as_unavailable():
                 # a number in between may be missing: removed during the search, or damaged
-                row = fetch_one(self._connection, TAKEN_UNTIL, (start + middle, start + low))
+                row = fetch_one(self._connection, LAST_RECORDED_AT, (start + middle, start + low))
             if row is None or row[0] <= ticks:
                 low = middle
             else:

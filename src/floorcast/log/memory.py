@@ -9,7 +9,7 @@ from functools import partial
 from itertools import islice
 
 from floorcast.log.client_streams import Stream, make_entries, select_new_events
-from floorcast.log.duplicates import keys_of
+from floorcast.log.duplicates import event_keys
 from floorcast.log.port import NO_LIMIT, RETENTION, Appended, Batch, Entry, Head
 from floorcast.log.retention import kept_since
 from floorcast.log.tuning import LogTuning
@@ -68,7 +68,7 @@ class MemoryLog:
     async def append(self, batch: Batch) -> Appended:
         """See ``EventLog.append``."""
         client_log = self._open(batch.client)
-        keys = keys_of(batch.client, batch.events)
+        keys = event_keys(batch.client, batch.events)
         since = kept_since(client_log.stream.time_of_next(self._now()), self._retention)
         held = {key for key in keys if client_log.keys.get(key, -1) >= since}
         new_events = select_new_events(batch, keys, held)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import apsw
 
-from floorcast.log.duplicates import keys_of_payload
+from floorcast.log.duplicates import payload_keys
 from floorcast.log.group_commit import entry_checksum
 from floorcast.log.log_file import CACHE_KIB, KINDS, PAGE_BYTES, StreamRow, first_id
 from floorcast.log.log_reader import LogReader, is_undamaged
@@ -111,7 +111,7 @@ def read_state_before(
                 if entry.kind == "site":
                     payload = entry.payload
                 elif entry.kind == "events" and entry.recorded_at >= since:
-                    known_keys |= keys.intersection(keys_of_payload(stream.client, entry.payload))
+                    known_keys |= keys.intersection(payload_keys(stream.client, entry.payload))
             if not entries:
                 break
             after = entries[-1].number

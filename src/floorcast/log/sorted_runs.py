@@ -124,14 +124,14 @@ class SortedRuns:
     @property
     def backlog(self) -> int:
         """The bytes of keys that are waiting in memory to be stored."""
-        self._writer.settle()
+        self._writer.run_callbacks()
         return self._writer.backlog
 
     async def open_new_file(self) -> None:
         """Wait until a new file without keys has replaced the lost one."""
         while not await asyncio.to_thread(self._writer.wait):
             pass  # the disk fails, and nothing can be stored until it works
-        self._writer.settle()
+        self._writer.run_callbacks()
         self.lost, self._replacements = False, self._writer.replacements
         self._reader.close()
         self._pool_reader.close()
@@ -189,7 +189,7 @@ class SortedRuns:
     def wait(self) -> bool:
         """Wait until everything submitted is stored. Returns False if the disk failed."""
         is_stored = self._writer.wait()
-        self._writer.settle()
+        self._writer.run_callbacks()
         return is_stored
 
     def close(self) -> None:

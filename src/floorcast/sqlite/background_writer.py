@@ -4,8 +4,8 @@ Jobs are stored in the order in which they were submitted, several per transacti
 only the last ones. While the disk fails, the writer retries and drops nothing, so the caller must
 watch ``backlog``.
 
-The writer's thread only runs statements. ``settle`` runs the callbacks of stored jobs on the
-caller's thread.
+The writer's thread only runs statements. ``run_callbacks`` runs the callbacks of stored jobs on
+the caller's thread.
 """
 
 from __future__ import annotations
@@ -98,7 +98,9 @@ class BackgroundWriter:
         return self._submitted_bytes - self._settled_bytes
 
     def submit(self, size: int, work: Work, on_stored: Callable[[], None]) -> None:
-        """Run ``work`` on the connection. ``settle`` calls ``on_stored`` once the work is stored.
+        """Run ``work`` on the connection.
+
+        ``run_callbacks`` calls ``on_stored`` once the work is stored.
 
         ``size`` is the memory that the job takes, in bytes.
         """
@@ -112,9 +114,9 @@ class BackgroundWriter:
         self._stored.append(job)
         while self._tidy is not None and self._tidy(self._connection):
             pass
-        self.settle()
+        self.run_callbacks()
 
-    def settle(self) -> None:
+    def run_callbacks(self) -> None:
         """Call ``on_stored`` for every job that has been stored since the last call, in order."""
         stored = self._stored
         while stored:

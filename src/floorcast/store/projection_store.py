@@ -293,7 +293,7 @@ class ProjectionStore:
 
     def _settle(self) -> None:
         """Process the jobs that the writer has stored, and any new file that it has begun."""
-        self._writer.settle()
+        self._writer.run_callbacks()
         path = self._path
         if path is None or self._replacements == self._writer.replacements:
             return
