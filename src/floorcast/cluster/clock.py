@@ -22,7 +22,7 @@ __all__ = ["ClusterClock", "parse_ticks", "steady_now"]
 MAX_SAMPLES: Final = 16  # per server
 MAX_SERVERS: Final = 64
 STEP_TICKS: Final = 2 * TICKS_PER_SECOND  # a larger change of the offset is a step
-HOLD_TICKS: Final = 60 * TICKS_PER_SECOND  # for which a step must last before it is accepted
+HOLD_TICKS: Final = 60 * TICKS_PER_SECOND  # how long a step must last before it is accepted
 
 _log = structlog.stdlib.get_logger(__name__)
 

@@ -31,8 +31,8 @@ from floorcast.sqlite.checksums import checksum
 __all__ = ["DamagedLog", "RecoveredEntries", "recover_from_peers", "recover_from_stream"]
 
 CLOCK_SLACK: Final = 60 * TICKS_PER_SECOND  # maximum difference between the servers' clocks
-MAX_MESSAGES: Final = 1000  # read for one entry
-MAX_MESSAGE_BYTES: Final = 64 << 20  # of these messages
+MAX_MESSAGES: Final = 1000  # messages read to rebuild one entry
+MAX_MESSAGE_BYTES: Final = 64 << 20  # the total size of these messages
 
 
 class RecoveredEntries(NamedTuple):

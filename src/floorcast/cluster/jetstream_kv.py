@@ -37,11 +37,11 @@ __all__ = ["JetStreamKeyValueStore", "KvTuning", "LostKeys", "SavedPosition", "S
 
 BATCH_MESSAGES: Final = 1000  # the most that a server accepts in a batch
 MAX_BATCH_KEYS: Final = 400  # changed or compared in one batch; each key may need several messages
-MAX_CONCURRENT_BATCHES: Final = 16  # of this node; a server accepts 50
+MAX_CONCURRENT_BATCHES: Final = 16  # per node; a server accepts 50
 TOMBSTONE_SECONDS: Final = (
     3600  # seconds for which a deletion is kept, so that lagging watches see it
 )
-REMOVAL_DELAY_SECONDS: Final = 2  # seconds by which the stream may be late to remove it
+REMOVAL_DELAY_SECONDS: Final = 2  # the stream may remove a deletion this much later
 RESEND_SECONDS: Final = 0.1  # before a lost batch is sent again
 
 # JetStream's own codes

@@ -44,7 +44,7 @@ from floorcast.model.token import Now
 
 __all__ = ["ClusterLogTuning", "JetStreamLog"]
 
-SLICE_EVENTS: Final = 500  # of other nodes, decoded in one turn of the event loop
+SLICE_EVENTS: Final = 500  # from other nodes, decoded in one turn of the event loop
 
 
 NO_ROOM_MESSAGE: Final = "the NATS servers have no room left: free their disks, or raise max_file"

@@ -49,9 +49,9 @@ CLOSE_SECONDS: Final = 3.0  # seconds to send remaining data on closing
 # A replica that has been silent for 3 s no longer counts. A majority elects another leader no
 # earlier than 4 s after it last heard from the current one.
 SILENT_NS: Final = 3_000_000_000
-SWITCH_SECONDS: Final = 5.0  # seconds without a quorum before another server is tried; then longer
+SWITCH_SECONDS: Final = 5.0  # seconds without a quorum before another server is tried; grows
 MAX_SWITCH_SECONDS: Final = 40.0
-MAX_PENDING_BYTES: Final = 64 << 20  # for sending; ``request`` sends nothing while disconnected
+MAX_PENDING_BYTES: Final = 64 << 20  # not sent yet; ``request`` sends nothing while disconnected
 PING_SECONDS: Final = 2  # seconds between pings; the second unanswered ping ends the connection
 
 # Temporary errors: the statuses 409 (already in progress), 429 and 503 (busy, no leader or quorum),

@@ -51,8 +51,8 @@ __all__ = [
 ]
 
 IMPORTED = ("cluster", "imported")  # the folder's newest entries at the time of the import
-KEYS_PER_WRITE = 250  # in one write
-FIRST_SEQUENCE = 2  # of an imported log; not 1, so that an empty node needs a copy
+KEYS_PER_WRITE = 250
+FIRST_SEQUENCE = 2  # in an imported log; not 1, so that an empty node needs a copy
 
 
 class MigrationResult(NamedTuple):

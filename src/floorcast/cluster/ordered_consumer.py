@@ -23,10 +23,10 @@ from floorcast.model.errors import Unavailable
 
 __all__ = ["Message", "MessageBatch", "OrderedConsumer"]
 
-PULL_MESSAGES: Final = 64  # requested at a time
-PULL_NS: Final = 2_500_000_000  # for which a request waits for messages
-HEARTBEAT_NS: Final = 500_000_000  # between two heartbeats without messages
-MAX_SILENCE_SECONDS: Final = 3.0  # without any response before the consumer counts as lost
+PULL_MESSAGES: Final = 64  # messages per request
+PULL_NS: Final = 2_500_000_000  # how long a request waits for messages
+HEARTBEAT_NS: Final = 500_000_000  # between heartbeats while there are no messages
+MAX_SILENCE_SECONDS: Final = 3.0  # after which the consumer counts as lost
 UNUSED_NS: Final = 30_000_000_000  # after which the server removes an unused consumer
 PLACEMENT_ATTEMPTS: Final = 6  # attempts to create the consumer on a server that is not avoided
 

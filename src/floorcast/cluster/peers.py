@@ -41,7 +41,7 @@ __all__ = ["PeerServer", "query_peers"]
 
 RESPONSE_SECONDS: Final = 1.0  # seconds to wait for the nodes' responses
 NO_RESPONDERS: Final = "503"  # NATS's response if there is no subscriber
-PIECE_BYTES: Final = 256 << 10  # of a copy, per response
+PIECE_BYTES: Final = 256 << 10  # per response with a part of a copy
 UNREAD_SECONDS: Final = 60.0  # seconds after which an unread copy is deleted
 
 RequestHandler = Callable[[Msg], Awaitable[bytes]]

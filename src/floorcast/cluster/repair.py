@@ -56,7 +56,7 @@ from floorcast.model.token import TICKS_PER_SECOND
 __all__ = ["RepairResult", "repair"]
 
 PLAN_FILE: Final = "repair.json"
-CLOCK_SLACK: Final = 60 * TICKS_PER_SECOND  # by which the servers' clocks may differ
+CLOCK_SLACK: Final = 60 * TICKS_PER_SECOND  # maximum difference between the servers' clocks
 READ_ENTRIES: Final = 64
 
 

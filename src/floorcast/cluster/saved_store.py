@@ -41,7 +41,7 @@ GROUP_ITEMS: Final = 1000  # even, so that a value and its message are written t
 MESSAGE_BUCKET_PREFIX: Final = (
     "message."  # prefix of the bucket that has the messages of a bucket's keys
 )
-DELETED_RETENTION: Final = 28 * 3600 * TICKS_PER_SECOND  # for which a deletion is remembered
+DELETED_RETENTION: Final = 28 * 3600 * TICKS_PER_SECOND  # how long a deletion is remembered
 
 _log = structlog.stdlib.get_logger(__name__)
 

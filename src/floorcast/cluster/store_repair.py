@@ -27,7 +27,7 @@ from floorcast.model.errors import SettingError
 
 __all__ = ["repair_store"]
 
-KEYS_PER_WRITE: Final = 250  # in one write
+KEYS_PER_WRITE: Final = 250
 
 
 async def repair_store(

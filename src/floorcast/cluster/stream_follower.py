@@ -32,7 +32,7 @@ from floorcast.model.token import TICKS_PER_SECOND
 
 __all__ = ["FollowerTuning", "LogCopy", "StreamFollower"]
 
-QUIET_TICKS = 6 * TICKS_PER_SECOND  # without a check before a follower counts as behind
+QUIET_TICKS = 6 * TICKS_PER_SECOND  # a follower without a check for this long counts as behind
 
 _log = structlog.get_logger(__name__)
 

@@ -48,7 +48,7 @@ KV_PREFIX: Final = "$KV.FLOORCAST"
 
 # messages outlive entries, because a node may lag
 MAX_AGE_TICKS: Final = RETENTION + 2 * 3600 * 10_000_000
-DUPLICATE_WINDOW_NS: Final = 120_000_000_000  # in which a repeated message is recognized by its id
+DUPLICATE_WINDOW_NS: Final = 120_000_000_000  # how long a repeated message is recognized by its id
 
 # JetStream's own codes
 TOO_FEW_SERVERS, NOT_A_CLUSTER, NAME_IN_USE, NOT_FOUND = 10005, 10074, 10058, 10059

@@ -34,7 +34,7 @@ __all__ = [
 fingerprint = crc32
 """The stored fingerprint of a key for the Bloom filter: 32 bits, the same in every process."""
 
-LEVELS = 2  # the most times that a key is merged
+LEVELS = 2  # maximum number of merges per key
 
 SCHEMA = """
 CREATE TABLE keys (run INTEGER NOT NULL, key BLOB NOT NULL, PRIMARY KEY (run, key)) WITHOUT ROWID;

@@ -28,7 +28,7 @@ from floorcast.sqlite.files import fetch_one, transaction
 
 __all__ = ["GroupOutcome", "GroupWriter", "Row", "Write", "entry_checksum"]
 
-PROBE_SECONDS = 0.5  # between two attempts to write while the disk fails and there are no requests
+PROBE_SECONDS = 0.5  # between attempts to write while the disk fails and there are no requests
 
 ADD_STREAM = "INSERT OR IGNORE INTO streams (ordinal, client) VALUES (?, ?)"
 UPDATE_POSITION = """

@@ -34,7 +34,7 @@ from floorcast.sqlite.files import (
 
 __all__ = ["LogReader", "is_undamaged"]
 
-READ_BYTES = 2 << 20  # of payload read at a time, so that no turn of the event loop becomes long
+READ_BYTES = 2 << 20  # payload per read; keeps turns of the event loop short
 STREAMS = "SELECT ordinal, client, removed, removed_taken, site FROM streams ORDER BY ordinal"
 LAST = "SELECT id, taken FROM entries WHERE id >= ? AND id < ? ORDER BY id DESC LIMIT 1"
 COLUMNS = "id, taken, kind, count, payload, checksum"

@@ -30,7 +30,7 @@ from floorcast.sqlite.files import fetch_one, transaction
 
 __all__ = ["Retention", "SteadyClock", "kept_since"]
 
-SCAN_ENTRIES = 10_000  # numbers to try for the next readable entry after a damaged page
+SCAN_ENTRIES = 10_000  # numbers tried after a damaged page to find the next entry
 
 OLDEST = "SELECT id, taken FROM entries WHERE id >= ? AND id < ? ORDER BY id LIMIT 1"
 ENTRY = "SELECT id, taken FROM entries WHERE id = ?"

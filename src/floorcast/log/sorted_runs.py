@@ -37,7 +37,7 @@ from floorcast.sqlite.files import errors_as_unavailable, fetch, fetch_one, open
 __all__ = ["SortedRun", "SortedRuns"]
 
 PAGE_BYTES = 4096  # looking up one key reads one page of a run
-KEY_BYTES = 100  # of additional memory per waiting key, approximately
+KEY_BYTES = 100  # approximate additional memory per waiting key
 FINGERPRINT_SLICE = 8192  # keys per slice, so that other threads get their turn
 
 FIND_KEYS = """

@@ -25,7 +25,7 @@ from floorcast.sqlite.files import transaction
 
 __all__ = ["DAMAGED", "BackgroundWriter", "Work"]
 
-GROUP_JOBS = 64  # in one transaction
+GROUP_JOBS = 64  # per transaction
 RETRY_SECONDS = 0.5  # between two attempts while the disk fails
 
 DAMAGED = (apsw.CorruptError, apsw.NotADBError)
