@@ -162,7 +162,7 @@ def test_outdated_site_from_a_late_node_is_replaced(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The floors of all nodes end with the version in the key-value store."""
-    monkeypatch.setattr(a_node, "SITE_AGREED", 0.05)
+    monkeypatch.setattr(a_node, "SITE_SYNC_SECONDS", 0.05)
     one, other = cluster.open(), cluster.open()
     right = other.node.server.floors[ACME].floor.state.config
     old = structs.replace(right, services=right.services[:1])
