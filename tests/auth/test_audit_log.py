@@ -145,8 +145,8 @@ def test_grouped_refusals_are_written_on_flush_and_when_memory_is_full(tmp_path:
         audit.record_refusal("refused", path=path)
     assert len(audit._groups) == 2  # noqa: SLF001 - its memory is what is bounded
     audit.flush(everything=True)
-    told = [(line["path"], line.get("more")) for line in lines(tmp_path)]
-    assert sorted(told, key=str) == [(path, more) for path in "abcd" for more in (1, None)]
+    recorded = [(line["path"], line.get("more")) for line in lines(tmp_path)]
+    assert sorted(recorded, key=str) == [(path, more) for path in "abcd" for more in (1, None)]
 
 
 def test_site_changes_are_listed_up_to_a_thousand(tmp_path: Path) -> None:

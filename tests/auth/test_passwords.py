@@ -42,18 +42,18 @@ def test_a_damaged_hash_verifies_no_password(damaged: str) -> None:
 
 def test_an_unknown_user_costs_as_much_as_a_known_one() -> None:
     """For an unknown user, one hash is verified, and the result is always false."""
-    asked: list[str] = []
+    requests: list[str] = []
 
     class RecordingHasher(Hasher):
         def verify(self, password_hash: str, password: str) -> bool:
-            asked.append(password_hash)
+            requests.append(password_hash)
             super().verify(password_hash, password)
             return True
 
     passwords = Passwords(RecordingHasher(memory_kib=8, passes=1))
     assert asyncio.run(passwords.verify(CHEAP.hash("secret"), "secret"))
     assert not asyncio.run(passwords.verify(None, "secret"))
-    assert asked[1].startswith("$argon2id$v=19$m=8,t=1,p=1$")
+    assert requests[1].startswith("$argon2id$v=19$m=8,t=1,p=1$")
     passwords.close()
 
 
@@ -85,10 +85,10 @@ def test_two_hashes_run_at_once_a_few_wait_and_the_rest_are_refused() -> None:
 
     async def crowd() -> list[str | BaseException]:
         hasher.gate.clear()
-        asked = [asyncio.create_task(passwords.hash("x")) for _ in range(8)]
-        await asyncio.wait(asked[5:])
+        requests = [asyncio.create_task(passwords.hash("x")) for _ in range(8)]
+        await asyncio.wait(requests[5:])
         hasher.gate.set()
-        done = await asyncio.gather(*asked, return_exceptions=True)
+        done = await asyncio.gather(*requests, return_exceptions=True)
         await asyncio.gather(*(passwords.hash("x") for _ in range(5)))
         return done
 
@@ -110,13 +110,13 @@ def test_many_logins_of_one_client_do_not_block_another() -> None:
 
     async def crowd() -> None:
         hasher.gate.clear()
-        asked = [asyncio.create_task(login("crowd", (1, "a"))) for _ in range(30)]
-        await asyncio.wait(asked[22:])  # refused, because two are running and twenty are waiting
-        asked.append(asyncio.create_task(login("neighbour", (1, "b"))))
-        asked.append(asyncio.create_task(login("other client", (2, "a"))))
+        requests = [asyncio.create_task(login("crowd", (1, "a"))) for _ in range(30)]
+        await asyncio.wait(requests[22:])  # refused, because two are running and twenty are waiting
+        requests.append(asyncio.create_task(login("neighbour", (1, "b"))))
+        requests.append(asyncio.create_task(login("other client", (2, "a"))))
         await asyncio.sleep(0)
         hasher.gate.set()
-        refused = await asyncio.gather(*asked, return_exceptions=True)
+        refused = await asyncio.gather(*requests, return_exceptions=True)
         assert sum(isinstance(one, Unavailable) for one in refused) == 8
 
     asyncio.run(crowd())
@@ -132,11 +132,11 @@ def test_closing_refuses_waiting_callers() -> None:
 
     async def stop() -> None:
         hasher.gate.clear()
-        asked = [asyncio.create_task(passwords.hash("x")) for _ in range(4)]
+        requests = [asyncio.create_task(passwords.hash("x")) for _ in range(4)]
         await asyncio.sleep(0)
         hasher.gate.set()
         passwords.close()
-        done = await asyncio.gather(*asked, return_exceptions=True)
+        done = await asyncio.gather(*requests, return_exceptions=True)
         assert [isinstance(one, Unavailable) for one in done[2:]] == [True, True]
 
     asyncio.run(stop())
@@ -149,11 +149,11 @@ def test_cancelled_requests_count_until_their_thread_is_done() -> None:
 
     async def give_up() -> None:
         hasher.gate.clear()
-        asked = [asyncio.create_task(passwords.hash("x")) for _ in range(2)]
+        requests = [asyncio.create_task(passwords.hash("x")) for _ in range(2)]
         await asyncio.sleep(0)
-        for task in asked:
+        for task in requests:
             task.cancel()
-        await asyncio.gather(*asked, return_exceptions=True)
+        await asyncio.gather(*requests, return_exceptions=True)
         with pytest.raises(Unavailable, match="too many logins"):
             await passwords.hash("x")
         hasher.gate.set()

@@ -22,10 +22,10 @@ def test_concurrent_callers_share_the_result() -> None:
             await gate.wait()
             return mine
 
-        asked = [asyncio.create_task(once.do(key, work)) for key in ("a", "a", "b", "a")]
+        tasks = [asyncio.create_task(once.do(key, work)) for key in ("a", "a", "b", "a")]
         await asyncio.sleep(0)
         gate.set()
-        return [*await asyncio.gather(*asked), await once.do("a", work)]
+        return [*await asyncio.gather(*tasks), await once.do("a", work)]
 
     assert asyncio.run(ask()) == [1, 1, 2, 1, 3]
 

@@ -21,16 +21,16 @@ def test_columns_are_aligned() -> None:
 
 def test_password_is_prompted_for_twice_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """The password is hidden, confirmed, and never prompted for on standard output."""
-    asked: dict[str, object] = {}
+    prompted: dict[str, object] = {}
 
     def prompt(text: str, **how: object) -> str:
-        asked.update(how, text=text)
+        prompted.update(how, text=text)
         return "a long secret"
 
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
     monkeypatch.setattr(typer, "prompt", prompt)
     assert new_password("reports") == "a long secret"
-    assert asked == {
+    assert prompted == {
         "text": "Password",
         "hide_input": True,
         "confirmation_prompt": True,

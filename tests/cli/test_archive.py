@@ -44,16 +44,16 @@ def test_verify_reports_what_was_checked(admin: AdminCommands) -> None:
     assert "15 hours" in admin.run("archive", "verify")
     hour = admin.folder / "server" / "archive" / "client=47415/date=2026-11-24/hour=10"
     (hour / "calls.parquet").write_bytes(b"?")
-    said = admin.run_failing("archive", "verify")
-    assert "its SHA-256 differs from the manifest" in said
+    output = admin.run_failing("archive", "verify")
+    assert "its SHA-256 differs from the manifest" in output
     assert "no findings" in admin.run("archive", "verify", "--from", "2026-11-25")
 
 
 @pytest.mark.parametrize("form", ["csv", "parquet"])
 def test_export_has_every_row(admin: AdminCommands, form: str) -> None:
     """Each kind has one file, with the hour in the first column."""
-    said = admin.run("archive", "export", "out", "--format", form, "--to", "2026-11-24")
-    assert f"calls.{form}: 1 rows" in said
+    output = admin.run("archive", "export", "out", "--format", form, "--to", "2026-11-24")
+    assert f"calls.{form}: 1 rows" in output
     file = admin.folder / "out" / f"calls.{form}"
     if form == "csv":
         with file.open() as lines:

@@ -62,13 +62,13 @@ def test_output_is_an_aligned_table(admin: AdminCommands) -> None:
     audit = AuditLog(admin.folder / "floorcast-data", Clock())
     audit.record("login", client=1, user=301, name="re\x1bports", address="192.0.2.1", session="ab")
     audit.record("login_failed", address="2001:db8::1", why="wrong password")
-    said = admin.run("audit", "--event", "login", "--event", "login_failed")
-    assert said.splitlines() == [
+    output = admin.run("audit", "--event", "login", "--event", "login_failed")
+    assert output.splitlines() == [
         "time                      event         client  user          address      what",
         "2023-11-14T22:13:20.000Z  login         1       301 re?ports  192.0.2.1    session=ab",
         f'{"2023-11-14T22:13:20.000Z  login_failed":62}2001:db8::1  why="wrong password"',
     ]
-    assert "\x1b" not in said
+    assert "\x1b" not in output
     assert len(admin.run("audit", "--last", "1").splitlines()) == 2
 
 

@@ -78,10 +78,10 @@ def floorcast(
                 patch.setenv(name, value)
             with pytest.raises(SystemExit) as ended:
                 main()
-        told, code = capsys.readouterr(), ended.value.code
+        captured, code = capsys.readouterr(), ended.value.code
         if isinstance(code, str):  # printed by the interpreter at exit
-            return CommandResult(1, told.out, f"{told.err}{code}\n")
-        return CommandResult(code or 0, told.out, told.err)
+            return CommandResult(1, captured.out, f"{captured.err}{code}\n")
+        return CommandResult(code or 0, captured.out, captured.err)
 
     return run
 
@@ -130,7 +130,7 @@ def test_check_reports_freeswitch_modules(tmp_path: Path, floorcast: RunFloorcas
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message"),
     [
         (["freeswitch"], "nothing to read"),
         (["freeswitch", "--esl", "h:x"], "must be HOST[:PORT]"),
@@ -151,11 +151,11 @@ def test_check_reports_freeswitch_modules(tmp_path: Path, floorcast: RunFloorcas
         (["--config", "nowhere.toml"], "nowhere.toml"),
     ],
 )
-def test_missing_option_is_named(floorcast: RunFloorcast, given: list[str], said: str) -> None:
+def test_missing_option_is_named(floorcast: RunFloorcast, given: list[str], message: str) -> None:
     """The error is one line, without a traceback."""
     done = floorcast(*given)
     assert done.returncode in {1, 2}
-    assert said in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -177,8 +177,8 @@ def test_runs_from_connect_toml_alone(tmp_path: Path) -> None:
             wait_until(lambda: len(intake.received) == 3, lambda: intake.requests)
         finally:
             process.terminate()
-            _, said = process.communicate(timeout=20)
-    assert process.returncode == 0, said
+            _, message = process.communicate(timeout=20)
+    assert process.returncode == 0, message
     assert list(intake.received) == ["1.0/start", "1.0/1/queue", "1.0/end"]
     start = intake.received["1.0/start"]
     assert (start["source"], start["data"]["sessionId"]) == ("asterisk/pbx", "1.0@pbx")
@@ -204,8 +204,8 @@ def test_connect_toml_selects_freeswitch(tmp_path: Path, floorcast: RunFloorcast
             wait_until(lambda: len(intake.received) == 2, lambda: intake.requests)
         finally:
             process.terminate()
-            _, said = process.communicate(timeout=20)
-        assert process.returncode == 0, said
+            _, message = process.communicate(timeout=20)
+        assert process.returncode == 0, message
         assert [one["source"] for one in intake.received.values()] == ["freeswitch/freeswitch"] * 2
         (tmp_path / "connect.toml").write_text(text + "[asterisk]\nqueue_log = 'q'\n", "utf-8")
         done = floorcast("--config", "connect.toml")

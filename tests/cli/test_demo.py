@@ -42,12 +42,12 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, list[s
         arguments, cwd=folder, env=environment(), stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
-        said = []
+        output = []
         for line in process.stdout:
-            said.append(line)
+            output.append(line)
             if "continues in real time" in line:
                 break
-        yield said[0].split()[-1], said
+        yield output[0].split()[-1], output
         process.send_signal(signal.SIGTERM)
         assert process.wait(DEADLINE) == 0
 
@@ -69,8 +69,8 @@ def logged_in(address: str) -> Caller:
 
 def test_prints_the_wallboard_address_and_login(demo: tuple[str, list[str]]) -> None:
     """It prints the address, client, user, password and API token, and requests that work."""
-    address, said = demo
-    printed = "".join(said)
+    address, output = demo
+    printed = "".join(output)
     assert f"wallboard   {address}/wallboard\n" in printed
     shown = re.findall(
         r"^  (client|user|password|API token|ingest key)  +(\S+)$", printed, re.MULTILINE

@@ -90,11 +90,11 @@ def test_erased_person_is_in_no_file(floor: Floor, admin: AdminCommands) -> None
     floor.harness.close()
     data = floor.harness.data
     assert {"log.db", "mirror.db"} <= traces(data)
-    said = admin.run(*ERASE, "--phone", "1-212-555-0147", "--account", "ACC-1", "--dry-run")
-    assert "events of the log would be changed: 5" in said
+    output = admin.run(*ERASE, "--phone", "1-212-555-0147", "--account", "ACC-1", "--dry-run")
+    assert "events of the log would be changed: 5" in output
     assert {"log.db", "mirror.db"} <= traces(data)
-    said = admin.run(*ERASE, "--phone", "1-212-555-0147", "--account", "ACC-1")
-    assert "events of the log changed: 5" in said
+    output = admin.run(*ERASE, "--phone", "1-212-555-0147", "--account", "ACC-1")
+    assert "events of the log changed: 5" in output
     assert traces(data) == set()
     assert b"555 0999" in (data / "log.db").read_bytes()
     assert "events of the log changed: 0" in admin.run(*ERASE, "--phone", WRITTEN[1])
@@ -131,9 +131,9 @@ def test_person_is_erased_from_the_archive(
     secret = floor.harness.node.server.token_secret
     floor.seal_all(personal=personal, key=hash_key(secret))
     floor.harness.close()
-    said = admin.run(*ERASE, "--phone", "+12125550147", "--account", "ACC-1",
+    output = admin.run(*ERASE, "--phone", "+12125550147", "--account", "ACC-1",
                      "--archive", "server/archive")  # fmt: skip
-    assert "rows of the archive changed: 0" not in said
+    assert "rows of the archive changed: 0" not in output
     archive = ("--archive", "server/archive")
     if personal == "keep":
         admin.run("archive", "export", "out", *archive, "--format", "csv")
@@ -159,20 +159,22 @@ def test_hashes_from_a_cluster_need_the_cluster_key(
     floor.advance(75)
     floor.seal_all(personal="hash", key=hash_key(floor.harness.node.server.token_secret))
     floor.harness.end()
-    asked = (*ERASE, "--phone", WRITTEN[1], "--archive", "server/archive")
+    command = (*ERASE, "--phone", WRITTEN[1], "--archive", "server/archive")
     before = (floor.harness.data / "log.db").read_bytes(), floor.files()
     with pytest.raises(SettingError, match="--log nats://"):
-        admin.invoke(*asked)
+        admin.invoke(*command)
     assert ((floor.harness.data / "log.db").read_bytes(), floor.files()) == before
     # a person who is no longer in the log is found by the hash alone
-    said = admin.run(*asked[:-4], "--account", "ACC-1", *asked[-2:], "--log", url, "--dry-run")
-    assert "rows of the archive would be changed: 0" not in said
-    said = admin.run(*asked, "--log", url)
-    assert "Run the command on every node" in said
+    output = admin.run(
+        *command[:-4], "--account", "ACC-1", *command[-2:], "--log", url, "--dry-run"
+    )
+    assert "rows of the archive would be changed: 0" not in output
+    output = admin.run(*command, "--log", url)
+    assert "Run the command on every node" in output
     calls = [file for name, file in floor.files().items() if name.endswith("/calls.parquet")]
     rows = [row for file in calls for row in read_parquet(file).to_pylist()]
     assert {row["sessionId"]: row["phone"] is None for row in rows} == {"S1": True, "S2": False}
-    assert "rows of the archive changed: 0" in admin.run(*asked, "--log", url)
+    assert "rows of the archive changed: 0" in admin.run(*command, "--log", url)
 
 
 def test_erasing_is_refused_while_the_server_runs(floor: Floor, admin: AdminCommands) -> None:

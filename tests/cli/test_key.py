@@ -45,9 +45,9 @@ def test_api_tokens_allow_login_and_are_limited_to_five(admin: AdminCommands) ->
 def test_keys_are_listed_by_fingerprint(admin: AdminCommands) -> None:
     """The list has each key's kind and source."""
     key = admin.run("key", "new", "--client", "1").strip()
-    said = admin.run("key", "list", "--client", "1").splitlines()
-    assert said[0] == "fingerprint   kind        made by"
-    assert set(said[1:]) == {
+    output = admin.run("key", "list", "--client", "1").splitlines()
+    assert output[0] == "fingerprint   kind        made by"
+    assert set(output[1:]) == {
         f"{fingerprint(digest('test-token-of-acme-01'))}  API token   site file",
         f"{fingerprint(digest('ingest-key-of-acme-01'))}  ingest key  site file",
         f"{fingerprint(digest(key))}  ingest key  command",
@@ -59,9 +59,9 @@ def test_revoked_key_stays_revoked(admin: AdminCommands) -> None:
 
     An unknown key is an error.
     """
-    said = admin.run("key", "revoke", digest("ingest-key-of-acme-01")[:8], "--client", "1")
+    output = admin.run("key", "revoke", digest("ingest-key-of-acme-01")[:8], "--client", "1")
     assert (
-        said
+        output
         == f"{fingerprint(digest('ingest-key-of-acme-01'))} of client ACME is no longer accepted\n"
     )
     admin.run("site", "apply", "site.toml")
@@ -115,8 +115,8 @@ def test_screen_key_without_a_selection_shows_everything(admin: AdminCommands) -
     link = admin.run("key", "new", "--screen", "--client", "1", "--url", url).strip()
     assert link.startswith("https://floor.example.org/wallboard#key=")
     assert "screen key: everything" in admin.run("key", "list", "--client", "1")
-    said = admin.run_refused("key", "new", "--screen", "--client", "1", "--service", "Sails")
-    assert "declares no service Sails; it declares Sales (101), Help (102)" in said
+    output = admin.run_refused("key", "new", "--screen", "--client", "1", "--service", "Sails")
+    assert "declares no service Sails; it declares Sales (101), Help (102)" in output
     assert "needs --screen" in admin.run_refused(
         "key", "new", "--client", "1", "--service", "Sales"
     )

@@ -47,14 +47,14 @@ def test_password_prompt_names_the_server(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The prompt is hidden and on standard error. The URL may have come from a file."""
-    asked: dict[str, object] = {}
+    prompted: dict[str, object] = {}
 
     def prompt(text: str, **how: object) -> str:
-        asked.update(how, text=text)
+        prompted.update(how, text=text)
         return "a secret"
 
     monkeypatch.setattr("sys.stdin.isatty", lambda: True)
     monkeypatch.setattr(typer, "prompt", prompt)
     assert read_credentials("ACME", "reports", "", "token", "http://there").password == "a secret"
     text = "Password of reports at http://there"
-    assert asked == {"text": text, "hide_input": True, "err": True}
+    assert prompted == {"text": text, "hide_input": True, "err": True}

@@ -164,12 +164,12 @@ def test_secret_is_sent_to_a_url_of_the_same_or_a_stronger_source(folder: Path) 
     assert run_sending("send").stdout == "theirs to http://192.0.2.66\n"
     ours = KEY | {"FLOORCAST_URL": "http://ours"}
     assert run_sending("send", environment=ours).stdout == "ours to http://ours\n"
-    said = run_sending("send", "--url", "http://flag", environment=KEY)
-    assert said.stdout == "ours to http://flag\n"
+    message = run_sending("send", "--url", "http://flag", environment=KEY)
+    assert message.stdout == "ours to http://flag\n"
     folder.joinpath("floorcast.toml").unlink()
     assert run_sending("send", environment=KEY).stdout == "ours to http://127.0.0.1:8080\n"
-    said = run_sending("send", "--key", "flag", environment={"FLOORCAST_URL": "http://ours"})
-    assert said.stdout == "flag to http://ours\n"
+    message = run_sending("send", "--key", "flag", environment={"FLOORCAST_URL": "http://ours"})
+    assert message.stdout == "flag to http://ours\n"
     named = folder / "named.toml"
     named.write_text(FOREIGN_URL, "utf-8")
     by_variable = KEY | {"FLOORCAST_CONFIG": str(named)}

@@ -152,9 +152,9 @@ def test_server_figures_equal_the_truth(tmp_path: Path) -> None:
         while caller.metric_value(received) == before:
             assert live.poll() is None
         live.send_signal(signal.SIGTERM)
-        said, _ = live.communicate(timeout=TIMEOUT)
+        output, _ = live.communicate(timeout=TIMEOUT)
         assert live.returncode == 0
-        assert b"refused 0" in said
+        assert b"refused 0" in output
         assert caller.http.post("/realtime/service/agents/status").json()["agentDetails"] == []
 
 
@@ -167,7 +167,7 @@ def test_stop_before_the_first_accepted_event_prints_only_the_reason() -> None:
         assert process.stderr is not None
         assert "; trying again in " in process.stderr.readline()
         process.send_signal(signal.SIGINT)
-        said, problem = process.communicate(timeout=TIMEOUT)
+        output, problem = process.communicate(timeout=TIMEOUT)
     assert process.returncode == 1
-    assert not said
+    assert not output
     assert "stopped while the server did not accept the events" in problem

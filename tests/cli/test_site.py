@@ -23,9 +23,9 @@ def admin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AdminCommands:
 
 def test_apply_prints_what_changed(admin: AdminCommands) -> None:
     """It first lists new clients, then nothing, and then only the changes in the file."""
-    said = admin.run("site", "apply", "site.toml").splitlines()
-    assert said[0].split("  ")[0] == "added"
-    assert said[-1] == "2 changes"
+    output = admin.run("site", "apply", "site.toml").splitlines()
+    assert output[0].split("  ")[0] == "added"
+    assert output[-1] == "2 changes"
     assert set(admin.site().clients) == {1, 2}
     assert admin.run("site", "apply", "site.toml") == "nothing to change\n"
     text = SMALL.replace('"Help"', '"Assist the customers"').replace('"test-token-of-acme-02"', "")
@@ -65,8 +65,8 @@ def test_invalid_file_is_reported_and_changes_nothing(admin: AdminCommands, comm
 
 def test_check_summarizes_a_valid_file(admin: AdminCommands) -> None:
     """It lists what the file declares, without needing a data folder."""
-    said = admin.run("site", "check", "site.toml")
-    assert said.splitlines() == [
+    output = admin.run("site", "check", "site.toml")
+    assert output.splitlines() == [
         "client 1 ACME       2 services  2 agents  2 users",
         "client 2 ACME West  0 services  0 agents  0 users",
         "site.toml is valid",
@@ -77,7 +77,7 @@ def test_check_summarizes_a_valid_file(admin: AdminCommands) -> None:
 def test_show_prints_the_site(admin: AdminCommands) -> None:
     """All clients or one client are shown, with numbers and names but no secrets."""
     admin.run("site", "apply", "site.toml")
-    said = admin.run("site", "show")
+    output = admin.run("site", "show")
     for part in (
         "client 1 ACME\n",
         "time zone    America/New_York",
@@ -90,9 +90,9 @@ def test_show_prints_the_site(admin: AdminCommands) -> None:
         "parent       1",
         "term codes   the default ones",
     ):
-        assert part in said
+        assert part in output
     for secret in ("test-token-of-acme-01", "ingest-key-of-acme-01", "correct horse", "argon2"):
-        assert secret not in said
+        assert secret not in output
     assert "client 1" not in admin.run("site", "show", "--client", "2")
 
 
@@ -170,8 +170,8 @@ def test_dry_run_prints_changes_without_applying_them(admin: AdminCommands) -> N
     admin.run("site", "apply", "site.toml")
     before = admin.run("audit", "--json")
     (admin.folder / "site.toml").write_text(EMPTY)
-    said = admin.run("site", "apply", "site.toml", "--dry-run").splitlines()
-    assert [line.split()[0] for line in said[:2]] == ["removed", "removed"]
-    assert said[-1] == "2 changes; nothing was changed (--dry-run)"
+    output = admin.run("site", "apply", "site.toml", "--dry-run").splitlines()
+    assert [line.split()[0] for line in output[:2]] == ["removed", "removed"]
+    assert output[-1] == "2 changes; nothing was changed (--dry-run)"
     assert set(admin.site().clients) == {1, 2}
     assert admin.run("audit", "--json") == before

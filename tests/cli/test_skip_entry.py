@@ -29,8 +29,8 @@ def test_damaged_entry_is_skipped(tmp_path: Path) -> None:
     """The rest of the log is then read as if the entry did not exist."""
     store_events(tmp_path, call_events(1))
     flip(tmp_path / "log.db", b'"id":"3/0"')
-    said = run_skip_entry(tmp_path, "47415", "3")
-    assert said.stdout == "entry 3 of client 47415 is now skipped\n"
+    output = run_skip_entry(tmp_path, "47415", "3")
+    assert output.stdout == "entry 3 of client 47415 is now skipped\n"
     assert list(damaged_entries(tmp_path)) == []
     result = run_verify(tmp_path)
     assert result.exit_code == 0

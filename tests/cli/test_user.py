@@ -22,10 +22,10 @@ def admin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AdminCommands:
 
 def test_user_is_created_with_a_password_from_standard_input(admin: AdminCommands) -> None:
     """The user gets the next free id, roles are not case-sensitive, and no password is printed."""
-    said = admin.run(
+    output = admin.run(
         "user", "add", "eve", "--role", "report admin", "--client", "ACME", stdin="a long secret\n"
     )
-    assert said == "user 303 eve of client ACME can now log in\n"
+    assert output == "user 303 eve of client ACME can now log in\n"
     user = admin.site().user(1, "eve")
     assert user is not None
     assert (user.id, user.role, user.call_centers) == (303, "Report Admin", None)
@@ -108,8 +108,8 @@ def test_users_are_listed_with_their_source(admin: AdminCommands) -> None:
 
 def test_removed_user_stays_removed(admin: AdminCommands) -> None:
     """Users from the file also stay removed. An unknown user is an error."""
-    said = admin.run("user", "remove", "reports", "--client", "1")
-    assert said == "reports of client ACME can no longer log in\n"
+    output = admin.run("user", "remove", "reports", "--client", "1")
+    assert output == "reports of client ACME can no longer log in\n"
     admin.run("site", "apply", "site.toml")
     assert admin.site().user(1, "reports") is None
     for words in (("reports",), ("BOB", "--agent")):

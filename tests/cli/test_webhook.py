@@ -122,10 +122,10 @@ def test_list_shows_the_state_without_secrets(admin: AdminCommands) -> None:
     )
     trying = record_failure(Progress(token=place, events=1234), "the receiver answered 500", 1, 1.0)
     store_progress(admin, trying)
-    said = admin.run("webhook", "list", "--client", "1").splitlines()[1]
-    assert "retrying after 1 failure " in said
-    assert "1,234" in said
-    assert "2026-02-02T02:40:00Z  the receiver answered 500" in said
+    output = admin.run("webhook", "list", "--client", "1").splitlines()[1]
+    assert "retrying after 1 failure " in output
+    assert "1,234" in output
+    assert "2026-02-02T02:40:00Z  the receiver answered 500" in output
     store_progress(admin, suspend(trying, "the receiver answered 410 Gone"))
     assert "suspended" in admin.run("webhook", "list", "--client", "1")
     assert admin.run("webhook", "list", "--client", "2") == "the client declares no webhook\n"
@@ -179,8 +179,8 @@ def test_test_event_is_signed_and_changes_nothing(
     admin: AdminCommands, receiver: WebhookReceiver
 ) -> None:
     """The test event has its own type. Any response other than 2xx is an error."""
-    said = admin.run("webhook", "test", "ops", "--client", "1")
-    assert said.startswith("the receiver answered 204 in ")
+    output = admin.run("webhook", "test", "ops", "--client", "1")
+    assert output.startswith("the receiver answered 204 in ")
     headers, body = receiver.got[0]
     (event,) = Verifier(SECRET).verify(body, headers)
     assert event["type"] == "floorcast.test"

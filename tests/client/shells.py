@@ -68,7 +68,7 @@ class BlockingShell:
             return self.ask(method)
 
         with ThreadPoolExecutor(times) as threads:
-            return [asked.result() for asked in [threads.submit(one) for _ in range(times)]]
+            return [future.result() for future in [threads.submit(one) for _ in range(times)]]
 
     def take(self, feed: Feed[Any], count: int) -> Received:
         return [(feed.json, feed.token) for _ in islice(feed, count)]

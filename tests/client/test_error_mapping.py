@@ -78,7 +78,7 @@ def test_redirect_error_names_the_new_address() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "seconds"),
+    ("header", "seconds"),
     [
         ("7", 7),
         ("Tue, 24 Nov 2026 12:00:30 GMT", 30),
@@ -90,9 +90,9 @@ def test_redirect_error_names_the_new_address() -> None:
         ("-1", 0),
     ],
 )
-def test_retry_after_can_be_seconds_or_a_date(asked: str, seconds: int) -> None:
+def test_retry_after_can_be_seconds_or_a_date(header: str, seconds: int) -> None:
     """A date is compared with the server's clock, not the local one."""
-    headers = {"retry-after": asked, "date": "Tue, 24 Nov 2026 12:00:00 GMT"}
+    headers = {"retry-after": header, "date": "Tue, 24 Nov 2026 12:00:00 GMT"}
     assert retry_after(headers) == seconds
 
 

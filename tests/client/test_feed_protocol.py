@@ -139,8 +139,8 @@ def test_token_is_saved_once_per_page_or_once_per_second() -> None:
 
 def paths(server: SimulatedServer) -> list[str]:
     """Return the last parts of the requested paths, without consecutive repetitions."""
-    asked = [request.path.rsplit("/", 1)[1] for request in server.requests]
-    return [one for index, one in enumerate(asked) if asked[index - 1 : index] != [one]]
+    methods = [request.path.rsplit("/", 1)[1] for request in server.requests]
+    return [one for index, one in enumerate(methods) if methods[index - 1 : index] != [one]]
 
 
 def test_pages_are_used_if_there_is_no_stream() -> None:

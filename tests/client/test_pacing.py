@@ -9,11 +9,13 @@ from floorcast.client.pacing import FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS, Back
 
 
 @given(st.floats(0, 1), st.floats(0, 100))
-def test_pauses_double_up_to_a_limit_with_full_jitter(chance: float, asked: float) -> None:
+def test_pauses_double_up_to_a_limit_with_full_jitter(chance: float, requested: float) -> None:
     """The jitter covers the whole interval, and the server's wait is always added."""
     backoff = Backoff(lambda: chance)
     bounds = [min(MAX_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2**failure) for failure in range(40)]
-    assert [backoff.pause(asked) for _ in bounds] == [asked + chance * bound for bound in bounds]
+    assert [backoff.pause(requested) for _ in bounds] == [
+        requested + chance * bound for bound in bounds
+    ]
     backoff.reset()
     assert backoff.pause() == chance * FIRST_RETRY_SECONDS
 

@@ -17,8 +17,8 @@ def test_every_setting_is_documented(setting: Setting) -> None:
     """docs/settings.md has each setting's name, flag, variable, default, unit and meaning."""
     rows = [row for row in DOCS.read_text().splitlines() if row.startswith(f"| `{setting.name}`")]
     assert len(rows) == 1, f"docs/settings.md has no row for {setting.name}"
-    for told in (setting.flag, setting.variable, setting.default, setting.unit, setting.meaning):
-        assert told in rows[0]
+    for part in (setting.flag, setting.variable, setting.default, setting.unit, setting.meaning):
+        assert part in rows[0]
 
 
 def test_every_documented_setting_exists() -> None:

@@ -45,7 +45,7 @@ def test_names_become_ids_and_defaults_are_filled_in() -> None:
 
 
 @pytest.mark.parametrize(
-    ("keys", "said"),
+    ("keys", "message"),
     [
         ({"figure": '"totalAbandond"'}, "did you mean totalAbandoned?"),
         ({"service": '["Suport"]'}, "service 'Suport' is not a service; did you mean"),
@@ -65,11 +65,11 @@ def test_names_become_ids_and_defaults_are_filled_in() -> None:
         ({"abov": "1"}, "did you mean above?"),
     ],
 )  # fmt: skip
-def test_an_invalid_rule_is_a_setting_error(keys: dict[str, str], said: str) -> None:
+def test_an_invalid_rule_is_a_setting_error(keys: dict[str, str], message: str) -> None:
     """The message names the client and explains the error."""
     with pytest.raises(SettingError) as error:
         rules(alert(**keys))
-    assert said.lower() in str(error.value).lower()
+    assert message.lower() in str(error.value).lower()
     assert "client 1" in str(error.value)
 
 

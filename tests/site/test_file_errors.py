@@ -32,7 +32,7 @@ def test_errors_describe_the_expected_value_of_every_key() -> None:
         wrong = {"client": [{"id": 1, "name": "A", key: 1.5}]}
         with pytest.raises(msgspec.ValidationError) as caught:
             msgspec.convert(wrong, SiteTables)
-        said = explain(caught.value, wrong, SiteTables)
-        assert said.startswith(f"client 1: {key} must be a")
-        assert said.endswith(", not 1.5")
+        message = explain(caught.value, wrong, SiteTables)
+        assert message.startswith(f"client 1: {key} must be a")
+        assert message.endswith(", not 1.5")
     assert msgspec.convert(raw, SiteTables).client[0].name == "A"

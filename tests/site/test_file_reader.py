@@ -196,7 +196,7 @@ def test_all_errors_of_a_file_are_listed_at_once_with_suggestions() -> None:
     )
     with pytest.raises(SettingError) as caught:
         parse("clients = 3\n" + text)
-    said = str(caught.value).splitlines()
+    messages = str(caught.value).splitlines()
     wanted = [
         "client 47415: time_zone must be a string of 1 to 256 characters, not 5",
         "client 47415, service 38049: there is no key 'sla_second' here; did you mean sla_seconds?",
@@ -204,9 +204,9 @@ def test_all_errors_of_a_file_are_listed_at_once_with_suggestions() -> None:
         "client 47415, term_code Promise to pay: category is required",
         "client 47415, user 9001: role must be ",
     ]
-    assert len(said) == len(wanted) + 1, said
-    assert all(any(line.startswith(one) for line in said) for one in wanted)
-    assert any("there is no key 'clients' here" in line for line in said)
+    assert len(messages) == len(wanted) + 1, messages
+    assert all(any(line.startswith(one) for line in messages) for one in wanted)
+    assert any("there is no key 'clients' here" in line for line in messages)
 
 
 @pytest.mark.parametrize(

@@ -175,19 +175,19 @@ USER = User(id=900, name="made", password_hash="$argon2id$", role="Auditor")
 def test_an_unchanged_site_notifies_no_listener() -> None:
     """A second check reads nothing and calls no listener."""
     site = Site(small())
-    told: list[SiteChange] = []
-    site.on_change(told.append)
+    changes: list[SiteChange] = []
+    site.on_change(changes.append)
     assert site.reload() is None
     assert run(site.refresh()) is None
-    assert (told, site.generation) == ([], 1)
+    assert (changes, site.generation) == ([], 1)
 
 
 def test_a_change_is_reported_with_the_changed_plans() -> None:
     """The change includes only the clients whose floor configuration is new or different."""
     kv = small()
     site = Site(kv)
-    told: list[SiteChange] = []
-    site.on_change(told.append)
+    changes: list[SiteChange] = []
+    site.on_change(changes.append)
     applied(
         SMALL.replace("Sales", "Sale").replace("test-token-of-acme-02", "test-token-of-acme-03"), kv
     )
@@ -195,7 +195,7 @@ def test_a_change_is_reported_with_the_changed_plans() -> None:
     assert change is not None
     assert (set(change.floor_configs), change.removed) == ({1}, ())
     assert change.floor_configs[1].services[0].name == "Sale"
-    assert told == [change]
+    assert changes == [change]
     applied(SMALL.partition("\n[[client]]\nid = 2")[0], kv)
     change = site.reload()
     assert change is not None
@@ -251,12 +251,12 @@ def test_concurrent_refreshes_report_a_change_once() -> None:
     """Only the first of five concurrent refreshes reports the change."""
     kv = MemoryKeyValueStore()
     site = Site(kv)
-    told: list[SiteChange] = []
-    site.on_change(told.append)
+    changes: list[SiteChange] = []
+    site.on_change(changes.append)
     applied(SMALL, kv)
 
     async def ask() -> list[SiteChange | None]:
         return await asyncio.gather(*(site.refresh() for _ in range(5)))
 
     assert [change is None for change in run(ask())] == [False, True, True, True, True]
-    assert len(told) == 1
+    assert len(changes) == 1

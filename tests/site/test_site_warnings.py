@@ -25,15 +25,15 @@ user = [
 
 def test_every_secret_of_the_example_is_reported() -> None:
     """The warnings name the places of passwords, tokens and keys, but never the secrets."""
-    told = list(example_secret_warnings(read(EXAMPLE)))
-    assert [line.partition(":")[0] for line in told] == [
+    warnings = list(example_secret_warnings(read(EXAMPLE)))
+    assert [line.partition(":")[0] for line in warnings] == [
         "client 47415, user 9001",
         "client 47415, user 9002",
         "client 47415, agent 393601",
         "client 47415",
         "client 47415",
     ]
-    assert not any("change-me" in line for line in told)
+    assert not any("change-me" in line for line in warnings)
 
 
 @pytest.mark.parametrize(
@@ -51,8 +51,8 @@ def test_a_file_with_secrets_that_others_can_read_causes_a_warning(
     file.write_text(text)
     file.chmod(mode)
     site_file = read(file)
-    told = list(permission_warnings(file, site_file))
-    assert bool(told) is warned
-    assert all(f"mode {mode:04o}" in line and "chmod 600" in line for line in told)
+    warnings = list(permission_warnings(file, site_file))
+    assert bool(warnings) is warned
+    assert all(f"mode {mode:04o}" in line and "chmod 600" in line for line in warnings)
     assert list(example_secret_warnings(site_file)) == []
     assert list(permission_warnings(EXAMPLE, read(EXAMPLE))) == []

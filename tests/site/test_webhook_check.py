@@ -37,11 +37,11 @@ MISTAKES: dict[str, tuple[dict[str, str], str]] = {
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_each_error_names_its_place_and_the_fix(mistake: str) -> None:
     """The error names the client and the webhook, but contains neither the secret nor the path."""
-    members, said = MISTAKES[mistake]
+    members, message = MISTAKES[mistake]
     with pytest.raises(SettingError) as error:
         parse(with_webhook(**members))
     text = str(error.value)
-    assert said in text
+    assert message in text
     assert "client 1, webhook" in text
     assert "a-secret-path" not in text
     assert HOOK_SECRET not in text

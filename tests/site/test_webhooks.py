@@ -36,8 +36,8 @@ def test_names_in_a_filter_become_ids() -> None:
 def test_changes_are_listed_without_secrets(change: Callable[[str], str]) -> None:
     """A changed secret is listed by name, without its value."""
     kv = MemoryKeyValueStore()
-    told = applied(with_webhook(), kv) + applied(change(with_webhook()), kv)
-    text = " ".join(" ".join(one) for one in told)
+    applied_changes = applied(with_webhook(), kv) + applied(change(with_webhook()), kv)
+    text = " ".join(" ".join(one) for one in applied_changes)
     assert "webhook ops" in text
     for secret in (HOOK_SECRET, "QkJC", "a-secret-path", "another-path"):
         assert secret not in text
