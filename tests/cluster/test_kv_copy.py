@@ -66,12 +66,12 @@ def test_reread_copy_reports_the_changes(before: Writes, meanwhile: Writes) -> N
     stream = messages([*before, *meanwhile], 12)
     copy, told = StoreCopy(), dict[str, bytes]()
 
-    def hear(key: str, value: bytes | None) -> None:
+    def on_change(key: str, value: bytes | None) -> None:
         told.pop(key, None)
         if value is not None:
             told[key] = value
 
-    copy.listen("a", hear)
+    copy.listen("a", on_change)
     for together in stream[: len(before)]:
         copy.apply(together)
     version = copy.version("a")

@@ -9,7 +9,7 @@ import pytest
 from floorcast.ingest.new_names import MAX_NEW_PER_EVENT, FloorNames, Kind, ended_call
 from floorcast.ingest.quotas import counts
 from floorcast.model.inbound import InboundEvent, read_lines
-from tests.projection.test_runner import House
+from tests.projection.test_runner import ProjectionHarness
 from tests.real.sites import event, ndjson
 
 CALL = {"transactionId": "09", "sessionId": "s"}
@@ -62,7 +62,7 @@ def test_an_events_names_are_new_until_it_is_folded(
     kind: str, data: dict[str, Any], new: set[Any]
 ) -> None:
     """Every member that names something counts. After the fold, the floor has the name."""
-    projection = House().floor()
+    projection = ProjectionHarness().floor()
     names = FloorNames(projection)
     one = decoded(kind, data)
     assert names.new_objects(one) == new

@@ -18,7 +18,7 @@ from floorcast.log.port import Appended, Batch
 from floorcast.model.errors import Unavailable
 from floorcast.model.token import TICKS_PER_MS
 from floorcast.site.configuration import Limits
-from tests.projection.test_runner import CLIENT, House, Observed
+from tests.projection.test_runner import CLIENT, ProjectionHarness, RecordingProjection
 from tests.real.nodes import until
 from tests.real.sites import ndjson
 from tests.search import tries
@@ -29,11 +29,13 @@ Event = dict[str, Any]
 class IntakeHarness:
     """The intake of a node with a running floor."""
 
-    def __init__(self, house: House, floor: Observed, limits: Limits) -> None:
-        self.house = house
+    def __init__(
+        self, projections: ProjectionHarness, floor: RecordingProjection, limits: Limits
+    ) -> None:
+        self.projections = projections
         self.floor = floor
         self.limits = limits
-        self.intake = Intake(house.log, house.clock, lambda: None)
+        self.intake = Intake(projections.log, projections.clock, lambda: None)
 
     async def send(self, *events: Event) -> IngestResult:
         """Send a request with these events."""
@@ -41,7 +43,7 @@ class IntakeHarness:
 
     def state(self, who: str | int, **data: Any) -> Event:  # noqa: ANN401 - members of an event
         """Return an agent's event."""
-        return self.house.event("agent.state", agent=who, eventType="READY", **data)
+        return self.projections.event("agent.state", agent=who, eventType="READY", **data)
 
     def count(self) -> dict[str, int]:
         """Return the floor's number of each kind."""
@@ -71,11 +73,11 @@ def run(limits: Limits, work: Callable[[IntakeHarness], Coroutine[Any, Any, None
     """Run a test with a floor and these limits."""
 
     async def begin() -> None:
-        house = House()
-        async with house.at_work(house.floor()) as floor:
-            await work(IntakeHarness(house, floor, limits))
-        await house.log.close()
-        await house.store.close()
+        projections = ProjectionHarness()
+        async with projections.running(projections.floor()) as floor:
+            await work(IntakeHarness(projections, floor, limits))
+        await projections.log.close()
+        await projections.store.close()
 
     asyncio.run(begin())
 
@@ -106,14 +108,14 @@ def test_every_kind_of_name_has_its_limit() -> None:
     async def work(harness: IntakeHarness) -> None:
         call = {"transactionId": 9, "sessionId": "s", "service": "New"}
         beyond = [
-            harness.house.event("call.start", 1, service="New", direction="INBOUND"),
+            harness.projections.event("call.start", 1, service="New", direction="INBOUND"),
             harness.state("A", services=["Sales", "New"]),
             harness.state("A", call=call),
             harness.state("A", agent2="New"),
             harness.state("A", team="New"),
-            harness.house.event("campaign.update", campaign="New"),
-            harness.house.event("call.end", 2, agentId="New"),
-            harness.house.event("call.answer", 3),
+            harness.projections.event("campaign.update", campaign="New"),
+            harness.projections.event("call.end", 2, agentId="New"),
+            harness.projections.event("call.answer", 3),
         ]
         assert (await harness.send(harness.state("A", service="Sales"))).accepted == 1
         result = await harness.send(*beyond)
@@ -135,17 +137,19 @@ def test_an_ended_call_no_longer_counts() -> None:
     """This also applies within a request. Later events of an ended call do not open a call."""
 
     async def work(harness: IntakeHarness) -> None:
-        queue = [harness.house.event("call.queue", number, service=1) for number in range(1, 6)]
-        end = [harness.house.event("call.end", number) for number in range(1, 6)]
+        queue = [
+            harness.projections.event("call.queue", number, service=1) for number in range(1, 6)
+        ]
+        end = [harness.projections.event("call.end", number) for number in range(1, 6)]
         result = await harness.send(queue[0], queue[1], end[0], queue[2], queue[3])
         assert (result.accepted, rejected(result)) == (4, [4])
         assert (await harness.send(end[1], end[2])).accepted == 2
         assert (await harness.send(queue[3], queue[4])).accepted == 2
-        harness.house.clock.ticks += (ENDED_KEPT_MS + 1) * TICKS_PER_MS
-        await harness.send(harness.house.sms())
+        harness.projections.clock.ticks += (ENDED_KEPT_MS + 1) * TICKS_PER_MS
+        await harness.send(harness.projections.sms())
         assert (1, "s") not in harness.floor.floor.call_table.calls
-        late = harness.house.event("call.disposition", 1, termCode="RPC")
-        unknown = harness.house.event("call.disposition", 77, termCode="RPC")
+        late = harness.projections.event("call.disposition", 1, termCode="RPC")
+        unknown = harness.projections.event("call.disposition", 77, termCode="RPC")
         assert rejected(await harness.send(late, unknown)) == [1]
 
     run(Limits(open_calls=2), work)
@@ -184,16 +188,19 @@ def test_a_request_that_the_log_refuses_uses_no_quota() -> None:
     """The names of the request do not count any longer."""
 
     async def work(harness: IntakeHarness) -> None:
-        log = FullLog(harness.house.clock)
-        intake, harness.intake = harness.intake, Intake(log, harness.house.clock, lambda: None)
+        log = FullLog(harness.projections.clock)
+        intake, harness.intake = (
+            harness.intake,
+            Intake(log, harness.projections.clock, lambda: None),
+        )
         for name in "ABC":
             with pytest.raises(Unavailable):
                 await harness.send(harness.state(name))
         log.full = False
-        await harness.house.log.close()
-        harness.house.log = log
-        again = harness.house.floor()
-        async with harness.house.at_work(again):
+        await harness.projections.log.close()
+        harness.projections.log = log
+        again = harness.projections.floor()
+        async with harness.projections.running(again):
             harness.floor = again
             assert (await harness.send(harness.state("D"))).accepted == 1
         harness.intake = intake
@@ -208,7 +215,7 @@ def test_a_client_at_its_limit_is_logged_once_a_minute() -> None:
         with capture_logs() as logs:
             for name in "ABCDE":
                 await harness.send(harness.state(name))
-            harness.house.clock.ticks += 61_000 * TICKS_PER_MS
+            harness.projections.clock.ticks += 61_000 * TICKS_PER_MS
             await harness.send(harness.state("F"))
         lines = [one for one in logs if one["event"] == "client_limit_reached"]
         assert [(one["client"], one["limit"], one["most"]) for one in lines] == [
@@ -225,8 +232,8 @@ def test_a_log_that_exceeds_the_limits_is_still_folded() -> None:
         await harness.send(*map(harness.state, "ABCDE"))
         harness.limits = Limits(agents=2)
         assert (await harness.send(*map(harness.state, "ABCDE"))).accepted == 5
-        again = harness.house.floor()
-        async with harness.house.at_work(again):
+        again = harness.projections.floor()
+        async with harness.projections.running(again):
             await until(lambda: again.last_folded == harness.floor.last_folded)
             assert len(again.floor.state.directory.agents) == 5
             assert (await harness.send(harness.state("F"))).accepted == 0

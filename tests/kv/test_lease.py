@@ -26,10 +26,10 @@ class Link(MemoryKeyValueStore):
     def get(self, bucket: str, key: str) -> bytes | None:
         return self.shared.get(bucket, key)
 
-    async def write(self, items: Iterable[Item], seen: Iterable[Item] = ()) -> None:
+    async def write(self, items: Iterable[Item], expected: Iterable[Item] = ()) -> None:
         if self.cut:
             raise Unavailable("cut off")
-        await self.shared.write(items, seen)
+        await self.shared.write(items, expected)
 
 
 class LeaseUser:

@@ -31,11 +31,11 @@ def test_secret_survives_a_restart(tmp_path: Path) -> None:
 class RacingStore(MemoryKeyValueStore):
     """A store in which another node is faster once."""
 
-    async def write(self, items: Iterable[Item], seen: Iterable[Item] = ()) -> None:
+    async def write(self, items: Iterable[Item], expected: Iterable[Item] = ()) -> None:
         if self.get(BUCKET, KEY) is None:
             await super().write([Item(BUCKET, KEY, b"theirs")])
             raise Conflict
-        await super().write(items, seen)
+        await super().write(items, expected)
 
 
 def test_second_node_uses_the_secret_of_the_first() -> None:

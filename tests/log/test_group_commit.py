@@ -57,7 +57,7 @@ class History:
         self.attempted: set[str] = set()
         self.cuts: list[Cut] = []
         self._moments = Random(chance.random())
-        disk.before_each = self._perhaps_cut
+        disk.before_each = self._maybe_cut
 
     async def run(self, steps: int) -> None:
         with DataFolder(self.path) as folder:
@@ -82,7 +82,7 @@ class History:
             return
         self.acknowledged[client].update(dict.fromkeys(names, self.clock.ticks))
 
-    def _perhaps_cut(self) -> None:
+    def _maybe_cut(self) -> None:
         """Cut the power during the log's next operations. ``check`` examines the result later."""
         if self._moments.random() < CUT_RATE:
             acknowledged = {client: dict(names) for client, names in self.acknowledged.items()}

@@ -19,15 +19,15 @@ from tests.real.sites import ACME, event, ndjson
 def data() -> Iterator[Path]:
     """Yield a folder with four snapshots of a client, after entries 1 to 4."""
     with scratch() as folder:
-        house = NodeHarness(folder, Clock())
+        harness = NodeHarness(folder, Clock())
         for number in range(3):
-            house.take(ndjson([event("call.queue", number, transactionId=number, sessionId="s",
+            harness.take(ndjson([event("call.queue", number, transactionId=number, sessionId="s",
                                      service="Sales")]))  # fmt: skip
-            house.close()
-            house.clock.move(3600)
-            house.open()
-        house.end()
-        yield house.data
+            harness.close()
+            harness.clock.move(3600)
+            harness.open()
+        harness.end()
+        yield harness.data
 
 
 def change(data: Path, sql: str, *bindings: object) -> None:

@@ -7,7 +7,7 @@ from structlog.testing import capture_logs
 
 from floorcast.floor.state import SNAPSHOT_VERSION
 from floorcast.projection.initial_state import initial_state
-from tests.projection.test_runner import CLIENT, House, run
+from tests.projection.test_runner import CLIENT, ProjectionHarness, run
 
 
 @pytest.mark.parametrize(
@@ -18,18 +18,18 @@ def test_an_older_snapshot_is_used_if_the_newest_is_unusable(
 ) -> None:
     """If the newest snapshot is damaged or has another version, the older one is used."""
 
-    async def work(house: House) -> None:
-        async with house.at_work(house.floor()) as floor:
+    async def work(harness: ProjectionHarness) -> None:
+        async with harness.running(harness.floor()) as floor:
             for _ in range(2):
-                await floor.wait_until_folded(await house.take(house.sms()))
+                await floor.wait_until_folded(await harness.take(harness.sms()))
             await floor.snapshot()
-            await floor.wait_until_folded(await house.take(house.sms()))
-        house.store.write_snapshot(CLIENT, 3, version, b"\x00")
+            await floor.wait_until_folded(await harness.take(harness.sms()))
+        harness.store.write_snapshot(CLIENT, 3, version, b"\x00")
         with capture_logs() as lines:
-            state = initial_state(CLIENT, house.store, house.log)
+            state = initial_state(CLIENT, harness.store, harness.log)
         assert [line["event"] for line in lines] == logged
         assert state.entry == 2
-        async with house.at_work(house.floor()) as again:
+        async with harness.running(harness.floor()) as again:
             await again.wait_until_folded(3)
             assert again.floor.state.entry == 3
 

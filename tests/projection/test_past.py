@@ -23,7 +23,7 @@ LIMITS = FoldLimits()
 
 
 @pytest.fixture
-def house() -> Iterator[NodeHarness]:
+def harness() -> Iterator[NodeHarness]:
     """Yield a node that has received five requests and was restarted after each one."""
     with scratch() as folder:
         one = NodeHarness(folder, Clock())
@@ -52,9 +52,9 @@ def whole(refold: Refold) -> list[bytes]:
     return list(snapshot_parts(refold.floor.snapshot_state()))
 
 
-def test_each_position_has_its_floor(house: NodeHarness) -> None:
+def test_each_position_has_its_floor(harness: NodeHarness) -> None:
     """Each position gives the right floor, at the end of an entry and within an entry."""
-    with past_floors(house.data, LIMITS) as floors:
+    with past_floors(harness.data, LIMITS) as floors:
         assert waiting(floors.floor(ACME, end_of_entry(1))) == []
         assert waiting(floors.floor(ACME, end_of_entry(3))) == [0, 1, 2, 10, 11, 12]
         assert waiting(floors.floor(ACME, position(3, 0))) == [0, 1, 2, 10]
@@ -65,9 +65,9 @@ def test_each_position_has_its_floor(house: NodeHarness) -> None:
         assert floors.floor(CHILD, end_of_entry(1)).floor.state.entry == 1
 
 
-def test_an_earlier_floor_is_reused_if_that_saves_work(house: NodeHarness) -> None:
+def test_an_earlier_floor_is_reused_if_that_saves_work(harness: NodeHarness) -> None:
     """Reusing an earlier floor gives the same result as the snapshot."""
-    with past_floors(house.data, LIMITS) as floors:
+    with past_floors(harness.data, LIMITS) as floors:
         first = floors.floor(ACME, end_of_entry(4))
         assert floors.floor(ACME, end_of_entry(4), first) is first
         assert floors.floor(ACME, position(5, 1), first) is first
@@ -78,12 +78,12 @@ def test_an_earlier_floor_is_reused_if_that_saves_work(house: NodeHarness) -> No
         assert floors.floor(ACME, end_of_entry(2), after) is not after
 
 
-def test_older_snapshots_replace_damaged_ones(house: NodeHarness) -> None:
+def test_older_snapshots_replace_damaged_ones(harness: NodeHarness) -> None:
     """Older snapshots replace damaged ones, and without any snapshot the whole log is folded."""
-    with past_floors(house.data, LIMITS) as floors:
+    with past_floors(harness.data, LIMITS) as floors:
         expected = whole(floors.floor(ACME, end_of_entry(6)))
         newest = floors.floor(ACME, end_of_entry(6)).base
-    connection = apsw.Connection(str(house.data / "mirror.db"))
+    connection = apsw.Connection(str(harness.data / "mirror.db"))
     connection.set_busy_timeout(5_000)  # the server also writes
     add_checksum_function(connection)
     bases = [newest]
@@ -92,7 +92,7 @@ def test_older_snapshots_replace_damaged_ones(house: NodeHarness) -> None:
             "UPDATE snapshots SET blob = zeroblob(length(blob)) WHERE client = ? AND entry = ?",
             (ACME, bases[-1]),
         )
-        with capture_logs() as lines, past_floors(house.data, LIMITS) as floors:
+        with capture_logs() as lines, past_floors(harness.data, LIMITS) as floors:
             refold = floors.floor(ACME, end_of_entry(6))
             assert whole(refold) == expected
         assert "snapshot_unreadable" in [line["event"] for line in lines]
@@ -101,30 +101,30 @@ def test_older_snapshots_replace_damaged_ones(house: NodeHarness) -> None:
     connection.close()
 
 
-def test_a_position_before_retention_has_the_first_possible_time(house: NodeHarness) -> None:
+def test_a_position_before_retention_has_the_first_possible_time(harness: NodeHarness) -> None:
     """The refusal names the first tick, because snapshots older than the log are not usable."""
-    third = house.node.server.log.recorded_at(ACME, 4)
-    house.close()
-    connection = apsw.Connection(str(house.data / "log.db"))
+    third = harness.node.server.log.recorded_at(ACME, 4)
+    harness.close()
+    connection = apsw.Connection(str(harness.data / "log.db"))
     connection.set_busy_timeout(5_000)  # the server also writes
     add_checksum_function(connection)
     (ordinal,) = connection.execute("SELECT ordinal FROM streams WHERE client = ?", (ACME,))
     connection.execute("UPDATE streams SET removed = 3 WHERE ordinal = ?", ordinal)
     connection.close()
-    with past_floors(house.data, LIMITS) as floors:
+    with past_floors(harness.data, LIMITS) as floors:
         assert waiting(floors.floor(ACME, end_of_entry(3)))[-1] == 12
         with pytest.raises(TooLongAgo) as refusal:
             floors.floor(ACME, end_of_entry(2))
         assert refusal.value.since == third
-    house.open()
+    harness.open()
 
 
-def test_entries_removed_meanwhile_are_still_read(house: NodeHarness) -> None:
+def test_entries_removed_meanwhile_are_still_read(harness: NodeHarness) -> None:
     """Data that is deleted during the read is still read, because files are read as of one time."""
-    with past_floors(house.data, LIMITS) as floors:
+    with past_floors(harness.data, LIMITS) as floors:
         before = whole(floors.floor(ACME, end_of_entry(2)))
         for file, table in (("log.db", "entries"), ("mirror.db", "snapshots")):
-            connection = apsw.Connection(str(house.data / file))
+            connection = apsw.Connection(str(harness.data / file))
             connection.set_busy_timeout(5_000)  # the server also writes
             add_checksum_function(connection)
             connection.execute(f"DELETE FROM {table}")
@@ -139,12 +139,12 @@ def test_a_folder_that_cannot_be_read_is_unavailable(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_all_reads_are_as_of_one_moment(house: NodeHarness) -> None:
+def test_all_reads_are_as_of_one_moment(harness: NodeHarness) -> None:
     """A reader within ``held`` does not see later writes."""
-    reader = LogReader(house.data / "log.db")
+    reader = LogReader(harness.data / "log.db")
     with reader.consistent_reads():
         before = reader.streams()
-        house.take(ndjson([call(99)]))
+        harness.take(ndjson([call(99)]))
         assert reader.streams() == before
     assert reader.streams() != before
     reader.close()

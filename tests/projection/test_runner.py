@@ -60,13 +60,13 @@ class RecordingFeed(Feed):
         return [record for records, _, _ in self.published for record in records]
 
 
-class Observed(Projection):
+class RecordingProjection(Projection):
     """A projection whose feeds a test can read."""
 
     feeds: Mapping[FeedName, RecordingFeed]
 
 
-class House:
+class ProjectionHarness:
     """A log and a store in memory, with projections that use them."""
 
     def __init__(self) -> None:
@@ -77,15 +77,15 @@ class House:
         self.failed = 0
         self._number = 0
 
-    def floor(self) -> Observed:
+    def floor(self) -> RecordingProjection:
         """Return a projection as a start would create it."""
         floor = Floor(initial_state(CLIENT, self.store, self.log))
         feeds: Mapping[FeedName, Feed] = {name: RecordingFeed(name) for name in BOTH}
         observer = FoldObserver(self.folded.append, self._count)
-        return Observed(floor, self.log, self.store, feeds, self.clock, observer)
+        return RecordingProjection(floor, self.log, self.store, feeds, self.clock, observer)
 
     @asynccontextmanager
-    async def at_work(self, floor: Observed) -> AsyncIterator[Observed]:
+    async def running(self, floor: RecordingProjection) -> AsyncIterator[RecordingProjection]:
         """Let a projection fold while a block runs."""
         folding = asyncio.create_task(floor.run())
         try:
@@ -120,14 +120,14 @@ class House:
         self.failed += 1
 
 
-def run(work: Callable[[House], Coroutine[Any, Any, None]]) -> None:
+def run(work: Callable[[ProjectionHarness], Coroutine[Any, Any, None]]) -> None:
     """Run a test in its own event loop, with its own log and store."""
 
     async def begin() -> None:
-        house = House()
-        await work(house)
-        await house.log.close()
-        await house.store.close()
+        harness = ProjectionHarness()
+        await work(harness)
+        await harness.log.close()
+        await harness.store.close()
 
     asyncio.run(begin())
 
@@ -135,14 +135,14 @@ def run(work: Callable[[House], Coroutine[Any, Any, None]]) -> None:
 def test_published_events_have_a_position_and_facets() -> None:
     """Event ids are the tokens of their positions, and every entry advances all feeds."""
 
-    async def work(house: House) -> None:
-        await house.plan(*BOTH)
-        async with house.at_work(house.floor()) as floor:
-            number = await house.take(
-                house.event("call.start", 1, service=5, direction="INBOUND"),
-                house.event("call.queue", 1),
-                house.event("agent.state", agent=9, eventType="READY", service=5),
-                house.sms(),
+    async def work(harness: ProjectionHarness) -> None:
+        await harness.plan(*BOTH)
+        async with harness.running(harness.floor()) as floor:
+            number = await harness.take(
+                harness.event("call.start", 1, service=5, direction="INBOUND"),
+                harness.event("call.queue", 1),
+                harness.event("agent.state", agent=9, eventType="READY", service=5),
+                harness.sms(),
             )
             await floor.wait_until_folded(number)
             calls, agents = floor.feeds["interaction"], floor.feeds["agent"]
@@ -153,19 +153,19 @@ def test_published_events_have_a_position_and_facets() -> None:
             assert [(at, facets) for at, facets, _ in agents.records] == [
                 (position(number, 2), ("", 5, None))
             ]
-            recorded_at = house.log.head(CLIENT).recorded_at
+            recorded_at = harness.log.head(CLIENT).recorded_at
             for at, _, body in calls.records:
                 event_id = msgspec.json.decode(body)["eventId"]
                 assert event_id == tokens.encode(CLIENT, recorded_at, at)
-            number = await house.take(house.event("call.queue", 1))
+            number = await harness.take(harness.event("call.queue", 1))
             await floor.wait_until_folded(number)
             for fed in (calls, agents):
                 assert fed.published[-1] == (
                     [],
                     end_of_entry(number),
-                    house.log.head(CLIENT).recorded_at,
+                    harness.log.head(CLIENT).recorded_at,
                 )
-        assert len(house.folded) == 3
+        assert len(harness.folded) == 3
 
     run(work)
 
@@ -173,13 +173,13 @@ def test_published_events_have_a_position_and_facets() -> None:
 def test_a_feed_has_only_the_events_while_it_is_switched_on() -> None:
     """A feed has the events between the site entries that switch it on and off."""
 
-    async def work(house: House) -> None:
-        async with house.at_work(house.floor()) as floor:
+    async def work(harness: ProjectionHarness) -> None:
+        async with harness.running(harness.floor()) as floor:
             fed = floor.feeds["interaction"]
             seen = []
             for feeds in ((), BOTH, ("agent",), ("interaction",)):
-                await house.plan(*feeds)
-                number = await house.take(house.sms())
+                await harness.plan(*feeds)
+                number = await harness.take(harness.sms())
                 await floor.wait_until_folded(number)
                 seen.append((fed.switched_on, len(fed.records)))
             assert seen == [(False, 0), (True, 1), (False, 1), (True, 2)]
@@ -191,15 +191,15 @@ def test_the_time_of_folding_of_a_change_is_kept() -> None:
     """The fold time is kept, because a response may be sent before a recorded entry is folded."""
 
     async def scenario() -> None:
-        house = House()
-        await house.plan()
-        await house.take(house.event("agent.state", agent="ANN", eventType="READY", service=1))
-        house.clock.move(5)
-        floor = house.floor()
-        async with house.at_work(floor):
+        harness = ProjectionHarness()
+        await harness.plan()
+        await harness.take(harness.event("agent.state", agent="ANN", eventType="READY", service=1))
+        harness.clock.move(5)
+        floor = harness.floor()
+        async with harness.running(floor):
             await floor.wait_until_folded(2)
         (folded_at,) = floor.floor.folded.of_agents.values()
-        assert folded_at == to_ms(house.clock())
+        assert folded_at == to_ms(harness.clock())
 
     asyncio.run(scenario())
 
@@ -215,12 +215,12 @@ def test_a_long_entry_is_published_piece_by_piece(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(runner, "RELOAD_EVENTS", 4)
     one_event_per_slice(monkeypatch)
 
-    async def work(house: House) -> None:
-        await house.plan(*BOTH)
-        floor = house.floor()
+    async def work(harness: ProjectionHarness) -> None:
+        await harness.plan(*BOTH)
+        floor = harness.floor()
         fed = floor.feeds["interaction"]
-        number = await house.take(*[house.sms() for _ in range(10)])
-        async with house.at_work(floor):
+        number = await harness.take(*[harness.sms() for _ in range(10)])
+        async with harness.running(floor):
             assert await until(lambda: floor.last_folded == number) > 2
         pieces = [(len(records), through) for records, through, _ in fed.published if records]
         ends = [*(position(2, event) for event in range(9)), end_of_entry(2)]
@@ -233,21 +233,21 @@ def test_a_long_entry_looks_for_each_call_once(monkeypatch: pytest.MonkeyPatch) 
     """Each call is looked up once, however many turns the entry takes."""
     one_event_per_slice(monkeypatch)
 
-    async def work(house: House) -> None:
-        await house.plan(*BOTH)
-        floor = house.floor()
-        find, asked = house.store.find_calls, []
+    async def work(harness: ProjectionHarness) -> None:
+        await harness.plan(*BOTH)
+        floor = harness.floor()
+        find, asked = harness.store.find_calls, []
 
         def counted(client: int, keys: list[Key], at_position: int) -> dict[Key, bytes]:
             asked.extend(keys)
             return find(client, keys, at_position)
 
-        monkeypatch.setattr(house.store, "find_calls", counted)
+        monkeypatch.setattr(harness.store, "find_calls", counted)
         starts = [
-            house.event("call.start", n, direction="INBOUND", service=1) for n in range(1, 61)
+            harness.event("call.start", n, direction="INBOUND", service=1) for n in range(1, 61)
         ]
-        async with house.at_work(floor):
-            await floor.wait_until_folded(await house.take(*starts))
+        async with harness.running(floor):
+            await floor.wait_until_folded(await harness.take(*starts))
         assert len(floor.feeds["interaction"].published) > 3
         assert len(asked) == len(set(asked))
 
@@ -259,24 +259,24 @@ def test_an_event_that_cannot_be_folded_does_not_stop_the_fold(
 ) -> None:
     """The failure is counted, and the events before and after it are published."""
 
-    async def work(house: House) -> None:
-        await house.plan(*BOTH)
-        floor = house.floor()
+    async def work(harness: ProjectionHarness) -> None:
+        await harness.plan(*BOTH)
+        floor = harness.floor()
         fold = floor.floor.fold
 
-        def falls_over(one: InboundEvent, recorded_at: int, event_id: str) -> object:
+        def raise_error(one: InboundEvent, recorded_at: int, event_id: str) -> object:
             if one.id == "2":
                 raise ZeroDivisionError
             return fold(one, recorded_at, event_id)
 
-        monkeypatch.setattr(floor.floor, "fold", falls_over)
-        async with house.at_work(floor):
-            await floor.wait_until_folded(await house.take(*[house.sms() for _ in range(3)]))
+        monkeypatch.setattr(floor.floor, "fold", raise_error)
+        async with harness.running(floor):
+            await floor.wait_until_folded(await harness.take(*[harness.sms() for _ in range(3)]))
         assert [at for at, _, _ in floor.feeds["interaction"].records] == [
             position(2, 0),
             position(2, 2),
         ]
-        assert house.failed == 1
+        assert harness.failed == 1
 
     run(work)
 
@@ -284,22 +284,22 @@ def test_an_event_that_cannot_be_folded_does_not_stop_the_fold(
 def test_events_of_a_newer_release_are_skipped_and_logged_once() -> None:
     """Unknown types, unknown sites and invalid data are skipped, and the rest is published."""
 
-    async def work(house: House) -> None:
-        await house.plan(*BOTH)
-        floor = house.floor()
-        lines = [msgspec.json.encode(house.sms()) for _ in range(2)]
+    async def work(harness: ProjectionHarness) -> None:
+        await harness.plan(*BOTH)
+        floor = harness.floor()
+        lines = [msgspec.json.encode(harness.sms()) for _ in range(2)]
         unknown = [b'{"id":"x","source":"s","type":"call.whisper"}', b"garbage"]
         mixed = [unknown[0], lines[0], unknown[1], lines[1]]
         with capture_logs() as logs:
-            async with house.at_work(floor):
+            async with harness.running(floor):
                 batch = Batch(CLIENT, mixed, read_lines(b"\n".join(mixed)))
-                number = (await house.log.append(batch)).number
-                await house.log.append_site(CLIENT, b'{"feeds":["third"]}')
-                await house.log.append_site(CLIENT, b"garbage")
+                number = (await harness.log.append(batch)).number
+                await harness.log.append_site(CLIENT, b'{"feeds":["third"]}')
+                await harness.log.append_site(CLIENT, b"garbage")
                 await floor.wait_until_folded(number + 2)
         found = [at for at, _, _ in floor.feeds["interaction"].records]
         assert found == [position(number, 1), position(number, 3)]
-        assert house.failed == 0
+        assert harness.failed == 0
         assert floor.floor.state.config.feeds == BOTH
         assert [one["event"] for one in logs] == ["unknown_events_kept"]
 
@@ -309,9 +309,9 @@ def test_events_of_a_newer_release_are_skipped_and_logged_once() -> None:
 def test_waits_fail_when_the_floor_stops_folding() -> None:
     """Current and later waits fail, but there is no wait for entries that have been folded."""
 
-    async def work(house: House) -> None:
-        await house.plan(*BOTH)
-        async with house.at_work(house.floor()) as floor:
+    async def work(harness: ProjectionHarness) -> None:
+        await harness.plan(*BOTH)
+        async with harness.running(harness.floor()) as floor:
             await floor.wait_until_folded(1)
             waiting = [asyncio.create_task(floor.wait_until_folded(2)) for _ in range(2)]
             await asyncio.sleep(0)
@@ -326,7 +326,7 @@ def test_waits_fail_when_the_floor_stops_folding() -> None:
     run(work)
 
 
-def whole(floor: Observed) -> list[bytes]:
+def whole(floor: RecordingProjection) -> list[bytes]:
     """Return the complete state of the floor as bytes."""
     return list(snapshot_parts(floor.floor.snapshot_state()))
 
@@ -334,23 +334,23 @@ def whole(floor: Observed) -> list[bytes]:
 def test_a_snapshot_plus_the_entries_after_it_give_the_floor() -> None:
     """A start from a snapshot gives the same floor and feeds as a projection that never stopped."""
 
-    async def work(house: House) -> None:
-        await house.plan(*BOTH)
-        async with house.at_work(house.floor()) as floor:
-            first = await house.take(
-                house.event("call.start", 1, service="Sales", direction="INBOUND", account="A"),
-                house.event("agent.state", agent="ANN", eventType="LOGON", service="Sales"),
+    async def work(harness: ProjectionHarness) -> None:
+        await harness.plan(*BOTH)
+        async with harness.running(harness.floor()) as floor:
+            first = await harness.take(
+                harness.event("call.start", 1, service="Sales", direction="INBOUND", account="A"),
+                harness.event("agent.state", agent="ANN", eventType="LOGON", service="Sales"),
             )
             await floor.wait_until_folded(first)
             await floor.snapshot()
             assert [fed.sealed for fed in floor.feeds.values()] == [1, 1]
-            house.clock.move(60)
-            last = await house.take(
-                house.event("agent.state", agent="ANN", eventType="READY"),
-                house.event("call.end", 1),
+            harness.clock.move(60)
+            last = await harness.take(
+                harness.event("agent.state", agent="ANN", eventType="READY"),
+                harness.event("call.end", 1),
             )
             await floor.wait_until_folded(last)
-            async with house.at_work(house.floor()) as again:
+            async with harness.running(harness.floor()) as again:
                 assert again.last_folded == first
                 assert all(fed.switched_on for fed in again.feeds.values())
                 await again.wait_until_folded(last)
@@ -366,14 +366,14 @@ def test_a_snapshot_is_written_after_a_number_of_events(monkeypatch: pytest.Monk
     monkeypatch.setattr(runner, "SNAPSHOT_EVENTS", 5)
     monkeypatch.setattr(runner, "PAST_SNAPSHOT_EVENTS", 5)
 
-    async def work(house: House) -> None:
-        async with house.at_work(house.floor()) as floor:
+    async def work(harness: ProjectionHarness) -> None:
+        async with harness.running(harness.floor()) as floor:
             found = []
             for _ in range(4):
-                number = await house.take(house.sms(), house.sms())
+                number = await harness.take(harness.sms(), harness.sms())
                 await floor.wait_until_folded(number)
                 await asyncio.sleep(0)
-                snapshot = house.store.newest_snapshot(CLIENT, number)
+                snapshot = harness.store.newest_snapshot(CLIENT, number)
                 found.append(snapshot.entry if snapshot else 0)
             assert found == [0, 0, 3, 3]
 
@@ -384,15 +384,15 @@ def test_a_slow_floor_writes_more_snapshots(monkeypatch: pytest.MonkeyPatch) -> 
     """Fewer events are enough if the last snapshot is older than ``PAST_SNAPSHOT_SECONDS``."""
     monkeypatch.setattr(runner, "PAST_SNAPSHOT_EVENTS", 4)
 
-    async def work(house: House) -> None:
-        async with house.at_work(house.floor()) as floor:
+    async def work(harness: ProjectionHarness) -> None:
+        async with harness.running(harness.floor()) as floor:
             found = []
             for _ in range(5):
-                house.clock.move(100)
-                number = await house.take(house.sms(), house.sms())
+                harness.clock.move(100)
+                number = await harness.take(harness.sms(), harness.sms())
                 await floor.wait_until_folded(number)
                 await asyncio.sleep(0)
-                snapshot = house.store.newest_snapshot(CLIENT, number)
+                snapshot = harness.store.newest_snapshot(CLIENT, number)
                 found.append(snapshot.entry if snapshot else 0)
             assert found == [0, 0, 3, 3, 3]
 
@@ -402,15 +402,15 @@ def test_a_slow_floor_writes_more_snapshots(monkeypatch: pytest.MonkeyPatch) -> 
 def test_each_hour_of_the_log_ends_with_a_snapshot() -> None:
     """The last snapshot of an hour is the floor before the next hour's first entry."""
 
-    async def work(house: House) -> None:
-        async with house.at_work(house.floor()) as floor:
+    async def work(harness: ProjectionHarness) -> None:
+        async with harness.running(harness.floor()) as floor:
             for _ in range(3):
-                await house.take(house.sms())
-                last = await house.take(house.sms())
-                house.clock.move(3600)
-                following = await house.take(house.sms())
+                await harness.take(harness.sms())
+                last = await harness.take(harness.sms())
+                harness.clock.move(3600)
+                following = await harness.take(harness.sms())
                 await floor.wait_until_folded(following)
-                snapshot = house.store.newest_snapshot(CLIENT, following)
+                snapshot = harness.store.newest_snapshot(CLIENT, following)
                 assert snapshot is not None
                 assert snapshot.entry == last
 
@@ -420,17 +420,17 @@ def test_each_hour_of_the_log_ends_with_a_snapshot() -> None:
 def test_a_quiet_floor_writes_an_hourly_snapshot() -> None:
     """A quiet floor takes a snapshot every hour if anything has happened since the last one."""
 
-    async def work(house: House) -> None:
-        async with house.at_work(house.floor()) as floor:
-            await floor.wait_until_folded(await house.take(house.sms()))
+    async def work(harness: ProjectionHarness) -> None:
+        async with harness.running(harness.floor()) as floor:
+            await floor.wait_until_folded(await harness.take(harness.sms()))
             await floor.snapshot_if_due()
-            assert house.store.newest_snapshot(CLIENT, 9) is None
-            house.clock.move(HOUR)
+            assert harness.store.newest_snapshot(CLIENT, 9) is None
+            harness.clock.move(HOUR)
             await floor.snapshot_if_due()
-            first = house.store.newest_snapshot(CLIENT, 9)
+            first = harness.store.newest_snapshot(CLIENT, 9)
             assert first is not None
             assert first.entry == 1
-            house.clock.move(2 * HOUR)
+            harness.clock.move(2 * HOUR)
             await floor.snapshot_if_due()
             assert [fed.sealed for fed in floor.feeds.values()] == [1, 1]
 
@@ -444,16 +444,16 @@ def test_a_floor_stopped_in_the_middle_of_an_entry_writes_no_snapshot(
     monkeypatch.setattr(runner, "RELOAD_EVENTS", 1)
     one_event_per_slice(monkeypatch)
 
-    async def work(house: House) -> None:
-        await house.plan(*BOTH)
-        floor = house.floor()
-        async with house.at_work(floor):
-            await house.take(*[house.sms() for _ in range(5)])
+    async def work(harness: ProjectionHarness) -> None:
+        await harness.plan(*BOTH)
+        floor = harness.floor()
+        async with harness.running(floor):
+            await harness.take(*[harness.sms() for _ in range(5)])
             await until(lambda: floor.feeds["interaction"].records)
         assert 0 < len(floor.feeds["interaction"].records) < 5
         await floor.snapshot()
-        assert house.store.newest_snapshot(CLIENT, 9) is None
-        async with house.at_work(house.floor()) as again:
+        assert harness.store.newest_snapshot(CLIENT, 9) is None
+        async with harness.running(harness.floor()) as again:
             await again.wait_until_folded(2)
             assert len(again.feeds["interaction"].records) == 5
 
@@ -464,12 +464,12 @@ def test_a_floor_stopped_in_the_middle_of_an_entry_writes_no_snapshot(
 def test_an_unreadable_snapshot_is_ignored(damage: str) -> None:
     """If a snapshot is damaged or has another version, the log is folded from its beginning."""
 
-    async def work(house: House) -> None:
-        await house.plan(*BOTH)
-        last = await house.take(house.sms())
+    async def work(harness: ProjectionHarness) -> None:
+        await harness.plan(*BOTH)
+        last = await harness.take(harness.sms())
         version = SNAPSHOT_VERSION + (damage == "version")
-        house.store.write_snapshot(CLIENT, last, version, b"\xc1")
-        async with house.at_work(house.floor()) as floor:
+        harness.store.write_snapshot(CLIENT, last, version, b"\xc1")
+        async with harness.running(harness.floor()) as floor:
             await floor.wait_until_folded(last)
             assert len(floor.feeds["interaction"].records) == 1
 
@@ -479,13 +479,13 @@ def test_an_unreadable_snapshot_is_ignored(damage: str) -> None:
 def test_a_start_knows_the_site_if_its_entry_was_removed() -> None:
     """The site is known even if retention has removed the site's entry."""
 
-    async def work(house: House) -> None:
-        await house.plan("interaction")
-        await house.take(house.sms())
-        house.clock.move(27 * HOUR)
-        last = await house.take(house.sms())
-        assert house.log.last_removed(CLIENT) == 2
-        async with house.at_work(house.floor()) as floor:
+    async def work(harness: ProjectionHarness) -> None:
+        await harness.plan("interaction")
+        await harness.take(harness.sms())
+        harness.clock.move(27 * HOUR)
+        last = await harness.take(harness.sms())
+        assert harness.log.last_removed(CLIENT) == 2
+        async with harness.running(harness.floor()) as floor:
             assert floor.last_folded == 2
             await floor.wait_until_folded(last)
             fed = floor.feeds["interaction"]
@@ -495,34 +495,34 @@ def test_a_start_knows_the_site_if_its_entry_was_removed() -> None:
     run(work)
 
 
-async def ended_call(house: House, floor: Observed) -> None:
+async def ended_call(harness: ProjectionHarness, floor: RecordingProjection) -> None:
     """Begin and end call 1, so that the next entry evicts it."""
-    number = await house.take(
-        house.event("call.start", 1, service=5, direction="INBOUND", account="A1"),
-        house.event("call.end", 1, lvResult="DONE"),
+    number = await harness.take(
+        harness.event("call.start", 1, service=5, direction="INBOUND", account="A1"),
+        harness.event("call.end", 1, lvResult="DONE"),
     )
     await floor.wait_until_folded(number)
-    house.clock.move(11 * 60)
+    harness.clock.move(11 * 60)
 
 
 def test_an_event_reloads_an_evicted_call() -> None:
     """A late event is published with the call's known data, and changes the stored call."""
 
-    async def work(house: House) -> None:
-        await house.plan(*BOTH)
-        async with house.at_work(house.floor()) as floor:
-            await ended_call(house, floor)
-            await floor.wait_until_folded(await house.take(house.sms()))
+    async def work(harness: ProjectionHarness) -> None:
+        await harness.plan(*BOTH)
+        async with harness.running(harness.floor()) as floor:
+            await ended_call(harness, floor)
+            await floor.wait_until_folded(await harness.take(harness.sms()))
             assert not floor.floor.call_table.calls
             found = floor.find_call(1, "s")
             assert found is not None
             assert (found.account, found.term_code) == ("A1", None)
-            late = await house.take(house.event("call.disposition", 1, termCode="RPC"))
+            late = await harness.take(harness.event("call.disposition", 1, termCode="RPC"))
             await floor.wait_until_folded(late)
             body = msgspec.json.decode(floor.feeds["interaction"].records[-1][2])
             assert (body["account"], body["serviceId"]) == ("A1", 5)
-            house.clock.move(11 * 60)
-            await floor.wait_until_folded(await house.take(house.sms()))
+            harness.clock.move(11 * 60)
+            await floor.wait_until_folded(await harness.take(harness.sms()))
             assert not floor.floor.call_table.calls
             found = floor.find_call(1, "s")
             assert found is not None
@@ -539,10 +539,10 @@ def test_a_call_is_found_while_the_entry_that_evicted_it_is_folded(
     monkeypatch.setattr(runner, "RELOAD_EVENTS", 1)
     one_event_per_slice(monkeypatch)
 
-    async def work(house: House) -> None:
-        async with house.at_work(house.floor()) as floor:
-            await ended_call(house, floor)
-            last = await house.take(*[house.sms() for _ in range(4)])
+    async def work(harness: ProjectionHarness) -> None:
+        async with harness.running(harness.floor()) as floor:
+            await ended_call(harness, floor)
+            last = await harness.take(*[harness.sms() for _ in range(4)])
             looked = 0
             while floor.last_folded < last:
                 looked += bool(not floor.floor.call_table.calls)
@@ -556,19 +556,19 @@ def test_a_call_is_found_while_the_entry_that_evicted_it_is_folded(
 def test_a_start_before_a_late_event_folds_it_as_it_was_folded() -> None:
     """Versions of a call that were stored after the snapshot are not read."""
 
-    async def work(house: House) -> None:
-        await house.plan(*BOTH)
-        async with house.at_work(house.floor()) as floor:
-            await ended_call(house, floor)
-            await floor.wait_until_folded(await house.take(house.sms()))
+    async def work(harness: ProjectionHarness) -> None:
+        await harness.plan(*BOTH)
+        async with harness.running(harness.floor()) as floor:
+            await ended_call(harness, floor)
+            await floor.wait_until_folded(await harness.take(harness.sms()))
             await floor.snapshot()
             for code in ("RPC", "WPC"):
-                late = house.event("call.disposition", 1, termCode=code, account=f"of {code}")
-                await floor.wait_until_folded(await house.take(late))
-                house.clock.move(11 * 60)
-                last = await house.take(house.sms())
+                late = harness.event("call.disposition", 1, termCode=code, account=f"of {code}")
+                await floor.wait_until_folded(await harness.take(late))
+                harness.clock.move(11 * 60)
+                last = await harness.take(harness.sms())
                 await floor.wait_until_folded(last)
-            async with house.at_work(house.floor()) as again:
+            async with harness.running(harness.floor()) as again:
                 await again.wait_until_folded(last)
                 assert whole(again) == whole(floor)
                 for name, fed in again.feeds.items():
@@ -583,9 +583,9 @@ def test_a_start_before_a_late_event_folds_it_as_it_was_folded() -> None:
 def test_an_empty_log_begins_with_an_empty_floor() -> None:
     """An empty log gives an empty floor, without any wait."""
 
-    async def work(house: House) -> None:
-        assert initial_state(CLIENT, house.store, house.log) == FloorState(client=CLIENT)
-        async with house.at_work(house.floor()) as floor:
+    async def work(harness: ProjectionHarness) -> None:
+        assert initial_state(CLIENT, harness.store, harness.log) == FloorState(client=CLIENT)
+        async with harness.running(harness.floor()) as floor:
             await floor.wait_until_folded(0)
             assert floor.last_folded == 0
 

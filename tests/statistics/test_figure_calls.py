@@ -49,7 +49,7 @@ STEPS = st.lists(
 )
 
 
-class House:
+class FigureCallsHarness:
     """A floor whose calls move between memory and a store."""
 
     def __init__(self) -> None:
@@ -159,20 +159,20 @@ def test_the_list_is_as_long_as_the_figure(
     steps: list[tuple[InboundEvent, str]], limit: int
 ) -> None:
     """Figures and lists agree for late, repeated and reordered events, evictions and restarts."""
-    house = House()
-    house.live(steps)
-    house.check(seen(400), limit)
+    harness = FigureCallsHarness()
+    harness.live(steps)
+    harness.check(seen(400), limit)
 
 
 @pytest.mark.parametrize("after", [-1, 0, 1])
 def test_a_call_becomes_quiet_in_both_at_the_same_moment(after: int) -> None:
     """The list and the figure agree even within a millisecond of the limit."""
-    house = House()
-    house.take(call("call.queue", 100, service=10))
-    house.take(call("call.queue", 100, 2, service=20))
-    house.take(call("call.answer", 100, 2, agent="ANN"))
+    harness = FigureCallsHarness()
+    harness.take(call("call.queue", 100, service=10))
+    harness.take(call("call.queue", 100, 2, service=20))
+    harness.take(call("call.answer", 100, 2, agent="ANN"))
     quiet = Moment(0).quiet_call
-    house.check(Moment(seen(100).now + quiet + after))
+    harness.check(Moment(seen(100).now + quiet + after))
 
 
 @st.composite
@@ -200,34 +200,34 @@ def test_a_call_with_compacted_steps_is_listed(
     """Lists and figures agree even if calls keep only six steps."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(calls, "MAX_STEPS", 6)
-        house = House()
-        house.live(steps)
-        house.check(seen(400))
+        harness = FigureCallsHarness()
+        harness.live(steps)
+        harness.check(seen(400))
 
 
 @pytest.mark.parametrize(("figure", "expected"), [("totalOffered", 40), ("totalAbandoned", 10)])
 def test_a_page_shows_the_floor_at_the_start_of_the_read(figure: Figure, expected: int) -> None:
     """Calls that change, leave memory or return during the read are shown as they were before."""
-    house = House()
+    harness = FigureCallsHarness()
     for number in range(40):
-        house.take(call("call.queue", number, number, service=10))
+        harness.take(call("call.queue", number, number, service=10))
     for number in range(10):
-        house.take(call("call.end", 60, number))
-    house.take(call("call.queue", 61, 99, service=20), evict_ended=True)
+        harness.take(call("call.end", 60, number))
+    harness.take(call("call.queue", 61, 99, service=20), evict_ended=True)
     for number in range(10, 15):
-        house.take(call("call.answer", 62, number))
-    day = FloorView(house.floor).day_of(seen(100).now).number
+        harness.take(call("call.answer", 62, number))
+    day = FloorView(harness.floor).day_of(seen(100).now).number
     selection = FigureSelection(10, figure, day)
-    (scope,) = visible(house.floor, rows=3).scopes()
+    (scope,) = visible(harness.floor, rows=3).scopes()
     page = FigureCalls(
-        scope._replace(services=[10]), seen(100), selection, house.evicted_calls(selection)
+        scope._replace(services=[10]), seen(100), selection, harness.evicted_calls(selection)
     )
     with closing(page):
         for turn, _ in enumerate(page):
-            house.take(call("call.answer", 100 + turn, 39 - turn))
-            house.take(call("call.end", 101 + turn, 39 - turn))
-            house.take(call("call.disposition", 100 + turn, turn, termCode="x"))
-            house.take(call("call.queue", 100, 1000 + turn, service=10), evict_ended=True)
+            harness.take(call("call.answer", 100 + turn, 39 - turn))
+            harness.take(call("call.end", 101 + turn, 39 - turn))
+            harness.take(call("call.disposition", 100 + turn, turn, termCode="x"))
+            harness.take(call("call.queue", 100, 1000 + turn, service=10), evict_ended=True)
     assert page.total == len(page.calls) == expected
     late = [row.transaction_id for row in page.calls if row.answered == seen(100).now]
     assert late == []

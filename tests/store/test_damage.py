@@ -22,7 +22,7 @@ from tests.store.segments import segment
 ACME, OTHER = 47415, 8
 
 
-class House:
+class StoreHarness:
     """A store in a file, and the damage that it has reported."""
 
     def __init__(self, path: Path) -> None:
@@ -52,8 +52,8 @@ class House:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    one = House(tmp_path / "mirror.db")
+def harness(tmp_path: Path) -> Iterator[StoreHarness]:
+    one = StoreHarness(tmp_path / "mirror.db")
     one.fill()
     one.close()
     yield one
@@ -61,106 +61,106 @@ def house(tmp_path: Path) -> Iterator[House]:
     one.runner.close()
 
 
-def whole(house: House, client: int, first: int) -> bytes:
+def whole(harness: StoreHarness, client: int, first: int) -> bytes:
     """Return the body of the segment that begins at a position."""
-    heads = house.store.segments(client, "agent", first - 1, 1)
-    found = house.store.segment(client, "agent", heads[0])
+    heads = harness.store.segments(client, "agent", first - 1, 1)
+    found = harness.store.segment(client, "agent", heads[0])
     assert found is not None
     return found.body
 
 
-def test_a_flipped_byte_of_a_segment_is_not_served(house: House) -> None:
+def test_a_flipped_byte_of_a_segment_is_not_served(harness: StoreHarness) -> None:
     """The segment's client is reported once, and other clients' segments can still be read."""
-    flip(house.path, b'{"place":31}')
-    house.open()
-    assert whole(house, ACME, 29)
+    flip(harness.path, b'{"place":31}')
+    harness.open()
+    assert whole(harness, ACME, 29)
     for _ in range(2):
         with pytest.raises(Unavailable):
-            whole(house, ACME, 31)
-    assert set(house.reported) <= {ACME, OTHER}
-    assert len(house.reported) == 1
-    assert house.store.rebuilding == {ACME}
+            whole(harness, ACME, 31)
+    assert set(harness.reported) <= {ACME, OTHER}
+    assert len(harness.reported) == 1
+    assert harness.store.rebuilding == {ACME}
 
 
-def test_a_flipped_byte_of_a_call_is_not_served(house: House) -> None:
+def test_a_flipped_byte_of_a_call_is_not_served(harness: StoreHarness) -> None:
     """A call is not served whichever byte of its row is flipped."""
-    flip(house.path, b"call 31 of 8")
-    house.open()
-    assert house.store.find_calls(ACME, [(31, "s")], 99)
+    flip(harness.path, b"call 31 of 8")
+    harness.open()
+    assert harness.store.find_calls(ACME, [(31, "s")], 99)
     with pytest.raises(Unavailable):
-        house.store.find_calls(OTHER, [(31, "s")], 99)
-    assert house.reported == [OTHER]
+        harness.store.find_calls(OTHER, [(31, "s")], 99)
+    assert harness.reported == [OTHER]
 
 
-def test_a_damaged_snapshot_is_replaced_by_the_previous_one(house: House) -> None:
+def test_a_damaged_snapshot_is_replaced_by_the_previous_one(harness: StoreHarness) -> None:
     """An older snapshot replaces a damaged one, and there is none if both are damaged."""
-    flip(house.path, zlib.compress(b"snapshot 20 of 47415", 1))
-    house.open()
-    assert house.store.newest_snapshot(ACME, 99) == Snapshot(10, 1, b"snapshot 10 of 47415")
-    house.close()
-    flip(house.path, zlib.compress(b"snapshot 10 of 47415", 1))
-    house.open()
-    assert house.store.newest_snapshot(ACME, 99) is None
-    assert house.reported == []
+    flip(harness.path, zlib.compress(b"snapshot 20 of 47415", 1))
+    harness.open()
+    assert harness.store.newest_snapshot(ACME, 99) == Snapshot(10, 1, b"snapshot 10 of 47415")
+    harness.close()
+    flip(harness.path, zlib.compress(b"snapshot 10 of 47415", 1))
+    harness.open()
+    assert harness.store.newest_snapshot(ACME, 99) is None
+    assert harness.reported == []
 
 
-def test_deleted_data_can_be_written_again(house: House) -> None:
+def test_deleted_data_can_be_written_again(harness: StoreHarness) -> None:
     """Only the client's segments and calls are deleted, and its snapshots stay."""
-    house.open()
-    house.runner.run(house.store.delete_client(ACME))
-    assert house.store.covered(ACME, "agent") == 0
-    assert house.store.segments(ACME, "agent", 0, 9) == []
-    assert house.store.find_calls(ACME, [(31, "s")], 99) == {}
-    assert house.store.newest_snapshot(ACME, 99) is not None
-    assert house.store.covered(OTHER, "agent") == 60
-    house.store.write_segment(ACME, "agent", segment([1, 2]))
-    assert whole(house, ACME, 1)
-    house.runner.run(until(lambda: house.store.backlog == 0))
-    assert whole(house, ACME, 1)
-    assert house.store.covered(ACME, "agent") == 2
+    harness.open()
+    harness.runner.run(harness.store.delete_client(ACME))
+    assert harness.store.covered(ACME, "agent") == 0
+    assert harness.store.segments(ACME, "agent", 0, 9) == []
+    assert harness.store.find_calls(ACME, [(31, "s")], 99) == {}
+    assert harness.store.newest_snapshot(ACME, 99) is not None
+    assert harness.store.covered(OTHER, "agent") == 60
+    harness.store.write_segment(ACME, "agent", segment([1, 2]))
+    assert whole(harness, ACME, 1)
+    harness.runner.run(until(lambda: harness.store.backlog == 0))
+    assert whole(harness, ACME, 1)
+    assert harness.store.covered(ACME, "agent") == 2
 
 
 @pytest.mark.parametrize("table", ["segments", "calls", "snapshots"])
-def test_a_page_of_zeros_replaces_the_file(house: House, table: str) -> None:
+def test_a_page_of_zeros_replaces_the_file(harness: StoreHarness, table: str) -> None:
     """Every client is reported as damaged, and later writes go to a new file."""
-    zero_page(house.path, leaf_of(house.path, table, 0))
-    house.open()
+    zero_page(harness.path, leaf_of(harness.path, table, 0))
+    harness.open()
 
     def read() -> None:
         for client in (ACME, OTHER):
             for number in range(1, 60, 2):
-                house.store.find_calls(client, [(number, "s")], 99)
-                whole(house, client, number)
-            house.store.newest_snapshot(client, 99)
+                harness.store.find_calls(client, [(number, "s")], 99)
+                whole(harness, client, number)
+            harness.store.newest_snapshot(client, 99)
 
     with suppress(Unavailable):  # any of these reads may find the page
         read()
 
     def reported() -> bool:
-        house.store.covered(ACME, "agent")
-        return len(house.reported) == 2
+        harness.store.covered(ACME, "agent")
+        return len(harness.reported) == 2
 
-    house.runner.run(until(reported))
-    assert set(house.reported) == {ACME, OTHER}
-    assert house.store.rebuilding == {ACME, OTHER}
-    house.store.write_snapshot(ACME, 30, 1, b"new")
-    house.runner.run(until(lambda: house.store.backlog == 0))
-    assert house.store.newest_snapshot(ACME, 99) == Snapshot(30, 1, b"new")
-    assert house.store.healthy
+    harness.runner.run(until(reported))
+    assert set(harness.reported) == {ACME, OTHER}
+    assert harness.store.rebuilding == {ACME, OTHER}
+    harness.store.write_snapshot(ACME, 30, 1, b"new")
+    harness.runner.run(until(lambda: harness.store.backlog == 0))
+    assert harness.store.newest_snapshot(ACME, 99) == Snapshot(30, 1, b"new")
+    assert harness.store.healthy
 
 
-def test_rows_of_an_older_release_have_no_checksums(house: House) -> None:
+def test_rows_of_an_older_release_have_no_checksums(harness: StoreHarness) -> None:
     """Data that an older release stored has no checksums and is read unchecked."""
-    connection = apsw.Connection(str(house.path))
+    connection = apsw.Connection(str(harness.path))
     for table in ("segments", "calls", "snapshots"):
         connection.execute(f"UPDATE {table} SET checksum = NULL")
     connection.execute("UPDATE segments SET head_checksum = NULL")
     connection.close()
-    house.open()
-    assert whole(house, ACME, 31)
-    assert house.store.find_calls(ACME, [(31, "s")], 99)
-    assert house.store.newest_snapshot(ACME, 99) is not None
-    assert house.reported == []
+    harness.open()
+    assert whole(harness, ACME, 31)
+    assert harness.store.find_calls(ACME, [(31, "s")], 99)
+    assert harness.store.newest_snapshot(ACME, 99) is not None
+    assert harness.reported == []
 
 
 @pytest.mark.parametrize(

@@ -55,23 +55,23 @@ class DamagedLog(NamedTuple):
 
 
 async def recover_from_peers(
-    link: NatsLink, source: DamagedLog, wanted: SuspectEntries
+    link: NatsLink, source: DamagedLog, suspects: SuspectEntries
 ) -> RecoveredEntries | None:
     """Return the entries from another node, verified, or None if no node has them."""
     try:
         peers = await query_peers(link)
     except Unavailable:
         return None
-    numbers = range(wanted.number, wanted.number + len(wanted.rows))
+    numbers = range(suspects.number, suspects.number + len(suspects.rows))
     for peer in peers:
-        if peer.log != source.identity or not _has_client(peer, wanted.client):
+        if peer.log != source.identity or not _has_client(peer, suspects.client):
             continue
         try:
-            entries = [await _fetch(link, peer, wanted.client, number) for number in numbers]
+            entries = [await _fetch(link, peer, suspects.client, number) for number in numbers]
         # The node has an older release, or its own entries are damaged.
         except (Unavailable, msgspec.MsgspecError):
             continue
-        if wanted.accepts(entries):
+        if suspects.accepts(entries):
             return RecoveredEntries(entries, peer.name)
     return None
 
@@ -95,25 +95,27 @@ async def _fetch(link: NatsLink, peer: Peer, client: int, number: int) -> Entry:
 
 
 async def recover_from_stream(
-    link: NatsLink, source: DamagedLog, wanted: SuspectEntries
+    link: NatsLink, source: DamagedLog, suspects: SuspectEntries
 ) -> RecoveredEntries | None:
     """Return the entries, rebuilt from their stream, or None if they may differ from the originals.
 
     Raises Unavailable.
     """
-    messages = await _messages_between(link, source, wanted)
+    messages = await _messages_between(link, source, suspects)
     if not messages:
         return None
-    batches = [_batch(wanted.client, message) for message in messages]
-    keys = {key for batch in batches for key in event_keys(wanted.client, batch.events)}
+    batches = [_batch(suspects.client, message) for message in messages]
+    keys = {key for batch in batches for key in event_keys(suspects.client, batch.events)}
     first = recorded_at(messages[0].headers, messages[0].at)
-    state_before = await source.state_before(wanted.client, wanted.number, first, keys)
-    entries = _rebuild(wanted, messages, batches, state_before)
-    return RecoveredEntries(entries, _stream(source, wanted)) if wanted.accepts(entries) else None
+    state_before = await source.state_before(suspects.client, suspects.number, first, keys)
+    entries = _rebuild(suspects, messages, batches, state_before)
+    return (
+        RecoveredEntries(entries, _stream(source, suspects)) if suspects.accepts(entries) else None
+    )
 
 
 def _rebuild(
-    wanted: SuspectEntries,
+    suspects: SuspectEntries,
     messages: Sequence[Message],
     batches: Sequence[Batch],
     state_before: StateBefore,
@@ -125,12 +127,14 @@ def _rebuild(
         at = recorded_at(message.headers, message.at)
         if entries:
             at = max(at, entries[-1].recorded_at + 1)
-        entries.append(Entry(wanted.client, wanted.number + len(entries), at, kind, count, payload))
+        entries.append(
+            Entry(suspects.client, suspects.number + len(entries), at, kind, count, payload)
+        )
 
     for message, batch in zip(messages, batches, strict=True):
         kind = message.headers.get(log_messages.KIND, "")
         if kind == "events":
-            keys = event_keys(wanted.client, batch.events)
+            keys = event_keys(suspects.client, batch.events)
             lines = select_new_events(batch, keys, known_keys).lines
             known_keys.update(keys)
             if lines:
@@ -150,19 +154,19 @@ def _batch(client: int, message: Message) -> Batch:
     return Batch(client, lines, read_lines(b"\n".join(lines)))
 
 
-def _stream(source: DamagedLog, wanted: SuspectEntries) -> str:
-    return stream_name(stream_number(wanted.client, source.streams))
+def _stream(source: DamagedLog, suspects: SuspectEntries) -> str:
+    return stream_name(stream_number(suspects.client, source.streams))
 
 
 async def _messages_between(
-    link: NatsLink, source: DamagedLog, wanted: SuspectEntries
+    link: NatsLink, source: DamagedLog, suspects: SuspectEntries
 ) -> list[Message]:
     """Return the client's messages between the entries before and after.
 
     Returns an empty list if there are too many.
     """
-    after = wanted.after
-    row = wanted.rows[0]
+    after = suspects.after
+    row = suspects.rows[0]
     if not after and row is not None and isinstance(row[1], int):
         after = row[1] - 1
     if not after:
@@ -171,9 +175,9 @@ async def _messages_between(
     config = {
         "deliver_policy": "by_start_time",
         "opt_start_time": begin.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "filter_subjects": [subject(wanted.client, source.streams)],
+        "filter_subjects": [subject(suspects.client, source.streams)],
     }
-    consumer = OrderedConsumer(link, _stream(source, wanted), config)
+    consumer = OrderedConsumer(link, _stream(source, suspects), config)
     found: list[Message] = []
     size = 0
     try:
@@ -181,21 +185,21 @@ async def _messages_between(
         async with aclosing(consumer.deliveries()) as deliveries:
             async for delivery in deliveries:
                 for message in delivery.messages:
-                    if after < recorded_at(message.headers, message.at) < wanted.until:
+                    if after < recorded_at(message.headers, message.at) < suspects.until:
                         found.append(message)
                         size += len(message.payload)
                 if len(found) > MAX_MESSAGES or size > MAX_MESSAGE_BYTES:
                     return []
-                if _is_last(delivery, wanted):
+                if _is_last(delivery, suspects):
                     break
     finally:
         await consumer.close()
     return found
 
 
-def _is_last(delivery: MessageBatch, wanted: SuspectEntries) -> bool:
+def _is_last(delivery: MessageBatch, suspects: SuspectEntries) -> bool:
     """Return whether no later message can be needed."""
     if not delivery.messages:
         return True
     last = delivery.messages[-1]
-    return not last.pending or last.at > wanted.until + CLOCK_SLACK
+    return not last.pending or last.at > suspects.until + CLOCK_SLACK

@@ -233,11 +233,11 @@ class JetStreamLog:
 
     async def recover(self, client: int, number: int) -> bool:
         """See ``EventLog.recover``. The entry comes from another node or else from the stream."""
-        wanted = self._copy.find_suspects(client, number)
+        suspects = self._copy.find_suspects(client, number)
         source = DamagedLog(self.identity, len(self.followed_log.streams), self._copy.state_before)
-        found = await recover_from_peers(self._link, source, wanted)
+        found = await recover_from_peers(self._link, source, suspects)
         if found is None:
-            found = await recover_from_stream(self._link, source, wanted)
+            found = await recover_from_stream(self._link, source, suspects)
         if found is None:
             return False
         await self._copy.restore(found.entries)

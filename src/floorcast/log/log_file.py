@@ -85,8 +85,8 @@ class FollowedLog(NamedTuple):
     def covers(self, other: FollowedLog) -> bool:
         """Return whether a copy of this log has everything that a copy of ``other`` has."""
         same = (self.identity, set(self.streams)) == (other.identity, set(other.streams))
-        mine, others = set(self.clients.split(",")), set(other.clients.split(","))
-        return same and (not self.clients or mine >= others)
+        own_clients, other_clients = set(self.clients.split(",")), set(other.clients.split(","))
+        return same and (not self.clients or own_clients >= other_clients)
 
 
 class StreamPosition(NamedTuple):

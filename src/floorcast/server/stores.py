@@ -71,9 +71,9 @@ async def open_stores(
         require_nats()
         from floorcast.cluster.membership import join  # noqa: PLC0415 — nats-py is an extra
 
-        share = await join(stack, settings, now, observer)
-        shared, clock = share.kv, share.link.clock
-        return Stores(share.log, shared, shared, clock, share.catch_up, share.state)
+        member = await join(stack, settings, now, observer)
+        shared, clock = member.kv, member.link.clock
+        return Stores(member.log, shared, shared, clock, member.catch_up, member.state)
     folder = None if in_memory else stack.enter_context(DataFolder(settings.data))
     kv = open_kv(settings.data)
     stack.push_async_callback(kv.close)
