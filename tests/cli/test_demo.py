@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from floorcast.cli.demo_floor import AGENTS, API_TOKEN, INGEST_KEY, SEED
-from floorcast.simulator.floor_sizing import floor_of
+from floorcast.simulator.floor_sizing import plan_floor
 from tests.programs import needs
 from tests.real.server import EVENTS, Caller, command, environment, free_port
 from tests.real.sites import in_the_evening
@@ -92,7 +92,7 @@ def test_every_service_has_activity_and_new_events_arrive(demo: tuple[str, list[
     address, _ = demo
     with logged_in(address) as caller:
         rows = caller.http.post("/realtime/service/stats").json()["stats"]
-        plan = floor_of(AGENTS, seed=SEED)
+        plan = plan_floor(AGENTS, seed=SEED)
         assert {row["serviceName"] for row in rows} == set(plan.services)
         assert sum(row["totalAgents"] for row in rows) > AGENTS / 2
         token = caller.feed(EVENTS).token
@@ -144,7 +144,7 @@ def test_example_site_matches_the_simulated_floor() -> None:
     assert client["api_tokens"] == [API_TOKEN]
     assert client["ingest_keys"] == [INGEST_KEY]
     known = {service["name"]: service["sla_seconds"] for service in client["service"]}
-    for name, service in floor_of(AGENTS).services.items():
+    for name, service in plan_floor(AGENTS).services.items():
         assert known[name] == service.sla_seconds
 
 

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from floorcast.cli.app import app
 from floorcast.cli.replay import Format
 from floorcast.model.wording import one_of
-from floorcast.simulator.floor_sizing import LARGEST, SMALLEST
+from floorcast.simulator.floor_sizing import MAX_AGENTS, MIN_AGENTS
 
 SIMULATE = ("simulate", "--key", "k")
 
@@ -18,7 +18,7 @@ SIMULATE = ("simulate", "--key", "k")
     [
         (
             (*SIMULATE, "--agents", "5"),
-            f"'--agents': must be a whole number from {SMALLEST} to {LARGEST:,}, not '5'",
+            f"'--agents': must be a whole number from {MIN_AGENTS} to {MAX_AGENTS:,}, not '5'",
         ),
         ((*SIMULATE, "--seed", "one"), "'--seed': must be a whole number, not 'one'"),
         ((*SIMULATE, "--hours", "0"), "'--hours': must be a number from 0.01 to 8760, not '0'"),
@@ -59,7 +59,7 @@ def test_message_says_which_values_are_accepted(words: tuple[str, ...], message:
 @pytest.mark.parametrize(
     ("variable", "value", "expected"),
     [
-        ("FLOORCAST_AGENTS", "5", f"a whole number from {SMALLEST} to {LARGEST:,}"),
+        ("FLOORCAST_AGENTS", "5", f"a whole number from {MIN_AGENTS} to {MAX_AGENTS:,}"),
         ("FLOORCAST_START", "noon", "a time such as 2026-11-26T10:00:00Z"),
     ],
 )

@@ -18,7 +18,7 @@ from floorcast.client import Sender, Timing
 from floorcast.client.sender_protocol import MAX_BATCH_EVENTS
 from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.simulator.faults import FAULTS, FaultInjector, Faults
-from floorcast.simulator.floor_sizing import floor_of
+from floorcast.simulator.floor_sizing import plan_floor
 from floorcast.simulator.simulation import Simulation
 from tests.client.intake import DROP, TAKE, Answer, Intake, running
 
@@ -54,7 +54,7 @@ def simulated_floor(
     intake: Intake, clock: FakeClock, faults: Faults = NO_FAULTS
 ) -> Iterator[tuple[SimulationRun, Simulation]]:
     """Return a run of a floor with ten agents that sends to an intake."""
-    floor, wire = Simulation(floor_of(10), seed=1, start=START), FaultInjector(faults, 1, START)
+    floor, wire = Simulation(plan_floor(10), seed=1, start=START), FaultInjector(faults, 1, START)
     with Sender(intake.url, "k", timing=Timing(chance=lambda: 0.0), sleep=clock.advance) as sender:
         yield SimulationRun(floor, wire, sender, clock, clock=clock.now), floor
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from floorcast.cli.truth_tables import MAX_AGENT_ROWS, truth_tables
-from floorcast.simulator.floor_sizing import floor_of
+from floorcast.simulator.floor_sizing import plan_floor
 from floorcast.simulator.report import report
 from floorcast.simulator.simulation import Simulation
 
@@ -13,7 +13,7 @@ START = datetime(2026, 11, 23, 15, tzinfo=UTC)
 
 
 def lines(agents: int) -> list[str]:
-    simulation = Simulation(floor_of(agents), seed=1, start=START)
+    simulation = Simulation(plan_floor(agents), seed=1, start=START)
     simulation.advance(1_200_000)
     known = report(simulation.truth, simulation.now)
     return list(truth_tables({**known, "faults": {"duplicates": 3, "late": 0}}))

@@ -17,7 +17,7 @@ import pytest
 from floorcast.client import Client, CloudEvent, Credentials, Sender, Timing
 from floorcast.client.events import CallDisposition, CallStart
 from floorcast.connectors.livevox.tokens import token_for_time
-from floorcast.simulator.floor_sizing import floor_of
+from floorcast.simulator.floor_sizing import plan_floor
 from floorcast.simulator.scenario import FloorPlan
 from floorcast.simulator.simulation import Simulation
 from tests.real.server import Server, command, environment
@@ -183,7 +183,7 @@ def send(server: Server, events: Sequence[CloudEvent]) -> None:
 @pytest.mark.long
 def test_the_second_server_shows_the_same_figures(tmp_path: Path) -> None:
     """The feeds, services and agents of both servers agree, whichever part was killed."""
-    plan = floor_of(12, seed=5)
+    plan = plan_floor(12, seed=5)
     # the feeds do not show callers that leave a queue without hanging up
     plan = replace(plan, habits=replace(plan.habits, overflow=0.0, leaves=0.0))
     start = datetime.now(UTC) - timedelta(minutes=MINUTES + 1)

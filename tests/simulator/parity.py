@@ -76,7 +76,7 @@ class Parity:
         """Simulate up to ``until`` (ms), and send the events."""
         while self.simulation.now < until:
             upto = min(self.simulation.now + SLICE, until)
-            self._send(self.wire.carry(self.simulation.advance(upto), upto))
+            self._send(self.wire.deliver(self.simulation.advance(upto), upto))
 
     def settle(self) -> None:
         """Deliver all delayed events."""
@@ -84,7 +84,7 @@ class Parity:
 
     def close(self) -> None:
         """Close the floor, and send the last events."""
-        self._send(self.wire.carry(self.simulation.close(), self.simulation.now))
+        self._send(self.wire.deliver(self.simulation.close(), self.simulation.now))
         self.settle()
 
     def differences(self) -> list[str]:

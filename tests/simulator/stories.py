@@ -41,13 +41,13 @@ def seconds(event: CloudEvent) -> float:
 
 
 def stationary(
-    agents: int, calls_an_hour: float, talk: float, patience: float | None = None
+    agents: int, calls_per_hour: float, talk: float, patience: float | None = None
 ) -> FloorPlan:
     """Erlang's floor: one queue, Poisson arrivals, exponential talks, and no breaks."""
-    service = ServicePlan("S", Exponential(talk), calls_an_hour=(calls_an_hour,))
+    service = ServicePlan("S", Exponential(talk), calls_per_hour=(calls_per_hour,))
     if patience is not None:
         service = ServicePlan(
-            "S", Exponential(talk), calls_an_hour=(calls_an_hour,), patience=Exponential(patience)
+            "S", Exponential(talk), calls_per_hour=(calls_per_hour,), patience=Exponential(patience)
         )
     people: Sequence[AgentPlan] = [AgentPlan(f"A{number}", "S") for number in range(agents)]
     return FloorPlan({"S": service}, people)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from floorcast.simulator.floor_sizing import floor_of
+from floorcast.simulator.floor_sizing import plan_floor
 from floorcast.simulator.simulation import Simulation
 from tests.simulator.parity import START
 from tests.simulator.stories import MINUTE, advanced, seconds
@@ -14,7 +14,7 @@ HOUR = 60 * MINUTE
 
 def test_people_are_called_only_from_eight_to_nine_local_time() -> None:
     """The called person's local time decides. The floor's clock shows Eastern time."""
-    simulation = Simulation(floor_of(40), seed=4, start=START, begins_at=7 * 3600.0)
+    simulation = Simulation(plan_floor(40), seed=4, start=START, begins_at=7 * 3600.0)
     called: defaultdict[object, set[int]] = defaultdict(set)
     for event in advanced(simulation, 16 * HOUR, step=HOUR):
         if event.type == "call.start" and event.data["direction"] != "INBOUND":
@@ -28,7 +28,7 @@ def test_people_are_called_only_from_eight_to_nine_local_time() -> None:
 
 def test_reported_counts_add_up() -> None:
     """loaded = completed + remaining, and the zones never have more than the remaining."""
-    simulation = Simulation(floor_of(40), seed=4, start=START)
+    simulation = Simulation(plan_floor(40), seed=4, start=START)
     told = [
         event.data
         for event in advanced(simulation, HOUR)

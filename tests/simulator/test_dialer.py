@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from floorcast.simulator.floor_sizing import OUTBOUND, floor_of
+from floorcast.simulator.floor_sizing import OUTBOUND, plan_floor
 from floorcast.simulator.simulation import Simulation
 from tests.simulator.parity import START
 from tests.simulator.stories import MINUTE, advanced, by_call, seconds
@@ -12,7 +12,7 @@ HOUR = 60 * MINUTE
 
 def test_the_dialer_follows_the_number_of_ready_agents() -> None:
     """It never uses too many lines, and most people who answer get an agent at once."""
-    plan = floor_of(60)
+    plan = plan_floor(60)
     simulation = Simulation(plan, seed=2, start=START)
     events = advanced(simulation, HOUR)
     (campaign,) = [one for one in plan.campaigns if one.service == OUTBOUND]
@@ -26,7 +26,7 @@ def test_the_dialer_follows_the_number_of_ready_agents() -> None:
         elif event.data.get("lvResult") in {"No Answer", "Busy", "Answering Machine"}:
             ringing -= event.source.endswith("/acd")
         most = max(most, ringing)
-    assert 0 < most <= agents * campaign.lines_an_agent + 1
+    assert 0 < most <= agents * campaign.lines_per_agent + 1
     waits = [
         seconds(steps[index + 1]) - seconds(step)
         for steps in by_call(events).values()
@@ -39,5 +39,5 @@ def test_the_dialer_follows_the_number_of_ready_agents() -> None:
 
 def test_nobody_is_dialed_without_agents() -> None:
     """No call begins at night."""
-    simulation = Simulation(floor_of(20), seed=2, start=START, begins_at=1 * 3600.0)
+    simulation = Simulation(plan_floor(20), seed=2, start=START, begins_at=1 * 3600.0)
     assert not any(event.type == "call.start" for event in advanced(simulation, 5 * HOUR))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from floorcast.simulator.distributor import Distributor
-from floorcast.simulator.people import person
+from floorcast.simulator.people import random_person
 from floorcast.simulator.simulated_call import SimulatedCall
 from tests.search import tries
 
@@ -25,7 +25,7 @@ class Operator:
         self.skills = skills
         self.call: SimulatedCall | None = None
 
-    def take(self, call: SimulatedCall) -> None:
+    def offer(self, call: SimulatedCall) -> None:
         assert self.call is None
         self.call = call
 
@@ -48,7 +48,9 @@ class Desk(RuleBasedStateMachine):
     @rule(service=st.sampled_from(SERVICES), priority=st.integers(0, 2))
     def somebody_calls(self, service: str, priority: int) -> None:
         self.clock += 1
-        call = SimulatedCall(self.clock, str(self.clock), service, "INBOUND", person(Random(0)))
+        call = SimulatedCall(
+            self.clock, str(self.clock), service, "INBOUND", random_person(Random(0))
+        )
         call.priority, call.joined, call.waiting = priority, self.clock, True
         own = [one for one in self.free if one.service == service]
         able = own or [one for one in self.free if service in one.skills]
@@ -67,7 +69,7 @@ class Desk(RuleBasedStateMachine):
         if next_one is None:
             heads = [head for skill in operator.skills if (head := self.first_of(skill))]
             next_one = min(heads, key=lambda call: call.joined or 0, default=None)
-        self.acd.free(operator)
+        self.acd.mark_ready(operator)
         assert operator.call is next_one
         if next_one is None:
             self.free.append(operator)
@@ -86,7 +88,7 @@ class Desk(RuleBasedStateMachine):
     def somebody_has_a_break(self, data: st.DataObject) -> None:
         operator = data.draw(st.sampled_from(self.free))
         self.free.remove(operator)
-        self.acd.busy(operator)
+        self.acd.mark_busy(operator)
 
     @invariant()
     def nobody_waits_for_nothing(self) -> None:
@@ -94,7 +96,7 @@ class Desk(RuleBasedStateMachine):
             assert call.waiting
             assert not any(call.service in (one.service, *one.skills) for one in self.free)
         for service in SERVICES:
-            assert self.acd.free_for(service) == sum(o.service == service for o in self.free)
+            assert self.acd.count_ready(service) == sum(o.service == service for o in self.free)
 
 
 TestDesk = Desk.TestCase
@@ -105,17 +107,18 @@ def test_an_unanswered_call_returns_to_the_front_of_its_queue() -> None:
     """The call precedes calls that came later, and gets a free operator at once."""
     acd = Distributor()
     calls = [
-        SimulatedCall(n, str(n), "A", "INBOUND", person(Random(0)), joined=n) for n in range(3)
+        SimulatedCall(n, str(n), "A", "INBOUND", random_person(Random(0)), joined=n)
+        for n in range(3)
     ]
     for call in calls[1:]:
         acd.join(call)
-    acd.come_back(calls[0])
+    acd.requeue(calls[0])
     first, second = Operator("A", ()), Operator("A", ())
-    acd.free(first)
-    acd.free(second)
+    acd.mark_ready(first)
+    acd.mark_ready(second)
     assert (first.call, second.call) == (calls[0], calls[1])
     third = Operator("B", ("A",))
     acd.leave(calls[2])
-    acd.free(third)
-    acd.come_back(calls[2])
+    acd.mark_ready(third)
+    acd.requeue(calls[2])
     assert third.call is calls[2]

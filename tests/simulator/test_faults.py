@@ -11,15 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from floorcast.client.cloud_event import CloudEvent
-from floorcast.simulator.faults import FAULTS, MOST_LATE, FaultInjector, Faults
-from floorcast.simulator.floor_sizing import floor_of
+from floorcast.simulator.faults import FAULTS, MAX_DELAY_SECONDS, FaultInjector, Faults
+from floorcast.simulator.floor_sizing import plan_floor
 from floorcast.simulator.simulation import Simulation
 from tests.search import tries
 from tests.simulator.parity import START, told
 from tests.simulator.stories import MINUTE, advanced
 
 HOUR = 60 * MINUTE
-EVENTS = advanced(Simulation(floor_of(20), seed=2, start=START), HOUR)
+EVENTS = advanced(Simulation(plan_floor(20), seed=2, start=START), HOUR)
 
 
 def carried(
@@ -31,7 +31,7 @@ def carried(
         edge = START + timedelta(milliseconds=upto)
         due = [event for event in left if event.time < edge]
         left = left[len(due) :]
-        arrived += wire.carry(due, upto)
+        arrived += wire.deliver(due, upto)
     return arrived + wire.flush(), wire
 
 
@@ -39,7 +39,7 @@ def test_without_faults_events_arrive_once_and_in_order() -> None:
     """There is no delay."""
     arrived, wire = carried(Faults(), 1)
     assert arrived == EVENTS
-    assert not any(wire.happened.values())
+    assert not any(wire.counts.values())
 
 
 @settings(max_examples=tries(10))
@@ -47,7 +47,7 @@ def test_without_faults_events_arrive_once_and_in_order() -> None:
 def test_no_event_is_lost_or_changed(faults: Faults, seed: int) -> None:
     """Each event arrives unchanged and never early. Only duplicates arrive again."""
     arrived, wire = carried(faults, seed)
-    assert len(arrived) == len(EVENTS) + wire.happened["duplicates"]
+    assert len(arrived) == len(EVENTS) + wire.counts["duplicates"]
     assert {event.id: event for event in arrived} == {event.id: event for event in EVENTS}
     assert told(arrived) == told(carried(faults, seed)[0])
 
@@ -57,16 +57,16 @@ def test_faults_occur_at_the_configured_rates() -> None:
     arrived, wire = carried(FAULTS, 3)
     times = Counter(event.id for event in arrived)
     twice = sum(count > 1 for count in times.values())
-    assert twice == wire.happened["duplicates"]
+    assert twice == wire.counts["duplicates"]
     assert 0.03 < twice / len(EVENTS) < 0.07
-    assert 0.01 < wire.happened["late"] / len(EVENTS) < 0.03
+    assert 0.01 < wire.counts["late"] / len(EVENTS) < 0.03
     first: dict[str, int] = {}
     for place, event in enumerate(arrived):
         first.setdefault(event.id, place)
     places = [first[event.id] for event in EVENTS]
     overtaken = sum(place < max(places[:index], default=0) for index, place in enumerate(places))
     assert overtaken > 100
-    assert wire.happened["out of order"] > 100
+    assert wire.counts["out of order"] > 100
 
 
 def test_agent_states_with_equal_times_keep_their_order() -> None:
@@ -95,8 +95,8 @@ def test_no_event_is_too_late_to_count(seed: int) -> None:
         edge = START + timedelta(milliseconds=upto)
         due = [event for event in left if event.time < edge]
         left = left[len(due) :]
-        for event in wire.carry(due, upto):
+        for event in wire.deliver(due, upto):
             late = (edge - event.time).total_seconds()
-            assert event.id in seen or late <= MOST_LATE + MINUTE / 1000
+            assert event.id in seen or late <= MAX_DELAY_SECONDS + MINUTE / 1000
             seen.add(event.id)
     assert len(seen) == len(EVENTS)

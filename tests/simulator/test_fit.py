@@ -11,8 +11,8 @@ import msgspec
 import pytest
 
 from floorcast.connectors.call_records import RecordedCall
+from floorcast.simulator.bank_parameters import BankParameters, load_parameters
 from floorcast.simulator.fit import fit, main, toml
-from floorcast.simulator.fitted import Bank, bank
 
 BANK = Path(__file__).resolve().parents[3] / "shared" / "data" / "anonymous-bank"
 DAY = date(1999, 8, 1)
@@ -57,7 +57,7 @@ def test_fitting_finds_known_parameters() -> None:
     assert service.ivr == pytest.approx(IVR, rel=0.05)
     assert service.priorities == (0.5, 0.5, 0.0)
     assert found.half_hours[18] == found.half_hours[24] == 1_250
-    assert msgspec.toml.decode(toml(found), type=Bank) == found
+    assert msgspec.toml.decode(toml(found), type=BankParameters) == found
 
 
 def test_too_few_calls_are_refused() -> None:
@@ -72,7 +72,7 @@ def test_the_packaged_parameters_match_the_bank_data(capsys: pytest.CaptureFixtu
     main([str(path) for path in sorted(BANK.glob("*.csv"))])
     committed = (files("floorcast.simulator") / "bank.toml").read_text("utf-8")
     assert capsys.readouterr().out == committed
-    assert set(bank().services) == {"PS", "PE", "IN", "NE", "NW", "TT"}
+    assert set(load_parameters().services) == {"PS", "PE", "IN", "NE", "NW", "TT"}
 
 
 @pytest.mark.parametrize(

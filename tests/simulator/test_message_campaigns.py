@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from floorcast.simulator.floor_sizing import floor_of
+from floorcast.simulator.floor_sizing import plan_floor
 from floorcast.simulator.simulation import Simulation
 from tests.simulator.parity import START
 from tests.simulator.stories import MINUTE, advanced
@@ -15,7 +15,7 @@ from tests.simulator.stories import MINUTE, advanced
 @pytest.mark.parametrize("kind", ["sms", "email"])
 def test_each_message_has_one_attempt_and_one_outcome(kind: str) -> None:
     """The campaign's rate is kept, and both events have the same session."""
-    plan = floor_of(60)
+    plan = plan_floor(60)
     simulation = Simulation(plan, seed=2, start=START)
     told = [one for one in advanced(simulation, 60 * MINUTE) if one.type == f"{kind}.attempt"]
     first: dict[object, str] = {}
@@ -28,7 +28,9 @@ def test_each_message_has_one_attempt_and_one_outcome(kind: str) -> None:
         else:
             assert first.get(event.data["sessionId"])
             outcomes[outcome] += 1
-    wanted = plan.campaigns[0].texts_an_hour if kind == "sms" else plan.campaigns[0].emails_an_hour
+    wanted = (
+        plan.campaigns[0].texts_per_hour if kind == "sms" else plan.campaigns[0].emails_per_hour
+    )
     assert len(first) == pytest.approx(wanted, rel=0.4)
     assert outcomes["Delivered"] > 5 * outcomes["Failed"]
     assert outcomes.total() <= len(first)

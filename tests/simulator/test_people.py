@@ -9,7 +9,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.simulator.people import HOURS_FROM_EASTERN, agent_name, person
+from floorcast.simulator.people import HOURS_FROM_EASTERN, agent_name, random_person
 
 
 def test_ten_thousand_agents_have_unique_names() -> None:
@@ -22,6 +22,6 @@ def test_ten_thousand_agents_have_unique_names() -> None:
 @given(st.integers(), st.sampled_from(sorted(HOURS_FROM_EASTERN)))
 def test_phone_numbers_and_addresses_are_fictional(seed: int, zone: str) -> None:
     """Numbers are 555-0100 to 555-0199 of an area code, and addresses are at example.com."""
-    somebody = person(Random(seed), zone)
+    somebody = random_person(Random(seed), zone)
     assert re.fullmatch(r"\d{3}55501\d\d", somebody.phone)
     assert re.fullmatch(r"[a-z]+\.[a-z]+@example\.com", somebody.email)

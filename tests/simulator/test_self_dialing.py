@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from itertools import pairwise
 
-from floorcast.simulator.floor_sizing import BY_HAND, floor_of
+from floorcast.simulator.floor_sizing import MANUAL, plan_floor
 from floorcast.simulator.simulation import Simulation
 from tests.simulator.parity import START
 from tests.simulator.stories import MINUTE, advanced, by_call
@@ -22,11 +22,11 @@ NEXT = {
 
 def test_each_dial_follows_a_valid_sequence() -> None:
     """A record is offered, accepted or skipped, dialed, and answered or given a disposition."""
-    simulation = Simulation(floor_of(60), seed=2, start=START)
+    simulation = Simulation(plan_floor(60), seed=2, start=START)
     events = advanced(simulation, HOUR)
     ways: defaultdict[object, list[str]] = defaultdict(list)
     for event in events:
-        if event.type == "agent.state" and event.data["service"] == BY_HAND:
+        if event.type == "agent.state" and event.data["service"] == MANUAL:
             ways[event.data["agent"]].append(str(event.data["eventType"]))
     seen = {before for way in ways.values() for before, after in pairwise(way)}
     assert set(NEXT) <= seen
@@ -37,11 +37,11 @@ def test_each_dial_follows_a_valid_sequence() -> None:
 
 def test_self_dialed_calls_skip_the_queue() -> None:
     """The direction is MANUAL for manual dialing and OUTBOUND for previews."""
-    simulation = Simulation(floor_of(60), seed=2, start=START)
+    simulation = Simulation(plan_floor(60), seed=2, start=START)
     own = [
         steps
         for steps in by_call(advanced(simulation, HOUR)).values()
-        if steps[0].data["service"] == BY_HAND
+        if steps[0].data["service"] == MANUAL
     ]
     assert {steps[0].data["direction"] for steps in own} == {"MANUAL", "OUTBOUND"}
     assert not any(step.type == "call.queue" for steps in own for step in steps)

@@ -13,15 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from floorcast.model.states import NOT_READY_REASONS, AgentEventType
-from floorcast.simulator.floor_sizing import floor_of
+from floorcast.simulator.floor_sizing import plan_floor
 from floorcast.simulator.scenario import DAY_SECONDS, AgentPlan, Shift
-from floorcast.simulator.shifts import MISSED, shift_of
+from floorcast.simulator.shifts import MISSED, next_shift
 from floorcast.simulator.simulation import Simulation
 from tests.simulator.parity import START
 from tests.simulator.stories import MINUTE, advanced
 
 HOUR = 60 * MINUTE
-PLAN = floor_of(30)
+PLAN = plan_floor(30)
 UNDONE = ("HOLD", "RESUMED", "RECONNECTED", "CONFERENCED")
 NEVER_TOLD = {"AGENT_TRANSFER_FAILED"} | {
     f"AGENT_TRANSFER_{what}_{whom}" for what in UNDONE for whom in ("AGENT2", "SUPERVISOR")
@@ -84,7 +84,7 @@ def test_breaks_have_the_expected_lengths() -> None:
 def test_shift_of_returns_the_current_or_next_shift(begins: int, length: int, clock: float) -> None:
     """The shift ends in the future, and begins within a day at the plan's time of day."""
     plan = AgentPlan("A", "S", shift=Shift(begins, begins + length))
-    begins_in, ends_in = shift_of(plan, clock)
+    begins_in, ends_in = next_shift(plan, clock)
     assert ends_in > 0
     assert begins_in < DAY_SECONDS
     assert ends_in - begins_in == pytest.approx(length)

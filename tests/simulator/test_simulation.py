@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from floorcast.client.cloud_event import CloudEvent
 from floorcast.model.states import EVENT_STATE, State
-from floorcast.simulator.floor_sizing import floor_of
+from floorcast.simulator.floor_sizing import plan_floor
 from floorcast.simulator.scenario import FloorPlan
 from floorcast.simulator.simulation import Simulation
 from tests.search import tries
@@ -22,7 +22,7 @@ from tests.simulator.parity import START, told
 from tests.simulator.stories import MINUTE, advanced, by_call, seconds, stationary
 
 HOUR = 60 * MINUTE
-PLAN = floor_of(25, load=1.0)
+PLAN = plan_floor(25, load=1.0)
 PARTS = {"call.start": 0, "call.queue": 1, "call.answer": 2, "call.end": 3}
 
 
@@ -141,7 +141,7 @@ def test_a_source_dies_during_calls() -> None:
 
 def test_callers_arrive_by_time_of_day_on_every_day() -> None:
     """Most callers come at eleven and none at night. Agents return on the next day."""
-    simulation = Simulation(floor_of(12), seed=1, start=START, begins_at=6 * 3600.0)
+    simulation = Simulation(plan_floor(12), seed=1, start=START, begins_at=6 * 3600.0)
     hours: Counter[int] = Counter()
     logons: Counter[int] = Counter()
     for event in advanced(simulation, 40 * HOUR, step=HOUR):
@@ -157,7 +157,7 @@ def test_callers_arrive_by_time_of_day_on_every_day() -> None:
 
 def test_a_second_day_needs_no_more_memory() -> None:
     """Memory depends on the size of the floor, not on the simulated time."""
-    simulation = Simulation(floor_of(12), seed=1, start=START, begins_at=6 * 3600.0)
+    simulation = Simulation(plan_floor(12), seed=1, start=START, begins_at=6 * 3600.0)
     objects = []
     for midnight in (18, 42):
         for hour in range(midnight - 23, midnight + 1):

@@ -9,7 +9,7 @@ import pytest
 
 from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.simulator.faults import FAULTS, Faults
-from floorcast.simulator.floor_sizing import floor_of
+from floorcast.simulator.floor_sizing import plan_floor
 from floorcast.simulator.people import Person
 from floorcast.simulator.simulated_call import SimulatedCall
 from floorcast.simulator.true_figures import AgentTruth
@@ -24,7 +24,7 @@ SEEDS = [CHANCE.randrange(2**32) for _ in range(3)]
 
 def held_against_a_server(seed: int, faults: Faults, agents: int = 30) -> Parity:
     """Simulate an hour, and compare at irregular times, at the end, and after closing."""
-    plan = floor_of(agents, load=1.1, seed=seed)
+    plan = plan_floor(agents, load=1.1, seed=seed)
     clock = Clock(int(START.timestamp()) * TICKS_PER_SECOND)
     with scratch() as folder:
         house = NodeHarness(folder, clock, site=site_of(plan))
@@ -57,7 +57,7 @@ def test_faults_do_not_change_figures(seed: int) -> None:
     """Faults include duplicate, late and reordered events, and failing sources."""
     faults = Faults(FAULTS.duplicates, FAULTS.late, FAULTS.reordered, deaths=12.0)
     parity = held_against_a_server(seed, faults)
-    happened = parity.wire.happened
+    happened = parity.wire.counts
     assert min(happened[one] for one in ("duplicates", "late", "out of order")) > 20
     assert parity.simulation.truth.deaths > 0
 
@@ -69,12 +69,12 @@ def test_a_transferred_lost_call_stays_with_the_second_agent() -> None:
     person = Person("Ann", "Other", "2125550100", "A1", "NY", "10001")
     passed_on, next_one = (SimulatedCall(n, str(n), "Sales", "INBOUND", person) for n in (1, 2))
     passed_on.answered = 0
-    truth.is_answered(passed_on, "ann", 0)
-    truth.is_passed_on(passed_on, "ann", 1_000)
+    truth.record_answer(passed_on, "ann", 0)
+    truth.record_transfer(passed_on, "ann", 1_000)
     passed_on.service = "Support"
     passed_on.answered = 2_000
-    truth.is_answered(passed_on, "bob", 2_000)
-    truth.is_lost(passed_on)
+    truth.record_answer(passed_on, "bob", 2_000)
+    truth.record_lost(passed_on)
     next_one.answered = 3_000
-    truth.is_answered(next_one, "ann", 3_000)
+    truth.record_answer(next_one, "ann", 3_000)
     assert truth.services["Support"].talking == 1

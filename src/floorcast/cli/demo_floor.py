@@ -21,7 +21,7 @@ from floorcast.kv.folder import IN_MEMORY
 from floorcast.model.errors import FloorcastError
 from floorcast.model.token import TICKS_PER_SECOND, encode, system_now
 from floorcast.simulator.faults import FaultInjector, Faults
-from floorcast.simulator.floor_sizing import floor_of
+from floorcast.simulator.floor_sizing import plan_floor
 from floorcast.simulator.simulation import Simulation
 
 __all__ = ["AGENTS", "API_TOKEN", "INGEST_KEY", "SEED", "SIGN_IN", "DemoFloor"]
@@ -143,7 +143,7 @@ class DemoFloor:
 
 def _floor(start: datetime) -> Simulation:
     return Simulation(
-        floor_of(AGENTS, seed=SEED), seed=SEED, start=start, begins_at=START_OF_DAY_SECONDS
+        plan_floor(AGENTS, seed=SEED), seed=SEED, start=start, begins_at=START_OF_DAY_SECONDS
     )
 
 

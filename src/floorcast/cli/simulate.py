@@ -20,7 +20,7 @@ from floorcast.cli.options import KEY_HELP
 from floorcast.cli.progress_bar import ProgressDisplay, show_progress
 from floorcast.cli.replay import MAX_WAIT_SECONDS, parse_speed, print_totals
 from floorcast.model.errors import Unavailable
-from floorcast.simulator.floor_sizing import LARGEST, SMALLEST, USUAL_LOAD, floor_of
+from floorcast.simulator.floor_sizing import DEFAULT_LOAD, MAX_AGENTS, MIN_AGENTS, plan_floor
 
 if TYPE_CHECKING:
     from floorcast.client import Sender
@@ -42,7 +42,7 @@ def _simulate(
     key: Annotated[str, typer.Option(metavar="KEY", help=KEY_HELP)],
     url: Annotated[str, typer.Option(metavar="URL", help="The server.")] = "http://127.0.0.1:8080",
     agents: Annotated[
-        int, typer.Option(metavar="N", min=SMALLEST, max=LARGEST, help="The number of agents.")
+        int, typer.Option(metavar="N", min=MIN_AGENTS, max=MAX_AGENTS, help="The number of agents.")
     ] = 50,
     seed: Annotated[int, typer.Option(metavar="N", help="The same seed gives the same floor.")] = 1,
     speed: Annotated[
@@ -82,7 +82,7 @@ def _simulate(
             max=MAX_LOAD,
             help="The share of the agents' time that calls take up. Above 1, the queues grow.",
         ),
-    ] = USUAL_LOAD,
+    ] = DEFAULT_LOAD,
     faults: Annotated[
         str,
         typer.Option(
@@ -120,7 +120,7 @@ def _simulate(
     began = start.replace(tzinfo=UTC) if start else now - _head_start(hours, pace)
     behind = (now - began) / timedelta(milliseconds=1)
     fault_rates, begins_at = parse_faults(faults), _time_of_day(clock)
-    plan = floor_of(agents, load=load, seed=seed)
+    plan = plan_floor(agents, load=load, seed=seed)
     floor = Simulation(plan, seed=seed, start=began, begins_at=begins_at, deaths=fault_rates.deaths)
     injector = FaultInjector(fault_rates, seed, began)
     problem, minutes = None, None if hours == math.inf else math.ceil(hours * 60)
@@ -142,7 +142,7 @@ def _simulate(
         "size": agents,
         "from": began,
         "until": began + timedelta(milliseconds=floor.now),
-        "faults": injector.happened | {"deaths": floor.truth.deaths},
+        "faults": injector.counts | {"deaths": floor.truth.deaths},
         **report(floor.truth, floor.now),
     }
     for line in truth_tables(simulated):

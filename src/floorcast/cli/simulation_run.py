@@ -69,7 +69,7 @@ class SimulationRun:
             due = min(pace.due_ms((self._clock() - began) / TICKS_PER_SECOND), until)
             until_ms = int(min(due, floor.now + MAX_ADVANCE_MS))
             if until_ms > floor.now:
-                self._ready += self._injector.carry(floor.advance(until_ms), until_ms)
+                self._ready += self._injector.deliver(floor.advance(until_ms), until_ms)
             if len(self._ready) >= MAX_BATCH_EVENTS or until_ms + 1 > due:
                 self._send()
             if until_ms + 1 > due and due < until:
@@ -77,7 +77,7 @@ class SimulationRun:
 
     def close(self) -> None:
         """Close the floor and send all remaining events."""
-        self._ready += self._injector.carry(self._floor.close(), self._floor.now)
+        self._ready += self._injector.deliver(self._floor.close(), self._floor.now)
         self._ready += self._injector.flush()
         self._send()
 

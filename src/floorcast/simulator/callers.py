@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from floorcast.simulator.people import person
-from floorcast.simulator.queueing import queue
+from floorcast.simulator.people import random_person
+from floorcast.simulator.queueing import enqueue
 from floorcast.simulator.scenario import ServicePlan
 from floorcast.simulator.world import Process, World
 
@@ -17,26 +17,26 @@ def arrivals(world: World, service: ServicePlan) -> Process:
 
     The process draws arrivals at the highest rate and skips some of them.
     """
-    most = max(service.calls_an_hour)
+    peak_rate = max(service.calls_per_hour)
     while True:
-        yield world.pause(world.chance.expovariate(most / HOUR_SECONDS))
-        if world.happens(service.rate(world.time_of_day) / most):
+        yield world.pause(world.chance.expovariate(peak_rate / HOUR_SECONDS))
+        if world.happens(service.rate(world.time_of_day) / peak_rate):
             world.env.process(_caller(world, service))
 
 
 def _caller(world: World, service: ServicePlan) -> Process:
-    call = world.call(service.name, "INBOUND", person(world.chance))
+    call = world.begin_call(service.name, "INBOUND", random_person(world.chance))
     shares = service.priorities
     (call.priority,) = world.chance.choices(range(len(shares)), shares)
-    late = world.plan.habits.identified_late
-    call.is_identified = not (late and world.happens(late))
-    world.tell.call_start(call)
-    listened = service.ivr.draw(world.chance)
-    call.ivr = round(listened * 1000)
-    yield world.pause(listened)
+    late_share = world.plan.habits.identified_late
+    call.is_identified = not (late_share and world.happens(late_share))
+    world.recorder.call_start(call)
+    ivr_seconds = service.ivr.draw(world.chance)
+    call.ivr = round(ivr_seconds * 1000)
+    yield world.pause(ivr_seconds)
     if world.happens(service.gives_up_in_ivr):
         world.end(call, "Caller hung up in IVR")
     else:
         if not call.is_identified:
-            world.tell.call_update(call)
-        queue(world, call)
+            world.recorder.call_update(call)
+        enqueue(world, call)

@@ -9,9 +9,9 @@ from floorcast.simulator.world import Process, World
 
 __all__ = ["CampaignList"]
 
-MAY_CALL = range(8, 21)  # hours of the day, in the person's time zone
-TRIED_AGAIN = 0.7  # share of unanswered attempts
-REPORTS = 15  # seconds between two reports
+CALLING_HOURS = range(8, 21)  # hours of the day, in the person's time zone
+RETRY_SHARE = 0.7  # share of unanswered attempts
+REPORT_SECONDS = 15  # seconds between two reports
 
 
 class CampaignList:
@@ -21,41 +21,41 @@ class CampaignList:
         self.plan = plan
         self._world = world
         self._day = -1.0
-        self._left: dict[str, int] = {}
+        self._remaining: dict[str, int] = {}
         self._completed = 0
 
-    def take(self) -> str | None:
+    def take_record(self) -> str | None:
         """Return the time zone of the next person to call, or None if nobody may be called now."""
-        zones = self._callable()
+        zones = self._callable_by_zone()
         if not zones:
             return None
         (zone,) = self._world.chance.choices(list(zones), list(zones.values()))
-        self._left[zone] -= 1
+        self._remaining[zone] -= 1
         return zone
 
-    def reached(self) -> None:
+    def mark_answered(self) -> None:
         """Mark a record as done, because the person answered."""
         self._completed += 1
 
-    def not_reached(self, zone: str) -> None:
+    def mark_unanswered(self, zone: str) -> None:
         """Schedule another attempt for an unanswered record, or give up on it."""
-        if self._world.happens(TRIED_AGAIN):
-            self._left[zone] += 1
+        if self._world.happens(RETRY_SHARE):
+            self._remaining[zone] += 1
         else:
             self._completed += 1
 
-    def reports(self) -> Process:
+    def report_progress(self) -> Process:
         """Periodically report the progress if it has changed."""
-        told = None
+        reported = None
         while True:
-            now = self._as_it_is()
-            if now != told:
-                self._world.tell.campaign_update(self.plan, now)
-                told = now
-            yield self._world.pause(REPORTS)
+            counts = self._counts()
+            if counts != reported:
+                self._world.recorder.campaign_update(self.plan, counts)
+                reported = counts
+            yield self._world.pause(REPORT_SECONDS)
 
-    def _as_it_is(self) -> CampaignTruth:
-        dialable = sum(self._callable().values())
+    def _counts(self) -> CampaignTruth:
+        dialable = sum(self._callable_by_zone().values())
         loaded = sum(self.plan.records.values())
         remaining = loaded - self._completed
         state = "PLAYING" if dialable else "PAUSED" if remaining else "COMPLETED"
@@ -66,20 +66,20 @@ class CampaignList:
             completed=self._completed,
             remaining=remaining,
             dialable=dialable,
-            zones=dict(self._left),
+            zones=dict(self._remaining),
         )
 
-    def _callable(self) -> dict[str, int]:
-        self._load()
+    def _callable_by_zone(self) -> dict[str, int]:
+        self._load_daily()
         hour = self._world.time_of_day / 3_600
         return {
             zone: left
-            for zone, left in self._left.items()
-            if left and int((hour + HOURS_FROM_EASTERN[zone]) % 24) in MAY_CALL
+            for zone, left in self._remaining.items()
+            if left and int((hour + HOURS_FROM_EASTERN[zone]) % 24) in CALLING_HOURS
         }
 
-    def _load(self) -> None:
+    def _load_daily(self) -> None:
         day = (self._world.begins_at + self._world.now / 1000) // DAY_SECONDS
         if day != self._day:
             self._day, self._completed = day, 0
-            self._left = dict(self.plan.records)
+            self._remaining = dict(self.plan.records)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from floorcast.simulator.campaign_lists import CampaignList
-from floorcast.simulator.people import person
-from floorcast.simulator.queueing import queue
+from floorcast.simulator.people import random_person
+from floorcast.simulator.queueing import enqueue
 from floorcast.simulator.world import Process, World
 
 __all__ = ["Dialer"]
 
 CHECK_SECONDS = 1  # between two checks for ready agents
-NOT_REACHED = ("No Answer", "Busy", "Answering Machine")
+UNANSWERED_RESULTS = ("No Answer", "Busy", "Answering Machine")
 
 
 class Dialer:
@@ -21,28 +21,30 @@ class Dialer:
         self._records = records
         self._ringing = 0
 
-    def paces(self) -> Process:
+    def run(self) -> Process:
         """Regularly count the ready agents and dial for them."""
         world, plan = self._world, self._records.plan
         while True:
             yield world.pause(CHECK_SECONDS)
-            wanted = world.acd.free_for(plan.service) * plan.lines_an_agent - self._ringing
-            for _ in range(int(wanted + world.chance.random())):
-                zone = self._records.take()
+            lines = world.acd.count_ready(plan.service) * plan.lines_per_agent - self._ringing
+            for _ in range(int(lines + world.chance.random())):
+                zone = self._records.take_record()
                 if zone is None:
                     break
-                world.env.process(self._line(zone))
+                world.env.process(self._dial(zone))
 
-    def _line(self, zone: str) -> Process:
+    def _dial(self, zone: str) -> Process:
         world, plan = self._world, self._records.plan
-        call = world.call(plan.service, "OUTBOUND", person(world.chance, zone), plan.name)
+        call = world.begin_call(
+            plan.service, "OUTBOUND", random_person(world.chance, zone), plan.name
+        )
         self._ringing += 1
-        world.tell.call_start(call)
-        yield world.drawn(plan.ring)
+        world.recorder.call_start(call)
+        yield world.random_pause(plan.ring)
         self._ringing -= 1
         if world.happens(plan.answers):
-            self._records.reached()
-            queue(world, call)
+            self._records.mark_answered()
+            enqueue(world, call)
         else:
-            self._records.not_reached(zone)
-            world.end(call, world.chance.choice(NOT_REACHED))
+            self._records.mark_unanswered(zone)
+            world.end(call, world.chance.choice(UNANSWERED_RESULTS))

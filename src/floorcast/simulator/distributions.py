@@ -32,28 +32,28 @@ class Exponential(NamedTuple):
 
 
 class Lognormal(NamedTuple):
-    """A lognormal distribution, truncated at ``most``.
+    """A lognormal distribution, truncated at ``maximum``.
 
     The logarithm of a duration has mean ``mu`` and standard deviation ``sigma``.
     """
 
     mu: float
     sigma: float
-    most: float = math.inf
+    maximum: float = math.inf
 
     @property
     def mean(self) -> float:
         """The mean of the truncated distribution, in seconds."""
-        whole = math.exp(self.mu + self.sigma**2 / 2)
-        if self.most == math.inf:
-            return whole
-        normal, cut = NormalDist(self.mu, self.sigma), math.log(self.most)
-        below = NormalDist(self.mu + self.sigma**2, self.sigma).cdf(cut)
-        return whole * below + self.most * (1 - normal.cdf(cut))
+        untruncated = math.exp(self.mu + self.sigma**2 / 2)
+        if self.maximum == math.inf:
+            return untruncated
+        normal, log_maximum = NormalDist(self.mu, self.sigma), math.log(self.maximum)
+        below = NormalDist(self.mu + self.sigma**2, self.sigma).cdf(log_maximum)
+        return untruncated * below + self.maximum * (1 - normal.cdf(log_maximum))
 
     def draw(self, chance: Random) -> float:
         """Draw a duration, in seconds."""
-        return min(chance.lognormvariate(self.mu, self.sigma), self.most)
+        return min(chance.lognormvariate(self.mu, self.sigma), self.maximum)
 
 
 class Fixed(NamedTuple):

@@ -13,16 +13,16 @@ from typing import Protocol
 
 from floorcast.simulator.simulated_call import SimulatedCall
 
-__all__ = ["Distributor", "Operator"]
+__all__ = ["AcdAgent", "Distributor"]
 
 
-class Operator(Protocol):
+class AcdAgent(Protocol):
     """An agent to whom calls are offered."""
 
     service: str
     skills: Sequence[str]
 
-    def take(self, call: SimulatedCall) -> None:
+    def offer(self, call: SimulatedCall) -> None:
         """Take the offered call."""
 
 
@@ -31,70 +31,70 @@ class Distributor:
 
     def __init__(self) -> None:
         # dicts keep the order of arrival
-        self._lines: defaultdict[str, dict[int, dict[SimulatedCall, None]]] = defaultdict(dict)
-        self._free: defaultdict[str, dict[Operator, None]] = defaultdict(dict)
-        self._skilled: defaultdict[str, dict[Operator, None]] = defaultdict(dict)
+        self._queues: defaultdict[str, dict[int, dict[SimulatedCall, None]]] = defaultdict(dict)
+        self._ready: defaultdict[str, dict[AcdAgent, None]] = defaultdict(dict)
+        self._skilled: defaultdict[str, dict[AcdAgent, None]] = defaultdict(dict)
 
     def join(self, call: SimulatedCall) -> None:
         """Give the call to a suitable free agent at once, or let it wait."""
-        free = self._free[call.service] or self._skilled[call.service]
-        if free:
-            operator = next(iter(free))
-            self.busy(operator)
-            self._give(call, operator)
+        ready = self._ready[call.service] or self._skilled[call.service]
+        if ready:
+            agent = next(iter(ready))
+            self.mark_busy(agent)
+            self._assign(call, agent)
         else:
-            self._lines[call.service].setdefault(-call.priority, {})[call] = None
+            self._queues[call.service].setdefault(-call.priority, {})[call] = None
 
-    def come_back(self, call: SimulatedCall) -> None:
+    def requeue(self, call: SimulatedCall) -> None:
         """Offer an unanswered call to another agent, or put the call first in its queue."""
         self.join(call)
-        line = self._lines[call.service].get(-call.priority, {})
-        if call in line:
-            del line[call]
-            self._lines[call.service][-call.priority] = {call: None, **line}
+        queue = self._queues[call.service].get(-call.priority, {})
+        if call in queue:
+            del queue[call]
+            self._queues[call.service][-call.priority] = {call: None, **queue}
 
     def leave(self, call: SimulatedCall) -> None:
         """Remove a call from its queue."""
         call.waiting = False
-        self._lines[call.service].get(-call.priority, {}).pop(call, None)
+        self._queues[call.service].get(-call.priority, {}).pop(call, None)
 
-    def free(self, operator: Operator) -> None:
+    def mark_ready(self, agent: AcdAgent) -> None:
         """Give a ready agent a call immediately, or make the agent wait for the next one."""
-        call = self._next(operator)
+        call = self._next_call(agent)
         if call is not None:
             self.leave(call)
-            self._give(call, operator)
+            self._assign(call, agent)
             return
-        self._free[operator.service][operator] = None
-        for skill in operator.skills:
-            self._skilled[skill][operator] = None
+        self._ready[agent.service][agent] = None
+        for skill in agent.skills:
+            self._skilled[skill][agent] = None
 
-    def busy(self, operator: Operator) -> None:
+    def mark_busy(self, agent: AcdAgent) -> None:
         """Mark an agent as busy. The agent may already be busy."""
-        self._free[operator.service].pop(operator, None)
-        for skill in operator.skills:
-            self._skilled[skill].pop(operator, None)
+        self._ready[agent.service].pop(agent, None)
+        for skill in agent.skills:
+            self._skilled[skill].pop(agent, None)
 
-    def free_for(self, service: str) -> int:
+    def count_ready(self, service: str) -> int:
         """Return the number of the service's agents who are waiting for a call."""
-        return len(self._free[service])
+        return len(self._ready[service])
 
-    def _give(self, call: SimulatedCall, operator: Operator) -> None:
+    def _assign(self, call: SimulatedCall, agent: AcdAgent) -> None:
         call.waiting = False
-        operator.take(call)
+        agent.offer(call)
 
-    def _next(self, operator: Operator) -> SimulatedCall | None:
-        own = self._first(operator.service)
+    def _next_call(self, agent: AcdAgent) -> SimulatedCall | None:
+        own = self._first_call(agent.service)
         if own is not None:
             return own
-        others = [first for skill in operator.skills if (first := self._first(skill))]
+        others = [first for skill in agent.skills if (first := self._first_call(skill))]
         return min(others, key=_joined, default=None)
 
-    def _first(self, service: str) -> SimulatedCall | None:
-        lines = self._lines[service]
-        for priority in sorted(lines):
-            if lines[priority]:
-                return next(iter(lines[priority]))
+    def _first_call(self, service: str) -> SimulatedCall | None:
+        queues = self._queues[service]
+        for priority in sorted(queues):
+            if queues[priority]:
+                return next(iter(queues[priority]))
         return None
 
 

@@ -2,8 +2,8 @@
 
 No event is lost or changed, so the true figures stay the same. Any event can overtake any other,
 except where ``metrics.md`` would require different figures. An agent state that arrives too late
-does not change any figure, so no event is delayed by more than ``MOST_LATE``. Events of the same
-agent or call with the same time count in the order of arrival, so they keep their order.
+does not change any figure, so no event is delayed by more than ``MAX_DELAY_SECONDS``. Events with
+the same time and the same agent or call count in the order of arrival, so they keep their order.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from random import Random
 
 from floorcast.client.cloud_event import CloudEvent
 
-__all__ = ["FAULTS", "MOST_LATE", "FaultInjector", "Faults"]
+__all__ = ["FAULTS", "MAX_DELAY_SECONDS", "FaultInjector", "Faults"]
 
-DUPLICATE_AFTER = 90.0  # seconds, at most
-LATE_BY = (20.0, 240.0)  # seconds: the minimum, and the mean of the additional delay
+MAX_DUPLICATE_SECONDS = 90.0  # seconds, at most
+LATE_SECONDS = (20.0, 240.0)  # seconds: the minimum, and the mean of the additional delay
 # seconds; states count for 15 minutes, and batches cause further delay
-MOST_LATE = 840.0
-REORDERED_BY = 4.0  # seconds, at most
+MAX_DELAY_SECONDS = 840.0
+MAX_REORDER_SECONDS = 4.0  # seconds, at most
 
 
 @dataclass(frozen=True)
@@ -41,70 +41,70 @@ FAULTS = Faults(duplicates=0.05, late=0.02, reordered=0.1, deaths=1.0)
 
 
 class FaultInjector:
-    """Delays events and sends some of them twice. ``happened`` counts the faults.
+    """Delays events and sends some of them twice. ``counts`` counts the faults.
 
     Events stay in memory until they arrive, which takes some minutes at most.
     """
 
     def __init__(self, faults: Faults, seed: int, start: datetime) -> None:
-        self.happened: Counter[str] = Counter()
+        self.counts: Counter[str] = Counter()
         self._faults = faults
         self._chance = Random(f"faults {seed}")  # noqa: S311 — not used for secrets
         self._start = start
-        self._held: list[tuple[float, int, CloudEvent]] = []
-        self._put = 0
+        self._pending: list[tuple[float, int, CloudEvent]] = []
+        self._sequence = 0
         self._newest = 0
         self._last: dict[tuple[str, object], tuple[datetime | None, float]] = {}
 
-    def carry(self, events: Iterable[CloudEvent], until: int) -> list[CloudEvent]:
+    def deliver(self, events: Iterable[CloudEvent], until: int) -> list[CloudEvent]:
         """Add events, and return those that arrive before ``until`` (ms since the start).
 
         The returned events are in order of arrival.
         """
         for event in events:
-            self._take(event)
+            self._schedule(event)
         arrived = []
-        self._last = {about: kept for about, kept in self._last.items() if kept[1] >= until}
-        while self._held and self._held[0][0] < until:
-            arrived.append(self._arrives())
+        self._last = {subject: last for subject, last in self._last.items() if last[1] >= until}
+        while self._pending and self._pending[0][0] < until:
+            arrived.append(self._pop())
         return arrived
 
     def flush(self) -> list[CloudEvent]:
         """Return all delayed events."""
-        return [self._arrives() for _ in range(len(self._held))]
+        return [self._pop() for _ in range(len(self._pending))]
 
-    def _take(self, event: CloudEvent) -> None:
+    def _schedule(self, event: CloudEvent) -> None:
         # also for a call's events, because an agent state with the same time must not overtake them
-        delay = min(self._delay(), MOST_LATE)
+        delay = min(self._delay(), MAX_DELAY_SECONDS)
         due = (event.time - self._start) / timedelta(milliseconds=1) + 1000 * delay
-        for about in (("agent", event.data.get("agent")), ("call", _call_of(event))):
-            if about[1] is not None:
-                time, before = self._last.get(about, (None, 0.0))
+        for subject in (("agent", event.data.get("agent")), ("call", _call_of(event))):
+            if subject[1] is not None:
+                time, before = self._last.get(subject, (None, 0.0))
                 if time == event.time:
                     due = max(due, before)
-                self._last[about] = (event.time, due)
-        self._hold(due, event)
+                self._last[subject] = (event.time, due)
+        self._push(due, event)
         if self._chance.random() < self._faults.duplicates:
-            self.happened["duplicates"] += 1
-            self._hold(due + 1000 * self._chance.uniform(0, DUPLICATE_AFTER), event)
+            self.counts["duplicates"] += 1
+            self._push(due + 1000 * self._chance.uniform(0, MAX_DUPLICATE_SECONDS), event)
 
     def _delay(self) -> float:
         if self._chance.random() < self._faults.late:
-            self.happened["late"] += 1
-            least, more = LATE_BY
-            return least + self._chance.expovariate(1 / more)
+            self.counts["late"] += 1
+            minimum, mean = LATE_SECONDS
+            return minimum + self._chance.expovariate(1 / mean)
         if self._chance.random() < self._faults.reordered:
-            return self._chance.uniform(0, REORDERED_BY)
+            return self._chance.uniform(0, MAX_REORDER_SECONDS)
         return 0.0
 
-    def _hold(self, due: float, event: CloudEvent) -> None:
-        self._put += 1
-        heapq.heappush(self._held, (due, self._put, event))
+    def _push(self, due: float, event: CloudEvent) -> None:
+        self._sequence += 1
+        heapq.heappush(self._pending, (due, self._sequence, event))
 
-    def _arrives(self) -> CloudEvent:
-        _, put, event = heapq.heappop(self._held)
-        self.happened["out of order"] += put < self._newest
-        self._newest = max(self._newest, put)
+    def _pop(self) -> CloudEvent:
+        _, sequence, event = heapq.heappop(self._pending)
+        self.counts["out of order"] += sequence < self._newest
+        self._newest = max(self._newest, sequence)
         return event
 
 

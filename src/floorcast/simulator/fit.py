@@ -18,15 +18,17 @@ from statistics import fmean, pstdev
 
 from floorcast.connectors import anonymous_bank
 from floorcast.connectors.call_records import RecordedCall
-from floorcast.simulator.fitted import HALF_HOURS, Bank, BankService
+from floorcast.simulator.bank_parameters import HALF_HOURS, BankParameters, BankService
 
 __all__ = ["fit", "main", "toml"]
 
-HUNG_UP = 10.0  # seconds; shorter calls were ended by agents to get a rest
-A_SKILL = 0.05  # of an agent's calls; at a service with a smaller share, the agent only helped out
+MIN_TALK_SECONDS = 10.0  # seconds; shorter calls were ended by agents to get a rest
+MIN_SKILL_SHARE = (
+    0.05  # of an agent's calls; at a service with a smaller share, the agent only helped out
+)
 
 
-def fit(calls: Sequence[RecordedCall]) -> Bank:
+def fit(calls: Sequence[RecordedCall]) -> BankParameters:
     """Return the parameters that fit these calls, which can be from any number of days.
 
     Raises ValueError if there are too few calls.
@@ -35,16 +37,16 @@ def fit(calls: Sequence[RecordedCall]) -> Bank:
     by_service: defaultdict[str, list[RecordedCall]] = defaultdict(list)
     for call in calls:
         by_service[call.service].append(call)
-    begun = Counter(call.started.hour * 2 + call.started.minute // 30 for call in calls)
-    return Bank(
-        half_hours=tuple(begun[half] / days for half in range(HALF_HOURS)),
+    starts = Counter(call.started.hour * 2 + call.started.minute // 30 for call in calls)
+    return BankParameters(
+        half_hours=tuple(starts[half] / days for half in range(HALF_HOURS)),
         skills=round(_skills(calls), 3),
         services={name: _service(by_service[name], days) for name in sorted(by_service)},
     )
 
 
 def _service(calls: Sequence[RecordedCall], days: int) -> BankService:
-    talks = [log(seconds) for call in calls if (seconds := _talk(call)) > HUNG_UP]
+    talks = [log(seconds) for call in calls if (seconds := _talk(call)) > MIN_TALK_SECONDS]
     queued = [call for call in calls if call.queued is not None]
     gave_up = sum(call.answered is None for call in queued)
     if len(talks) < 2 or not gave_up:
@@ -71,8 +73,8 @@ def _talk(call: RecordedCall) -> float:
 
 
 def _wait(call: RecordedCall) -> float:
-    over = call.ended if call.answered is None else call.answered
-    return 0.0 if call.queued is None else (over - call.queued).total_seconds()
+    wait_end = call.ended if call.answered is None else call.answered
+    return 0.0 if call.queued is None else (wait_end - call.queued).total_seconds()
 
 
 def _skills(calls: Iterable[RecordedCall]) -> float:
@@ -81,27 +83,30 @@ def _skills(calls: Iterable[RecordedCall]) -> float:
         if call.agent is not None:
             served[call.agent][call.service] += 1
     return fmean(
-        sum(count >= A_SKILL * services.total() for count in services.values())
+        sum(count >= MIN_SKILL_SHARE * services.total() for count in services.values())
         for services in served.values()
     )
 
 
-def toml(bank: Bank) -> str:
+def toml(parameters: BankParameters) -> str:
     """Return the parameters in the format of ``bank.toml``."""
     lines = [
-        "# Fitted by floorcast.simulator.fit; fitted.py and docs/simulator.md explain the values.",
-        f"half_hours = {_listed(bank.half_hours)}",
-        f"skills = {bank.skills}",
+        (
+            "# Fitted by floorcast.simulator.fit; bank_parameters.py and docs/simulator.md explain the"
+            " values."
+        ),
+        f"half_hours = {_format_list(parameters.half_hours)}",
+        f"skills = {parameters.skills}",
     ]
-    for name, service in bank.services.items():
+    for name, service in parameters.services.items():
         lines += ["", f"[services.{name}]"]
         for member in BankService.__struct_fields__:
             value = getattr(service, member)
-            lines.append(f"{member} = {_listed(value) if isinstance(value, tuple) else value}")
+            lines.append(f"{member} = {_format_list(value) if isinstance(value, tuple) else value}")
     return "\n".join(lines) + "\n"
 
 
-def _listed(values: Sequence[float]) -> str:
+def _format_list(values: Sequence[float]) -> str:
     rows = [values[first : first + 12] for first in range(0, len(values), 12)]
     texts = [", ".join(map(str, row)) for row in rows]
     return f"[{texts[0]}]" if len(texts) == 1 else "[\n    " + ",\n    ".join(texts) + ",\n]"

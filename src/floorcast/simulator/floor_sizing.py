@@ -6,8 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
 
+from floorcast.simulator.bank_parameters import (
+    HALF_HOURS,
+    BankParameters,
+    BankService,
+    load_parameters,
+)
 from floorcast.simulator.distributions import Exponential, Lognormal
-from floorcast.simulator.fitted import HALF_HOURS, Bank, BankService, bank
 from floorcast.simulator.people import HOURS_FROM_EASTERN, NAME_COUNT, agent_name
 from floorcast.simulator.scenario import (
     DAY_SECONDS,
@@ -20,24 +25,26 @@ from floorcast.simulator.scenario import (
     Shift,
 )
 
-__all__ = ["LARGEST", "SMALLEST", "USUAL_LOAD", "floor_of"]
+__all__ = ["DEFAULT_LOAD", "MAX_AGENTS", "MIN_AGENTS", "plan_floor"]
 
-SMALLEST, LARGEST = 10, 10_000  # agents
-USUAL_LOAD = 0.75  # a typical load: some services answer late in busy hours
+MIN_AGENTS, MAX_AGENTS = 10, 10_000  # agents
+DEFAULT_LOAD = 0.75  # a typical load: some services answer late in busy hours
 
-CALLS_OUT, SELF_DIALED = 0.25, 0.1  # shares of agents who call with and without the dialer
-OUTBOUND, BY_HAND = "Collections", "Manual (Manual 4)"
+OUTBOUND_SHARE, MANUAL_SHARE = 0.25, 0.1  # shares of agents who call with and without the dialer
+OUTBOUND, MANUAL = "Collections", "Manual (Manual 4)"
 PAST_DUE, CALLBACKS = "Past due", "Callbacks"
-OPENS = 7 * 2  # half hours; before this, callers of the bank reach only the voice response unit
+OPENING_HALF_HOUR = (
+    7 * 2
+)  # half hours; before this, callers of the bank reach only the voice response unit
 SHIFT = 17  # half hours, including one for lunch
-AWAY = 0.12  # share of a shift for lunch, breaks and meetings
-TEAM = 12  # agents
-NAMES_APART = 389  # so that floors with different seeds have different names on one server
-LONGEST_TALK = 3_600.0  # seconds; the fitted distribution has calls longer than a shift
+AWAY_SHARE = 0.12  # share of a shift for lunch, breaks and meetings
+TEAM_SIZE = 12  # agents
+NAME_OFFSET = 389  # so that floors with different seeds have different names on one server
+MAX_TALK_SECONDS = 3_600.0  # seconds; the fitted distribution has calls longer than a shift
 SLA = {"PS": 60, "PE": 60, "IN": 120, "NE": 20, "NW": 30, "TT": 60}  # as in the example site
 WRAP_UP = Lognormal(2.9, 0.6)  # about 20 s; the bank's records do not contain it
 ZONES = {"ET": 0.46, "CT": 0.28, "MT": 0.07, "PT": 0.17, "AT": 0.01, "AL": 0.005, "HI": 0.005}
-DIALED_AN_HOUR = 60  # records per agent and hour, so that a list lasts about a day
+RECORDS_PER_HOUR = 60  # records per agent and hour, so that a list lasts about a day
 HABITS = Habits(
     hold=0.14,
     consult=0.05,
@@ -51,45 +58,48 @@ HABITS = Habits(
 )
 
 
-def floor_of(agents: int, *, load: float = USUAL_LOAD, seed: int = 0) -> FloorPlan:
+def plan_floor(agents: int, *, load: float = DEFAULT_LOAD, seed: int = 0) -> FloorPlan:
     """Return a floor with so many agents, and enough calls to take up ``load`` of their time.
 
     Raises ValueError for an unsupported size.
     """
-    if not SMALLEST <= agents <= LARGEST:
-        raise ValueError(f"a floor has {SMALLEST} to {LARGEST} agents, not {agents}")
-    known = bank()
-    outbound, by_hand = max(2, round(agents * CALLS_OUT)), max(1, round(agents * SELF_DIALED))
-    inbound = _apportioned(agents - outbound - by_hand, _work(known))
+    if not MIN_AGENTS <= agents <= MAX_AGENTS:
+        raise ValueError(f"a floor has {MIN_AGENTS} to {MAX_AGENTS} agents, not {agents}")
+    parameters = load_parameters()
+    outbound, manual = max(2, round(agents * OUTBOUND_SHARE)), max(1, round(agents * MANUAL_SHARE))
+    inbound = _apportion(agents - outbound - manual, _talk_time_by_service(parameters))
     services = {
-        name: _queue(name, known, load * count, list(inbound)) for name, count in inbound.items()
+        name: _service_plan(name, parameters, load * count, list(inbound))
+        for name, count in inbound.items()
     }
-    talk_out, talk_by_hand = Lognormal(4.4, 0.9, 1_800.0), Lognormal(4.7, 0.8, 1_800.0)
+    outbound_talk, manual_talk = Lognormal(4.4, 0.9, 1_800.0), Lognormal(4.7, 0.8, 1_800.0)
     services[OUTBOUND] = ServicePlan(
-        OUTBOUND, talk_out, wrap_up=WRAP_UP, patience=Exponential(15.0), sla_seconds=5
+        OUTBOUND, outbound_talk, wrap_up=WRAP_UP, patience=Exponential(15.0), sla_seconds=5
     )
-    services[BY_HAND] = ServicePlan(BY_HAND, talk_by_hand, wrap_up=WRAP_UP)
-    posts = [name for name, count in inbound.items() for _ in range(count)]
-    posts += [OUTBOUND] * outbound + [BY_HAND] * by_hand
+    services[MANUAL] = ServicePlan(MANUAL, manual_talk, wrap_up=WRAP_UP)
+    assignments = [name for name, count in inbound.items() for _ in range(count)]
+    assignments += [OUTBOUND] * outbound + [MANUAL] * manual
     return FloorPlan(
         services=services,
-        agents=_agents(posts, known, seed),
-        campaigns=_campaigns(outbound, by_hand, seed),
+        agents=_agents(assignments, parameters, seed),
+        campaigns=_campaigns(outbound, manual, seed),
         habits=HABITS,
     )
 
 
-def _work(known: Bank) -> dict[str, float]:
+def _talk_time_by_service(parameters: BankParameters) -> dict[str, float]:
     """Return the talk time that each service needs in a day (in seconds), largest first."""
-    work = {name: service.calls * _talk(service).mean for name, service in known.services.items()}
+    work = {
+        name: service.calls * _talk(service).mean for name, service in parameters.services.items()
+    }
     return dict(sorted(work.items(), key=lambda item: -item[1]))
 
 
 def _talk(service: BankService) -> Lognormal:
-    return Lognormal(service.talk_mu, service.talk_sigma, LONGEST_TALK)
+    return Lognormal(service.talk_mu, service.talk_sigma, MAX_TALK_SECONDS)
 
 
-def _apportioned(agents: int, work: dict[str, float]) -> dict[str, int]:
+def _apportion(agents: int, work: dict[str, float]) -> dict[str, int]:
     """Return the agents per service, in proportion to its work. Omits services without agents."""
     left, still = agents, sum(work.values())
     found = {}
@@ -101,18 +111,20 @@ def _apportioned(agents: int, work: dict[str, float]) -> dict[str, int]:
     return found
 
 
-def _queue(name: str, known: Bank, busy: float, others: Sequence[str]) -> ServicePlan:
+def _service_plan(
+    name: str, parameters: BankParameters, busy: float, others: Sequence[str]
+) -> ServicePlan:
     """Return a service with the bank's daily curve that keeps ``busy`` agents busy for a shift."""
-    service = known.services[name]
-    talk, staffed = _talk(service), SHIFT * HALF_HOUR * (1 - AWAY)
+    service = parameters.services[name]
+    talk, staffed = _talk(service), SHIFT * HALF_HOUR * (1 - AWAY_SHARE)
     calls = busy * staffed / (talk.mean + WRAP_UP.mean) / (1 - service.gives_up_in_ivr)
-    curve = _open_hours(known)
+    curve = _open_hours(parameters)
     return ServicePlan(
         name,
         talk,
         wrap_up=WRAP_UP,
         patience=Exponential(service.patience),
-        calls_an_hour=[2 * calls * share for share in curve],
+        calls_per_hour=[2 * calls * share for share in curve],
         ivr=Exponential(service.ivr),
         gives_up_in_ivr=service.gives_up_in_ivr,
         priorities=service.priorities,
@@ -121,79 +133,79 @@ def _queue(name: str, known: Bank, busy: float, others: Sequence[str]) -> Servic
     )
 
 
-def _open_hours(known: Bank) -> list[float]:
+def _open_hours(parameters: BankParameters) -> list[float]:
     """Return the share of the day's calls in each half hour."""
-    counts = [0.0] * OPENS + list(known.half_hours[OPENS:])
+    counts = [0.0] * OPENING_HALF_HOUR + list(parameters.half_hours[OPENING_HALF_HOUR:])
     return [count / sum(counts) for count in counts]
 
 
-def _agents(posts: Sequence[str], known: Bank, seed: int) -> list[AgentPlan]:
+def _agents(assignments: Sequence[str], parameters: BankParameters, seed: int) -> list[AgentPlan]:
     chance = Random(f"floor {seed}")  # noqa: S311 — not used for secrets
-    inbound = [name for name in dict.fromkeys(posts) if name not in {OUTBOUND, BY_HAND}]
-    desks = max(2, min(20, len(posts) // 20))
-    begins, first_name = _shifts(known), seed * NAMES_APART % NAME_COUNT
+    inbound = [name for name in dict.fromkeys(assignments) if name not in {OUTBOUND, MANUAL}]
+    desks = max(2, min(20, len(assignments) // 20))
+    begins, first_name = _shifts(parameters), seed * NAME_OFFSET % NAME_COUNT
     found = []
-    for number, service in enumerate(posts):
+    for number, service in enumerate(assignments):
         first = begins[number * 7 % len(begins)] * HALF_HOUR
         name = agent_name(first_name + number)
         agent = AgentPlan(
             login=name.replace(" ", ""),
             service=service,
             name=name,
-            team=1 + number // TEAM,
+            team=1 + number // TEAM_SIZE,
             shift=Shift(first, min(first + SHIFT * HALF_HOUR, DAY_SECONDS)),
             desk=number % desks,
         )
-        if service == BY_HAND:
+        if service == MANUAL:
             agent = replace(
                 agent, mode=("preview", "manual")[number % 2], campaign=f"{CALLBACKS} {seed}"
             )
         elif service != OUTBOUND:
-            agent = replace(agent, skills=_further_skills(service, inbound, known, chance))
+            agent = replace(agent, skills=_extra_skills(service, inbound, parameters, chance))
         found.append(agent)
     return found
 
 
-def _further_skills(
-    service: str, inbound: Sequence[str], known: Bank, chance: Random
+def _extra_skills(
+    service: str, inbound: Sequence[str], parameters: BankParameters, chance: Random
 ) -> tuple[str, ...]:
     others = [name for name in inbound if name != service]
-    more = known.skills - 1
+    more = parameters.skills - 1
     count = int(more) + (chance.random() < more % 1)
     return tuple(chance.sample(others, min(count, len(others))))
 
 
-def _shifts(known: Bank, pattern: int = 60) -> list[int]:
+def _shifts(parameters: BankParameters, pattern: int = 60) -> list[int]:
     """Return the half hours at which ``pattern`` shifts begin, to follow the daily curve."""
-    wanted = [share * pattern * SHIFT for share in _open_hours(known)]
-    there = [0] * HALF_HOURS
+    wanted = [share * pattern * SHIFT for share in _open_hours(parameters)]
+    staffed = [0] * HALF_HOURS
     begins = []
     for _ in range(pattern):
         best = max(
-            range(OPENS, HALF_HOURS - SHIFT + 1),
+            range(OPENING_HALF_HOUR, HALF_HOURS - SHIFT + 1),
             key=lambda first: sum(
-                max(0.0, wanted[half] - there[half]) for half in range(first, first + SHIFT)
+                max(0.0, wanted[half] - staffed[half]) for half in range(first, first + SHIFT)
             ),
         )
         begins.append(best)
         for half in range(best, best + SHIFT):
-            there[half] += 1
+            staffed[half] += 1
     return begins
 
 
-def _campaigns(outbound: int, by_hand: int, seed: int) -> list[CampaignPlan]:
+def _campaigns(outbound: int, manual: int, seed: int) -> list[CampaignPlan]:
     day = SHIFT * HALF_HOUR // 3_600
-    first, second = outbound * DIALED_AN_HOUR * day, by_hand * DIALED_AN_HOUR * day // 3
+    first, second = outbound * RECORDS_PER_HOUR * day, manual * RECORDS_PER_HOUR * day // 3
     return [
         CampaignPlan(
             name=f"{PAST_DUE} {seed}",
             service=OUTBOUND,
             records=_by_zone(first),
-            lines_an_agent=1.6,
-            texts_an_hour=6.0 * outbound,
-            emails_an_hour=3.0 * outbound,
+            lines_per_agent=1.6,
+            texts_per_hour=6.0 * outbound,
+            emails_per_hour=3.0 * outbound,
         ),
-        CampaignPlan(name=f"{CALLBACKS} {seed}", service=BY_HAND, records=_by_zone(second)),
+        CampaignPlan(name=f"{CALLBACKS} {seed}", service=MANUAL, records=_by_zone(second)),
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import NamedTuple
 
-__all__ = ["HOURS_FROM_EASTERN", "NAME_COUNT", "Person", "agent_name", "person"]
+__all__ = ["HOURS_FROM_EASTERN", "NAME_COUNT", "Person", "agent_name", "random_person"]
 
 FIRST_NAMES = (
     "Ada", "Amir", "Ana", "Bela", "Ben", "Carla", "Chen", "Dana", "Diego", "Ella", "Emre",
@@ -24,7 +24,7 @@ NAME_COUNT = len(FIRST_NAMES) * len(LAST_NAMES)
 """The number of different names without a numeric suffix."""
 
 HOURS_FROM_EASTERN = {"AT": 1, "ET": 0, "CT": -1, "MT": -2, "PT": -3, "AL": -4, "HI": -5}
-_PLACES = {
+_AREAS = {
     "AT": (("787", "PR", "00901"),),
     "ET": (("212", "NY", "10001"), ("404", "GA", "30303"), ("617", "MA", "02108")),
     "CT": (("312", "IL", "60601"), ("512", "TX", "78701")),
@@ -54,15 +54,15 @@ class Person(NamedTuple):
 def agent_name(number: int) -> str:
     """Return the unique name of an agent. Numbers start at 0."""
     last, first = divmod(number, len(FIRST_NAMES))
-    again, last = divmod(last, len(LAST_NAMES))
+    repeat, last = divmod(last, len(LAST_NAMES))
     # neighbors in the list do not share a surname
     name = f"{FIRST_NAMES[first]} {LAST_NAMES[(last + first) % len(LAST_NAMES)]}"
-    return name if not again else f"{name} {again + 1}"
+    return name if not repeat else f"{name} {repeat + 1}"
 
 
-def person(chance: Random, zone: str = "ET") -> Person:
+def random_person(chance: Random, zone: str = "ET") -> Person:
     """Return a random person in a time zone."""
-    area, state, zip_code = chance.choice(_PLACES[zone])
+    area, state, zip_code = chance.choice(_AREAS[zone])
     return Person(
         first_name=chance.choice(FIRST_NAMES),
         last_name=chance.choice(LAST_NAMES),

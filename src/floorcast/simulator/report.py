@@ -44,7 +44,7 @@ CONTACTS = {"rpcComplete": "RPC", "rpcIncomplete": "RPC_INCOMPLETE", "wpc": "WPC
 
 def report(truth: Truth, now: int) -> Row:
     """Return all true figures at ``now`` (ms)."""
-    truth.until(now)
+    truth.count_until(now)
     return {
         "services": service_rows(truth, now),
         "intervals": interval_rows(truth),
@@ -67,7 +67,7 @@ def interval_rows(truth: Truth) -> list[Row]:
         {
             "serviceName": name,
             "start": start,
-            **{what: counts[what] for what in ("offered", "handled", "abandoned")},
+            **{figure: counts[figure] for figure in ("offered", "handled", "abandoned")},
         }
         for name, one in truth.services.items()
         for start, counts in sorted(one.quarters.items())
@@ -109,9 +109,11 @@ def campaign_rows(truth: Truth) -> list[Row]:
 
 def averages(agents: Iterable[AgentTruth]) -> Row:
     """Return the average visit to each state, as in ``service/agents/averages``."""
-    every = list(agents)
+    all_agents = list(agents)
     return {
-        name: str(_mean(sum(a.time[state] for a in every), sum(a.visits[state] for a in every)))
+        name: str(
+            _mean(sum(a.time[state] for a in all_agents), sum(a.visits[state] for a in all_agents))
+        )
         for state, name in AVERAGES.items()
     }
 
@@ -119,7 +121,9 @@ def averages(agents: Iterable[AgentTruth]) -> Row:
 def _service(name: str, one: ServiceTruth, truth: Truth, now: int) -> Row:
     served = one.answered - one.unqueued
     decided = served + one.abandoned
-    there = [agent for agent in truth.agents.values() if name in {agent.service, *agent.services}]
+    logged_on = [
+        agent for agent in truth.agents.values() if name in {agent.service, *agent.services}
+    ]
     return {
         "serviceName": name,
         "slaSeconds": one.sla // 1000,
@@ -139,7 +143,7 @@ def _service(name: str, one: ServiceTruth, truth: Truth, now: int) -> Row:
         "longestCallInQueue": (now - min(one.waiting.values(), default=now)) // 1000,
         "callsWithAgent": one.talking,
         "cip": one.outbound,
-        "totalAgents": sum(agent.state is not State.LOGOFF for agent in there),
+        "totalAgents": sum(agent.state is not State.LOGOFF for agent in logged_on),
         **_lists(name, truth),
         "begun": one.begun,
         "gaveUpInIvr": one.gave_up_in_ivr,

@@ -25,9 +25,9 @@ __all__ = [
 ]
 
 NOTHING, NEVER = Fixed(0), Fixed(math.inf)
-RING = Lognormal(2.3, 0.5)
-RINGS, MESSAGE = Lognormal(2.8, 0.2), Lognormal(3.3, 0.4, 120.0)
-HOLD, CONSULT, PASSING = Lognormal(3.4, 0.6), Lognormal(3.9, 0.5), Lognormal(2.0, 0.4)
+DIAL_RING = Lognormal(2.3, 0.5)
+OFFER_RING, MESSAGE = Lognormal(2.8, 0.2), Lognormal(3.3, 0.4, 120.0)
+HOLD, CONSULT, TRANSFER = Lognormal(3.4, 0.6), Lognormal(3.9, 0.5), Lognormal(2.0, 0.4)
 PREVIEW = Exponential(20.0)
 
 DAY_SECONDS = 86_400
@@ -38,7 +38,7 @@ HALF_HOUR = 1_800
 class ServicePlan:
     """A service's arrival rate and durations, which are in seconds.
 
-    ``calls_an_hour`` has one number for each half hour of the day, one for the whole day, or none
+    ``calls_per_hour`` has one number for each half hour of the day, one for the whole day, or none
     for an outbound service. ``overflows_to`` has the services for callers who have waited too long
     and for calls that an agent transfers.
     """
@@ -47,7 +47,7 @@ class ServicePlan:
     talk: Distribution
     wrap_up: Distribution = NOTHING
     patience: Distribution = NEVER
-    calls_an_hour: Sequence[float] = ()
+    calls_per_hour: Sequence[float] = ()
     ivr: Distribution = NOTHING
     gives_up_in_ivr: float = 0.0
     priorities: Sequence[float] = (1.0,)
@@ -56,7 +56,7 @@ class ServicePlan:
 
     def rate(self, clock: float) -> float:
         """Return the calls per hour at a time of day."""
-        rates = self.calls_an_hour
+        rates = self.calls_per_hour
         return rates[int(clock // HALF_HOUR) % len(rates)]
 
 
@@ -65,18 +65,18 @@ class CampaignPlan:
     """A list of people to call for a service, and the messages that are sent.
 
     ``records`` maps time zones to the number of people, who are loaded every day and called between
-    8:00 and 21:00 local time. ``lines_an_agent`` is the number of lines dialed per ready agent
+    8:00 and 21:00 local time. ``lines_per_agent`` is the number of lines dialed per ready agent
     (pacing), or 0 if the agents dial. The message rates are per hour.
     """
 
     name: str
     service: str
     records: Mapping[str, int]
-    lines_an_agent: float = 0.0
+    lines_per_agent: float = 0.0
     answers: float = 0.35  # share of the calls
-    ring: Distribution = RING
-    texts_an_hour: float = 0.0
-    emails_an_hour: float = 0.0
+    ring: Distribution = DIAL_RING
+    texts_per_hour: float = 0.0
+    emails_per_hour: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -125,11 +125,11 @@ class Habits:
     misses: float = 0.0  # offered calls that ring until they return to the queue
     dispositions: float = 0.0
     breaks: bool = False
-    ring_time: Distribution = RINGS
+    ring_time: Distribution = OFFER_RING
     message_time: Distribution = MESSAGE
     hold_time: Distribution = HOLD
     consult_time: Distribution = CONSULT
-    passing_time: Distribution = PASSING
+    passing_time: Distribution = TRANSFER
     preview_time: Distribution = PREVIEW
 
 

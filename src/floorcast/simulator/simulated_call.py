@@ -7,13 +7,13 @@ from typing import Literal
 
 from floorcast.simulator.people import Person
 
-__all__ = ["Direction", "Disposed", "SimulatedCall"]
+__all__ = ["Direction", "Disposition", "SimulatedCall"]
 
 Direction = Literal["INBOUND", "OUTBOUND", "MANUAL"]
 
 
 @dataclass(frozen=True, slots=True)
-class Disposed:
+class Disposition:
     """A call's latest term code, with the agent and the service for which it counts."""
 
     login: str
@@ -25,8 +25,8 @@ class Disposed:
 class SimulatedCall:
     """A call in progress. Times are in ms on the simulation's clock.
 
-    ``been`` has the services whose queues the call has joined. ``waits`` is the number of waits so
-    far. A timer from an earlier wait has a lower number and is ignored. ``left`` is the time at
+    ``visited`` has the services whose queues the call has joined. ``waits`` is the number of waits.
+    A timer from an earlier wait has a lower number and is ignored. ``left`` is the time at
     which the caller left the queue for voicemail. ``is_identified`` is true if the caller is known
     from the start.
     """
@@ -43,7 +43,7 @@ class SimulatedCall:
     answered: int | None = None
     waiting: bool = False
     waits: int = 0
-    been: tuple[str, ...] = ()
+    visited: tuple[str, ...] = ()
     left: int | None = None
     is_identified: bool = True
-    disposed: Disposed | None = None
+    disposition: Disposition | None = None

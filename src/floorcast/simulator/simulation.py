@@ -16,9 +16,9 @@ from floorcast.simulator.callers import arrivals
 from floorcast.simulator.campaign_lists import CampaignList
 from floorcast.simulator.dialer import Dialer
 from floorcast.simulator.message_campaigns import emails, texts
-from floorcast.simulator.recorder import Teller
+from floorcast.simulator.recorder import EventRecorder
 from floorcast.simulator.scenario import FloorPlan
-from floorcast.simulator.self_dialing import SelfDialing
+from floorcast.simulator.self_dialing import SelfDialingAgent
 from floorcast.simulator.shifts import SimulatedAgent
 from floorcast.simulator.true_figures import AgentTruth
 from floorcast.simulator.truth import Truth
@@ -26,8 +26,8 @@ from floorcast.simulator.world import Process, World
 
 __all__ = ["Simulation"]
 
-CALLS_A_SECOND = 1_000_000  # per second, so that two runs have different transactions
-OUTAGE = (120.0, 600.0)  # the minimum and maximum seconds without events from a dead desk
+CALLS_PER_SECOND = 1_000_000  # per second, so that two runs have different transactions
+OUTAGE_SECONDS = (120.0, 600.0)  # the minimum and maximum seconds without events from a dead desk
 
 
 class Simulation:
@@ -55,10 +55,10 @@ class Simulation:
             one.login: AgentTruth(one.service, (one.service, *one.skills)) for one in plan.agents
         }
         env = simpy.Environment()
-        teller = Teller(env, start, f"simulator/{run}", self.truth)
+        recorder = EventRecorder(env, start, f"simulator/{run}", self.truth)
         chance = Random(f"simulation {seed}")  # noqa: S311 — not used for secrets
-        first = int(start.timestamp()) * CALLS_A_SECOND
-        self._world = World(env, chance, plan, teller, begins_at, run, first)
+        first = int(start.timestamp()) * CALLS_PER_SECOND
+        self._world = World(env, chance, plan, recorder, begins_at, run, first)
         self._deaths = deaths
         self._agents: list[SimulatedAgent] = []
         self._begin()
@@ -72,7 +72,7 @@ class Simulation:
         """Run until just before ``until`` (ms since the start). Returns the new events."""
         if until > self.now:
             self._world.env.run(until=until)
-        return self._world.tell.drain()
+        return self._world.recorder.drain()
 
     def close(self) -> Sequence[CloudEvent]:
         """End all calls and log off all agents. Returns the new events."""
@@ -80,9 +80,9 @@ class Simulation:
         for call in list(world.calls):
             world.end(call, "Floor closed")
         for agent in self._agents:
-            if agent.there:
+            if agent.is_logged_on:
                 agent.log_off()
-        return world.tell.drain()
+        return world.recorder.drain()
 
     def _begin(self) -> None:
         world = self._world
@@ -91,36 +91,36 @@ class Simulation:
             if plan.campaign is None:
                 self._agents.append(SimulatedAgent(world, plan))
             else:
-                self._agents.append(SelfDialing(world, plan, lists[plan.campaign]))
+                self._agents.append(SelfDialingAgent(world, plan, lists[plan.campaign]))
         for agent in self._agents:
             agent.process = world.env.process(agent.work())
         for service in world.plan.services.values():
-            if any(service.calls_an_hour):
+            if any(service.calls_per_hour):
                 world.env.process(arrivals(world, service))
         for records in lists.values():
-            self._campaign(records)
+            self._start_campaign(records)
         if self._deaths:
-            world.env.process(self._dying())
+            world.env.process(self._fail_desks())
 
-    def _campaign(self, records: CampaignList) -> None:
+    def _start_campaign(self, records: CampaignList) -> None:
         world, campaign = self._world, records.plan
-        world.env.process(records.reports())
-        if campaign.lines_an_agent:
-            world.env.process(Dialer(world, records).paces())
-        if campaign.texts_an_hour:
+        world.env.process(records.report_progress())
+        if campaign.lines_per_agent:
+            world.env.process(Dialer(world, records).run())
+        if campaign.texts_per_hour:
             world.env.process(texts(world, campaign))
-        if campaign.emails_an_hour:
+        if campaign.emails_per_hour:
             world.env.process(emails(world, campaign))
 
-    def _dying(self) -> Process:
+    def _fail_desks(self) -> Process:
         world = self._world
         while True:
             yield world.pause(world.chance.expovariate(self._deaths / 3_600))
-            there = [agent for agent in self._agents if agent.there]
-            if there:
-                desk = world.chance.choice(there).plan.desk
-                outage = world.chance.uniform(*OUTAGE)
+            is_logged_on = [agent for agent in self._agents if agent.is_logged_on]
+            if is_logged_on:
+                desk = world.chance.choice(is_logged_on).plan.desk
+                outage = world.chance.uniform(*OUTAGE_SECONDS)
                 self.truth.deaths += 1
-                for agent in there:
+                for agent in is_logged_on:
                     if agent.plan.desk == desk:
                         agent.process.interrupt(outage)

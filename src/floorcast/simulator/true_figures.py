@@ -96,7 +96,7 @@ class AgentTruth:
         """The service at which the agent's time counts now."""
         return self.call_at if self.call_at in self.services else self.service
 
-    def until(self, now: int) -> None:
+    def count_until(self, now: int) -> None:
         """Count the current state up to now."""
         if self.state is not State.LOGOFF:
             spent = self.spent.setdefault(self.serving, Counter())

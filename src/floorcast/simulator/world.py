@@ -13,16 +13,16 @@ import simpy
 from floorcast.simulator.distributions import Distribution
 from floorcast.simulator.distributor import Distributor
 from floorcast.simulator.people import Person
-from floorcast.simulator.recorder import Teller
+from floorcast.simulator.recorder import EventRecorder
 from floorcast.simulator.scenario import DAY_SECONDS, AgentPlan, FloorPlan
 from floorcast.simulator.simulated_call import Direction, SimulatedCall
 
-__all__ = ["CallToCome", "Process", "World"]
+__all__ = ["NextCall", "Process", "World"]
 
 Process = Generator[simpy.Event, Any, None]
 """A process on the simulated floor. It yields the events for which it waits."""
 
-CallToCome = Generator[simpy.Event, Any, SimulatedCall | None]
+NextCall = Generator[simpy.Event, Any, SimulatedCall | None]
 """A process that returns an agent's next call, or None if another task is due first."""
 
 
@@ -37,13 +37,13 @@ class World:
     env: simpy.Environment
     chance: Random
     plan: FloorPlan
-    tell: Teller
+    recorder: EventRecorder
     begins_at: float
     run: str
     first_transaction: int
     acd: Distributor = field(default_factory=Distributor)
     calls: dict[SimulatedCall, None] = field(default_factory=dict)
-    begun: int = 0
+    call_count: int = 0
 
     @property
     def now(self) -> int:
@@ -63,7 +63,7 @@ class World:
         """Return a timeout of this many seconds."""
         return self.env.timeout(round(seconds * 1000))
 
-    def drawn(self, distribution: Distribution) -> simpy.Timeout:
+    def random_pause(self, distribution: Distribution) -> simpy.Timeout:
         """Return a timeout with a random duration from a distribution."""
         return self.pause(distribution.draw(self.chance))
 
@@ -74,14 +74,14 @@ class World:
             assert timeout.callbacks is not None
             timeout.callbacks.append(lambda _: then())
 
-    def call(
+    def begin_call(
         self, service: str, direction: Direction, person: Person, campaign: str | None = None
     ) -> SimulatedCall:
         """Begin a call, which is in progress until ``end`` or ``lose``."""
-        self.begun += 1
-        session = f"{self.run}-{self.begun}"
+        self.call_count += 1
+        session = f"{self.run}-{self.call_count}"
         call = SimulatedCall(
-            self.first_transaction + self.begun, session, service, direction, person
+            self.first_transaction + self.call_count, session, service, direction, person
         )
         call.campaign = campaign
         self.calls[call] = None
@@ -89,10 +89,10 @@ class World:
 
     def end(self, call: SimulatedCall, result: str, agent: AgentPlan | None = None) -> None:
         """End a call. ``agent`` is the agent who was in it, if any."""
-        self.tell.call_end(call, result, agent)
+        self.recorder.call_end(call, result, agent)
         del self.calls[call]
 
     def lose(self, call: SimulatedCall) -> None:
         """End a call without an event."""
-        self.tell.truth.is_lost(call)
+        self.recorder.truth.record_lost(call)
         del self.calls[call]

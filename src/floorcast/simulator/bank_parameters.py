@@ -7,7 +7,7 @@ from importlib.resources import files
 
 import msgspec
 
-__all__ = ["HALF_HOURS", "Bank", "BankService", "bank"]
+__all__ = ["HALF_HOURS", "BankParameters", "BankService", "load_parameters"]
 
 HALF_HOURS = 48  # per day
 
@@ -30,7 +30,7 @@ class BankService(msgspec.Struct, frozen=True):
     priorities: tuple[float, float, float]
 
 
-class Bank(msgspec.Struct, frozen=True):
+class BankParameters(msgspec.Struct, frozen=True):
     """All parameters: calls per half hour of the day, skills per agent, and services."""
 
     half_hours: tuple[float, ...]
@@ -39,7 +39,7 @@ class Bank(msgspec.Struct, frozen=True):
 
 
 @cache
-def bank() -> Bank:
+def load_parameters() -> BankParameters:
     """Return the parameters that are part of the package."""
     text = (files("floorcast.simulator") / "bank.toml").read_bytes()
-    return msgspec.toml.decode(text, type=Bank)
+    return msgspec.toml.decode(text, type=BankParameters)
