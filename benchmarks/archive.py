@@ -20,10 +20,10 @@ import msgspec
 
 from floorcast.archive.hours import HOUR_MS, hours_between, hours_of
 from floorcast.archive.jobs import ClientSpan, ReportJob, SealJob
-from floorcast.archive.manifests import HOUR_MANIFEST, HourManifest, described, encode_manifest
+from floorcast.archive.manifests import HOUR_MANIFEST, HourManifest, describe_file, encode_manifest
 from floorcast.archive.reports import service_report
 from floorcast.archive.schemas import COUNTERS
-from floorcast.archive.sealing import Sealing
+from floorcast.archive.sealing import HourSealer
 from floorcast.archive.storage import Archive, open_archive
 from floorcast.archive.tables import WRITER, parquet_bytes
 from floorcast.floor.calls import Key
@@ -127,10 +127,10 @@ def seal_an_hour(events: int, agents: int, services: int) -> None:
         archive = open_archive(folder)
         job = SealJob("", folder, CLIENT, ZONE, START + HOUR_MS + 15 * 60_000, LIMITS)
         before = time.process_time()
-        report = Sealing(job, archive, source).next()
+        report = HourSealer(job, archive, source).seal_next()
         while report.sealed is not None and not report.sealed.endswith("/10"):
             before = time.process_time()
-            report = Sealing(job, archive, source).next()
+            report = HourSealer(job, archive, source).seal_next()
         spent = time.process_time() - before
     print(
         f"one hour sealed: {events:,} events, {report.rows:,} rows, {report.bytes / 2**20:.1f} MiB"
@@ -154,7 +154,7 @@ def write_a_month(archive: Archive, days: int, first: int) -> None:
                 for service in range(MONTH_SERVICES)
             ]  # fmt: skip
             content, count = parquet_bytes("service_intervals", rows)
-            files = {"service_intervals": described(content, count)}
+            files = {"service_intervals": describe_file(content, count)}
             manifest = HourManifest(
                 client=CLIENT, date=hour.date, hour=hour.number, start=hour.start, end=hour.end,
                 time_zone=ZONE, revision=1, cut=hour.cut(1), first_token=None, last_token=None,

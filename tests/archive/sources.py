@@ -62,11 +62,11 @@ class Log:
 
     @property
     def head_at(self) -> int:
-        """See ``Stored``."""
+        """See ``SealSource``."""
         return self.stored[-1].recorded_at
 
     def first_at(self) -> int | None:
-        """See ``Stored``."""
+        """See ``SealSource``."""
         return next((entry.recorded_at for entry in self.entries(self.removed)), None)
 
     def last_before(self, ticks: int) -> int:

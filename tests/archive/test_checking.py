@@ -11,13 +11,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from floorcast.archive.call_rows import call_rows
-from floorcast.archive.checking import Checker, Finding, counted_calls
-from floorcast.archive.hour_fold import replay
+from floorcast.archive.checking import Checker, Finding, count_calls
+from floorcast.archive.hour_fold import fold_hour
 from floorcast.archive.hours import Hour, hours_of
 from floorcast.archive.jobs import SealJob
-from floorcast.archive.manifests import described, encode_manifest
+from floorcast.archive.manifests import describe_file, encode_manifest
 from floorcast.archive.personal import treatment
-from floorcast.archive.sealing import Sealing
+from floorcast.archive.sealing import HourSealer
 from floorcast.archive.storage import Archive, open_archive
 from floorcast.archive.tables import read_parquet, write_parquet
 from floorcast.floor.days import Calendar
@@ -60,7 +60,7 @@ def test_an_hour_awaiting_correction_is_not_compared_with_the_calls() -> None:
         for hours_later, correction in ((8, 0), (30, 1)):
             until = DAY_BEGINS + hours_later * HOUR_MS
             job = SealJob("", "", CLIENT, PLAN.time_zone, until, LIMITS)
-            while Sealing(job, archive, log).next().pending:
+            while HourSealer(job, archive, log).seal_next().pending:
                 pass
             assert findings(archive, CLIENT) == []
             (hour,) = (one for one in archive.hours(CLIENT, "2026-11-22") if one.hour == 22)
@@ -74,7 +74,7 @@ def test_sealed_calls_and_states_match_the_intervals(log: Log) -> None:
     with tempfile.TemporaryDirectory() as path:
         archive = open_archive(path)
         job = SealJob("", "", CLIENT, PLAN.time_zone, DAY_BEGINS + 8 * HOUR_MS, LIMITS)
-        while Sealing(job, archive, log).next().pending:
+        while HourSealer(job, archive, log).seal_next().pending:
             pass
         assert findings(archive, CLIENT) == []
 
@@ -91,8 +91,8 @@ def test_the_calls_sum_to_the_figures_of_the_day(log: Log) -> None:
     hours = [*hours_of(CLIENT, today - 1, calendar)[-4:], *hours_of(CLIENT, today, calendar),
              *hours_of(CLIENT, today + 1, calendar)]  # fmt: skip
     for hour in hours:
-        rows = call_rows(replay(log, hour, cut, LIMITS), treatment("drop", b""))
-        for (service, slot), counted in counted_calls(rows, calendar).items():
+        rows = call_rows(fold_hour(log, hour, cut, LIMITS), treatment("drop", b""))
+        for (service, slot), counted in count_calls(rows, calendar).items():
             if calendar.day_of(slot) == today:
                 summed[service].update(counted)
     for service, figures in log.floor.ledger.services_on(today).items():
@@ -120,7 +120,7 @@ def test_a_call_without_an_end_is_in_the_hour_in_which_it_expires() -> None:
     (hour,) = (one for one in more if one.start <= given_up < one.end)
 
     def rows(one: Hour, cut: int) -> list[tuple[object, ...]]:
-        found = call_rows(replay(log, one, cut, LIMITS), treatment("drop", b""))
+        found = call_rows(fold_hour(log, one, cut, LIMITS), treatment("drop", b""))
         return [(row["transactionId"], row["outcome"], row["ended"], row["expired"], row["waitMs"],
                  row["talkMs"]) for row in found]  # fmt: skip
 
@@ -132,7 +132,7 @@ def test_a_call_without_an_end_is_in_the_hour_in_which_it_expires() -> None:
     ended = hour.end + 3 * HOUR_MS
     log.take(ended, event("call.end", ended, 1))
     (last,) = (one for one in more if one.start <= ended < one.end)
-    assert replay(log, last, last.cut(1), LIMITS).late == {hour.name: 1}
+    assert fold_hour(log, last, last.cut(1), LIMITS).late == {hour.name: 1}
     assert [row[0] for row in rows(hour, hour.cut(2))] == ["2"]
     assert [row[:3] for row in rows(last, last.cut(1))] == [("1", "abandoned", ended)]
 
@@ -159,7 +159,7 @@ def change(archive: Archive, name: str, column: str, to: Callable[[int], int]) -
     index = table.schema.get_field_index(column)
     values = [to(value) for value in table.column(column).to_pylist()]
     changed = write_parquet(table.set_column(index, table.schema.field(index), [values]))
-    manifest.files[name] = described(changed, table.num_rows)
+    manifest.files[name] = describe_file(changed, table.num_rows)
     archive.write(path, changed)
     archive.write(f"{manifest.path}/manifest.json", encode_manifest(manifest))
 

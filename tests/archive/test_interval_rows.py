@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 
-from floorcast.archive.hour_fold import HourFold, replay
+from floorcast.archive.hour_fold import HourFold, fold_hour
 from floorcast.archive.interval_rows import (
     agent_interval_rows,
     agent_state_rows,
@@ -30,7 +30,7 @@ PATIENT = settings(
 def replays(log: Log) -> list[HourFold]:
     """Return the folds of the day's hours, from the whole log."""
     cut = to_ms(log.stored[-1].recorded_at) + 1
-    return [replay(log, hour, cut, LIMITS) for hour in hours()]
+    return [fold_hour(log, hour, cut, LIMITS) for hour in hours()]
 
 
 def still_present(log: Log, until: int) -> dict[tuple[int, int, int], int]:
@@ -102,9 +102,9 @@ def test_an_hour_is_the_same_from_any_snapshot(log: Log) -> None:
     """Folding from the beginning of the log gives the same rows as folding from a snapshot."""
     cut = to_ms(log.stored[-1].recorded_at) + 1
     for hour in hours()[:4]:
-        from_snapshot = _all_rows(replay(log, hour, cut, LIMITS))
+        from_snapshot = _all_rows(fold_hour(log, hour, cut, LIMITS))
         kept, log.snapshots = log.snapshots, {}
-        assert _all_rows(replay(log, hour, cut, LIMITS)) == from_snapshot
+        assert _all_rows(fold_hour(log, hour, cut, LIMITS)) == from_snapshot
         log.snapshots = kept
 
 

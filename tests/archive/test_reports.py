@@ -31,8 +31,8 @@ def test_a_bucket_and_a_folder_give_the_same_reports(bucket: str, tmp_path: Path
         begin = int(START.timestamp()) * 1000 // HOUR_MS * HOUR_MS
 
         def job(services: list[int]) -> ReportJob:
-            described = [Service(id=SALES, name="Sales")]
-            span = ClientSpan(ACME, ZONE, begin, begin + 4 * HOUR_MS, services, described)
+            details = [Service(id=SALES, name="Sales")]
+            span = ClientSpan(ACME, ZONE, begin, begin + 4 * HOUR_MS, services, details)
             return ReportJob(
                 "service", str(floor.harness.data), "", [span], to_ms(floor.clock()), LIMITS, 3600
             )

@@ -17,7 +17,7 @@ from msgspec import structs
 from floorcast.archive.jobs import SealJob, SealReport
 from floorcast.archive.manifests import DayManifest, HourManifest
 from floorcast.archive.schemas import COUNTERS, FILES
-from floorcast.archive.sealing import Sealing
+from floorcast.archive.sealing import HourSealer
 from floorcast.archive.storage import Archive, open_archive
 from floorcast.archive.tables import read_parquet
 from floorcast.floor.days import Calendar
@@ -98,7 +98,7 @@ def test_an_event_naming_an_earlier_hours_service_corrects_that_hour() -> None:
 def seal_until(job: SealJob, archive: Archive, log: Log, now: int) -> None:
     """Seal all hours that are due at ``now`` (ms)."""
     job.now = now
-    while Sealing(job, archive, log).next().pending:
+    while HourSealer(job, archive, log).seal_next().pending:
         pass
 
 
@@ -245,9 +245,9 @@ def test_hours_removed_from_the_log_are_missing(tmp_path: Path) -> None:
 
     def seal_all(now: int) -> list[SealReport]:
         job.now = now
-        reports = [Sealing(job, archive, log).next()]
+        reports = [HourSealer(job, archive, log).seal_next()]
         while reports[-1].pending:
-            reports.append(Sealing(job, archive, log).next())
+            reports.append(HourSealer(job, archive, log).seal_next())
         return reports
 
     for hour in range(27):

@@ -21,7 +21,7 @@ __all__ = ["AgentPeriod", "AgentRecorder", "Slot"]
 Slot = tuple[int, int, int]
 """The key of an agent's figures: a five-minute interval's start (ms), a service, an agent."""
 
-_Where = tuple[int, int, int, str | None]
+_PeriodKey = tuple[int, int, int, str | None]
 """An agent, a service, a state, and the Not Ready reason if there is one."""
 
 
@@ -43,7 +43,7 @@ class AgentRecorder:
         self.recording = False
         self._hour = hour
         self._slots: dict[Slot, AgentDay] = {}
-        self._edges: dict[_Where, dict[int, int]] = defaultdict(lambda: defaultdict(int))
+        self._edges: dict[_PeriodKey, dict[int, int]] = defaultdict(lambda: defaultdict(int))
 
     def slot(self, at: int, service: int, agent: int) -> AgentDay | None:
         """Return an agent's figures in the interval of a time, or None outside the hour."""
@@ -88,7 +88,7 @@ class AgentRecorder:
         return sorted(
             AgentPeriod(agent, begin, end, service, state, reason)
             for (agent, service, state, reason), edges in self._edges.items()
-            for begin, end in _covered(edges)
+            for begin, end in _covered_ranges(edges)
         )
 
     def figures(self) -> list[tuple[Slot, AgentDay]]:
@@ -99,7 +99,7 @@ class AgentRecorder:
         )
 
 
-def _covered(edges: dict[int, int]) -> Iterator[tuple[int, int]]:
+def _covered_ranges(edges: dict[int, int]) -> Iterator[tuple[int, int]]:
     depth, begin = 0, 0
     for at in sorted(edges):
         if not edges[at]:

@@ -16,7 +16,7 @@ from floorcast.floor.queue_segments import QueueSegment
 from floorcast.model.inbound import UnknownEvent, milliseconds
 from floorcast.model.token import encode, to_ms
 
-__all__ = ["Row", "call_rows", "event_rows", "over_ms", "service_columns"]
+__all__ = ["Row", "call_rows", "event_rows", "row_end_ms", "service_columns"]
 
 Row = dict[str, Any]
 """A row of a file, as a mapping of column names to values. Columns without a value are null."""
@@ -24,10 +24,10 @@ Row = dict[str, Any]
 _encode_data = msgspec.json.Encoder().encode
 
 
-def event_rows(replay: HourFold, treat: Treatment, token_secret: bytes) -> Iterator[Row]:
+def event_rows(fold: HourFold, treat: Treatment, token_secret: bytes) -> Iterator[Row]:
     """Yield the rows of the events that the log recorded in the hour, in the order of the log."""
-    client = replay.hour.client
-    for position, recorded_at, event in replay.events:
+    client = fold.hour.client
+    for position, recorded_at, event in fold.events:
         row: Row = {
             "position": position,
             "token": encode(client, recorded_at, position, token_secret),
@@ -50,34 +50,34 @@ def event_rows(replay: HourFold, treat: Treatment, token_secret: bytes) -> Itera
         yield row
 
 
-def call_rows(replay: HourFold, treat: Treatment) -> list[Row]:
+def call_rows(fold: HourFold, treat: Treatment) -> list[Row]:
     """Return the rows of the calls that ended or expired in the hour.
 
     A call has one row per queue segment, or a single row if it has no segments.
     """
-    directory, hour = replay.floor.state.directory, replay.hour
+    directory, hour = fold.floor.state.directory, fold.hour
     rows = [
         row
-        for call in replay.calls()
-        if hour.start <= (over := replay.over_at(call)) < hour.end
-        for row in _rows_of(call, over, directory, treat)
+        for call in fold.calls()
+        if hour.start <= (end_ms := fold.call_end_ms(call)) < hour.end
+        for row in _segment_rows(call, end_ms, directory, treat)
     ]
-    rows.sort(key=_order)
+    rows.sort(key=_sort_key)
     return rows
 
 
-def over_ms(row: Row) -> int:
+def row_end_ms(row: Row) -> int:
     """Return the time at which the row's call ended or expired, in ms."""
-    over: int = row["expired"] if row["ended"] is None else row["ended"]
-    return over
+    end_ms: int = row["expired"] if row["ended"] is None else row["ended"]
+    return end_ms
 
 
-def _order(row: Row) -> tuple[int, int, str, int]:
-    return over_ms(row), int(row["transactionId"]), row["sessionId"], row["segment"]
+def _sort_key(row: Row) -> tuple[int, int, str, int]:
+    return row_end_ms(row), int(row["transactionId"]), row["sessionId"], row["segment"]
 
 
-def _rows_of(call: Call, over: int, directory: Directory, treat: Treatment) -> Iterator[Row]:
-    said = call.disposition
+def _segment_rows(call: Call, end_ms: int, directory: Directory, treat: Treatment) -> Iterator[Row]:
+    disposition = call.disposition
     common = {
         "transactionId": str(call.transaction),
         "sessionId": call.session,
@@ -89,9 +89,9 @@ def _rows_of(call: Call, over: int, directory: Directory, treat: Treatment) -> I
         "lastName": treat(call.last_name),
         "started": call.started,
         "ended": call.ended,
-        "expired": over if call.ended is None else None,
+        "expired": end_ms if call.ended is None else None,
         "lvResult": call.lv_result,
-        "termCode": None if said is None else said.code,
+        "termCode": None if disposition is None else disposition.code,
     }
     if not call.segments:
         service = NO_SERVICE if call.service is None else call.service

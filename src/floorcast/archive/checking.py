@@ -25,7 +25,7 @@ from floorcast.floor.days import Calendar
 from floorcast.floor.intervals import SLOT_MS
 from floorcast.model.states import STATE_NAMES, State
 
-__all__ = ["Checker", "Finding", "counted_calls"]
+__all__ = ["Checker", "Finding", "count_calls"]
 
 _Slot = tuple[int | None, int]
 """A service, and the start of a five-minute interval (ms)."""
@@ -39,7 +39,7 @@ _TIME_COLUMNS = {
     State.NOT_READY: "notReadyTimeMs",
 }
 _COLUMN_OF_STATE = {STATE_NAMES[state]: name for state, name in STATE_COLUMNS.items()}
-_COUNTED = ("offered", "handled", "abandoned", "talks", "talkMs")
+_CALL_FIGURES = ("offered", "handled", "abandoned", "talks", "talkMs")
 
 
 class Finding(NamedTuple):
@@ -69,12 +69,12 @@ class Checker:
         """Yield the problems found in an hour. Raises Unavailable."""
         tables: dict[str, list[Row]] = {}
         for name in FILES:
-            described = manifest.files.get(name)
+            listed = manifest.files.get(name)
             content = self._archive.read(f"{manifest.path}/{name}.parquet")
-            if content is None or described is None:
+            if content is None or listed is None:
                 yield Finding(manifest.name, name, "the file is missing")
                 continue
-            if sha256(content).hexdigest() != described.sha256:
+            if sha256(content).hexdigest() != listed.sha256:
                 yield Finding(manifest.name, name, "its SHA-256 differs from the manifest")
                 continue
             try:
@@ -82,7 +82,7 @@ class Checker:
             except (OSError, pa.ArrowException) as error:
                 yield Finding(manifest.name, name, f"it cannot be read: {error}")
                 continue
-            if table.num_rows != described.rows:
+            if table.num_rows != listed.rows:
                 yield Finding(manifest.name, name, f"it has {table.num_rows:,} rows")
             self.rows += table.num_rows
             if name != "events":
@@ -100,7 +100,7 @@ class Checker:
             if service is None or not self._is_settled(start):
                 continue  # counted in an hour that the archive lacks, or not counted
             counted = self._counted.get(slot, {})
-            for name in _COUNTED:
+            for name in _CALL_FIGURES:
                 if found[name] > counted.get(name, 0):
                     yield Finding(
                         self._hours.get(slot, "?"),
@@ -130,38 +130,38 @@ class Checker:
         for row in tables["agent_states"]:
             name = _COLUMN_OF_STATE[row["state"]]
             states[row["agentId"], row["serviceId"], name] += row["end"] - row["begin"]
-        shown: Counter[tuple[Any, ...]] = Counter()
+        totals: Counter[tuple[Any, ...]] = Counter()
         for row in tables["service_intervals"]:
             for column in {*_TIME_COLUMNS.values(), "otherTimeMs"}:
-                shown[row["serviceId"], row["start"], column] += row[column]
+                totals[row["serviceId"], row["start"], column] += row[column]
             slot = (row["serviceId"], row["start"])
             self._counted[slot] = row
             self._hours[slot] = manifest.name
-        for where, spent, expected in _differing(agents, states):
+        for key, spent, expected in _differences(agents, states):
             yield Finding(
                 manifest.name,
                 "agent_intervals",
-                f"agent {where[0]}, service {where[1]}: {where[2]} is {spent:,}, but {expected:,}"
+                f"agent {key[0]}, service {key[1]}: {key[2]} is {spent:,}, but {expected:,}"
                 " according to agent_states",
             )
-        for where, spent, expected in _differing(shown, services):
+        for key, spent, expected in _differences(totals, services):
             yield Finding(
                 manifest.name,
                 "service_intervals",
-                f"service {where[0]}: {where[2]} is {spent:,}, but {expected:,}"
+                f"service {key[0]}: {key[2]} is {spent:,}, but {expected:,}"
                 " according to agent_intervals",
             )
         calendar = Calendar(manifest.time_zone)
-        for slot, counted in counted_calls(tables["calls"], calendar).items():
+        for slot, counted in count_calls(tables["calls"], calendar).items():
             self._calls[slot].update(counted)
 
 
-def _differing(
+def _differences(
     found: Counter[tuple[Any, ...]], expected: Counter[tuple[Any, ...]]
 ) -> Iterator[tuple[tuple[Any, ...], int, int]]:
-    for where in {*found, *expected}:
-        if found[where] != expected[where]:
-            yield where, found[where], expected[where]
+    for key in {*found, *expected}:
+        if found[key] != expected[key]:
+            yield key, found[key], expected[key]
 
 
 def _rows(table: pa.Table) -> list[Row]:
@@ -178,22 +178,22 @@ def _rows(table: pa.Table) -> list[Row]:
 
 def _by_call(rows: Iterable[Row]) -> Iterator[list[Row]]:
     """Yield the segments of each call, which are adjacent in a file."""
-    some: list[Row] = []
+    segments: list[Row] = []
     for row in rows:
         key = row["transactionId"], row["sessionId"]
-        if some and key != (some[0]["transactionId"], some[0]["sessionId"]):
-            yield some
-            some = []
-        some.append(row)
-    if some:
-        yield some
+        if segments and key != (segments[0]["transactionId"], segments[0]["sessionId"]):
+            yield segments
+            segments = []
+        segments.append(row)
+    if segments:
+        yield segments
 
 
 def _start(manifest: HourManifest) -> int:
     return manifest.start
 
 
-def counted_calls(rows: Iterable[Row], calendar: Calendar) -> dict[_Slot, Counter[str]]:
+def count_calls(rows: Iterable[Row], calendar: Calendar) -> dict[_Slot, Counter[str]]:
     """Return the figures for rows of ``calls``, by service and five-minute interval."""
     found: dict[_Slot, Counter[str]] = defaultdict(Counter)
     for segments in _by_call(rows):
@@ -201,37 +201,37 @@ def counted_calls(rows: Iterable[Row], calendar: Calendar) -> dict[_Slot, Counte
     return found
 
 
-def _count(segments: list[Row], calendar: Calendar, into: dict[_Slot, Counter[str]]) -> None:
+def _count(segments: list[Row], calendar: Calendar, counts: dict[_Slot, Counter[str]]) -> None:
     """Count one call at each of its services, once per day (``docs/metrics.md``)."""
     offered: dict[tuple[int, int | None], int] = {}
     answered: dict[tuple[int, int | None], Row] = {}
-    gave_up: dict[tuple[int, int | None], Row] = {}
+    abandoned: dict[tuple[int, int | None], Row] = {}
     for row in segments:
         if row["outcome"] == "none":
             continue
         service = row.get("serviceId")
         began = row["answered"] if row["joined"] is None else row["joined"]
-        end = _end_of_wait(row)
+        end = _wait_end(row)
         for day in range(calendar.day_of(began), calendar.day_of(end) + 1):
             at = max(began, calendar.bounds(day)[0])
             offered[day, service] = min(at, offered.get((day, service), at))
-        known = {"handled": answered, "abandoned": gave_up}.get(row["outcome"])
-        if known is not None:
-            known.setdefault((calendar.day_of(end), service), row)
+        by_outcome = {"handled": answered, "abandoned": abandoned}.get(row["outcome"])
+        if by_outcome is not None:
+            by_outcome.setdefault((calendar.day_of(end), service), row)
     for (_, service), at in offered.items():
-        into[_slot(service, at, calendar)]["offered"] += 1
+        counts[_slot(service, at, calendar)]["offered"] += 1
     for (_, service), row in answered.items():
-        into[_slot(service, row["answered"], calendar)]["handled"] += 1
+        counts[_slot(service, row["answered"], calendar)]["handled"] += 1
         if row["left"] is not None:
-            slot = into[_slot(service, row["left"], calendar)]
+            slot = counts[_slot(service, row["left"], calendar)]
             slot["talks"] += 1
             slot["talkMs"] += row["talkMs"]
-    for (day, service), row in gave_up.items():
+    for (day, service), row in abandoned.items():
         if (day, service) not in answered:
-            into[_slot(service, row["left"], calendar)]["abandoned"] += 1
+            counts[_slot(service, row["left"], calendar)]["abandoned"] += 1
 
 
-def _end_of_wait(row: Row) -> int:
+def _wait_end(row: Row) -> int:
     end: int | None = row["left"] if row["answered"] is None else row["answered"]
     if end is None:  # the call expired in the queue
         end = row["expired"] - 1

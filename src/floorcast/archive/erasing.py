@@ -16,7 +16,7 @@ from floorcast.archive.manifests import (
     HOUR_MANIFEST,
     Erasure,
     HourManifest,
-    described,
+    describe_file,
     encode_manifest,
 )
 from floorcast.archive.personal import keyed_hash
@@ -25,7 +25,7 @@ from floorcast.archive.tables import parquet_bytes, read_parquet
 from floorcast.model.errors import Unavailable
 from floorcast.model.person import CallKey, Person, call_key, erase_values
 
-__all__ = ["calls_in_archive", "erase_from_archive", "has_hashes", "hashed"]
+__all__ = ["calls_in_archive", "erase_from_archive", "has_hashes", "with_hashes"]
 
 PERSONAL = ("phone", "account", "firstName", "lastName")
 PERSONAL_FILES = ("events", "calls")  # the other files have no personal data
@@ -36,7 +36,7 @@ def has_hashes(archive: Archive, client: int) -> bool:
     return any(manifest.personal == "hash" for manifest in _hours(archive, client))
 
 
-def hashed(person: Person, key: bytes) -> Person:
+def with_hashes(person: Person, key: bytes) -> Person:
     """Return the person with the hashes of their values, which an archive may contain."""
     hashes = (keyed_hash(value, key) for value in (*person.phones, *person.accounts))
     return person._replace(accounts=(*person.accounts, *hashes))
@@ -49,7 +49,7 @@ def calls_in_archive(archive: Archive, client: int, person: Person) -> set[CallK
         for name in PERSONAL_FILES:
             for row in _rows(archive, manifest, name):
                 key = _key(row)
-                if key is not None and key not in found and _is_of(row, person):
+                if key is not None and key not in found and _belongs_to(row, person):
                     found.add(key)
     return found
 
@@ -73,12 +73,12 @@ def erase_from_archive(
         for name in PERSONAL_FILES:
             rows = _rows(archive, manifest, name)
             for row in rows:
-                if _key(row) in calls or _is_of(row, person):
+                if _key(row) in calls or _belongs_to(row, person):
                     changed[name] += _erase(row, person)
             if changed[name] and not dry_run:
                 content, count = parquet_bytes(name, rows)
                 archive.write(f"{manifest.path}/{name}.parquet", content)
-                manifest.files[name] = described(content, count)
+                manifest.files[name] = describe_file(content, count)
         total += sum(changed.values())
         if any(changed.values()) and not dry_run:
             manifest.erased.append(Erasure(now, {n: c for n, c in changed.items() if c}))
@@ -106,7 +106,7 @@ def _key(row: Row) -> CallKey | None:
     return call_key(row)
 
 
-def _is_of(row: Row, person: Person) -> bool:
+def _belongs_to(row: Row, person: Person) -> bool:
     if "data" in row:
         return row["data"] is not None and person.appears_in(msgspec.json.decode(row["data"]))
     return person.owns(row["phone"]) or person.owns(row["account"])

@@ -33,36 +33,39 @@ class _Writer(Protocol):
 def export(
     archive: Archive,
     hours: Iterable[HourManifest],
-    into: Path,
-    form: Format,
-    done: Callable[[int], None],
+    folder: Path,
+    file_format: Format,
+    on_hour: Callable[[int], None],
 ) -> dict[str, int]:
     """Write the rows of the hours to files in a folder, and return each file's number of rows.
 
-    The first columns of each file are ``client``, ``date`` and ``hour``. After each hour, ``done``
-    is called with the number of finished hours. Raises Unavailable if a file is missing from the
-    archive.
+    The first columns of each file are ``client``, ``date`` and ``hour``. After each hour,
+    ``on_hour`` is called with the number of finished hours. Raises Unavailable if a file is missing
+    from the archive.
     """
-    rows = dict.fromkeys((f"{name}.{form}" for name in FILES), 0)
+    rows = dict.fromkeys((f"{name}.{file_format}" for name in FILES), 0)
     with ExitStack() as stack:
-        writers = {name: _opened(stack, into / f"{name}.{form}", name, form) for name in FILES}
+        writers = {
+            name: _open_writer(stack, folder / f"{name}.{file_format}", name, file_format)
+            for name in FILES
+        }
         for count, manifest in enumerate(hours, 1):
             for name, writer in writers.items():
                 content = archive.read(f"{manifest.path}/{name}.parquet")
                 if content is None:
                     raise Unavailable(f"{manifest.path}/{name}.parquet is missing")
                 table = _with_hour(read_parquet(content), manifest)
-                writer.write_table(_flat(table) if form == "csv" else table)
-                rows[f"{name}.{form}"] += table.num_rows
-            done(count)
+                writer.write_table(_flatten(table) if file_format == "csv" else table)
+                rows[f"{name}.{file_format}"] += table.num_rows
+            on_hour(count)
     return rows
 
 
-def _opened(stack: ExitStack, path: Path, name: str, form: Format) -> _Writer:
+def _open_writer(stack: ExitStack, path: Path, name: str, file_format: Format) -> _Writer:
     schema = pa.schema([*_HOUR, *SCHEMAS[name]])
     writer: _Writer
-    if form == "csv":
-        writer = stack.enter_context(csv.CSVWriter(str(path), _flat_schema(schema)))
+    if file_format == "csv":
+        writer = stack.enter_context(csv.CSVWriter(str(path), _flattened_schema(schema)))
     else:
         writer = stack.enter_context(
             pq.ParquetWriter(str(path), schema, compression=COMPRESSION, store_schema=False)
@@ -78,17 +81,17 @@ def _with_hour(table: pa.Table, manifest: HourManifest) -> pa.Table:
 
 
 def _columns(table: pa.Table) -> list[pa.Field]:
-    known = next(schema for schema in SCHEMAS.values() if schema.names == table.schema.names[3:])
-    return list(known)
+    schema = next(schema for schema in SCHEMAS.values() if schema.names == table.schema.names[3:])
+    return list(schema)
 
 
-def _flat_schema(schema: pa.Schema) -> pa.Schema:
+def _flattened_schema(schema: pa.Schema) -> pa.Schema:
     return pa.schema(
         [(f.name, pa.string() if pa.types.is_list(f.type) else f.type) for f in schema]
     )
 
 
-def _flat(table: pa.Table) -> pa.Table:
+def _flatten(table: pa.Table) -> pa.Table:
     """Convert lists of numbers to text, separated by spaces, because CSV has no lists."""
     for index, field in enumerate(table.schema):
         if pa.types.is_list(field.type):

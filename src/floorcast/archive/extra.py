@@ -11,9 +11,9 @@ __all__ = ["require_extra"]
 
 def require_extra() -> None:
     """Raise SettingError, with installation instructions, if pyarrow or duckdb is missing."""
-    lacking = [name for name in ("pyarrow", "duckdb") if find_spec(name) is None]
-    if lacking:
+    missing = [name for name in ("pyarrow", "duckdb") if find_spec(name) is None]
+    if missing:
         raise SettingError(
-            f"the archive needs {' and '.join(lacking)}: install them with"
+            f"the archive needs {' and '.join(missing)}: install them with"
             " pip install 'floorcast[archive]', or remove the setting archive"
         )

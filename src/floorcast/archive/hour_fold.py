@@ -15,10 +15,10 @@ import structlog
 
 from floorcast.archive.agent_periods import AgentRecorder
 from floorcast.archive.hours import (
-    AHEAD_MS,
-    GRACE_MS,
+    MAX_AHEAD_MS,
+    SEAL_DELAY_MS,
     Hour,
-    boundary_before,
+    hour_start,
     hours_between,
 )
 from floorcast.floor.agents import FloorAgent
@@ -34,7 +34,7 @@ from floorcast.projection.refold import FoldLimits
 from floorcast.site.configuration import FloorConfig
 from floorcast.store.stored_calls import CallKey
 
-__all__ = ["FloorSource", "Forgotten", "HourFold", "RecordedEvent", "replay"]
+__all__ = ["EventsRemoved", "FloorSource", "HourFold", "RecordedEvent", "fold_hour"]
 
 OLDEST_LATE_MS = 30 * 3_600_000  # hours older than this are not corrected
 
@@ -42,7 +42,7 @@ _log = structlog.get_logger(__name__)
 _config_decoder = msgspec.json.Decoder(FloorConfig)
 
 
-class Forgotten(FloorcastError):
+class EventsRemoved(FloorcastError):
     """The log no longer has the events of an hour."""
 
 
@@ -109,24 +109,24 @@ class HourFold:
         self.quiet_call = limits.quiet_call
         self.present: list[tuple[FloorAgent, int, int]] = []
         self._quiet_agent = limits.quiet_agent
-        self._gone: dict[Key, bytes] = {}
+        self._evicted: dict[Key, bytes] = {}
 
-    def take(self, entry: Entry) -> None:
+    def fold_entry(self, entry: Entry) -> None:
         """Fold an entry."""
         floor = self.floor
         floor.begin_entry(entry.number, entry.recorded_at)
-        self._let_go()
-        within = self.hour.start <= to_ms(entry.recorded_at) < self.hour.end
-        within &= self._keeps_events
-        if within:
+        self._keep_evicted_calls()
+        in_hour = self.hour.start <= to_ms(entry.recorded_at) < self.hour.end
+        in_hour &= self._keeps_events
+        if in_hour:
             self.first, self.last = self.first or entry.number, entry.number
         if entry.kind == "site":
             floor.apply(_config_decoder.decode(entry.payload))
         elif entry.kind == "events":
             events = read_lines(entry.payload)
             self._reload_calls(events, entry)
-            late = self._note_late(events, entry) if within else set[int]()
-            self._fold(events, entry, late, within=within)
+            late = self._note_late(events, entry) if in_hour else set[int]()
+            self._fold_events(events, entry, late, in_hour=in_hour)
 
     def finish(self) -> None:
         """Count the agents' states that are still in progress."""
@@ -147,11 +147,11 @@ class HourFold:
         """Yield all calls that have been in memory since recording began."""
         present = self.floor.call_table.calls
         yield from present.values()
-        for key, blob in self._gone.items():
+        for key, encoded in self._evicted.items():
             if key not in present:
-                yield decode_call(blob)
+                yield decode_call(encoded)
 
-    def over_at(self, call: Call) -> int:
+    def call_end_ms(self, call: Call) -> int:
         """Return the time (ms) at which a call ended or, if it has not ended, expires.
 
         A call expires when ``quiet_call`` ms have passed since its last event, which may be in the
@@ -161,19 +161,19 @@ class HourFold:
             return call.ended
         return call.last_event + self.quiet_call
 
-    def _fold(
+    def _fold_events(
         self,
         events: Sequence[LoggedEvent],
         entry: Entry,
         late: Collection[int],
         *,
-        within: bool,
+        in_hour: bool,
     ) -> None:
         """Fold the events of an entry. ``late`` has the indices of the late events."""
         event_id = event_id_maker(self.floor.state.client, entry.recorded_at, entry.number)
         first = position(entry.number, 0)
         for index, event in enumerate(events):
-            if within:
+            if in_hour:
                 self.events.append(RecordedEvent(first + index, entry.recorded_at, event))
             if isinstance(event, UnknownEvent):
                 continue
@@ -181,7 +181,7 @@ class HourFold:
                 self.floor.fold(event, entry.recorded_at, event_id(index))
             except Exception:  # noqa: BLE001 -- as in the server, no input may stop the fold
                 _log.exception("fold_failed", client=self._source.client, entry=entry.number)
-            if within:
+            if in_hour:
                 self._note_recounted(event, known=index in late)
 
     def _note_recounted(self, event: LoggedEvent, *, known: bool) -> None:
@@ -200,18 +200,18 @@ class HourFold:
         self._note_hours(max(at, self._sealed_until - OLDEST_LATE_MS), self._sealed_until)
 
     def _note_hours(self, begin: int, end: int) -> None:
-        for one in hours_between(self.hour.client, begin, end, self.floor.calendar):
-            self.late[one.name] += 1
+        for hour in hours_between(self.hour.client, begin, end, self.floor.calendar):
+            self.late[hour.name] += 1
 
     def _note_late(self, events: Sequence[LoggedEvent], entry: Entry) -> set[int]:
         """Note the sealed hours that late events change. Returns the indices of these events.
 
         Sealed hours are earlier than the hour of this fold.
         """
-        noted: set[int] = set()
+        late: set[int] = set()
         recorded = to_ms(entry.recorded_at)
-        sealed_until = self._sealed_until = boundary_before(
-            self.hour.client, recorded - GRACE_MS, self.floor.calendar
+        sealed_until = self._sealed_until = hour_start(
+            self.hour.client, recorded - SEAL_DELAY_MS, self.floor.calendar
         )
         self.floor.ledger.mark_read(sealed_until)
         self.floor.ledger.pop_all_recounted()
@@ -219,17 +219,17 @@ class HourFold:
         for index, event in enumerate(events):
             at = recorded if getattr(event, "time", None) is None else _time_of(event)
             if at < sealed_until:
-                noted.add(index)
+                late.add(index)
                 self._note_sealed_since(at)
                 continue
-            call = known.get(self._wrapped_up(event) or _key_of(event))
-            over = sealed_until if call is None else self.over_at(call)
-            if over < sealed_until:
-                noted.add(index)
-                self._note_hours(over, over + 1)
-        return noted
+            call = known.get(self._call_in_wrap_up(event) or _key_of(event))
+            end_ms = sealed_until if call is None else self.call_end_ms(call)
+            if end_ms < sealed_until:
+                late.add(index)
+                self._note_hours(end_ms, end_ms + 1)
+        return late
 
-    def _wrapped_up(self, event: LoggedEvent) -> Key | None:
+    def _call_in_wrap_up(self, event: LoggedEvent) -> Key | None:
         """Return the call whose wrap-up the event may end.
 
         The wrap-up counts in the hour in which the call ended.
@@ -242,21 +242,21 @@ class HourFold:
 
     def _reload_calls(self, events: Sequence[LoggedEvent], entry: Entry) -> None:
         unknown = self.floor.unloaded_calls(events)
-        stored = [key for key in unknown if key not in self._gone]
+        stored = [key for key in unknown if key not in self._evicted]
         found = self._source.find_calls(stored, position(entry.number, 0)) if stored else {}
         for key in unknown:
-            blob = self._gone.get(key) or found.get(key)
-            if blob is not None:
-                self.floor.call_table.reload(decode_call(blob))
+            encoded = self._evicted.get(key) or found.get(key)
+            if encoded is not None:
+                self.floor.call_table.reload(decode_call(encoded))
 
-    def _let_go(self) -> None:
+    def _keep_evicted_calls(self) -> None:
         evicted = self.floor.call_table.evicted
         for call in evicted:
-            self._gone[call.key] = encode_call(call)
+            self._evicted[call.key] = encode_call(call)
         evicted.clear()
 
 
-def replay(
+def fold_hour(
     source: FloorSource, hour: Hour, cut: int, limits: FoldLimits, *, keeps_events: bool = True
 ) -> HourFold:
     """Fold the entries that the log recorded before ``cut`` (ms).
@@ -266,21 +266,21 @@ def replay(
 
     Raises Forgotten if the log and the snapshots do not reach back to the hour.
     """
-    begin = source.last_before((hour.start - AHEAD_MS) * TICKS_PER_MS)
+    begin = source.last_before((hour.start - MAX_AHEAD_MS) * TICKS_PER_MS)
     state = source.state(begin)
     if state is None:
-        raise Forgotten(f"the log no longer has the events of {hour.name}")
-    done = HourFold(source, hour, state, limits, keeps_events=keeps_events)
+        raise EventsRemoved(f"the log no longer has the events of {hour.name}")
+    fold = HourFold(source, hour, state, limits, keeps_events=keeps_events)
     stop = cut * TICKS_PER_MS
-    done.times.recording = state.entry >= begin
+    fold.times.recording = state.entry >= begin
     for entry in source.entries(state.entry):
         if entry.recorded_at >= stop:
             break
-        done.times.recording = entry.number > begin
-        done.take(entry)
-    done.times.recording = True
-    done.finish()
-    return done
+        fold.times.recording = entry.number > begin
+        fold.fold_entry(entry)
+    fold.times.recording = True
+    fold.finish()
+    return fold
 
 
 def _time_of(event: Any) -> int:  # noqa: ANN401 -- every event but an unknown one has a time

@@ -14,21 +14,21 @@ from typing import NamedTuple
 from floorcast.floor.days import Calendar
 
 __all__ = [
-    "AHEAD_MS",
-    "GRACE_MS",
     "HOUR_MS",
+    "MAX_AHEAD_MS",
+    "SEAL_DELAY_MS",
     "Hour",
-    "boundary_before",
     "hour_at",
+    "hour_start",
     "hours_between",
     "hours_of",
 ]
 
 HOUR_MS = 3_600_000
-GRACE_MS = 10 * 60_000
+SEAL_DELAY_MS = 10 * 60_000
 """The delay from an hour's end to its sealing, which includes events recorded until then."""
-CORRECTED_AFTER_MS = 22 * HOUR_MS  # the log keeps an hour for at least 26 hours after its start
-AHEAD_MS = 5 * 60_000  # the most by which an event can be ahead of the log (``ingest.decode``)
+CORRECTION_DELAY_MS = 22 * HOUR_MS  # the log keeps an hour for at least 26 hours after its start
+MAX_AHEAD_MS = 5 * 60_000  # the most by which an event can be ahead of the log (``ingest.decode``)
 
 
 class Hour(NamedTuple):
@@ -60,8 +60,8 @@ class Hour(NamedTuple):
     def cut(self, revision: int) -> int:
         """Return the time (ms) until which recorded events count in revision 1 (sealed) or 2."""
         if revision == 1:
-            return self.end + GRACE_MS
-        return min(self.end + CORRECTED_AFTER_MS, self.day_after_next)
+            return self.end + SEAL_DELAY_MS
+        return min(self.end + CORRECTION_DELAY_MS, self.day_after_next)
 
 
 def hours_of(client: int, day: int, calendar: Calendar) -> list[Hour]:
@@ -90,6 +90,6 @@ def hours_between(client: int, begin: int, end: int, calendar: Calendar) -> Iter
                 yield hour
 
 
-def boundary_before(client: int, ms: int, calendar: Calendar) -> int:
+def hour_start(client: int, ms: int, calendar: Calendar) -> int:
     """Return the start of the hour that contains a time."""
     return hour_at(client, ms, calendar).start

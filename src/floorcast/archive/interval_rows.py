@@ -32,10 +32,10 @@ from floorcast.statistics.running_counts import RunningCounts, counts_before
 __all__ = ["agent_interval_rows", "agent_state_rows", "service_interval_rows"]
 
 
-def agent_state_rows(replay: HourFold) -> Iterator[Row]:
+def agent_state_rows(fold: HourFold) -> Iterator[Row]:
     """Yield the agents' states, limited to the hour's bounds and sorted by agent and time."""
-    directory = replay.floor.state.directory
-    for period in replay.times.periods():
+    directory = fold.floor.state.directory
+    for period in fold.times.periods():
         yield {
             **_agent(period.agent, directory),
             **service_columns(period.service, directory),
@@ -46,11 +46,11 @@ def agent_state_rows(replay: HourFold) -> Iterator[Row]:
         }
 
 
-def agent_interval_rows(replay: HourFold) -> Iterator[Row]:
+def agent_interval_rows(fold: HourFold) -> Iterator[Row]:
     """Yield each agent's figures at each service, per five-minute interval."""
-    _count_calls(replay)
-    directory, hour = replay.floor.state.directory, replay.hour
-    for (start, service, agent), day in replay.times.figures():
+    _count_calls(fold)
+    directory, hour = fold.floor.state.directory, fold.hour
+    for (start, service, agent), day in fold.times.figures():
         calls = (day.inbound, day.outbound, *day.dispositions)
         yield {
             **_agent(agent, directory),
@@ -68,40 +68,40 @@ def agent_interval_rows(replay: HourFold) -> Iterator[Row]:
         }
 
 
-def _count_calls(replay: HourFold) -> None:
+def _count_calls(fold: HourFold) -> None:
     """Count the calls that agents answered, once per service and day, and their dispositions."""
-    day_of = replay.floor.calendar.day_of
-    for call in replay.calls():
+    day_of = fold.floor.calendar.day_of
+    for call in fold.calls():
         credited: dict[tuple[int, int, int], int] = {}
         for segment in call.segments:
             for agent, at in segment.answers():
-                place = (day_of(at), segment.service, agent)
-                credited[place] = min(at, credited.get(place, at))
+                key = (day_of(at), segment.service, agent)
+                credited[key] = min(at, credited.get(key, at))
         for (_, service, agent), at in credited.items() if call.direction is not None else ():
-            figures = replay.times.slot(at, service, agent)
+            figures = fold.times.slot(at, service, agent)
             if figures is not None and call.direction == "INBOUND":
                 figures.inbound += 1
             elif figures is not None:
                 figures.outbound += 1
-        said = call.disposition
-        if said is not None and said.agent is not None:
-            figures = replay.times.slot(said.at, said.service, said.agent)
+        disposition = call.disposition
+        if disposition is not None and disposition.agent is not None:
+            figures = fold.times.slot(disposition.at, disposition.service, disposition.agent)
             if figures is not None:
-                figures.dispositions[CATEGORIES.index(said.category)] += 1
+                figures.dispositions[CATEGORIES.index(disposition.category)] += 1
 
 
-def service_interval_rows(replay: HourFold, hour: Hour | None = None) -> Iterator[Row]:
+def service_interval_rows(fold: HourFold, hour: Hour | None = None) -> Iterator[Row]:
     """Yield each service's figures per five-minute interval, including states in progress.
 
-    If the replay is longer than one hour, ``hour`` selects the hour.
+    If the fold covers more than one hour, ``hour`` selects the hour.
     """
-    floor, hour = replay.floor, hour or replay.hour
+    floor, hour = fold.floor, hour or fold.hour
     first = hour.number * SLOTS_OF_HOUR
     slots = range(first, first + -((hour.start - hour.end) // SLOT_MS))
     counted = floor.ledger.intervals_on(hour.day)
     before = floor.ledger.intervals_on(hour.day - 1)
-    added = _in_progress(replay, hour)
-    agents, waiting = _present(replay)
+    added = _in_progress(fold, hour)
+    agents, waiting = _present(fold)
     rows = []
     for service in sorted({*counted, *added} - {NO_SERVICE}):
         known = {
@@ -142,35 +142,35 @@ def _numbers(numbers: list[int]) -> Row:
     }
 
 
-def _in_progress(replay: HourFold, hour: Hour) -> Mapping[int, ServiceIntervals]:
+def _in_progress(fold: HourFold, hour: Hour) -> Mapping[int, ServiceIntervals]:
     """Return counts for states in progress and calls that have waited since before midnight."""
-    floor = replay.floor
+    floor = fold.floor
     midnight = floor.calendar.bounds(hour.day)[0]
     added: dict[int, ServiceIntervals] = {}
-    for agent, since, until in replay.present:
+    for agent, since, until in fold.present:
         begin, end = max(since, hour.start), min(until, hour.end)
         if begin < end:
             slots = added.setdefault(agent.service, ServiceIntervals())
             slots.add_time(agent.state, begin - midnight, end - midnight, 1)
     if hour.number == 0:
         for service, calls in floor.call_table.in_progress.items():
-            over = sum(
-                call.waited_at_midnight(midnight, replay.quiet_call) for call in calls.values()
+            count = sum(
+                call.waited_at_midnight(midnight, fold.quiet_call) for call in calls.values()
             )
-            if over:
+            if count:
                 slots = added.setdefault(service, ServiceIntervals())
-                slots.add(0, Column.OFFERED, over)
+                slots.add(0, Column.OFFERED, count)
     return added
 
 
-def _present(replay: HourFold) -> tuple[Counter[int], Counter[int]]:
+def _present(fold: HourFold) -> tuple[Counter[int], Counter[int]]:
     """Return each service's number of agents and number of waiting calls at the cut."""
     agents: Counter[int] = Counter()
-    for agent in replay.floor.state.agents.values():
+    for agent in fold.floor.state.agents.values():
         if agent.logged_in:
             agents.update(agent.logged_in_to)
     waiting: Counter[int] = Counter()
-    for service, calls in replay.floor.call_table.in_progress.items():
+    for service, calls in fold.floor.call_table.in_progress.items():
         waiting[service] = sum(call.waiting for call in calls.values())
     return agents, waiting
 

@@ -12,7 +12,7 @@ from floorcast.projection.refold import FoldLimits
 from floorcast.site.configuration import Service
 
 __all__ = [
-    "CallPlace",
+    "CallCursor",
     "ClientSpan",
     "ReportJob",
     "ReportReply",
@@ -58,7 +58,7 @@ class SealReport(Struct):
 class ClientSpan(Struct):
     """One client's part of a report, for ``services`` and the time from ``start`` to ``end`` (ms).
 
-    Service -1 stands for data without a service. ``described`` has the services that the site
+    Service -1 stands for data without a service. ``service_details`` has the services that the site
     declares, and ``call_centers`` maps services to their call centers.
     """
 
@@ -67,12 +67,12 @@ class ClientSpan(Struct):
     start: int
     end: int
     services: list[int]
-    described: list[Service] = field(default_factory=list)
+    service_details: list[Service] = field(default_factory=list)
     call_centers: dict[int, int] = field(default_factory=dict)
 
 
-class CallPlace(Struct, array_like=True):
-    """A call's place in a sorted list: its end (ms), client, transaction, session and segment."""
+class CallCursor(Struct, array_like=True):
+    """The sort key of a page's last call: end (ms), client, transaction, session and segment."""
 
     ended: int
     client: int
@@ -80,7 +80,7 @@ class CallPlace(Struct, array_like=True):
     session: str
     segment: int
 
-    def order(self) -> tuple[int, int, str, str, int]:
+    def sort_key(self) -> tuple[int, int, str, str, int]:
         """Return the sort key."""
         return (self.ended, self.client, self.transaction, self.session, self.segment)
 
@@ -102,7 +102,7 @@ class ReportJob(Struct):
     personal: Mode = "drop"
     key: bytes = b""
     count: int = 1000
-    after: CallPlace | None = None
+    after: CallCursor | None = None
     agent: str | None = None
     outcome: str | None = None
 
@@ -111,7 +111,7 @@ class ReportReply(Struct):
     """The body of the response. For calls, the next page begins after ``last``."""
 
     body: bytes
-    last: CallPlace | None = None
+    last: CallCursor | None = None
 
 
 def hash_key(installation: bytes) -> bytes:

@@ -21,8 +21,8 @@ __all__ = [
     "DayManifest",
     "Erasure",
     "HourManifest",
-    "Replaced",
-    "described",
+    "ReplacedFiles",
+    "describe_file",
     "encode_manifest",
     "read_day",
     "read_hour",
@@ -44,7 +44,7 @@ class ArchiveFile(Struct):
     sha256: str
 
 
-class Replaced(Struct):
+class ReplacedFiles(Struct):
     """The SHA-256 of each file that a correction replaced, by file name."""
 
     revision: int
@@ -81,7 +81,7 @@ class HourManifest(Struct, rename="camel", kw_only=True):
     writer: str
     files: dict[str, ArchiveFile]
     late: dict[str, int] = field(default_factory=dict)
-    replaces: Replaced | None = None
+    replaces: ReplacedFiles | None = None
     erased: list[Erasure] = field(default_factory=list)
 
     @property
@@ -110,11 +110,11 @@ class DayManifest(Struct, rename="camel", kw_only=True):
     missing: list[int]
 
 
-_hours = msgspec.json.Decoder(HourManifest)
-_days = msgspec.json.Decoder(DayManifest)
+_hour_decoder = msgspec.json.Decoder(HourManifest)
+_day_decoder = msgspec.json.Decoder(DayManifest)
 
 
-def described(content: bytes, rows: int) -> ArchiveFile:
+def describe_file(content: bytes, rows: int) -> ArchiveFile:
     """Return the description of a file for a manifest."""
     return ArchiveFile(rows, len(content), sha256(content).hexdigest())
 
@@ -127,7 +127,7 @@ def encode_manifest(manifest: HourManifest | DayManifest) -> bytes:
 def read_hour(content: bytes, path: str) -> HourManifest:
     """Decode an hour's manifest. Raises DamagedManifest."""
     try:
-        return _hours.decode(content)
+        return _hour_decoder.decode(content)
     except msgspec.MsgspecError as error:
         raise DamagedManifest(f"{path}/{HOUR_MANIFEST} cannot be read: {error}") from error
 
@@ -135,6 +135,6 @@ def read_hour(content: bytes, path: str) -> HourManifest:
 def read_day(content: bytes, path: str) -> DayManifest:
     """Decode a day's manifest. Raises DamagedManifest."""
     try:
-        return _days.decode(content)
+        return _day_decoder.decode(content)
     except msgspec.MsgspecError as error:
         raise DamagedManifest(f"{path}/{DAY_MANIFEST} cannot be read: {error}") from error

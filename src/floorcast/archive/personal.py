@@ -40,8 +40,8 @@ def keyed_hash(value: str, key: bytes) -> str:
 
     Equal values have equal hashes, and so do different notations of a phone number.
     """
-    said = normalize_phone(value) or value
-    digest = blake2b(said.encode(), digest_size=HASH_BYTES, key=key, person=b"floorcast-person")
+    text = normalize_phone(value) or value
+    digest = blake2b(text.encode(), digest_size=HASH_BYTES, key=key, person=b"floorcast-person")
     return digest.hexdigest()
 
 
@@ -49,13 +49,13 @@ def treat_members(data: dict[str, Any], treat: Treatment) -> dict[str, Any]:
     """Return event data with its personal members treated. Members without a value are omitted."""
     treated: dict[str, Any] = {}
     for name, value in data.items():
-        shown: Any = value
+        result: Any = value
         if name in PERSONAL_MEMBERS:
-            shown = treat(value)
+            result = treat(value)
         elif isinstance(value, dict):
-            shown = treat_members(value, treat)
-        if shown is not None:
-            treated[name] = shown
+            result = treat_members(value, treat)
+        if result is not None:
+            treated[name] = result
     return treated
 
 

@@ -16,8 +16,8 @@ from floorcast.archive.answers import (
     MissingHour,
     ServiceReport,
 )
-from floorcast.archive.gathering import Gathered, gather
-from floorcast.archive.jobs import CallPlace, ClientSpan, ReportJob
+from floorcast.archive.gathering import GatheredRows, gather
+from floorcast.archive.jobs import CallCursor, ClientSpan, ReportJob
 from floorcast.archive.schemas import AGENT_CALLS, COUNTERS, REASONS, moved_on_column
 from floorcast.archive.storage import Archive
 from floorcast.floor.days import Calendar
@@ -46,9 +46,9 @@ def service_report(job: ReportJob, archive: Archive) -> ServiceReport:
     missing: list[MissingHour] = []
     for span in job.spans:
         _widen(span, job.interval * 1000)
-        found_rows = gather(job, span, archive, "service_intervals")
-        missing += found_rows.missing
-        rows += _services(job, span, found_rows)
+        gathered = gather(job, span, archive, "service_intervals")
+        missing += gathered.missing
+        rows += _services(job, span, gathered)
     rows.sort(key=lambda row: (row.start, int(row.service_id)))
     return ServiceReport(rows, missing, job.now)
 
@@ -64,10 +64,10 @@ def _widen(span: ClientSpan, width: int) -> None:
     span.start, span.end = begin, last_end
 
 
-def _services(job: ReportJob, span: ClientSpan, gathered: Gathered) -> list[ServiceInterval]:
+def _services(job: ReportJob, span: ClientSpan, gathered: GatheredRows) -> list[ServiceInterval]:
     sums = ", ".join(f'sum("{name}")::BIGINT AS "{name}"' for name in _SUMS)
-    with _connected(job, span, gathered) as connection:
-        counted = _fetched(
+    with _connect(job, span, gathered) as connection:
+        counted = _fetch(
             connection,
             f"SELECT serviceId, b.bucket AS bucket, any_value(b.dayEnd) AS dayEnd, {sums},"
             f" max(agentsMax) AS agentsMax, max(queueMax) AS queueMax {_JOIN}"
@@ -75,7 +75,7 @@ def _services(job: ReportJob, span: ClientSpan, gathered: Gathered) -> list[Serv
         )
         waits = {
             (row["serviceId"], row["bucket"]): (row["p50"], row["p90"], row["longest"])
-            for row in _fetched(
+            for row in _fetch(
                 connection,
                 "SELECT serviceId, bucket, quantile_disc(wait, 0.5) AS p50,"  # noqa: S608 -- as above
                 " quantile_disc(wait, 0.9) AS p90, max(wait) AS longest FROM"
@@ -83,7 +83,7 @@ def _services(job: ReportJob, span: ClientSpan, gathered: Gathered) -> list[Serv
                 " GROUP BY serviceId, bucket",
             )
         }
-    services = {service.id: service for service in span.described}
+    services = {service.id: service for service in span.service_details}
     found = []
     for row in counted:
         service = services.get(row["serviceId"]) or Service(id=row["serviceId"], name="-")
@@ -92,10 +92,10 @@ def _services(job: ReportJob, span: ClientSpan, gathered: Gathered) -> list[Serv
             numbers[column] = row[name]
         for index, reason in enumerate(MOVED_ON):
             numbers[Column.MOVED_ON + index] = row[moved_on_column(reason)]
-        start, end, complete = _when(job, row)
-        most = (row["agentsMax"], row["queueMax"])
-        of_waits = waits.get((row["serviceId"], row["bucket"]), (0, 0, 0))
-        found.append(interval_row(service, (start, end, complete), numbers, of_waits, most))
+        start, end, complete = _bounds(job, row)
+        maxima = (row["agentsMax"], row["queueMax"])
+        wait_figures = waits.get((row["serviceId"], row["bucket"]), (0, 0, 0))
+        found.append(interval_row(service, (start, end, complete), numbers, wait_figures, maxima))
     return found
 
 
@@ -105,19 +105,19 @@ def agent_report(job: ReportJob, archive: Archive) -> AgentReport:
     missing: list[MissingHour] = []
     for span in job.spans:
         _widen(span, job.interval * 1000)
-        found_rows = gather(job, span, archive, "agent_intervals")
-        missing += found_rows.missing
-        rows += _agents(job, span, found_rows)
+        gathered = gather(job, span, archive, "agent_intervals")
+        missing += gathered.missing
+        rows += _agents(job, span, gathered)
     rows.sort(key=lambda row: row[:2])
     return AgentReport([row[2] for row in rows], missing, job.now)
 
 
 def _agents(
-    job: ReportJob, span: ClientSpan, gathered: Gathered
+    job: ReportJob, span: ClientSpan, gathered: GatheredRows
 ) -> list[tuple[int, int, AgentInterval]]:
     sums = ", ".join(f'sum("{name}")::BIGINT AS "{name}"' for name in _AGENT_SUMS)
-    with _connected(job, span, gathered) as connection:
-        counted = _fetched(
+    with _connect(job, span, gathered) as connection:
+        counted = _fetch(
             connection,
             f"SELECT agentId, serviceId, b.bucket AS bucket, any_value(b.dayEnd) AS dayEnd,"
             " arg_max(agentLoginId, t.start) AS login, arg_max(agentName, t.start) AS name,"
@@ -132,7 +132,7 @@ def _agents(
         services = [_figures(row, span) for row in rows]
         last = rows[-1]
         interval = AgentInterval(
-            *_when(job, last), services, last["name"] or last["login"], last["login"]
+            *_bounds(job, last), services, last["name"] or last["login"], last["login"]
         )
         found.append((start, agent, interval))
     return found
@@ -154,18 +154,18 @@ def _figures(row: dict[str, Any], span: ClientSpan) -> ServiceFigures:
     return ServiceFigures(row["serviceId"], None if center is None else str(center), *numbers)
 
 
-def call_report(job: ReportJob, archive: Archive) -> tuple[CallReport, CallPlace | None]:
-    """Return a page of calls and, if more follow, the last call's place. Raises Unavailable."""
+def call_report(job: ReportJob, archive: Archive) -> tuple[CallReport, CallCursor | None]:
+    """Return a page of calls and, if more follow, the last call's cursor. Raises Unavailable."""
     missing: list[MissingHour] = []
-    found: list[tuple[CallPlace, ArchivedCall]] = []
+    found: list[tuple[CallCursor, ArchivedCall]] = []
     for span in job.spans:
         after = job.after
         if after is not None:
             span.start = max(span.start, after.ended)
-        found_rows = gather(job, span, archive, "calls")
-        missing += found_rows.missing
-        found += _calls(job, span, found_rows)
-    found.sort(key=lambda one: one[0].order())
+        gathered = gather(job, span, archive, "calls")
+        missing += gathered.missing
+        found += _calls(job, span, gathered)
+    found.sort(key=lambda one: one[0].sort_key())
     page = found[: job.count]
     more = len(found) > job.count
     return CallReport([call for _, call in page], None, missing, job.now), (
@@ -174,8 +174,8 @@ def call_report(job: ReportJob, archive: Archive) -> tuple[CallReport, CallPlace
 
 
 def _calls(
-    job: ReportJob, span: ClientSpan, gathered: Gathered
-) -> list[tuple[CallPlace, ArchivedCall]]:
+    job: ReportJob, span: ClientSpan, gathered: GatheredRows
+) -> list[tuple[CallCursor, ArchivedCall]]:
     connection = duckdb.connect(config=CONFIG)
     connection.execute("SET TimeZone = 'UTC'")
     _make_rows(connection, span, gathered)
@@ -193,18 +193,18 @@ def _calls(
         ORDER BY overMs, transactionId, sessionId, segment
         LIMIT $count
     """
-    after = job.after or CallPlace(0, 0, "", "", 0)
+    after = job.after or CallCursor(0, 0, "", "", 0)
     values = {
         "start": span.start, "end": span.end, "outcome": job.outcome, "agent": job.agent,
         "after": None if job.after is None else after.ended, "client": span.client,
         "after_client": after.client, "transaction": after.transaction,
         "session": after.session, "segment": after.segment, "count": job.count + 1,
     }  # fmt: skip
-    rows = _named(connection.execute(query, values))
+    rows = _as_dicts(connection.execute(query, values))
     connection.close()
     return [
         (
-            CallPlace(
+            CallCursor(
                 row["overMs"], span.client, row["transactionId"], row["sessionId"], row["segment"]
             ),
             ArchivedCall(
@@ -224,7 +224,7 @@ def _seconds(ms: int | None) -> int | None:
     return None if ms is None else ms // 1000
 
 
-def _connected(job: ReportJob, span: ClientSpan, gathered: Gathered) -> duckdb.DuckDBPyConnection:
+def _connect(job: ReportJob, span: ClientSpan, gathered: GatheredRows) -> duckdb.DuckDBPyConnection:
     """Return a database with the ``rows`` of a span and the ``slots`` of its intervals."""
     slots = _slots(job, span)
     connection = duckdb.connect(config=CONFIG)
@@ -249,28 +249,32 @@ def _slots(job: ReportJob, span: ClientSpan) -> pa.Table:
     return pa.table({name: pa.array(values, pa.int64()) for name, values in found.items()})
 
 
-def _make_rows(connection: duckdb.DuckDBPyConnection, span: ClientSpan, gathered: Gathered) -> None:
+def _make_rows(
+    connection: duckdb.DuckDBPyConnection, span: ClientSpan, gathered: GatheredRows
+) -> None:
     """Create the view ``rows``, with the files' rows that the user may see and the log's rows."""
     connection.register("recent", gathered.table)
     union = ""
     if gathered.files:
         connection.read_parquet(gathered.files).create_view("sealed")
-        seen = ", ".join(str(int(service)) for service in span.services)
+        service_ids = ", ".join(str(int(service)) for service in span.services)
         unknown = " OR serviceId IS NULL" if NO_SERVICE in span.services else ""
-        union = f" UNION ALL BY NAME SELECT * FROM sealed WHERE serviceId IN ({seen}){unknown}"  # noqa: S608 -- numbers
+        union = (
+            f" UNION ALL BY NAME SELECT * FROM sealed WHERE serviceId IN ({service_ids}){unknown}"  # noqa: S608 -- numbers
+        )
     connection.execute(f"CREATE VIEW rows AS SELECT * FROM recent{union}")  # noqa: S608 -- ours
 
 
-def _fetched(connection: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, Any]]:
-    return _named(connection.execute(query))
+def _fetch(connection: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, Any]]:
+    return _as_dicts(connection.execute(query))
 
 
-def _named(result: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+def _as_dicts(result: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
     names = [column[0] for column in result.description or ()]
     return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
 
-def _when(job: ReportJob, row: dict[str, Any]) -> tuple[int, int, bool]:
+def _bounds(job: ReportJob, row: dict[str, Any]) -> tuple[int, int, bool]:
     start, end = row["bucket"], row["dayEnd"]
     if job.interval:
         end = min(start + job.interval * 1000, end)

@@ -24,7 +24,7 @@ __all__ = [
 MOMENT = pa.timestamp("ms", tz="UTC")
 NUMBER = pa.int64()
 TEXT = pa.string()
-YES_NO = pa.bool_()
+BOOLEAN = pa.bool_()
 
 COUNTERS = {
     "offered": Column.OFFERED,
@@ -108,9 +108,9 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("expired", MOMENT),
             ("outcome", TEXT),
             ("reason", TEXT),
-            ("withinSLA", YES_NO),
-            ("short", YES_NO),
-            ("transferred", YES_NO),
+            ("withinSLA", BOOLEAN),
+            ("short", BOOLEAN),
+            ("transferred", BOOLEAN),
             ("waitMs", NUMBER),
             ("talkMs", NUMBER),
             ("wrapupMs", NUMBER),

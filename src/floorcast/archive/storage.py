@@ -118,25 +118,25 @@ class Archive:
         return sorted(match[1] for name in names if (match := pattern.fullmatch(name)))
 
 
-def open_archive(where: str) -> Archive:
+def open_archive(location: str) -> Archive:
     """Open the archive in a folder or at ``s3://bucket/prefix``. Raises Unavailable."""
-    if not where.startswith("s3://"):
-        root = str(Path(where).absolute())
+    if not location.startswith("s3://"):
+        root = str(Path(location).absolute())
         return Archive(fs.LocalFileSystem(), root, _write_file)
-    parts = urlsplit(where)
+    parts = urlsplit(location)
     try:
-        bucket = _bucket()
+        bucket = _open_bucket()
     except (OSError, pa.ArrowException) as error:
-        raise Unavailable(f"the bucket of {where} cannot be used: {error}") from error
+        raise Unavailable(f"the bucket of {location} cannot be used: {error}") from error
 
-    def put(path: str, content: bytes) -> None:
+    def write(path: str, content: bytes) -> None:
         with bucket.open_output_stream(path) as stream:
             stream.write(content)
 
-    return Archive(bucket, f"{parts.netloc}{parts.path}".rstrip("/"), put)
+    return Archive(bucket, f"{parts.netloc}{parts.path}".rstrip("/"), write)
 
 
-def _bucket() -> fs.S3FileSystem:
+def _open_bucket() -> fs.S3FileSystem:
     """Open S3 with credentials, region and endpoint from AWS's environment variables and files."""
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
@@ -154,25 +154,25 @@ def _bucket() -> fs.S3FileSystem:
 def _write_file(path: str, content: bytes) -> None:
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    part = target.with_name(f"{target.name}.{os.getpid()}{TEMPORARY}")
+    temporary = target.with_name(f"{target.name}.{os.getpid()}{TEMPORARY}")
     try:
-        with part.open("wb") as file:
+        with temporary.open("wb") as file:
             os.fchmod(file.fileno(), 0o600)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        part.replace(target)
+        temporary.replace(target)
     except OSError:
         with suppress(OSError):
-            part.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
         raise
     for folder in (target.parent, target.parent.parent):
-        _flush(folder)
-    for left in target.parent.glob(f"{target.name}.*{TEMPORARY}"):
-        left.unlink(missing_ok=True)  # from a killed process
+        _sync_folder(folder)
+    for leftover in target.parent.glob(f"{target.name}.*{TEMPORARY}"):
+        leftover.unlink(missing_ok=True)  # from a killed process
 
 
-def _flush(folder: Path) -> None:
+def _sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from floorcast.archive.call_rows import Row
 from floorcast.archive.schemas import SCHEMAS
 
-__all__ = ["WRITER", "parquet_bytes", "read_parquet", "table_of", "write_parquet"]
+__all__ = ["WRITER", "make_table", "parquet_bytes", "read_parquet", "write_parquet"]
 
 WRITER = f"pyarrow {pa.__version__}"
 BATCH_ROWS = 20_000
@@ -20,14 +20,14 @@ COMPRESSION_LEVEL = 3
 
 def parquet_bytes(name: str, rows: Iterable[Row]) -> tuple[bytes, int]:
     """Return a Parquet file with the rows, which have the schema ``name``, and their number."""
-    table = table_of(name, rows)
+    table = make_table(name, rows)
     return write_parquet(table), table.num_rows
 
 
-def table_of(name: str, rows: Iterable[Row]) -> pa.Table:
+def make_table(name: str, rows: Iterable[Row]) -> pa.Table:
     """Return the rows as a table with the schema ``name``."""
     schema = SCHEMAS[name]
-    batches = [_batch(some, schema) for some in _batches(rows)]
+    batches = [_batch(batch, schema) for batch in _batches(rows)]
     return pa.Table.from_batches(batches, schema).combine_chunks()
 
 
@@ -52,14 +52,14 @@ def read_parquet(content: bytes) -> pa.Table:
 
 
 def _batches(rows: Iterable[Row]) -> Iterable[list[Row]]:
-    some: list[Row] = []
+    batch: list[Row] = []
     for row in rows:
-        some.append(row)
-        if len(some) == BATCH_ROWS:
-            yield some
-            some = []
-    if some:
-        yield some
+        batch.append(row)
+        if len(batch) == BATCH_ROWS:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
 
 
 def _batch(rows: list[Row], schema: pa.Schema) -> pa.RecordBatch:

@@ -16,14 +16,14 @@ __all__ = ["report", "seal"]
 
 def seal(argument: bytes) -> bytes:
     """Seal one hour. Takes a SealJob and returns a SealReport. Raises Unavailable."""
-    from floorcast.archive.sealing import Sealing  # noqa: PLC0415 -- pyarrow is an extra
+    from floorcast.archive.sealing import HourSealer  # noqa: PLC0415 -- pyarrow is an extra
     from floorcast.archive.storage import open_archive  # noqa: PLC0415 -- as above
     from floorcast.archive.stored_floor import StoredFloor  # noqa: PLC0415 -- as above
 
     job = msgspec.msgpack.decode(argument, type=SealJob)
     archive = open_archive(job.archive)
     with StoredFloor(Path(job.folder), job.client) as source:
-        return msgspec.msgpack.encode(Sealing(job, archive, source).next())
+        return msgspec.msgpack.encode(HourSealer(job, archive, source).seal_next())
 
 
 def report(argument: bytes) -> bytes:

@@ -115,7 +115,7 @@ class Eraser:
         archive = open_archive(self._archive)
         person = self._person
         if erasing.has_hashes(archive, self._client):
-            person = erasing.hashed(person, hash_key(asyncio.run(self._secret())))
+            person = erasing.with_hashes(person, hash_key(asyncio.run(self._secret())))
         self._calls |= erasing.calls_in_archive(archive, self._client, person)
         now = datetime.now(UTC).isoformat(timespec="seconds")
         return erasing.erase_from_archive(

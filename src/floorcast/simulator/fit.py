@@ -92,8 +92,8 @@ def toml(parameters: BankParameters) -> str:
     """Return the parameters in the format of ``bank.toml``."""
     lines = [
         (
-            "# Fitted by floorcast.simulator.fit; bank_parameters.py and docs/simulator.md explain the"
-            " values."
+            "# Fitted by floorcast.simulator.fit; bank_parameters.py and docs/simulator.md explain"
+            " the values."
         ),
         f"half_hours = {_format_list(parameters.half_hours)}",
         f"skills = {parameters.skills}",

@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar, Literal, get_args
 import msgspec
 from msgspec import Meta, Struct
 
-from floorcast.archive.jobs import CallPlace, ClientSpan, ReportJob, ReportReply
+from floorcast.archive.jobs import CallCursor, ClientSpan, ReportJob, ReportReply
 from floorcast.archive.work import report
 from floorcast.floor.view import NO_SERVICE, FloorView, Service
 from floorcast.http.openapi.schemas import one_of, text_or_null, time_or_ms
@@ -35,7 +35,7 @@ MAX_CHARACTERS = 1024  # characters of a cursor, and of a login id
 
 Outcome = Literal["handled", "abandoned", "movedOn", "open", "none"]
 _reply_decoder = msgspec.msgpack.Decoder(ReportReply)
-_cursor_decoder = msgspec.json.Decoder(CallPlace)
+_cursor_decoder = msgspec.json.Decoder(CallCursor)
 
 
 class SpanRequest(Struct):
@@ -144,7 +144,7 @@ def _span(context: RequestContext, scope: Scope, request: SpanRequest) -> Client
         start=start,
         end=end,
         services=list(scope.services),
-        described=_service_details(scope.services, view),
+        service_details=_service_details(scope.services, view),
         call_centers={service: one for service, one in centers.items() if one is not None},
     )
 
@@ -186,7 +186,7 @@ def _read_text(value: object, name: str) -> str | None:
     raise InvalidParameter(f"{name} must be a string of at most {MAX_CHARACTERS} characters")
 
 
-def _read_cursor(cursor: object) -> CallPlace | None:
+def _read_cursor(cursor: object) -> CallCursor | None:
     if cursor is None:
         return None
     if isinstance(cursor, str) and cursor.isascii() and len(cursor) <= MAX_CHARACTERS:
