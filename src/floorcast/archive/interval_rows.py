@@ -113,7 +113,7 @@ def service_interval_rows(fold: HourFold, hour: Hour | None = None) -> Iterator[
         running_counts = RunningCounts(known, counts_before(known, present, hour.day))
         running_counts.largest(hour.day, range(first))
         for slot in slots:
-            most = running_counts.largest(hour.day, range(slot, slot + 1))
+            maxima = running_counts.largest(hour.day, range(slot, slot + 1))
             parts = [part for part in (known.get(hour.day), added.get(service)) if part is not None]
             numbers = [sum(row) for row in zip(*(part.row(slot) for part in parts), strict=True)]
             if not any(numbers[: Column.AGENTS_MOST]) and not any(numbers[Column.MOVED_ON :]):
@@ -125,8 +125,8 @@ def service_interval_rows(fold: HourFold, hour: Hour | None = None) -> Iterator[
                     "start": start,
                     "end": min(start + SLOT_MS, hour.end),
                     **_numbers(numbers),
-                    "agentsMax": most[0],
-                    "queueMax": most[1],
+                    "agentsMax": maxima[0],
+                    "queueMax": maxima[1],
                     "waits": [wait for part in parts for wait in part.waits_of(slot, slot + 1)],
                 }
             )

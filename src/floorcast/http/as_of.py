@@ -49,10 +49,10 @@ async def answer_about_past(context: RequestContext, question: Question, at: obj
     Raises InvalidParameter for a time before the log begins or in the future, and Unavailable
     if too many such answers are being computed.
     """
-    then = await past_position(context.services, context.session.client, at)
-    past_question = _past_question(context, then)
+    target = await past_position(context.services, context.session.client, at)
+    past_question = _past_question(context, target)
     past_question.question = question
-    body, headers = await _compute(context, past_question, then)
+    body, headers = await _compute(context, past_question, target)
     return Response(200, Content(body), headers=headers)
 
 
@@ -64,18 +64,18 @@ async def past_page(
     Raises the same errors as ``answer_about_past``.
     """
     services = context.services
-    then = await past_position(services, context.session.client, at)
-    past_question = _past_question(context, then)
+    target = await past_position(services, context.session.client, at)
+    past_question = _past_question(context, target)
     past_question.page = page
     # calls that leave the floor are stored shortly after they are folded
     for floor in past_question.positions:
         await services.floor_of(floor.client).wait_until_folded(entry_of(floor.position))
     await services.past.stored()
-    body, (token, *_) = await _compute(context, past_question, then)
+    body, (token, *_) = await _compute(context, past_question, target)
     return _page_decoder.decode(body), (token,)
 
 
-def _past_question(context: RequestContext, then: PastPosition) -> PastQuestion:
+def _past_question(context: RequestContext, target: PastPosition) -> PastQuestion:
     services, session = context.services, context.session
     past, client = services.past, session.client
     if past.folder is None:
@@ -83,15 +83,15 @@ def _past_question(context: RequestContext, then: PastPosition) -> PastQuestion:
             "at needs a server with a data folder: this one keeps everything in memory"
         )
     others = [other for other in session.visible_clients if other != client]
-    positions = [FloorPosition(client, then.position)]
+    positions = [FloorPosition(client, target.position)]
     positions += [
-        FloorPosition(other, end_of_entry(services.log.last_entry_at(other, then.ticks)))
+        FloorPosition(other, end_of_entry(services.log.last_entry_at(other, target.ticks)))
         for other in others
     ]
     return PastQuestion(
         folder=str(past.folder),
         positions=positions,
-        moment=to_ms(then.ticks),
+        moment=to_ms(target.ticks),
         limits=past.limits,
         call_centers=session.call_centers,
         listed=session.services,
@@ -99,20 +99,22 @@ def _past_question(context: RequestContext, then: PastPosition) -> PastQuestion:
 
 
 async def _compute(
-    context: RequestContext, past_question: PastQuestion, then: PastPosition
+    context: RequestContext, past_question: PastQuestion, target: PastPosition
 ) -> tuple[bytes, Headers]:
     """Compute the answer in a worker, and return its body and headers."""
     services, client = context.services, context.session.client
-    affinity = client, then.position
+    affinity = client, target.position
     argument = msgspec.msgpack.encode(past_question)
     work = services.past.workers.run(client, answer_as_of, argument, affinity=affinity)
     answer = _answer_decoder.decode(
         await _cancel_on_disconnect(context, asyncio.ensure_future(work))
     )
     if answer.body is None:
-        raise _too_long_ago(services, client, then.ticks, answer.since)
+        raise _too_long_ago(services, client, target.ticks, answer.since)
     secret = services.token_secret
-    token = token_at(client, then.position, services.log, then.ticks, at_head=True, secret=secret)
+    token = token_at(
+        client, target.position, services.log, target.ticks, at_head=True, secret=secret
+    )
     headers: Headers = (("feed-token", token),)
     if answer.newest_event:
         headers += (("newest-event", str(to_ms(answer.newest_event))),)
@@ -134,7 +136,7 @@ async def past_position(services: Services, client: int, at: object) -> PastPosi
     if isinstance(at, str) and is_token(at):
         await services.wait_for_token(client, at.strip())
         found = read_token(client, at.strip(), log, services.now(), services.token_secret)
-        then = PastPosition(found.ticks, found.position)
+        target = PastPosition(found.ticks, found.position)
     else:
         moment, now = read_at(at, services.zone(client)), services.now()
         ticks = moment * TICKS_PER_MS
@@ -144,11 +146,11 @@ async def past_position(services: Services, client: int, at: object) -> PastPosi
         ticks = min(ticks, now)
         # events recorded within the ms are included
         entry = log.last_entry_at(client, max(0, ticks) + TICKS_PER_MS - 1)
-        then = PastPosition(ticks, end_of_entry(entry))
+        target = PastPosition(ticks, end_of_entry(entry))
     first = log.recorded_at(client, log.last_removed(client) + 1)
-    if first is None or entry_of(then.position) <= log.last_removed(client):
-        raise _too_long_ago(services, client, then.ticks, first)
-    return then
+    if first is None or entry_of(target.position) <= log.last_removed(client):
+        raise _too_long_ago(services, client, target.ticks, first)
+    return target
 
 
 def _too_long_ago(
@@ -165,7 +167,7 @@ def _too_long_ago(
 
 async def _cancel_on_disconnect(context: RequestContext, work: asyncio.Future[bytes]) -> bytes:
     """Return the result. If the caller disconnects, cancel the work and raise Disconnected."""
-    gone = context.gone()
+    gone = context.disconnected()
     either: set[asyncio.Future[bytes] | asyncio.Future[None]] = {work, gone}
     try:
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)

@@ -166,8 +166,8 @@ def read_json(body: bytes, shape: type[T], media_type: str = "") -> T:
     """
     if not body or body.isspace():
         return shape()
-    named = media_type.partition(";")[0].strip().lower()
-    if named and named not in _JSON_TYPES and not named.endswith("+json"):
+    content_type = media_type.partition(";")[0].strip().lower()
+    if content_type and content_type not in _JSON_TYPES and not content_type.endswith("+json"):
         raise UnsupportedMedia("Content-Type must be application/json")
     try:
         body.decode()

@@ -130,7 +130,7 @@ class RequestContext:
         client = self.scope.get("client")
         return client[0] if client else ""
 
-    def gone(self) -> asyncio.Future[None]:
+    def disconnected(self) -> asyncio.Future[None]:
         """Return a future that is done when the caller disconnects. Cancel it after use.
 
         With a transport other than floorcast's, the future is a task, which takes 2 KB.

@@ -44,16 +44,17 @@ class _InProgress:
         self.turn = asyncio.Lock()  # held by the request whose events are checked
         self.new: Counter[NewObject] = Counter()
         self._counts: Counter[Kind] = Counter()  # of the objects in ``new``
-        self._seen: dict[Kind, tuple[int, int]] = {}  # the floor, when last compared
+        self._compared: dict[Kind, tuple[int, int]] = {}  # the floor, when last compared
 
-    def has_room(self, floor: Projection, limits: Limits, most: Counter[Kind]) -> bool:
-        """Return whether ``most`` objects fit in addition to the requests in progress."""
+    def has_room(self, floor: Projection, limits: Limits, maximum: Counter[Kind]) -> bool:
+        """Return whether ``maximum`` objects fit in addition to the requests in progress."""
         if self.turn.locked():
             return False
-        there = counts(floor)
+        existing = counts(floor)
         return all(
-            there[kind] + self.reserved[kind] + self._counts[kind] + count <= getattr(limits, kind)
-            for kind, count in most.items()
+            existing[kind] + self.reserved[kind] + self._counts[kind] + count
+            <= getattr(limits, kind)
+            for kind, count in maximum.items()
         )
 
     def admit(self, floor: FloorNames, limits: Limits, new: set[NewObject]) -> Kind | None:
@@ -94,9 +95,9 @@ class _InProgress:
         This reads all objects of the requests in progress, so it waits until they could matter.
         """
         state = floor.projection.last_folded, counts(floor.projection)[kind]
-        if self._seen.get(kind) == state:
+        if self._compared.get(kind) == state:
             return
-        self._seen[kind] = state
+        self._compared[kind] = state
         for one in [one for one in self.new if one[0] == kind and floor.contains(one)]:
             self._forget(one)
 
@@ -123,10 +124,10 @@ class Quotas:
         """
         in_progress = self._clients.setdefault(projection.client, _InProgress())
         in_progress.requests += 1
-        most = _max_new_objects(decoded.events)
+        maximum = _max_new_objects(decoded.events)
         try:
-            if in_progress.has_room(projection, limits, most):
-                with _reservation(in_progress, most):
+            if in_progress.has_room(projection, limits, maximum):
+                with _reservation(in_progress, maximum):
                     yield decoded
             else:
                 new: Counter[NewObject] = Counter()
@@ -157,7 +158,7 @@ class Quotas:
 
         The objects of these events are added to ``added``.
         """
-        over: dict[int, Kind] = {}
+        refused: dict[int, Kind] = {}
         if len(decoded.events) > FEW_EVENTS:
             await take_turn(floor.projection.client)
         until = time.perf_counter() + SLICE_SECONDS
@@ -168,7 +169,7 @@ class Quotas:
                 new = {one for one in new if one[0] != "open_calls"}
                 kind = in_progress.admit(floor, limits, new)
             if kind is not None:
-                over[index] = kind
+                refused[index] = kind
             else:
                 added.update(new)
                 if (ended := ended_call(event)) is not None:
@@ -176,10 +177,10 @@ class Quotas:
             if time.perf_counter() > until:
                 await take_turn(floor.projection.client)
                 until = time.perf_counter() + SLICE_SECONDS
-        if not over:
+        if not refused:
             return decoded
-        self._log_reached_limits(floor.projection.client, limits, set(over.values()))
-        return _reject(decoded, over, limits)
+        self._log_reached_limits(floor.projection.client, limits, set(refused.values()))
+        return _reject(decoded, refused, limits)
 
     def _log_reached_limits(self, client: int, limits: Limits, kinds: set[Kind]) -> None:
         now = self._now()
@@ -205,33 +206,35 @@ def counts(projection: Projection) -> dict[Kind, int]:
 
 def _max_new_objects(events: Sequence[InboundEvent]) -> Counter[Kind]:
     """Return the maximum number of objects that the events could add."""
-    most: Counter[Kind] = Counter({kind: n * len(events) for kind, n in MAX_NEW_PER_EVENT.items()})
-    most["services"] += sum(
+    maximum: Counter[Kind] = Counter(
+        {kind: n * len(events) for kind, n in MAX_NEW_PER_EVENT.items()}
+    )
+    maximum["services"] += sum(
         len(event.data.services)
         for event in events
         if type(event) is AgentState and event.data.services is not None
     )
-    return most
+    return maximum
 
 
 class _reservation:  # noqa: N801 - used as a function; a generator costs more on the hot path
     """Reserves the maximum that a request could add."""
 
-    __slots__ = ("_most", "_under_way")
+    __slots__ = ("_in_progress", "_maximum")
 
-    def __init__(self, in_progress: _InProgress, most: Counter[Kind]) -> None:
-        self._under_way = in_progress
-        self._most = most
+    def __init__(self, in_progress: _InProgress, maximum: Counter[Kind]) -> None:
+        self._in_progress = in_progress
+        self._maximum = maximum
 
     def __enter__(self) -> None:
-        self._under_way.reservations += 1
-        self._under_way.reserved.update(self._most)
+        self._in_progress.reservations += 1
+        self._in_progress.reserved.update(self._maximum)
 
     def __exit__(self, *_: object) -> None:
-        self._under_way.reserved.subtract(self._most)
-        self._under_way.reservations -= 1
-        if not self._under_way.reservations:
-            self._under_way.no_reservations.set()
+        self._in_progress.reserved.subtract(self._maximum)
+        self._in_progress.reservations -= 1
+        if not self._in_progress.reservations:
+            self._in_progress.no_reservations.set()
 
 
 def _has_ended(floor: FloorNames, new: set[NewObject]) -> bool:
@@ -240,31 +243,31 @@ def _has_ended(floor: FloorNames, new: set[NewObject]) -> bool:
     return all(floor.projection.has_ended(*call) for call in calls if isinstance(call, tuple))
 
 
-def _reject(decoded: Decoded, over: dict[int, Kind], limits: Limits) -> Decoded:
+def _reject(decoded: Decoded, refused: dict[int, Kind], limits: Limits) -> Decoded:
     """Return the remaining events, with the verdicts in the request's order."""
     room = MAX_VERDICTS - len(decoded.rejected)
     verdicts = [
         verdict_on(decoded.indices[index], decoded.lines[index], _refusal(kind, limits))
-        for index, kind in list(over.items())[: max(0, room)]
+        for index, kind in list(refused.items())[: max(0, room)]
     ]
-    accepted = [index for index in range(len(decoded.events)) if index not in over]
+    accepted = [index for index in range(len(decoded.events)) if index not in refused]
     return Decoded(
         [decoded.lines[index] for index in accepted],
         [decoded.events[index] for index in accepted],
         [decoded.indices[index] for index in accepted],
         sorted([*decoded.rejected, *verdicts], key=lambda one: one.index),
-        decoded.more_rejected + len(over) - len(verdicts),
+        decoded.more_rejected + len(refused) - len(verdicts),
     )
 
 
 def _refusal(kind: Kind, limits: Limits) -> InvalidParameter:
-    most = f"{getattr(limits, kind):,}"
+    maximum = f"{getattr(limits, kind):,}"
     if kind == "open_calls":
         return InvalidParameter(
-            f"the client has reached its limit of {most} open calls: send the call.end of calls"
+            f"the client has reached its limit of {maximum} open calls: send the call.end of calls"
             " that are over, or raise limits.open_calls in the site"
         )
     return InvalidParameter(
-        f"the event has a new name, and the client has reached its limit of {most} {kind}: use"
+        f"the event has a new name, and the client has reached its limit of {maximum} {kind}: use"
         f" known names, or raise limits.{kind} in the site; names expire after 30 days without use"
     )

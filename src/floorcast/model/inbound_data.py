@@ -49,7 +49,7 @@ LeaveReason = Literal[
     "OTHER",
 ]  # fmt: skip
 MissedReason = Literal["NO_ANSWER", "REFUSED", "BUSY", "CANCELLED"]
-MOST_SERVICES = 1000  # services that one agent is logged in to
+MAX_SERVICES = 1000  # services that one agent is logged in to
 Time = Annotated[datetime, Meta(tz=True)]
 
 
@@ -82,7 +82,7 @@ class AgentStateData(_Data):
     agent: EntityRef
     event_type: AgentEventType
     service: EntityRef | None = None
-    services: Annotated[list[EntityRef], Meta(min_length=1, max_length=MOST_SERVICES)] | None = None
+    services: Annotated[list[EntityRef], Meta(min_length=1, max_length=MAX_SERVICES)] | None = None
     reason: Text | None = None
     line_number: Text | None = None
     team: EntityRef | None = None

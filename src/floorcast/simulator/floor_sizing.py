@@ -177,14 +177,14 @@ def _extra_skills(
 
 def _shifts(parameters: BankParameters, pattern: int = 60) -> list[int]:
     """Return the half hours at which ``pattern`` shifts begin, to follow the daily curve."""
-    wanted = [share * pattern * SHIFT for share in _open_hours(parameters)]
+    demand = [share * pattern * SHIFT for share in _open_hours(parameters)]
     staffed = [0] * HALF_HOURS
     begins = []
     for _ in range(pattern):
         best = max(
             range(OPENING_HALF_HOUR, HALF_HOURS - SHIFT + 1),
             key=lambda first: sum(
-                max(0.0, wanted[half] - staffed[half]) for half in range(first, first + SHIFT)
+                max(0.0, demand[half] - staffed[half]) for half in range(first, first + SHIFT)
             ),
         )
         begins.append(best)

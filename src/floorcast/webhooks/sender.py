@@ -132,9 +132,9 @@ class ClientSender:
     async def _forget(self, names: set[str], raw: Mapping[str, bytes]) -> None:
         """Remove the progress of webhooks that are no longer declared."""
         if names:
-            seen = [Item(BUCKET, progress_key(self.client, name), raw[name]) for name in names]
-            gone = [item._replace(value=None) for item in seen]
-            await self._kv.write(gone, [*seen, self._lease.fence])
+            expected = [Item(BUCKET, progress_key(self.client, name), raw[name]) for name in names]
+            deletions = [item._replace(value=None) for item in expected]
+            await self._kv.write(deletions, [*expected, self._lease.fence])
 
     async def _save(self, delivery: Delivery) -> None:
         await self._save_all([delivery])
@@ -156,15 +156,15 @@ class ClientSender:
     async def _write(self, deliveries: Sequence[Delivery]) -> None:
         if not deliveries:
             return
-        seen, items = [self._lease.fence], []
+        expected, items = [self._lease.fence], []
         for one in deliveries:
             name, progress = one.webhook.name, one.current()
             one.progress, one.dirty = progress, False
             item = progress_item(self.client, name, progress)
             items.append(item)
-            seen.append(item._replace(value=self._stored.get(name)))
+            expected.append(item._replace(value=self._stored.get(name)))
         try:
-            await self._kv.write(items, seen)
+            await self._kv.write(items, expected)
         except BaseException:
             for one in deliveries:
                 one.dirty = True

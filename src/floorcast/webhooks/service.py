@@ -90,12 +90,12 @@ class Webhooks:
 
     def _update_senders(self) -> None:
         """Run one sender for each client that has webhooks or still has stored progress."""
-        wanted = {one.id for one in self._site.clients.values() if one.webhooks}
+        clients = {one.id for one in self._site.clients.values() if one.webhooks}
         with contextlib.suppress(FloorcastError):  # removed webhooks' progress is deleted later
-            wanted |= {int(key.partition(".")[0]) for key in self._kv.items(BUCKET)}
-        for client in self._tasks.keys() - wanted:
+            clients |= {int(key.partition(".")[0]) for key in self._kv.items(BUCKET)}
+        for client in self._tasks.keys() - clients:
             self._stop_sender(client)
-        for client in sorted(wanted - self._tasks.keys()):
+        for client in sorted(clients - self._tasks.keys()):
             if self._serves(client):
                 self._start_sender(client)
 

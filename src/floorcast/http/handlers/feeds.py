@@ -231,7 +231,7 @@ def _content(services: Services, client: int, page: Page, build_body: BodyBuilde
 async def _wait(
     context: RequestContext, feed: Feed, page: Page, visibility: Matcher, count: int
 ) -> Page:
-    gone = context.gone()
+    gone = context.disconnected()
     try:
         page = await feed.poll(page, visibility, count, gone)
         if gone.done():

@@ -109,9 +109,9 @@ def _client(context: RequestContext, service_filter: ServiceFilter, client: obje
 
     If the user sees only one client, the service may no longer exist.
     """
-    seen = context.session.visible_clients
-    if client is None and len(seen) == 1:
-        return seen[0]
+    clients = context.session.visible_clients
+    if client is None and len(clients) == 1:
+        return clients[0]
     return _scope(context, service_filter, client).view.client
 
 
@@ -120,10 +120,10 @@ def _scope(context: RequestContext, service_filter: ServiceFilter, client: objec
     services, session = context.services, context.session
     clients = session.visible_clients
     if client is not None:
-        named = read_id(client, "client")
-        clients = tuple(one for one in clients if one == named)
+        client_id = read_id(client, "client")
+        clients = tuple(one for one in clients if one == client_id)
         if not clients:
-            raise InvalidParameter(f"client names {named}: there is no such client")
+            raise InvalidParameter(f"client names {client_id}: there is no such client")
     views = [FloorView(services.floor_of(one).floor) for one in clients]
     visibility = Visibility(views, session.call_centers, listed=session.services)
     found = [scope for scope in visibility.scopes(service_filter) if scope.services]

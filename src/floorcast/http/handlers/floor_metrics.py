@@ -120,9 +120,9 @@ class _FloorCollector(Collector):
 
 def _labels(rows: Sequence[ServiceMetrics]) -> list[tuple[str, str]]:
     """Return each service's labels. Services with the same name also show their ids."""
-    named = Counter(row.service.name for row in rows)
+    name_counts = Counter(row.service.name for row in rows)
     return [
-        (name if named[name] == 1 else f"{name} ({row.service.id})", row.call_center)
+        (name if name_counts[name] == 1 else f"{name} ({row.service.id})", row.call_center)
         for row in rows
         for name in (row.service.name,)
     ]
