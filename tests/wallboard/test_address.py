@@ -54,6 +54,6 @@ def test_a_selected_view_applies_to_every_panel(wall: Screen) -> None:
 def test_a_view_of_unknown_services_explains_itself(wall: Screen) -> None:
     """If no service of the view exists, as in an old bookmark, the board says so."""
     wall.sign_in(view="#service=99")
-    wall.until_text("#services .explanation", "No service of this view")
+    wall.until_text("#services .explanation", "No service in this view")
     wall.until_text("#connects-chart .explanation", "there is no such service")
     wall.until_text("#freshness", "Live")

@@ -63,7 +63,7 @@ def test_a_screen_reconnects_automatically(tmp_path: Path, browser: Browser) -> 
         assert wall.page.locator("#services tbody button").count() == 0
         key(server, "revoke", digest(secret)[:12])
         until_status(wall, caller, secret, 401)
-        wall.until_text("#sign-in-why", "The key of this screen is no longer accepted.")
+        wall.until_text("#sign-in-why", "This screen's key is no longer accepted.")
 
 
 def test_a_screen_that_starts_before_its_server_waits_for_it(

@@ -15,9 +15,9 @@ __all__ = ["MEMBERS", "description"]
 MEMBERS = {
     # the envelope of an event that a source sends
     "specversion": "The CloudEvents version.",
-    "id": "Identifies the event, together with `source`. An event that is sent again has the same"
+    "id": "Together with `source`, identifies the event. If you send an event again, use the same"
     " id.",
-    "source": "Names the sender. Together with `id`, it identifies the event.",
+    "source": "The sender's name. Together with `id`, it identifies the event.",
     "type": "The type of the event, which determines the members of `data`.",
     "time": "When the event happened. If absent, the server uses the time at which it records the"
     " event.",
@@ -35,8 +35,8 @@ MEMBERS = {
     "callDirection": "The call's direction. MANUAL means that an agent dialed the call.",
     "campaign": "The campaign, by id or name. An unknown name creates a campaign.",
     "campaignId": "The campaign's id.",
-    "campaignType": "The campaign's type, as the source sent it.",
-    "campaignTypeId": "The id of the campaign's type, as the source sent it.",
+    "campaignType": "The campaign's type, as sent by the source.",
+    "campaignTypeId": "The id of the campaign's type, as sent by the source.",
     "phoneDialed": "The number that was dialed.",
     "callerId": "The caller's number.",
     "account": "The customer's account.",
@@ -49,25 +49,25 @@ MEMBERS = {
     "phonePosition": "Which of the account's numbers was dialed.",
     "priority": "The call's priority in the queue.",
     "operatorPhone": "The operator's number.",
-    "skill": "The skill that the call asks for.",
-    "agentSkillId": "The skill that the call asked for, or the service's id if it asked for none.",
+    "skill": "The skill that the call requires.",
+    "agentSkillId": "The skill that the call required, or the service's id if it required none.",
     "start": "When the call began, in ISO 8601.",
     "end": "When the call ended, in ISO 8601.",
-    "duration": "The time from the answer to the end of the call. If nobody answered, the time from"
-    " the start.",
+    "duration": "The time from the answer, or from the start if nobody answered, to the end of the"
+    " call.",
     "transferHoldDuration": "The time that the call spent in the queue.",
     "roundedIvrDuration": "The time that the call spent in the voice menu.",
     "serviceLevelThreshold": "The service's `sla_seconds` when the call ended.",
-    "operatorTransfer": "1 if the call was offered to agents, else 0.",
-    "operatorTransferSuccessful": "1 if an agent answered the call, else 0.",
+    "operatorTransfer": "1 if the call was offered to agents, otherwise 0.",
+    "operatorTransferSuccessful": "1 if an agent answered the call, otherwise 0.",
     "lvResult": "The call's result.",
     "lvResultId": "The id of the call's result.",
     "termCode": "The term code that the agent chose.",
     "termCodeName": "The latest term code; null if there is none.",
-    "agentActionType": "What the agent did, as the source sent it.",
-    "callOutcome1": "The first outcome, as the source sent it.",
-    "callOutcome2": "The second outcome, as the source sent it.",
-    "callOutcome3": "The third outcome, as the source sent it.",
+    "agentActionType": "What the agent did, as sent by the source.",
+    "callOutcome1": "The first outcome, as sent by the source.",
+    "callOutcome2": "The second outcome, as sent by the source.",
+    "callOutcome3": "The third outcome, as sent by the source.",
     "callDirectionOutbound": "Whether the call is outbound.",
     "callStartTime": "When the call began.",
     "callEndTime": "When the call ended, in ms since 1970.",
@@ -84,15 +84,15 @@ MEMBERS = {
     "agentId": "The agent's id.",
     "agent2Id": "The id of the other agent in a transfer.",
     "agentLoginId": "The agent's login.",
-    "agentName": "The agent's name, or their login if the site gives them no name.",
+    "agentName": "The agent's name, or the agent's login if the site declares no name.",
     "agentServiceId": "The id of the service that the agent is logged in to.",
     "agentTeamId": "The id of the agent's team.",
     "callServiceId": "The id of the current call's service.",
     "lineNumber": "The line: ACD, DIRECT, EXT1 to EXT20, or other text from the source.",
     "notReadyReasonCode": "The reason for NOT_READY.",
     "reasonCode": "The reason for Not Ready; empty in any other state.",
-    "result": "The result, as the source sent it.",
-    "team": "The agent's team, by id or name. The server remembers it.",
+    "result": "The result, as sent by the source.",
+    "team": "The agent's team, by id or name. The server remembers the team.",
     "monitored": "Whether a supervisor is listening to the agent.",
     "isAgentMonitored": "Whether a supervisor is listening to the agent.",
     "call": "The current call.",
@@ -104,7 +104,7 @@ MEMBERS = {
     "stateId": "The state's number.",
     "stateChangedTime": "When the state began, in ms since 1970.",
     "stateChangedAfter": "When the state began, in ms since 1970.",
-    "seqNum": "The event's sequence number among the agent's events. There are no gaps.",
+    "seqNum": "The event's sequence number among the agent's events, without gaps.",
     # an email or an SMS
     "fromEmail": "The sender's address.",
     "toEmail": "The recipient's address.",
@@ -142,11 +142,10 @@ MEMBERS = {
     "maxHoldTime": "The service's longest hold time, from the site file.",
     "targetServiceLevel": "The target service level, in percent.",
     "targetSeconds": "The target speed of answer.",
-    "intervals": "One row for each interval and service with at least one count, ordered by start,"
-    " then by service id.",
+    "intervals": "One row for each interval and service with nonzero counts, ordered by start, then"
+    " by service id.",
     "interval": "The length of an interval, in seconds.",
-    "last": "How many seconds to look back. If absent, the response contains the intervals of"
-    " today.",
+    "last": "How many seconds to look back. If absent, the response contains today's intervals.",
     "uploaded": "Records uploaded.",
     "completed": "Records completed.",
     "dialable": "Records that could be dialed now.",
@@ -174,7 +173,7 @@ MEMBERS = {
     "ServiceInterval.start": "The interval's first millisecond, in ms since 1970. Intervals are"
     " counted from midnight in the client's time zone.",
     "ServiceInterval.end": "The first millisecond after the interval, in ms since 1970.",
-    "ServiceInterval.complete": "False for the interval in progress.",
+    "ServiceInterval.complete": "Whether the interval is over. False for the interval in progress.",
     "ServiceInterval.offered": "Calls offered to agents, counted when they joined the queue.",
     "ServiceInterval.handled": "Calls that were answered, counted when they were answered.",
     "ServiceInterval.abandoned": "Calls that were abandoned, counted when they ended.",
@@ -193,10 +192,9 @@ MEMBERS = {
     "ServiceInterval.averageSpeedOfAnswer": "Mean wait of the calls answered in the interval.",
     "ServiceInterval.averageTalkDuration": "Mean talk time of the calls that left their agent in"
     " the interval.",
-    "ServiceInterval.averageWrapupDuration": "Mean wrap-up time of the same calls.",
-    "ServiceInterval.averageHandleDuration": "Mean talk + wrap-up time of the same calls.",
-    "ServiceInterval.averageHoldDuration": "The agents' time in Hold ÷ the number of the same"
-    " calls.",
+    "ServiceInterval.averageWrapupDuration": "Mean wrap-up time of these calls.",
+    "ServiceInterval.averageHandleDuration": "Mean talk + wrap-up time of these calls.",
+    "ServiceInterval.averageHoldDuration": "The agents' time in Hold ÷ the number of these calls.",
     "ServiceInterval.waitP50": "The wait that half of the calls answered in the interval did not"
     " exceed, in whole seconds.",
     "ServiceInterval.waitP90": "The wait that 90% of these calls did not exceed, in whole seconds.",
@@ -213,7 +211,7 @@ MEMBERS = {
     "ServiceInterval.agentsMax": "The largest number of agents logged in to the service at any one"
     " time.",
     "ServiceInterval.queueMax": "The largest number of calls waiting at any one time.",
-    "FigureCallsRequest.filter": "Names the service that the figure belongs to.",
+    "FigureCallsRequest.filter": "Selects the service that the figure belongs to.",
     "OneService.service": "A list with exactly one service.",
     "FigureCallsRequest.figure": "The figure whose calls to list.",
     "FigureCallsRequest.start": "The interval's first millisecond, as in `service/stats/intervals`."
@@ -239,7 +237,7 @@ MEMBERS = {
     " it has waited so far.",
     "FigureCall.talk": "The time from the answer until the call left the service, or until now.",
     "FigureCall.agentLoginId": "The login of the agent who answered the call at the service.",
-    "FigureCall.lvResult": "The call's result, as the source sent it.",
+    "FigureCall.lvResult": "The call's result, as sent by the source.",
     "FigureCall.termCode": "The call's latest term code.",
     "ReportRequest.filter": "The services to report on, at most 150. If absent, all services that"
     " the user can see.",
@@ -259,13 +257,13 @@ MEMBERS = {
     "MissingHour.clientId": "The client whose hour is missing.",
     "MissingHour.start": "The hour's first millisecond.",
     "MissingHour.end": "The first millisecond after the hour.",
-    "AgentReport.intervals": "One row for each interval and agent with at least one count, ordered"
-    " by start, then by the agent's id.",
+    "AgentReport.intervals": "One row for each interval and agent with nonzero counts, ordered by"
+    " start, then by agent id.",
     "AgentInterval.start": "The interval's first millisecond.",
     "AgentInterval.end": "The first millisecond after the interval.",
     "AgentInterval.complete": "Whether the interval is over.",
-    "AgentInterval.services": "The agent's figures for each service with at least one count.",
-    "AgentInterval.agentName": "The agent's name, or their login if they have no name.",
+    "AgentInterval.services": "The agent's figures for each service with nonzero counts.",
+    "AgentInterval.agentName": "The agent's name, or the agent's login if there is no name.",
     "AgentInterval.agentLoginId": "The agent's login.",
     "CallReport.calls": "At most 1,000 calls that ended or expired in the span, ordered by that"
     " time.",
@@ -290,7 +288,7 @@ MEMBERS = {
     "ArchivedCall.talk": "The time from the answer until the call left the service; null if it was"
     " not answered.",
     "ArchivedCall.agentLoginId": "The login of the first agent who answered the call.",
-    "ArchivedCall.lvResult": "The call's result, as the source sent it.",
+    "ArchivedCall.lvResult": "The call's result, as sent by the source.",
     "ArchivedCall.termCode": "The call's latest term code.",
     "ServiceReport.timeStamp": "When the response was created, in ms since 1970.",
     "AgentReport.timeStamp": "When the response was created, in ms since 1970.",
@@ -366,11 +364,11 @@ MEMBERS = {
     "AlertRow.status": "`ok`, `pending` (beyond the threshold, but not for long enough), `firing`,"
     " or `acknowledged` by a user.",
     "AlertRow.since": "When the status began, in ms since 1970; for `acknowledged`, when the alert"
-    " began to fire. Null if it has never changed.",
+    " began to fire. Null if the status has never changed.",
     "AlertRow.figure": "The figure that the rule watches.",
     "AlertRow.value": "The figure's value now, or at the time given in `at`. Null outside the"
     " rule's hours, and for `silence` before the first event.",
-    "AlertRow.condition": "The side of the threshold on which the alert fires.",
+    "AlertRow.condition": "Whether the alert fires above or below the threshold.",
     "AlertRow.threshold": "The rule's threshold.",
     "AlertRow.clear": "The value at which a firing alert clears.",
     "AlertRow.for": "How many seconds the figure must be beyond the threshold before the alert"
@@ -380,8 +378,8 @@ MEMBERS = {
     "AlertRow.callCenterId": "The id of the service's call center.",
     "AlertRow.callCenterName": "The name of the service's call center.",
     "AlertRow.acknowledgedBy": "The user who acknowledged the alert.",
-    "AlertRow.acknowledgedAt": "When the user acknowledged it, in ms since 1970.",
-    "AlertRow.to": "The webhooks that the rule sends to.",
+    "AlertRow.acknowledgedAt": "When the user acknowledged the alert, in ms since 1970.",
+    "AlertRow.to": "The webhooks that the rule sends alerts to.",
     "InCall.callStartTime": "When the call began, in ms since 1970.",
     "Rejected.id": "The event's `id`, if it has one.",
     "ScreenSession.sessionId": "The session's id. Send it as `LV-Session` with every request.",
@@ -400,7 +398,7 @@ MEMBERS = {
     "WaitingCall.name": "The customer's name.",
     "WaitingCall.serviceId": "The service whose queue the call is waiting in.",
     "WaitingCall.timeStamp": "When the call began to wait, in seconds since 1970.",
-    "WaitingCall.agentSkill": "The skill that the call asks for, or the service's id if it asks for"
+    "WaitingCall.agentSkill": "The skill that the call requires, or the service's id if it requires"
     " none.",
     "WaitingCallsAnswer.timeStamp": "When the response was created, in ms since 1970.",
 }

@@ -48,14 +48,15 @@ SECURITY = {
         "type": "apiKey",
         "in": "header",
         "name": "LV-Session",
-        "description": "The `sessionId` of a login. It expires after 2 hours without a request.",
+        "description": "The `sessionId` of a login. A session expires after 2 hours without a "
+        "request.",
     },
     "sessionCookie": {
         "type": "apiKey",
         "in": "cookie",
         "name": "LV-Session",
-        "description": "The session as a cookie, which a login with `?cookie=true` sets. It is for "
-        "a browser's `EventSource`, which cannot set headers.",
+        "description": "The session as a cookie, which a login with `?cookie=true` sets, for a "
+        "browser's `EventSource`, which cannot set headers.",
     },
     "apiToken": {
         "type": "apiKey",
@@ -76,12 +77,14 @@ SECURITY = {
     "metricsKey": {
         "type": "http",
         "scheme": "bearer",
-        "description": "A metrics key, made by `floorcast key new --metrics`, in `Authorization`.",
+        "description": "A metrics key, created with `floorcast key new --metrics`, in "
+        "`Authorization`.",
     },
     "screenKey": {
         "type": "http",
         "scheme": "bearer",
-        "description": "A screen key, made by `floorcast key new --screen`, in `Authorization`.",
+        "description": "A screen key, created with `floorcast key new --screen`, in "
+        "`Authorization`.",
     },
 }
 

@@ -51,9 +51,11 @@ HEADERS = {
     "Retry-After": _header(
         "How many seconds to wait before the next attempt.", "integer", required=True
     ),
-    "Session-Role": _header("The session's role, which decides the methods that it may use."),
+    "Session-Role": _header(
+        "The session's role, which determines the methods that the session may use."
+    ),
     "Set-Cookie": _header("The session as a cookie, if it was requested."),
-    "WebHook-Allowed-Origin": _header("The sender that may send events: the one that asked."),
+    "WebHook-Allowed-Origin": _header("The sender that may send events: the requesting host."),
     "WebHook-Allowed-Rate": _header("The allowed requests per minute. `*` means any number."),
     "WWW-Authenticate": _header("The credentials that the method requires.", required=True),
 }

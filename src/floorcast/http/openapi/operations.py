@@ -31,6 +31,7 @@ _SCHEMES = {
     "metrics key": ("metricsKey",),
     "screen key": ("screenKey",),
 }
+_IN_PATH = {"sessionId": "The session's id.", "alertId": "The alert's id."}
 _LAST_EVENT_ID = QueryParameter(
     "Last-Event-ID",
     "The last `id:` that the client received. It takes precedence over `token`.",
@@ -104,7 +105,7 @@ def _security(route: Route) -> list[dict[str, list[str]]]:
 
 def _parameters(route: Route, examples: RouteExamples) -> Iterator[dict[str, Any]]:
     for name in re.findall(r"\{(\w+)\}", route.path):
-        yield _parameter(QueryParameter(name, "The session id.", required=True), "path")
+        yield _parameter(QueryParameter(name, _IN_PATH[name], required=True), "path")
     query_examples = dict(
         parse_qsl("&".join(one.target.partition("?")[2] for one in examples.values()))
     )

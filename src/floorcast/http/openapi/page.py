@@ -58,7 +58,7 @@ def page(document: Json) -> str:
         '<a class="skip" href="#about">Skip to content</a><div class="frame">'
         f"{_contents(document)}<main>"
         f'<h1 id="about">floorcast {escape(info["version"])} API</h1>{about}'
-        '<p>For programs: <a href="/openapi.json">/openapi.json</a>. '
+        '<p>Programs can read <a href="/openapi.json">/openapi.json</a>. '
         f"Before you paste a request into a shell, set its variables:</p>{_pre(_SHELL_VARIABLES)}"
         f"{''.join(_groups(document))}{_schemas(document)}</main></div>"
         f"<script>{_SEARCH}</script></body></html>"
@@ -67,8 +67,8 @@ def page(document: Json) -> str:
 
 _SHELL_VARIABLES = """\
 URL=http://127.0.0.1:8080
-API_TOKEN=...   # of the client: floorcast key new --api-token
-KEY=...         # of the client: floorcast key new
+API_TOKEN=...   # create one with: floorcast key new --api-token
+KEY=...         # create one with: floorcast key new
 SCREEN_KEY=...  # the text after key= in the link that floorcast key new --screen prints
 SESSION=...     # the sessionId of a login
 ALERT=...       # the alertId of an alert"""
@@ -93,7 +93,7 @@ def _contents(document: Json) -> str:
     types = '<a class="group" href="#schemas">types</a>'
     return (
         '<nav aria-label="Methods"><label class="search" hidden>Search'
-        '<input type="search" placeholder="a path, a member, a word"></label>'
+        '<input type="search" placeholder="path, member or word"></label>'
         f'<p class="none" role="status" hidden>No matches.</p>{"".join(groups)}{types}'
         "</nav>"
     )

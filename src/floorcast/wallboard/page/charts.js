@@ -40,7 +40,7 @@ export class ConnectsChart extends Chart {
     this.draw([ends.map((end) => end - INTERVAL / 2), totals], token);
     this.note(`${count(all)} in 30 min`);
     const told = ends.map((end, index) => `${minuteOfDay(end * 1000)} ${totals[index]}`);
-    this.describe(`Live connects in each five-minute interval, by its end: ${told.join(", ")}`);
+    this.describe(`Live connects in each five-minute interval, by end time: ${told.join(", ")}`);
   }
 }
 

@@ -81,7 +81,7 @@ function told(seconds, isOld) {
     return [`· as of ${timeOfDay(Date.now() - gap)},`, `${spoken(gap / 1000)} ago`];
   }
   if (seconds !== null) return ["· newest event", `${spoken(seconds)} ago`];
-  return isPast ? ["", ""] : ["· no event yet", ""];
+  return isPast ? ["", ""] : ["· no events yet", ""];
 }
 
 function inWords(error) {

@@ -39,7 +39,7 @@ export class IntervalsDialog {
 
   /** Show the intervals. */
   open() {
-    const options = [["", "All services of this view"]];
+    const options = [["", "All services in this view"]];
     for (const one of this.services()) options.push([one.serviceId, one.serviceName]);
     const chosen = this.#service.value;
     this.#service.replaceChildren(...options.map(([id, name]) => new Option(name, id)));

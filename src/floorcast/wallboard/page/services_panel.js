@@ -141,7 +141,7 @@ export class ServicesPanel {
   #nothing(listed) {
     if (listed.length) return "";
     if (!this.all.length) return "No service has had an agent or a call today.";
-    if (!this.stats.length) return "No service of this view has had an agent or a call today.";
+    if (!this.stats.length) return "No service in this view has had an agent or a call today.";
     return `No service matches “${this.#search.value.trim()}”.`;
   }
 

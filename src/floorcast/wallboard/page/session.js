@@ -14,7 +14,7 @@ const NO_TOKEN_HAS = /[^\x20-\x7e]/g; // also not allowed in a header: fetch wou
 const LAST = "floorcast.last-sign-in"; // client and user, which the form suggests
 const OTHERS = 250; // ms to wait for other tabs
 
-export const KEY_IS_OVER = "The key of this screen is no longer accepted.";
+export const KEY_IS_OVER = "This screen's key is no longer accepted.";
 
 export class Session {
   #credentials = null;
@@ -162,11 +162,11 @@ export class Session {
     if (ask) {
       if (this.id) this.#tabs.postMessage({ ...this.#told(), answer: true });
     } else if (over) {
-      if (over === this.id) this.#leave("You have signed out in another tab.");
+      if (over === this.id) this.#leave("You signed out in another tab.");
     } else if (!this.id) {
       this.#asked?.({ id, client, user });
     } else if (client !== this.client || user !== this.user) {
-      this.#leave("You have signed in with another session in another tab.");
+      this.#leave("You signed in with another session in another tab.");
     } else {
       this.goOnAs(id);
     }
