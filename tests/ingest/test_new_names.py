@@ -43,6 +43,8 @@ NEW = [
     ("call.end", {**CALL, "agentId": "B"}, {("agents", "B")}),
     ("agent.missed", {**CALL, "agent": "A", "service": 5, "reason": "BUSY"},
      {("agents", "A"), ("services", 5)}),
+    ("agent.missed", {**CALL, "agent": "A", "reason": "BUSY"},
+     {("agents", "A"), ("open_calls", (9, "s"))}),
     ("email.attempt", {"service": 5, "campaign": "C", "eventType": "x"},
      {("services", 5), ("campaigns", "C")}),
     ("sms.attempt", {"service": 5, "eventType": "x"}, {("services", 5)}),

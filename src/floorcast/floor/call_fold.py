@@ -123,11 +123,13 @@ class CallFold:
         """
         data, directory = event.data, self._state.directory
         directory.agent(data.agent)
-        call = self._table.touch((int(data.transaction_id), data.session_id), at, now)
+        key = (int(data.transaction_id), data.session_id)
         if data.service is None:
-            self._calls.miss(call, at)
-        else:
-            self._calls.tally.counts.missed(directory.service(data.service), at, 1)
+            self._calls.miss(self._table.touch(key, at, now), at)
+            return
+        if key in self._table.calls:
+            self._table.touch(key, at, now)
+        self._calls.tally.counts.missed(directory.service(data.service), at, 1)
 
     def disposition(
         self, event: CallDisposition, at: int, now: int, event_id: str

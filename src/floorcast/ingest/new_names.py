@@ -85,7 +85,9 @@ class FloorNames:
         if type(event) is CallEnd and data.agent is None and data.agent_id is not None:
             self._add(found, "agents", data.agent_id)
         call: Any = data if type(event) in _CALL_OPENERS else None
-        if type(event) is AgentState:
+        if type(event) is AgentMissed and data.service is None:
+            call = data  # the offer counts for the service that proves to have the call
+        elif type(event) is AgentState:
             call = self._add_state_services(found, data)
         if call is not None and (key := _call_key(call)) not in self._calls.calls:
             found.add(("open_calls", key))
