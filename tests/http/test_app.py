@@ -17,7 +17,7 @@ from floorcast.http.routing import ANY, Route
 from floorcast.model.errors import NotFound
 from tests import virtual_time
 from tests.http.feed_events import call_start
-from tests.http.servers import ApiHarness, run_with_harness
+from tests.http.servers import TOKENS, ApiHarness, run_with_harness
 from tests.virtual_time import VirtualLoop
 
 FEED = "/realtime/event/feed"
@@ -192,6 +192,31 @@ def test_requests_are_logged_without_secrets() -> None:
         assert all(line["ms"] >= 0 and line["log_level"] == "info" for line in lines)
         assert "secret" not in repr(logs)
         assert session["LV-Session"] not in repr(logs)
+
+    run_with_harness(work)
+
+
+def test_logins_and_ingest_are_logged_with_their_client() -> None:
+    """They have no session when they begin. A wrong password is logged with the user, too."""
+
+    async def work(harness: ApiHarness) -> None:
+        key = {"Authorization": "Bearer acme-key-for-testing"}
+        with structlog.testing.capture_logs() as logs:
+            session = await harness.login()
+            await harness.http.post(
+                "/session/login",
+                headers={"LV-Access": TOKENS["ACME"]},
+                json={"clientName": "ACME", "userName": "sysadmin", "password": "wrong horse"},
+            )
+            await harness.http.post("/ingest/v1/events", headers=key, json=[])
+            await harness.http.delete(f"/session/logout/{session['LV-Session']}")
+        lines = [line for line in logs if line["event"] == "request"]
+        assert [(line["client"], line["user"]) for line in lines] == [
+            (47415, 9001),
+            (47415, 9001),
+            (47415, None),
+            (47415, 9001),
+        ]
 
     run_with_harness(work)
 

@@ -114,7 +114,6 @@ class Api:
         metrics.requests.labels(path, response.status).inc()
         metrics.request_seconds.labels(path).observe(seconds)
         metrics.sent_bytes.labels(path).inc(size)
-        session = context.admitted
         log = _log.debug if path in _MONITORING_PATHS else _log.info
         log(
             "request",
@@ -123,8 +122,8 @@ class Api:
             status=response.status,
             ms=round(seconds * 1000, 1),
             bytes=size,
-            client=session.client if session is not None else None,
-            user=session.user if session is not None else None,
+            client=context.caller.client,
+            user=context.caller.user,
         )
 
     async def _send(self, context: RequestContext, response: Response, send: Send) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from floorcast.auth.session import Session
-from floorcast.http.request_context import RequestContext
+from floorcast.http.request_context import Caller, RequestContext
 from floorcast.model.errors import (
     BadCredentials,
     FeedNotSwitchedOn,
@@ -41,11 +41,13 @@ def audit_acknowledgement(context: RequestContext, client: int, alert: str, name
 
 
 def audit_login(context: RequestContext, event: str, session: Session) -> None:
-    """Record a login or logout."""
+    """Record a login or logout, and name the caller in the log."""
+    user = None if session.screen else session.user
+    context.caller = Caller(session.client, user)
     context.services.audit.record(
         event,
         client=session.client,
-        user=None if session.screen else session.user,
+        user=user,
         name=session.name,
         agent=session.agent or None,
         address=context.address,
@@ -64,12 +66,15 @@ def audit_failure(
         site = context.services.site
         client = site.by_name.get(client_name)
         user = None if client is None else site.user(client.id, user_name, agent=agent)
+        client_id = None if client is None else client.id
+        user_id = None if user is None else user.id
+        context.caller = Caller(client_id, user_id)
         audit = context.services.audit
         record = audit.record_refusal if isinstance(refusal, RateLimited) else audit.record
         record(
             f"{event}_slowed" if isinstance(refusal, RateLimited) else f"{event}_failed",
-            client=None if client is None else client.id,
-            user=None if user is None else user.id,
+            client=client_id,
+            user=user_id,
             name=None if user is None else user.name,
             agent=agent or None,
             address=context.address,

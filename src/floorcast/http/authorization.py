@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from floorcast.auth.session import MethodGroup, require_role
-from floorcast.http.request_context import RequestContext
+from floorcast.http.request_context import Caller, RequestContext
 from floorcast.http.routing import Route
 from floorcast.model.errors import RateLimited
 
@@ -23,6 +23,7 @@ def authorize(context: RequestContext, methods: MethodGroup, route: Route) -> No
         context.extra_headers = services.rate_limit.header_fields(session.id)
         raise
     context.admitted, context.methods = session, methods
+    context.caller = Caller(session.client, None if session.screen else session.user)
     require_role(methods, session.role)
     if route.feed is not None:
         services.feed_of(session.client, route.feed)

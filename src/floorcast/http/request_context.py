@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import cached_property, lru_cache
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 from starlette.datastructures import Headers, QueryParams
@@ -15,7 +15,7 @@ from floorcast.http.bodies import MAX_JSON_BYTES, read_body, read_json
 from floorcast.http.services import Services
 from floorcast.model.errors import BadSession, MissingParameter
 
-__all__ = ["GONE", "RequestContext", "accepts", "accepts_gzip"]
+__all__ = ["GONE", "Caller", "RequestContext", "accepts", "accepts_gzip"]
 
 
 CACHED_HEADERS = 512  # values that are remembered for each of the two headers
@@ -80,11 +80,19 @@ GONE = "floorcast.gone"
 T = TypeVar("T", bound=msgspec.Struct)
 
 
+class Caller(NamedTuple):
+    """The ids of the client and the user that sent a request, as far as they are known."""
+
+    client: int | None = None
+    user: int | None = None
+
+
 class RequestContext:
     """A request, the server's services and, once admitted, the caller's session.
 
     ``parameter`` is the value of the route's path parameter. ``methods`` is the group of methods
     that the route belongs to. ``extra_headers`` are added to the response, even to an error.
+    ``caller`` is for the log.
     """
 
     def __init__(self, services: Services, scope: Scope, receive: Receive) -> None:
@@ -94,6 +102,7 @@ class RequestContext:
         self.parameter = ""
         self._body: bytes | None = None
         self.admitted: Session | None = None
+        self.caller = Caller()
         self.methods: MethodGroup | None = None
         self.extra_headers: tuple[tuple[str, str], ...] = ()
 

@@ -35,7 +35,12 @@ def set_up_log(level: str, form: str) -> None:
     as_text = form == "text" or (form == "auto" and sys.stderr.isatty())
     # plain tracebacks: richer ones print local variables, including keys and passwords
     last: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+        [
+            _summarize_request,
+            structlog.dev.ConsoleRenderer(
+                exception_formatter=structlog.dev.plain_traceback, sort_keys=False
+            ),
+        ]
         if as_text
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )
@@ -59,3 +64,13 @@ def set_up_log(level: str, form: str) -> None:
     )
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.getLogger("uvicorn.error").setLevel(max(logging.WARNING, logging.root.level))
+
+
+def _summarize_request(
+    _logger: object, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Put a request's method, path, status and duration first, and omit what is unknown."""
+    if event["event"] == "request" and "method" in event:
+        method, path, status, took = (event.pop(n) for n in ("method", "path", "status", "ms"))
+        event["event"] = f"{method} {path} {status} {took:.0f} ms"
+    return {name: value for name, value in event.items() if value is not None}

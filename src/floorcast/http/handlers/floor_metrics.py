@@ -19,7 +19,7 @@ from prometheus_client.registry import Collector
 
 from floorcast.auth.keys import bearer
 from floorcast.floor.view import MOVED_ON, WAIT_BOUNDS, FloorView, Total
-from floorcast.http.request_context import RequestContext
+from floorcast.http.request_context import Caller, RequestContext
 from floorcast.http.responses import Content, Response
 from floorcast.model.loop_turns import take_turn
 from floorcast.model.token import to_ms
@@ -42,6 +42,7 @@ async def metrics_of_floor(context: RequestContext) -> Response:
     services = context.services
     key = bearer(context.headers.get("authorization"))
     client = services.keys.client_of_metrics_key(key, context.address)
+    context.caller = Caller(client)
     async with services.answer_limits.building(client):
         view = FloorView(services.floor_of(client).floor)
         moment = Moment(to_ms(services.now()), services.quiet_call_ms, services.quiet_agent_ms)

@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from floorcast.auth.keys import bearer
 from floorcast.http.bodies import MAX_INTAKE_BYTES, read_body
-from floorcast.http.request_context import RequestContext
+from floorcast.http.request_context import Caller, RequestContext
 from floorcast.http.responses import Content, Response
 from floorcast.ingest.content_modes import WEBHOOK_ORIGIN, is_binary, read_binary_event
 from floorcast.ingest.decode import MAX_EVENTS, BodyForm
@@ -60,6 +60,7 @@ async def take_events(context: RequestContext) -> Response:
     services = context.services
     key = _ingest_key(context)
     client = services.keys.client_of_ingest_key(key, context.address)
+    context.caller = Caller(client)
     await services.sources.enter(client)
     form = _body_form(context)
     services.floor_of(client)

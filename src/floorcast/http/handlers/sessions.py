@@ -12,7 +12,7 @@ from floorcast.auth.session import Session
 from floorcast.auth.sessions import DAYS_UNTIL_PASSWORD_EXPIRES
 from floorcast.http.auditing import audit_failure, audit_login
 from floorcast.http.authorization import SESSION_COOKIE
-from floorcast.http.request_context import RequestContext
+from floorcast.http.request_context import Caller, RequestContext
 from floorcast.http.responses import Headers, Response
 from floorcast.model.errors import InvalidParameter, MissingParameter, NotFound
 from floorcast.site.secret_rules import MAX_PASSWORD_CHARS, MIN_PASSWORD_CHARS
@@ -147,6 +147,7 @@ async def change_password(context: RequestContext) -> Response:
             agent=agent,
             address=context.address,
         )
+    context.caller = Caller(verified.client, verified.user.id)
     context.services.audit.record(
         "password_changed",
         client=verified.client,
