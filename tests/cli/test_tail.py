@@ -203,7 +203,8 @@ def test_terminal_shows_headings_and_a_password_prompt(server: Server, caller: C
     [
         (["--from", "yesterday"], "token must be"),
         (["--filter", "service=12x"], "filter.service[0].id must be an id"),
-        (["--password", "wrong"], "userName or password is wrong"),
+        (["--password", "wrong"], "the user or the password is wrong (--user, --password)"),
+        (["--client", "NOPE"], "the API token is not one of client NOPE's"),
         (["--url", "localhost"], "the server's address must be like https://HOST:PORT"),
         (["--agents", "--filter", "service=1"], "the agent feed has no filter"),
         (["--filter", "services=1"], "must be KIND=VALUE"),

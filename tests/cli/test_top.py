@@ -101,6 +101,13 @@ def test_recovers_after_a_server_restart(server: Server) -> None:
         assert terminal.ended() == 0
 
 
+def test_wrong_login_is_reported_with_the_options(server: Server) -> None:
+    """The message has the command's names, not the API's."""
+    assert top(server, "--password", "wrong").stderr == (
+        "floorcast: the user or the password is wrong (--user, --password)\n"
+    )
+
+
 def test_once_prints_the_floor_on_a_terminal(server: Server) -> None:
     """The output stays on the terminal."""
     with Terminal(command("top", "--once"), login(server)) as terminal:

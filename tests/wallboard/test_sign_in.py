@@ -23,7 +23,7 @@ def test_a_failed_sign_in_is_explained(wall: Screen) -> None:
     """A message explains the error, the form keeps the input, and the board stays hidden."""
     wall.open()
     wall.fill(password="wrong horse")
-    wall.until_text("#sign-in-failure", "The client, user, password or API token is wrong")
+    wall.until_text("#sign-in-failure", "The user or the password is wrong.")
     assert wall.page.is_hidden("#board")
     assert wall.page.input_value("[name=userName]") == "sysadmin"
     wall.page.context.set_offline(True)
@@ -43,7 +43,7 @@ def test_a_token_with_invalid_characters_is_wrong(wall: Screen) -> None:
     for name in ("clientName", "userName", "password", "apiToken"):
         wall.page.fill(f"[name={name}]", "ключ")
     wall.page.click("#sign-in button")
-    wall.until_text("#sign-in-failure", "The client, user, password or API token is wrong")
+    wall.until_text("#sign-in-failure", "The client or the API token is wrong.")
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,13 @@ from floorcast.auth.networks import network_of
 from floorcast.auth.passwords import Passwords
 from floorcast.auth.single_flight import SingleFlight
 from floorcast.auth.throttle import Throttle
-from floorcast.model.errors import BadCredentials, MissingParameter, Unavailable
+from floorcast.model.errors import (
+    WRONG_CLIENT,
+    WRONG_LOGIN,
+    BadCredentials,
+    MissingParameter,
+    Unavailable,
+)
 from floorcast.site.configuration import SiteClient, User
 from floorcast.site.digests import digest
 from floorcast.site.live_site import Site
@@ -70,16 +76,14 @@ class LoginVerifier:
         client = self._site.find_client(login.client_name)
         if client is None or not is_api_token(client, token):
             self._key_throttle.record_wrong(login.address, token)
-            raise BadCredentials(
-                "the API token (LV-Access) does not belong to the client in clientName"
-            )
+            raise BadCredentials(WRONG_CLIENT)
         self._key_throttle.record_valid(login.address, token)
         user = self._site.user(client.id, login.user_name, agent=login.agent)
         # many workers may send the same credentials at once; this counts as one attempt
         verify = partial(self._verify_password, login, client, user)
         is_valid = await self._verifications.do(self._fingerprint(login), verify)
         if user is None or not is_valid:
-            raise BadCredentials("userName or password is wrong")
+            raise BadCredentials(WRONG_LOGIN)
         return VerifiedLogin(client.id, user, token)
 
     async def _verify_password(

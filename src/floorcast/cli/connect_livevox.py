@@ -124,6 +124,7 @@ def run_livevox(
     import asyncio
 
     from floorcast.cli.connector_setup import print_tables, run_connector
+    from floorcast.cli.login import naming_login_options
     from floorcast.connectors.livevox.check import check_server
     from floorcast.connectors.livevox.connector import FollowedServer, LivevoxConnector
 
@@ -138,10 +139,11 @@ def run_livevox(
         poll_seconds=table.poll_seconds,
         record=Path(settings.record) if settings.record else None,
     )
-    if check:
-        print_tables(asyncio.run(check_server(server)))
-        return
-    run_connector(settings, lambda spool, metrics: LivevoxConnector(server, spool, metrics))
+    with naming_login_options(table.client, "--password-file"):
+        if check:
+            print_tables(asyncio.run(check_server(server)))
+            return
+        run_connector(settings, lambda spool, metrics: LivevoxConnector(server, spool, metrics))
 
 
 def _credentials(table: LivevoxTable, secrets: dict[str, str]) -> Credentials:

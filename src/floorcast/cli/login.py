@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from floorcast.cli.progress_bar import recovery_line, wait_line
+from floorcast.model.errors import (
+    WRONG_CLIENT,
+    WRONG_LOGIN,
+    BadCredentials,
+    SettingError,
+)
 
 if TYPE_CHECKING:
     from floorcast.client import Credentials, Filter
@@ -20,6 +27,7 @@ __all__ = [
     "PasswordOption",
     "UrlOption",
     "UserOption",
+    "naming_login_options",
     "read_credentials",
     "read_filter",
     "report_recovery",
@@ -77,6 +85,21 @@ def read_credentials(
     if not password:
         raise _missing_option("--password")
     return Credentials(client=client, user=user, password=password, api_token=api_token)
+
+
+@contextmanager
+def naming_login_options(client: str, option: str = "--password") -> Iterator[None]:
+    """Raise SettingError with the names of the options instead of the API's for a wrong login."""
+    messages = {
+        WRONG_CLIENT: f"the API token is not one of client {client}'s",
+        WRONG_LOGIN: f"the user or the password is wrong (--user, {option})",
+    }
+    try:
+        yield
+    except BadCredentials as error:
+        if error.message not in messages:
+            raise
+        raise SettingError(messages[error.message]) from error
 
 
 def read_filter(given: Sequence[str], *kinds: str) -> Filter:

@@ -18,6 +18,7 @@ from floorcast.cli.login import (
     PasswordOption,
     UrlOption,
     UserOption,
+    naming_login_options,
     read_credentials,
     read_filter,
     report_recovery,
@@ -83,9 +84,8 @@ def _tail(
     credentials = read_credentials(client, user, password, api_token, url)
     event_filter = read_filter(wanted or (), "service", "callCenter", "interactionType")
     tokens = None if store is None else TokenFile(store)
-    with Client(
-        url, credentials, timing=Timing(waiting=report_wait, back=report_recovery)
-    ) as reader:
+    timing = Timing(waiting=report_wait, back=report_recovery)
+    with naming_login_options(client), Client(url, credentials, timing=timing) as reader:
         if agents:
             changes = reader.agent_events(since, store=tokens)
             _print_events(changes, event_lines.agent_line, event_lines.AGENT_HEADING, json=json)

@@ -13,6 +13,7 @@ from floorcast.cli.login import (
     PasswordOption,
     UrlOption,
     UserOption,
+    naming_login_options,
     read_credentials,
     read_filter,
 )
@@ -55,10 +56,11 @@ def _top(
     credentials = read_credentials(client, user, password, api_token, url)
     floor_filter = read_filter(wanted or (), "service", "callCenter")
     console = Console(highlight=False)
-    if once or not console.is_terminal:
-        if not console.is_terminal:
-            console.width = WIDTH_WITHOUT_TERMINAL
-        responses = asyncio.run(fetch_floor(url, credentials, floor_filter))
-        console.print(draw(responses, f"{credentials.client} at {url}"))
-    else:
-        asyncio.run(FloorScreen(url, credentials, floor_filter, interval).run(console))
+    with naming_login_options(client):
+        if once or not console.is_terminal:
+            if not console.is_terminal:
+                console.width = WIDTH_WITHOUT_TERMINAL
+            responses = asyncio.run(fetch_floor(url, credentials, floor_filter))
+            console.print(draw(responses, f"{credentials.client} at {url}"))
+        else:
+            asyncio.run(FloorScreen(url, credentials, floor_filter, interval).run(console))

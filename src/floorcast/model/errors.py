@@ -27,6 +27,8 @@ an HTTP status.
 from __future__ import annotations
 
 __all__ = [
+    "WRONG_CLIENT",
+    "WRONG_LOGIN",
     "BadCredentials",
     "BadSession",
     "DamagedEntry",
@@ -47,6 +49,9 @@ __all__ = [
     "UnexpectedAnswer",
     "UnsupportedMedia",
 ]
+
+WRONG_CLIENT = "the API token (LV-Access) does not belong to the client in clientName"
+WRONG_LOGIN = "userName or password is wrong"
 
 
 class FloorcastError(Exception):

@@ -79,7 +79,8 @@ function inWords(error) {
     return `No response from ${location.host}. Is the server running?`;
   if (!(error instanceof Refusal)) throw error;
   if (error.status === 401) {
-    return "The client, user, password or API token is wrong. For security, the server does not say which.";
+    const isToken = error.message.includes("API token");
+    return `The ${isToken ? "client or the API token" : "user or the password"} is wrong.`;
   }
   if (error.status === 429) return `Too many failed attempts. Try again in ${error.retryAfter} s.`;
   if (error.isForNow) return `The server cannot sign you in yet: ${error.message}.`;
