@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from floorcast.auth.session import ALLOWED_ROLES
 from floorcast.http.routes import ROUTES
 from floorcast.http.routing import ANY
 from tests.golden.pages import DOCS, Block, blocks, output_differences, paste
@@ -60,3 +61,24 @@ def test_index_links_every_page() -> None:
     """api.md links to each method's page. Readers could not find a page without a link."""
     index = (DOCS / "api.md").read_text("utf-8")
     assert [page for page in METHODS if f"({page})" not in index] == []
+
+
+def test_roles_on_the_pages_are_those_that_the_server_allows() -> None:
+    """Each method's page and the table in api.md list exactly the allowed roles."""
+    api = (DOCS / "api.md").read_text("utf-8")
+    table = dict(
+        re.findall(r"^\| (.+?) \| (.+?) \|$", api[api.index("\n## Roles") :], re.MULTILINE)
+    )
+    assert {
+        methods: ", ".join(roles) for methods, roles in ALLOWED_ROLES.items()
+    }.items() <= table.items()
+    texts = [re.sub(r"\s+", " ", (DOCS / page).read_text("utf-8")) for page in METHODS]
+    for route in ROUTES:
+        if route.methods is None or "/sse" in route.path:
+            continue
+        named = f"`{route.method} {route.path}`"
+        (text,) = [text for text in texts if named in text]
+        after = text.partition(named)[2]
+        roles = re.search(r"Roles: ([^.]*)\.", after) or re.search(r"Roles: ([^.]*)\.", text)
+        assert roles, named
+        assert roles[1] == ", ".join(ALLOWED_ROLES[route.methods]), named

@@ -68,6 +68,20 @@ def test_headers_say_what_to_do() -> None:
     assert error_response(errors.UnsupportedMedia("m")).headers == (("accept-encoding", "gzip"),)
 
 
+@pytest.mark.parametrize(
+    ("allowed", "message"),
+    [
+        (["OPTIONS", "POST"], "PUT is not allowed here; use POST"),
+        (["GET", "HEAD", "OPTIONS", "POST"], "PUT is not allowed here; use GET or POST"),
+    ],
+)
+def test_a_method_that_is_not_allowed_names_those_to_use(allowed: list[str], message: str) -> None:
+    """The message omits HEAD and OPTIONS, which the ``Allow`` header has."""
+    refusal = MethodNotAllowed("PUT", allowed)
+    assert refusal.message == message
+    assert error_response(refusal).headers == (("allow", ", ".join(allowed)),)
+
+
 def test_unexpected_exceptions_are_internal_errors() -> None:
     """Unexpected exceptions get status 500 with code 100."""
     for error in (ZeroDivisionError("secret"), errors.SettingError("secret")):

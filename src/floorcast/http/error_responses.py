@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection
 
 import msgspec
 import structlog
@@ -61,9 +61,10 @@ class MethodNotAllowed(Refusal):
 
     code = 405
 
-    def __init__(self, method: str, allowed: Iterable[str]) -> None:
+    def __init__(self, method: str, allowed: Collection[str]) -> None:
         self.allowed = ", ".join(allowed)
-        super().__init__(f"{method[:16]} is not supported by this path: expected {self.allowed}")
+        usual = [one for one in allowed if one not in {"HEAD", "OPTIONS"}]
+        super().__init__(f"{method[:16]} is not allowed here; use {' or '.join(usual)}")
 
 
 def is_event_source(scope: Scope) -> bool:
