@@ -47,13 +47,16 @@ def clone(tmp_path: Path) -> Path:
 
 
 def test_readme_commands_work(tmp_path: Path) -> None:
-    """The README's event is accepted and appears in the feed, with the example site."""
+    """The README's events are accepted, and the first appears in the feed, with the example site.
+
+    Each response is on its own line.
+    """
     pasted = [block for block in blocks("../README.md") if block.kind == "sh"]
     site = files("floorcast").joinpath("example_site.toml").read_text("utf-8")
     with running(tmp_path, site=site) as server:
         (printed,) = paste(pasted, server.url, tmp_path)
-    verdict, fed = (json.loads(line) for line in printed.replace("}{", "}\n{").splitlines())
-    assert verdict == {"accepted": 1, "duplicates": 0, "rejected": []}
+    verdict, fed, logged_off = map(json.loads, printed.splitlines())
+    assert verdict == logged_off == {"accepted": 1, "duplicates": 0, "rejected": []}
     assert [event["eventType"] for event in fed["agentEvent"]] == ["LOGON"]
 
 

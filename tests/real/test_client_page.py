@@ -6,6 +6,7 @@ import itertools
 import random
 import re
 import select
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -18,12 +19,21 @@ from pathlib import Path
 import httpx
 import pytest
 
+from floorcast.client import Client, Credentials
+from floorcast.site.file_reader import parse
 from tests.real.server import Server, environment, running
 from tests.real.sites import event, ndjson
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [(ROOT / page).read_text("utf-8") for page in ("docs/client.md", "README.md")]
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", "\n".join(PAGES), re.MULTILINE | re.DOTALL)
+SITE = (files("floorcast") / "example_site.toml").read_text("utf-8")
+WHO = Credentials(
+    client="ACME",
+    user="reports",
+    password="example-reports-password",
+    api_token="example-api-token-change-me",
+)
 EVENTS_AN_ACT = 30
 NUMBERS = itertools.count(1)  # of events; the server gets each number only once
 
@@ -31,8 +41,7 @@ NUMBERS = itertools.count(1)  # of events; the server gets each number only once
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Run a server with the example site, which the pages require."""
-    site = (files("floorcast") / "example_site.toml").read_text("utf-8")
-    with running(tmp_path_factory.mktemp("page"), site=site) as one:
+    with running(tmp_path_factory.mktemp("page"), site=SITE) as one:
         yield one
 
 
@@ -50,6 +59,7 @@ def started(server: Server, containing: str, folder: Path) -> Iterator[subproces
         cwd=folder,
         env=environment(),
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
     ) as process:
         try:
@@ -98,16 +108,18 @@ def test_every_program_on_the_pages_is_tested() -> None:
         ("who = Credentials(", ready, "SHARON READY\n"),
         ("case CallStart(", call, "began S{} INBOUND\n"),
         ("answer.feed_token", call, "VOICE 4001\n"),
+        ("TokenFile(", ready, ".+\n"),
+        ("sqlite3", call, "stored S{}\n"),
     ],
 )
-def test_a_program_prints_new_events(
+def test_a_program_prints_new_events_until_ctrl_c(
     server: Server,
     tmp_path: Path,
     containing: str,
     what: Callable[[int], dict[str, object]],
     line: str,
 ) -> None:
-    """A program that is running prints new events."""
+    """A running program prints new events. At Ctrl-C, it ends without a traceback."""
     with started(server, containing, tmp_path) as process:
         assert process.stdout is not None
         said = ""
@@ -117,6 +129,8 @@ def test_a_program_prints_new_events(
             else:
                 send(server, what(next(NUMBERS)))
         assert process.poll() is None, "it goes on"
+        process.send_signal(signal.SIGINT)
+        assert (process.communicate(timeout=60)[1], process.returncode) == ("", 0)
 
 
 def test_a_refusal_is_printed_as_documented(server: Server, tmp_path: Path) -> None:
@@ -126,10 +140,18 @@ def test_a_refusal_is_printed_as_documented(server: Server, tmp_path: Path) -> N
 
 
 def test_events_sent_again_are_duplicates(server: Server, tmp_path: Path) -> None:
-    """The program's first run adds two events, and its second run reports duplicates."""
-    for printed in ("2 0 []\n", "0 2 []\n"):
+    """The program's first run adds three events, and its second run reports duplicates.
+
+    The call ends, at a service of the demo: it would otherwise wait on the wallboard for hours.
+    """
+    for printed in ("3 0 []\n", "0 3 []\n"):
         with started(server, "Sender(", tmp_path) as process:
             assert process.communicate(timeout=60)[0] == printed
+    with Client(server.url, WHO) as client:
+        phones = {one.phone for one in client.waiting_calls().calls_details}
+        services = {one.service_name for one in client.service_statistics().stats}
+    assert "15125550100" not in phones
+    assert services <= {service.name for service in parse(SITE).clients[0].service}
 
 
 def test_a_store_gives_every_event_at_least_once(server: Server, tmp_path: Path) -> None:
