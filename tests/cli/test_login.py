@@ -7,6 +7,7 @@ import typer
 
 from floorcast.cli.login import read_credentials, read_filter
 from floorcast.client import Credentials, Filter
+from floorcast.model.errors import SettingError
 
 
 def test_given_options_are_used_for_the_login() -> None:
@@ -20,10 +21,11 @@ def test_given_options_are_used_for_the_login() -> None:
 def test_missing_option_is_named_with_its_variable(missing: str) -> None:
     """Nobody can be prompted, because pytest's standard input is not a terminal."""
     given = {"client": "ACME", "user": "reports", "password": "secret", "api_token": "token"}
-    with pytest.raises(typer.BadParameter) as caught:
+    option = f"--{missing.replace('_', '-')}"
+    how = "give it, or set" if missing in {"client", "user"} else "set"
+    with pytest.raises(SettingError) as caught:
         read_credentials(**{**given, missing: ""}, url="http://here")
-    assert caught.value.param_hint == f"--{missing.replace('_', '-')}"
-    assert caught.value.message == f"is required; FLOORCAST_{missing.upper()} can set it"
+    assert str(caught.value) == f"{option} is missing: {how} FLOORCAST_{missing.upper()}"
 
 
 def test_filter_options_take_comma_separated_values() -> None:

@@ -105,9 +105,12 @@ def test_data_folder_comes_from_the_server_settings(admin: AdminCommands) -> Non
 
 
 def test_show_without_a_site_is_an_error(admin: AdminCommands) -> None:
-    """The error names the command that creates a site, and the folder is not created."""
-    with pytest.raises(SettingError, match="holds no site yet: floorcast site apply FILE --data"):
+    """The error names the command that creates a site. A missing folder is not created."""
+    with pytest.raises(SettingError, match="floorcast-data does not exist; did you mean another"):
         admin.invoke("site", "show")
+    (admin.folder / "empty").mkdir()
+    with pytest.raises(SettingError, match="holds no site yet: floorcast site apply FILE --data"):
+        admin.invoke("site", "show", "--data", "empty")
     with pytest.raises(SettingError, match=":memory:"):
         admin.invoke("site", "show", "--data", ":memory:")
     assert not (admin.folder / "floorcast-data").exists()

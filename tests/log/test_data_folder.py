@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from floorcast.log.data_folder import DataFolder
+from floorcast.kv.folder import IN_MEMORY
+from floorcast.log.data_folder import DataFolder, require_log
 from floorcast.model.errors import SettingError
 
 HOLD = """
@@ -99,3 +100,18 @@ def test_full_disk_error_names_the_folder(tmp_path: Path, monkeypatch: pytest.Mo
         with pytest.raises(SettingError, match="cannot be written: No space left on device"):
             DataFolder(tmp_path)
     DataFolder(tmp_path).release()
+
+
+def test_a_folder_without_a_log_is_explained(tmp_path: Path) -> None:
+    """A wrong folder, a folder that no server has used, and memory have different messages."""
+    with pytest.raises(SettingError, match=r"does not exist; did you mean another --data\?"):
+        require_log(tmp_path / "typo")
+    with pytest.raises(SettingError, match="holds no log: name the data folder with --data"):
+        require_log(tmp_path)
+    (tmp_path / "admin.db").touch()
+    with pytest.raises(SettingError, match=r"no server has run on .* yet"):
+        require_log(tmp_path)
+    with pytest.raises(SettingError, match=":memory: belongs to a running server"):
+        require_log(IN_MEMORY)
+    (tmp_path / "log.db").touch()
+    require_log(tmp_path)

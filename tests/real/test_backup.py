@@ -52,7 +52,9 @@ def test_an_impossible_backup_is_reported(tmp_path: Path) -> None:
 
     The data of a stopped server can be backed up.
     """
-    assert "holds no log" in str(backed_up(tmp_path / "into", "--data", tmp_path / "no").exception)
+    assert "does not exist" in str(
+        backed_up(tmp_path / "into", "--data", tmp_path / "no").exception
+    )
     with Server(tmp_path) as server:
         pass
     assert backed_up(tmp_path / "into", "--data", server.data).exit_code == 0

@@ -154,7 +154,9 @@ def test_an_impossible_move_is_reported(nats_server: NatsServers, tmp_path: Path
     """Moves with an invalid folder, a folder in use, other data or a running node are refused."""
     url = nats_server.account()
     for move in (import_folder, export_cluster):
-        assert "there is no folder" in refusal_message(move, url, tmp_path / "nothing")
+        assert "does not exist; did you mean another --data?" in refusal_message(
+            move, url, tmp_path / "nothing"
+        )
     data, copy = tmp_path / "data", tmp_path / "copy"
     asyncio.run(add_entry(data))
     shutil.copytree(data, copy)

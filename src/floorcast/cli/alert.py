@@ -65,8 +65,8 @@ def run_backtest(
     """Print when alert rules would have fired on a stored day.
 
     Folds the day's stored events and evaluates the rules once per second, as the server does. The
-    log keeps events for 26 hours, so an earlier day is covered only in part. The server can be
-    running or stopped.
+    log keeps events for at least 26 hours; a day that it no longer has from the beginning is an
+    error. The server can be running or stopped.
     """
     from floorcast.cli.alert_backtest import backtest
     from floorcast.cli.verify import open_log

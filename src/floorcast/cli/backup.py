@@ -38,11 +38,10 @@ def backup(
     import apsw
 
     from floorcast.auth.audit_log import AuditLog
-    from floorcast.log.data_folder import flush_folder
+    from floorcast.log.data_folder import flush_folder, require_log
 
     folder = load({"data": data}, known=known_options(context)).data
-    if not (folder / "log.db").exists():
-        raise SettingError(f"{folder} holds no log: name the data folder with --data")
+    require_log(folder)
     if os.path.lexists(into):
         raise SettingError(f"{into} already exists: a backup needs a new folder")
     part = into.with_name(f"{into.name}.part")

@@ -199,7 +199,7 @@ def _settings(context: typer.Context, **given: object) -> Settings:
 
     settings = load(given, known=known_options(context))
     if settings.log == "embedded":
-        raise SettingError("log: name the cluster with --log nats://HOST,HOST,…")
+        raise SettingError("name the cluster with --log nats://HOST,HOST,…")
     require_nats()
     set_up_log("error", settings.log_format)
     return settings

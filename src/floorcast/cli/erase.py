@@ -54,13 +54,12 @@ def erase(
     """
     from floorcast.auth.audit_log import AuditLog
     from floorcast.cli.eraser import Eraser
-    from floorcast.log.data_folder import DataFolder
+    from floorcast.log.data_folder import DataFolder, require_log
 
     settings = load({"data": data, "archive": archive, "log": log}, known=known_options(context))
     person = _person(phone or [], account or [])
     folder = settings.data
-    if not (folder / "log.db").exists():
-        raise SettingError(f"{folder} holds no log: name the data folder with --data")
+    require_log(folder)
     with DataFolder(folder):
         eraser = Eraser(settings, client, person, dry_run=dry_run)
         counts = eraser.run()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from floorcast.cli.progress_bar import recovery_line, wait_line
+from floorcast.config.sources import SECRETS
 from floorcast.model.errors import (
     WRONG_CLIENT,
     WRONG_LOGIN,
@@ -72,7 +73,7 @@ def read_credentials(
 ) -> Credentials:
     """Return the credentials for ``url``. Prompts for a missing password on a terminal.
 
-    Raises ``typer.BadParameter``, which says how to set it, if another option is missing.
+    Raises SettingError, which says how to set it, if another option is missing.
     """
     from floorcast.client import Credentials
 
@@ -135,6 +136,7 @@ def report_recovery(seconds: float) -> None:
     print(f"floorcast: {recovery_line(seconds)}", file=sys.stderr, flush=True)
 
 
-def _missing_option(option: str) -> typer.BadParameter:
-    variable = "FLOORCAST_" + option.removeprefix("--").replace("-", "_").upper()
-    return typer.BadParameter(f"is required; {variable} can set it", param_hint=option)
+def _missing_option(option: str) -> SettingError:
+    name = option.removeprefix("--").replace("-", "_")
+    how = "set" if name in SECRETS else "give it, or set"  # others can see the command line
+    return SettingError(f"{option} is missing: {how} FLOORCAST_{name.upper()}")

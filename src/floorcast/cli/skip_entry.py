@@ -9,7 +9,6 @@ import typer
 from floorcast.cli.admin import DataOption
 from floorcast.cli.options import known_options
 from floorcast.config.sources import load
-from floorcast.model.errors import SettingError
 
 __all__ = ["register"]
 
@@ -31,11 +30,10 @@ def skip(
     must be stopped. The command refuses to skip an entry that is not damaged.
     """
     from floorcast.log.damage import skip_entry
-    from floorcast.log.data_folder import DataFolder
+    from floorcast.log.data_folder import DataFolder, require_log
 
     folder = load({"data": data}, known=known_options(context)).data
-    if not (folder / "log.db").exists():
-        raise SettingError(f"{folder} holds no log: name the data folder with --data")
+    require_log(folder)
     with DataFolder(folder):
         skip_entry(folder, client, number)
     print(f"entry {number} of client {client} is now skipped")

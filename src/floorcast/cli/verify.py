@@ -11,7 +11,7 @@ import typer
 from floorcast.cli.admin import DataOption, table_lines
 from floorcast.cli.options import known_options
 from floorcast.config.sources import load
-from floorcast.model.errors import DamagedEntry, SettingError, Unavailable
+from floorcast.model.errors import DamagedEntry, Unavailable
 
 if TYPE_CHECKING:
     from floorcast.config.settings import Settings
@@ -70,9 +70,10 @@ def verify_stored(
 def _verify_disk(folder: Path) -> None:
     """Print any damage, and exit with 1 if there is any."""
     from floorcast.log.damage import damaged_entries
+    from floorcast.log.data_folder import require_log
     from floorcast.verify.disk import damaged_files
 
-    _check_folder(folder)
+    require_log(folder)
     lines = [f"{name}: {finding}" for name, finding in damaged_files(folder)]
     entries = []
     try:
@@ -100,19 +101,11 @@ def _time_text(ticks: int | None) -> str:
 
 def open_log(folder: Path) -> LogReader:
     """Open the log of a data folder. Raises SettingError if there is none."""
+    from floorcast.log.data_folder import require_log
     from floorcast.log.log_reader import LogReader
 
-    _check_folder(folder)
+    require_log(folder)
     return LogReader(folder / "log.db")
-
-
-def _check_folder(folder: Path) -> None:
-    from floorcast.kv.folder import IN_MEMORY
-
-    if folder == IN_MEMORY:
-        raise SettingError("--data: must be a folder, because :memory: belongs to a running server")
-    if not (folder / "log.db").exists():
-        raise SettingError(f"{folder} holds no log: name the data folder with --data")
 
 
 def moment_limits(settings: Settings) -> Moment:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import apsw
 
+from floorcast.log.data_folder import require_log
 from floorcast.log.folder_copy import FolderContents, read_contents
 from floorcast.log.log_file import CACHE_KIB, PAGE_BYTES, FollowedLog, StreamPosition, open_log
 from floorcast.log.log_reader import LogReader
@@ -48,8 +49,7 @@ class EmbeddedState(NamedTuple):
 def read_embedded_folder(folder: Path) -> EmbeddedState:
     """Read the log of an embedded folder. Raises SettingError if there is none."""
     path = folder / "log.db"
-    if not path.exists():
-        raise SettingError(f"{folder} holds no log: name the data folder with --data")
+    require_log(folder)
     open_log(path).close()
     reader = LogReader(path)
     try:

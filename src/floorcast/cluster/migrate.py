@@ -148,9 +148,9 @@ async def _record_import(cluster_kv: KeyValueStore, heads: bytes) -> None:
 def open_folder(settings: Settings) -> DataFolder:
     """Lock and return the data folder of the settings. Raises SettingError."""
     if settings.log == "embedded":
-        raise SettingError("log: name the cluster with --log nats://HOST,HOST,…")
+        raise SettingError("name the cluster with --log nats://HOST,HOST,…")
     if settings.data == IN_MEMORY or not settings.data.exists():
-        raise SettingError(f"data: there is no folder {settings.data}")
+        raise SettingError(f"{settings.data} does not exist; did you mean another --data?")
     return DataFolder(settings.data)
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from floorcast.kv.folder import IN_MEMORY
 from floorcast.model.errors import SettingError
 
-__all__ = ["DataFolder", "flush_folder"]
+__all__ = ["DataFolder", "flush_folder", "require_folder", "require_log"]
 
 LOCK = "floorcast.lock"
 
@@ -79,3 +80,21 @@ def _create_folder(path: Path) -> None:
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     for folder in reversed(missing):
         flush_folder(folder.parent)
+
+
+def require_folder(path: Path) -> None:
+    """Raise SettingError if the folder does not exist or is ``:memory:``."""
+    if path == IN_MEMORY:
+        raise SettingError("--data: must be a folder, because :memory: belongs to a running server")
+    if not path.is_dir():
+        raise SettingError(f"{path} does not exist; did you mean another --data?")
+
+
+def require_log(path: Path) -> None:
+    """Raise SettingError if the folder does not exist or holds no log."""
+    require_folder(path)
+    if (path / "log.db").exists():
+        return
+    if (path / "admin.db").exists():
+        raise SettingError(f"no server has run on {path} yet, so it holds no events")
+    raise SettingError(f"{path} holds no log: name the data folder with --data")

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from floorcast.config.settings import Settings
 from floorcast.kv.folder import IN_MEMORY, open_kv
 from floorcast.kv.port import KeyValueStore
+from floorcast.log.data_folder import require_folder
 from floorcast.model.errors import SettingError
 from floorcast.server.stores import require_nats
 
@@ -23,8 +24,8 @@ async def open_admin_store(
     """
     if settings.log != "embedded":
         return await _cluster(stack, settings, create=create)
-    if settings.data == IN_MEMORY:
-        raise SettingError("--data: must be a folder, because :memory: belongs to a running server")
+    if not create or settings.data == IN_MEMORY:
+        require_folder(settings.data)
     if not create and not (settings.data / "admin.db").exists():
         raise SettingError(
             f"{settings.data} holds no site yet: floorcast site apply FILE --data {settings.data}"
