@@ -67,7 +67,7 @@ def test_unit_is_valid() -> None:
     unit = configparser.ConfigParser()
     unit.read_string(blocks("ini")[0])
     assert unit["Service"]["ExecStart"].endswith(
-        "floorcast connect --config /etc/floorcast/connect.toml"
+        "floorcast connect --config /etc/floorcast-connect/connect.toml"
     )
 
 
@@ -81,7 +81,8 @@ def test_every_option_on_the_page_exists() -> None:
         program.commands["key"].commands["new"],  # type: ignore[attr-defined]  # a group
     ):
         known |= {option for parameter in command.params for option in parameter.opts}
-    used = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", PAGE)) - {"--now"}
+    used = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", PAGE))
+    used -= {"--now", "--directory", "--mode", "--owner", "--group"}  # of other programs
     assert used <= known
 
 

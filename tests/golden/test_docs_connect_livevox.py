@@ -41,14 +41,14 @@ def test_unit_is_valid() -> None:
     unit = configparser.ConfigParser()
     unit.read_string(block("ini"))
     assert unit["Service"]["ExecStart"].endswith(
-        "floorcast connect --config /etc/floorcast/connect.toml"
+        "floorcast connect --config /etc/floorcast-connect/connect.toml"
     )
 
 
 def test_every_option_on_the_page_exists() -> None:
     """Every option on the page is an option of one of the page's commands."""
     program = get_command(app)
-    known = {"--now"}
+    known = {"--now", "--directory", "--mode", "--owner", "--group"}  # of other programs
     for command in (
         program.commands["connect"].commands["livevox"],  # type: ignore[attr-defined]  # a group
         program.commands["key"].commands["new"],  # type: ignore[attr-defined]  # a group
