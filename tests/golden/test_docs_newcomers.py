@@ -37,6 +37,15 @@ def test_every_link_has_a_target(page: Path) -> None:
             assert not anchor or anchor in anchors(there), target
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_block_leaves_the_shell_in_the_clone(page: Path) -> None:
+    """A reader pastes the blocks in order, so a ``cd`` is in a subshell."""
+    shells = re.findall(
+        r"^ *```(?:sh[\w -]*)?\n(.*?)^ *```$", page.read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
+    assert [text for text in shells if re.search(r"^cd ", text, re.MULTILINE)] == []
+
+
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
     """Create a clone in which ``make setup`` has nothing left to do."""
