@@ -14,9 +14,9 @@ from contextlib import contextmanager, suppress
 import httpx
 import pytest
 
-from floorcast.client import AsyncClient, AsyncSender, Client, Sender
+from floorcast.client import AsyncClient, AsyncSender, Client, Sender, Timing
 from floorcast.client.wire import BoundedResponse
-from floorcast.model.errors import UnexpectedAnswer
+from floorcast.model.errors import Unavailable, UnexpectedAnswer
 
 LIMIT = 1 << 20
 MOST_SENT = 64 << 20  # including the buffers of both ends; the response itself never ends
@@ -220,3 +220,69 @@ class _Chunks(httpx.SyncByteStream):
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(self._pieces)
+
+
+def fail_sync(url: str) -> None:
+    """Send a request once."""
+    with Client(url, session="s", timing=Timing(patience=0)) as client:
+        client.waiting_calls()
+
+
+async def fail_async(url: str) -> None:
+    """Send a request once."""
+    async with AsyncClient(url, session="s", timing=Timing(patience=0)) as client:
+        await client.waiting_calls()
+
+
+@contextmanager
+def closing_server(answer: bytes) -> Iterator[str]:
+    """Run a server that sends ``answer`` to each connection and closes it. Yields its URL."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            with suppress(OSError):
+                while True:
+                    connection, _ = listener.accept()
+                    with connection:
+                        _read_request(connection)
+                        connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        listener.shutdown(socket.SHUT_RDWR)
+    thread.join(30)
+
+
+@pytest.mark.parametrize("request_once", [fail_sync, lambda url: asyncio.run(fail_async(url))])
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        (
+            "http://127.0.0.1:1",
+            "nothing answers at http://127.0.0.1:1 (is the server running there?)",
+        ),
+        ("http://localhost:1", "nothing answers at http://localhost:1"),
+        ("http://floorcast.invalid", "the name floorcast.invalid cannot be resolved: "),
+    ],
+)
+def test_a_failed_connection_is_described_in_words(
+    request_once: Callable[[str], None], url: str, message: str
+) -> None:
+    """Threads and event loops use the same words, without error numbers."""
+    with pytest.raises(Unavailable) as failed:
+        request_once(url)
+    assert failed.value.message.startswith(message)
+    assert "Errno" not in failed.value.message
+
+
+@pytest.mark.parametrize("request_once", [fail_sync, lambda url: asyncio.run(fail_async(url))])
+@pytest.mark.parametrize("answer", [b"", b"220 mail.test ESMTP\r\n"])
+def test_a_port_without_http_is_described_in_words(
+    request_once: Callable[[str], None], answer: bytes
+) -> None:
+    """The message has the URL, and no name of an exception."""
+    with closing_server(answer) as url, pytest.raises(Unavailable) as failed:
+        request_once(url)
+    start = f"{url}/realtime/service/calls/status: the response is not HTTP, or was cut off: "
+    assert failed.value.message.startswith(start)

@@ -157,7 +157,7 @@ def test_giving_up_raises_the_servers_last_error(make: Make) -> None:
     assert len(client.paused) == 2
     server.plan.clear()
     server.plan += [httpx.ConnectError("refused")] * 99
-    with pytest.raises(errors.Unavailable, match=r"reference\.test/realtime.*: refused"):
+    with pytest.raises(errors.Unavailable, match=r"reference\.test: refused"):
         client.ask("service_statistics")
 
 
@@ -220,7 +220,7 @@ def test_a_password_is_changed_once_and_used_for_the_next_login(make: Make) -> N
         False, False, True, False,
     ]  # fmt: skip
     server.plan.append(httpx.ReadError("reset"))
-    with pytest.raises(errors.Unavailable, match="/session/password: reset"):
+    with pytest.raises(errors.Unavailable, match="/session/password: the connection was closed"):
         client.ask("change_password", "another")
     assert server.asked()[-1][3]["newPassword"] == "another"
 

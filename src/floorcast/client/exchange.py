@@ -9,7 +9,15 @@ from typing import TypeVar
 from floorcast.client.error_mapping import to_exception
 from floorcast.client.methods import ApiCall
 from floorcast.client.pacing import RateLimitPacer
-from floorcast.client.steps import HttpResponse, NoResponse, OpenStream, SendRequest, Sleep, Steps
+from floorcast.client.steps import (
+    HttpResponse,
+    NoConnection,
+    NoResponse,
+    OpenStream,
+    SendRequest,
+    Sleep,
+    Steps,
+)
 from floorcast.model.errors import SettingError, Unavailable
 
 __all__ = ["Exchange", "require_header_value"]
@@ -42,6 +50,8 @@ class Exchange:
             if refused and response.status not in call.readable_statuses:
                 raise to_exception(request, response)
             return call.read(response)
+        except NoConnection as failed:
+            raise Unavailable(str(failed), 0) from None
         except NoResponse as broken:
             raise Unavailable(f"{self.url}{request.path}: {broken}", 0) from None
 

@@ -16,6 +16,7 @@ __all__ = [
     "HttpRequest",
     "HttpResponse",
     "NextMessage",
+    "NoConnection",
     "NoResponse",
     "OpenStream",
     "RunBlocking",
@@ -112,6 +113,10 @@ Steps = Generator[Step, Any, T]
 
 class NoResponse(Exception):
     """No complete response arrived. It is unknown whether the server received the request."""
+
+
+class NoConnection(NoResponse):
+    """No connection to the server could be opened. The message names its address."""
 
 
 class SilentConnection(NoResponse):

@@ -7,7 +7,14 @@ from contextlib import contextmanager
 
 import httpx
 
-from floorcast.client.steps import HttpRequest, HttpResponse, NoResponse, SilentConnection
+from floorcast.client.steps import (
+    HttpRequest,
+    HttpResponse,
+    NoConnection,
+    NoResponse,
+    SilentConnection,
+)
+from floorcast.model.connection_errors import describe_connection_error
 from floorcast.model.errors import UnexpectedAnswer
 
 __all__ = [
@@ -27,6 +34,7 @@ TIMEOUT = httpx.Timeout(30.0, connect=5.0)  # seconds; the API sends something e
 LIMITS = httpx.Limits(max_connections=None)  # each feed that is followed occupies a connection
 STREAM_STATUS = httpx.codes.OK
 EVENT_STREAM = "text/event-stream"
+DEFAULT_PORTS = {"http": 80, "https": 443}
 
 _HEADERS = {"accept": "application/json"}
 
@@ -117,10 +125,42 @@ class BoundedResponse(httpx.Response):
 
 @contextmanager
 def translate_errors() -> Iterator[None]:
-    """Translate httpx's connection errors into NoResponse and SilentConnection."""
+    """Translate httpx's connection errors into NoConnection, SilentConnection and NoResponse."""
     try:
         yield
     except httpx.ReadTimeout:
         raise SilentConnection(f"no data for {TIMEOUT.read:.0f} s") from None
+    except httpx.ConnectTimeout as error:
+        address = _address(error.request.url)
+        raise NoConnection(f"no connection to {address} in {TIMEOUT.connect:.0f} s") from None
+    except httpx.ConnectError as error:
+        raise NoConnection(_describe_connect_error(error)) from None
+    except httpx.RemoteProtocolError as error:
+        raise NoResponse(f"the response is not HTTP, or was cut off: {error}") from None
+    except (httpx.ReadError, httpx.WriteError):
+        raise NoResponse("the connection was closed before the response") from None
     except httpx.RequestError as error:
         raise NoResponse(str(error) or type(error).__name__) from None
+
+
+def _describe_connect_error(error: httpx.ConnectError) -> str:
+    url, cause = error.request.url, _root_cause(error)
+    if isinstance(cause, ConnectionRefusedError):
+        return f"nothing answers at {_address(url)} (is the server running there?)"
+    if not isinstance(cause, OSError | UnicodeError):
+        return f"no connection to {_address(url)}: {error}"
+    return describe_connection_error(cause, url.host, url.port or DEFAULT_PORTS[url.scheme])
+
+
+def _root_cause(error: BaseException) -> BaseException:
+    """Return the system's error. httpx, httpcore and anyio each wrap it in another way."""
+    wrapped = error.args[0] if error.args else None
+    if isinstance(error, BaseExceptionGroup):  # one error per address of the name
+        inner: object = error.exceptions[0]
+    else:
+        inner = error.__cause__ or wrapped
+    return _root_cause(inner) if isinstance(inner, BaseException) else error
+
+
+def _address(url: httpx.URL) -> str:
+    return f"{url.scheme}://{url.netloc.decode()}"

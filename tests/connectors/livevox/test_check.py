@@ -6,11 +6,12 @@ import asyncio
 
 import httpx
 import pytest
+from msgspec import structs
 
 from floorcast.connectors.livevox.check import check_server
 from floorcast.connectors.livevox.connector import FollowedServer
 from floorcast.connectors.pbx.check_tables import MISSING_RIGHTS
-from floorcast.model.errors import BadCredentials
+from floorcast.model.errors import BadCredentials, Unavailable
 from tests.connectors.livevox.fake_server import CREDENTIALS, FakeServer
 
 SERVER = FollowedServer(url="http://other", credentials=CREDENTIALS)
@@ -49,3 +50,12 @@ def test_a_wrong_password_is_reported() -> None:
     other.answers["/session/login"] = iter([refused])
     with pytest.raises(BadCredentials):
         asyncio.run(check_server(SERVER, other))
+
+
+def test_an_unreachable_server_fails_soon() -> None:
+    """The message names the option to check. No patience of a client delays it."""
+    nowhere = structs.replace(SERVER, url="http://127.0.0.1:1")
+    with pytest.raises(
+        Unavailable, match=r"^nothing answers at http://127.0.0.1:1 .*; check --from"
+    ):
+        asyncio.run(asyncio.wait_for(check_server(nowhere), 10))

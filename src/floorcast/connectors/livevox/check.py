@@ -10,16 +10,19 @@ from typing import Any
 
 import httpx
 
-from floorcast.client import AsyncClient
+from floorcast.client import AsyncClient, Timing
 from floorcast.client.agent_answers import AgentDetails
 from floorcast.client.answers import CampaignStatistics, ServiceStatistics, WaitingCall
 from floorcast.connectors.livevox.connector import FollowedServer
 from floorcast.connectors.pbx.check_tables import MISSING_RIGHTS, CheckTable
-from floorcast.model.errors import BadCredentials, Refusal, UnexpectedAnswer
+from floorcast.model.errors import BadCredentials, Refusal, Unavailable, UnexpectedAnswer
 
 __all__ = ["check_server"]
 
 Row = Sequence[str]
+
+# Seconds for one retry, because a node of a cluster may not know the new session yet.
+PATIENCE_SECONDS = 0.25
 
 
 async def check_server(
@@ -27,8 +30,18 @@ async def check_server(
 ) -> list[CheckTable]:
     """Query the server and return the tables to print.
 
-    If rights are missing, the last table lists them. Raises BadCredentials or Unavailable.
+    If rights are missing, the last table lists them. Raises BadCredentials, or Unavailable after a
+    second attempt.
     """
+    try:
+        return await _query(server, transport)
+    except Unavailable as error:
+        raise Unavailable(f"{error.message}; check --from") from None
+
+
+async def _query(
+    server: FollowedServer, transport: httpx.AsyncBaseTransport | None
+) -> list[CheckTable]:
     missing: list[Row] = []
 
     async def rows_of(
@@ -43,7 +56,10 @@ async def check_server(
             return ()
         return found
 
-    async with AsyncClient(server.url, server.credentials, transport=transport) as client:
+    timing = Timing(patience=PATIENCE_SECONDS)
+    async with AsyncClient(
+        server.url, server.credentials, timing=timing, transport=transport
+    ) as client:
         await client.log_in()
         await rows_of(client.agent_event_feed, "events", "agent feed", "no events are sent")
         await rows_of(
