@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import subprocess
 import sys
 import threading
@@ -179,6 +180,9 @@ def test_runs_from_connect_toml_alone(tmp_path: Path) -> None:
             process.terminate()
             _, message = process.communicate(timeout=20)
     assert process.returncode == 0, message
+    started = json.loads(message.splitlines()[0])
+    assert (started["event"], started["reads"]) == ("the connector starts", "queue log queue_log")
+    assert (started["sends_to"], started["spool"]) == (intake.url, "connect.db")
     assert list(intake.received) == ["1.0/start", "1.0/1/queue", "1.0/end"]
     start = intake.received["1.0/start"]
     assert (start["source"], start["data"]["sessionId"]) == ("asterisk/pbx", "1.0@pbx")

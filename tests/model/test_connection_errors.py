@@ -31,6 +31,8 @@ def certificate_error() -> ssl.SSLCertVerificationError:
         (OSError(errno.ECONNREFUSED, "Connect call failed ('10.0.0.1', 80)"),
          "connection refused by a.test:80"),
         (OSError(errno.ECONNRESET, ""), "connection reset by a.test:80"),
+        (TimeoutError(), "no connection to a.test:80: timed out"),
+        (OSError(errno.ETIMEDOUT, ""), "no connection to a.test:80: connection timed out"),
         (OSError(errno.EHOSTUNREACH, "Connect call failed ('10.0.0.1', 80)"),
          "no connection to a.test:80: no route to host"),
         (socket.gaierror(socket.EAI_NONAME, "Name or service not known"),

@@ -132,8 +132,10 @@ def run_asterisk(
         since=since.replace(tzinfo=UTC).timestamp() if since else None,
         record=Path(settings.record) if settings.record else None,
     )
+    names = (("AMI", source.ami), ("queue log", source.queue_log))
     run_connector(
         settings,
+        " and ".join(f"{name} {where}" for name, where in names if where),
         lambda spool, metrics: AsteriskConnector(source, table.mapping(), spool, metrics),
     )
 

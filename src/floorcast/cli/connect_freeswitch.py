@@ -100,6 +100,7 @@ def run_freeswitch(settings: ConnectFile, secrets: dict[str, str], *, check: boo
     record = Path(settings.record) if settings.record else None
     run_connector(
         settings,
+        f"event socket {address}",
         lambda spool, metrics: FreeswitchConnector(
             address, table.mapping(), spool, metrics, record=record
         ),

@@ -139,11 +139,14 @@ def run_livevox(
         poll_seconds=table.poll_seconds,
         record=Path(settings.record) if settings.record else None,
     )
+    reads = f"the feeds of {table.client} at {table.from_url}"
     with naming_login_options(table.client, "--password-file"):
         if check:
             print_tables(asyncio.run(check_server(server)))
             return
-        run_connector(settings, lambda spool, metrics: LivevoxConnector(server, spool, metrics))
+        run_connector(
+            settings, reads, lambda spool, metrics: LivevoxConnector(server, spool, metrics)
+        )
 
 
 def _credentials(table: LivevoxTable, secrets: dict[str, str]) -> Credentials:

@@ -12,6 +12,7 @@ from math import inf
 from pathlib import Path
 from typing import Any, Protocol
 
+import structlog
 import typer
 
 from floorcast.cli import options
@@ -35,6 +36,8 @@ __all__ = [
     "run_connector",
 ]
 
+
+_log = structlog.get_logger("floorcast.connect")
 
 CONNECTOR_SECRETS = frozenset({"ami_secret", "esl_password", "password", "api_token"})
 
@@ -100,19 +103,23 @@ def print_tables(tables: Sequence[CheckTable], note: str = "") -> None:
 
 
 def run_connector(
-    settings: ConnectFile, create: Callable[[Spool, ConnectorMetrics], Connector]
+    settings: ConnectFile, reads: str, create: Callable[[Spool, ConnectorMetrics], Connector]
 ) -> None:
-    """Run a connector until SIGTERM or SIGINT, or until it raises an error."""
+    """Run a connector until SIGTERM or SIGINT, or until it raises an error.
+
+    ``reads`` describes the source in the log line that is written when the connector starts.
+    """
     set_up_log("info", "auto")
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs each request
     metrics = ConnectorMetrics()
     if settings.metrics_port:
         metrics.serve(settings.metrics_port, settings.metrics_host)
-    _run_until_signal(_run(settings, create, metrics))
+    _run_until_signal(_run(settings, reads, create, metrics))
 
 
 async def _run(
     settings: ConnectFile,
+    reads: str,
     create: Callable[[Spool, ConnectorMetrics], Connector],
     metrics: ConnectorMetrics,
 ) -> None:
@@ -120,6 +127,13 @@ async def _run(
     if not key:
         raise SettingError("an ingest key is required: set FLOORCAST_KEY, --key-file or --key")
     with Spool(Path(settings.spool)) as spool:
+        _log.info(
+            "the connector starts",
+            reads=reads,
+            sends_to=settings.url,
+            spool=settings.spool,
+            unsent=spool.unsent,
+        )
         connector = create(spool, metrics)
         forwarder = connector.forwarder()
         timing = Timing(patience=inf, waiting=forwarder.on_waiting)

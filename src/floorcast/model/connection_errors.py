@@ -36,4 +36,4 @@ def _describe(error: OSError | UnicodeError, host: str, receiver: str) -> str:
             # asyncio and uvloop put different texts into the error
             return f"no connection to {receiver}: {os.strerror(number).lower()}"
         case _:
-            return f"no connection to {receiver}: {error}"
+            return f"no connection to {receiver}: {str(error) or 'timed out'}"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from floorcast.connectors.asterisk.ami_connection import AmiConnection, tls_context
+from floorcast.connectors.asterisk.ami_connection import AmiAddress, AmiConnection, tls_context
 from floorcast.connectors.asterisk.frames import AmiFrame
 from floorcast.connectors.pbx.unreadable import Unreadable
 from floorcast.model.errors import BadCredentials, SettingError, Unavailable
@@ -73,6 +73,9 @@ def test_a_wrong_secret_and_an_unreachable_asterisk_raise_different_errors() -> 
             address = ami.address()
         with pytest.raises(Unavailable, match=r"AMI at 127.*check .*manager\.conf"):
             await AmiConnection(address, ReceivedFrames()).open()
+        unknown = AmiAddress("pbx.invalid", 5038, "floorcast", "secret")
+        with pytest.raises(Unavailable, match=r"the name pbx\.invalid cannot be resolved"):
+            await AmiConnection(unknown, ReceivedFrames()).open()
 
     asyncio.run(main())
 

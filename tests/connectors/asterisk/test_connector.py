@@ -96,6 +96,19 @@ def test_events_are_sent_and_removed_from_the_spool(tmp_path: Path) -> None:
     run(main)
 
 
+def test_a_missing_queue_log_is_reported(tmp_path: Path) -> None:
+    """A typo in the path is not silent. Asterisk may create the file later."""
+    missing = tmp_path / "queue_log"
+
+    async def main(_ami: FakeAmi, intake: Intake) -> None:
+        with capture_logs() as logs:
+            async with running_connector(intake, AsteriskSource(queue_log=missing), tmp_path):
+                await wait_for(lambda: bool(logs), intake)
+        assert logs[0]["event"] == f"queue log {missing} does not exist; waiting for it"
+
+    run(main)
+
+
 def test_the_channel_is_queried_for_the_reason_for_leaving(tmp_path: Path) -> None:
     """No event says why a caller left, so the connector queries the channel."""
 

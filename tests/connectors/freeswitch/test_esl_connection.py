@@ -12,7 +12,7 @@ from floorcast.connectors.freeswitch.frames import EslFrame
 from floorcast.connectors.pbx.unreadable import Unreadable
 from floorcast.model.errors import BadCredentials, Unavailable
 from tests.connectors.freeswitch.dialogues import hangup
-from tests.connectors.freeswitch.fake_esl import NOTICE, FakeEsl, serving
+from tests.connectors.freeswitch.fake_esl import NOTICE, PASSWORD, FakeEsl, serving
 
 
 class ReceivedFrames:
@@ -76,6 +76,9 @@ def test_a_wrong_password_and_an_unreachable_freeswitch_raise_different_errors(u
         await esl.stop()
         with pytest.raises(Unavailable, match=r"ESL at 127.*check .*event_socket\.conf\.xml"):
             await EslConnection(esl.address(), ReceivedFrames()).open()
+        unknown = EslAddress("pbx.invalid", 8021, PASSWORD)
+        with pytest.raises(Unavailable, match=r"the name pbx\.invalid cannot be resolved"):
+            await EslConnection(unknown, ReceivedFrames()).open()
         await esl.start()
 
     run(main)

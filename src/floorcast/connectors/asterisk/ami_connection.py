@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from floorcast.connectors.asterisk.frames import AmiFrame, AmiFrameReader
 from floorcast.connectors.pbx.keepalive import CONNECT_SECONDS, READ_BYTES, read_with_keepalive
 from floorcast.connectors.pbx.unreadable import Unreadable
+from floorcast.model.connection_errors import describe_connection_error
 from floorcast.model.errors import BadCredentials, SettingError, Unavailable
 
 __all__ = ["AmiAddress", "AmiConnection", "OnFrame", "tls_context"]
@@ -80,8 +81,8 @@ class AmiConnection:
                 f"AMI at {self._address}: nothing is listening there; check the address, and check"
                 " that manager.conf enables the interface"
             ) from None
-        except (OSError, TimeoutError) as error:
-            why = str(error) or type(error).__name__
+        except (OSError, UnicodeError) as error:
+            why = describe_connection_error(error, self._address.host, self._address.port)
             raise Unavailable(f"AMI at {self._address}: {why}") from None
         read_task = asyncio.create_task(self._read(reader))
         try:

@@ -129,6 +129,8 @@ class AsteriskConnector:
         since = oldest if self._source.since is None else self._source.since
         position = self._position.get(LOG_POSITION, "")
         with closing(QueueLogFile(path, position, since)) as file:
+            if not file.exists():
+                self._warnings.warn_once(f"queue log {path} does not exist; waiting for it")
             await self._follow_log(file, since, recording)
 
     async def _follow_log(

@@ -73,6 +73,10 @@ class QueueLogFile:
         """Whether a file is open."""
         return self._file is not None
 
+    def exists(self) -> bool:
+        """Return whether there is a file at the path."""
+        return self._path.exists()
+
     def poll(self) -> Iterator[RawLine]:
         """Yield the complete lines that have not been read yet. Raises OSError."""
         if self._file is None and not self._open(self._next()):

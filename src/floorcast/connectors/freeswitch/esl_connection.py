@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from floorcast.connectors.freeswitch.frames import EslFrame, EslFrameReader
 from floorcast.connectors.pbx.keepalive import CONNECT_SECONDS, READ_BYTES, read_with_keepalive
 from floorcast.connectors.pbx.unreadable import Unreadable
+from floorcast.model.connection_errors import describe_connection_error
 from floorcast.model.errors import BadCredentials, Unavailable
 
 __all__ = ["DEFAULT_PORT", "EslAddress", "EslConnection", "OnFrame"]
@@ -66,8 +67,9 @@ class EslConnection:
                 "nothing is listening there; check the address, and 'listen-ip' and 'listen-port'"
                 " in event_socket.conf.xml"
             ) from None
-        except (OSError, TimeoutError) as error:
-            raise self._unavailable(str(error) or type(error).__name__) from None
+        except (OSError, UnicodeError) as error:
+            host, port = self._address.host, self._address.port
+            raise self._unavailable(describe_connection_error(error, host, port)) from None
         read_task = asyncio.create_task(self._read(reader))
         try:
             await self._log_in(greeting)
