@@ -82,9 +82,36 @@ def help_texts(words: tuple[str, ...], command: object) -> Iterator[tuple[tuple[
 
 @pytest.mark.parametrize("name", SUMMARIES)
 def test_help_shows_option_values_without_python_types(name: str) -> None:
-    """Help shows URL, FILE or N, and no Python type."""
+    """Help shows URL, FILE or N, no Python type, and bounds and defaults in one notation."""
     for words, text in help_texts((name,), GROUP.commands[name]):
-        assert re.findall(r"^ +--.*<\w+>", text, re.MULTILINE) == [], words
+        assert re.findall(r"[<{].*[>}]|<=|>=|\S  \[[a-z]|\] +\[", text) == [], words
+
+
+@pytest.mark.parametrize(
+    "name", ["connect", "webhook", "archive", "cluster", "site", "user", "key"]
+)
+def test_list_of_subcommands_is_not_truncated(name: str) -> None:
+    """Each subcommand has one short sentence, even on a terminal with 80 columns."""
+    listed = CliRunner().invoke(app, [name, "--help"], env={"COLUMNS": "80"}).stdout
+    assert "..." not in listed.partition("Commands:")[2]
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        ("backup", "Usage: floorcast backup [OPTIONS] DIR"),
+        ("replay", "Usage: floorcast replay [OPTIONS] FILE"),
+        ("cluster config", "Usage: floorcast cluster config [OPTIONS] HOST…"),
+        ("backup", "--data DIR The data folder. [default: floorcast-data]"),
+        ("connect livevox", "--url URL The server. [default: http://127.0.0.1:8080]"),
+        ("connect livevox", "0 for none. [default: 5; from 0 to 3,600]"),
+        ("user add", "The user's id. [default: the next free id; at least 0]"),
+    ],
+)
+def test_help_is_plain(words: str, line: str) -> None:
+    """Arguments are named as in the text, and --data is described for commands."""
+    shown = CliRunner().invoke(app, [*words.split(), "--help"]).stdout
+    assert line in " ".join(shown.split())
 
 
 @pytest.mark.parametrize("words", ["--help", "--version"])

@@ -46,7 +46,12 @@ __all__ = [
 T = TypeVar("T")
 
 DataOption = Annotated[
-    Path | None, typer.Option(metavar="DIR", help=SETTINGS["data"].help, show_default=False)
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help=f"The data folder. [default: {SETTINGS['data'].default}]",
+        show_default=False,
+    ),
 ]
 LogOption = Annotated[
     str | None,

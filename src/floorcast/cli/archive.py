@@ -82,9 +82,10 @@ def verify(
     since: FromOption = None,
     until: ToOption = None,
 ) -> None:
-    """Compare every file with its manifest, and recompute the figures from the states and calls.
+    """Check every file and recompute the figures.
 
-    Prints a table of the differences, and exits with 1 if there are any.
+    Compares each file with its manifest, and the figures with the states and calls. Prints a table
+    of the differences, and exits with 1 if there are any.
     """
     found = _open(context, archive)
     from floorcast.archive.checking import Checker
@@ -121,9 +122,10 @@ def export(
         str, typer.Option("--format", metavar="csv|parquet", help="The format of the files.")
     ] = "parquet",
 ) -> None:
-    """Copy the archive's rows into one file per kind of row, such as DIR/calls.csv.
+    """Copy the archive's rows into new files.
 
-    Every row begins with its client, date and hour.
+    Writes one file per kind of row, such as DIR/calls.csv. Every row begins with its client, date
+    and hour.
     """
     if form not in FORMATS:
         raise SettingError(f"--format: must be {one_of(FORMATS)}")

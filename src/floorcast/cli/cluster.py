@@ -54,11 +54,12 @@ def status(
     context: typer.Context,
     log: Annotated[str | None, _log_option("The cluster to inspect")] = None,
 ) -> None:
-    """Print the nodes that respond, how far behind each is, the streams, and all problems.
+    """Print the nodes, the streams and all problems.
 
-    Exits with 1 if there is a problem: no node responds, a node is not ready or is behind, a stream
-    has no quorum or a replica that is behind, two nodes have the same name, or the NATS servers
-    flush too late or accept unauthenticated connections.
+    Prints the nodes that respond, and how far behind each is. Exits with 1 if there is a problem:
+    no node responds, a node is not ready or is behind, a stream has no quorum or a replica that is
+    behind, two nodes have the same name, or the NATS servers flush too late or accept
+    unauthenticated connections.
     """
     settings = _settings(context, log=log)
     import asyncio
@@ -103,9 +104,10 @@ def config(
         list[str], typer.Argument(metavar="HOST…", help="The hosts of the NATS servers.")
     ],
 ) -> None:
-    """Print a configuration for each NATS server of a new cluster, with new passwords.
+    """Print configurations for new NATS servers.
 
-    For TLS, each server needs server.pem, server.key and ca.pem in /etc/nats.
+    Prints one for each server of a new cluster, with new passwords. For TLS, each server needs
+    server.pem, server.key and ca.pem in /etc/nats.
     """
     from floorcast.cluster.nats_config import Ports, nats_config, new_secrets
 
@@ -125,10 +127,10 @@ def import_(
     streams: StreamsOption = None,
     replicas: ReplicasOption = None,
 ) -> None:
-    """Convert an embedded data folder to the first node of a new cluster.
+    """Convert a data folder to a cluster's first node.
 
-    The server that uses the folder must be stopped first. All events, tokens and sessions are kept.
-    The other nodes then copy this node.
+    The cluster must be new. The server that uses the folder must be stopped first. All events,
+    tokens and sessions are kept. The other nodes then copy this node.
     """
     settings = _settings(context, data=data, log=log, streams=streams, replicas=replicas)
     import asyncio
@@ -149,9 +151,10 @@ def export(
     data: Annotated[Path | None, _data_option("The stopped node's folder")] = None,
     log: Annotated[str | None, _log_option("The cluster that the node belongs to")] = None,
 ) -> None:
-    """Convert the folder of a stopped node back to an embedded data folder.
+    """Convert a node's folder back to a data folder.
 
-    All nodes must be stopped. All events, tokens and sessions are kept.
+    The folder is then embedded again. All nodes must be stopped. All events, tokens and sessions
+    are kept.
     """
     settings = _settings(context, data=data, log=log)
     import asyncio
@@ -172,10 +175,11 @@ def repair_(
     log: Annotated[str | None, _log_option("The cluster to repair")] = None,
     replicas: ReplicasOption = None,
 ) -> None:
-    """Use a stopped node's folder to restore data that the cluster's streams have lost.
+    """Restore data that the cluster has lost.
 
-    First run the command on the most complete folder and start its node, which the other nodes then
-    copy. After that, run it on any other folder that may have events that the first one lacks.
+    Restores it to the cluster's streams from a stopped node's folder. First run the command on the
+    most complete folder and start its node, which the other nodes then copy. After that, run it on
+    any other folder that may have events that the first one lacks.
     """
     settings = _settings(context, data=data, log=log, replicas=replicas)
     import asyncio

@@ -80,10 +80,11 @@ def connect_asterisk(
     check: options.CheckOption = False,
     config: options.ConfigOption = None,
 ) -> None:
-    """Send the events of Asterisk's queues and agents to a server as they happen.
+    """Send Asterisk's events to a server.
 
-    Reads AMI (--ami), the queue log (--queue-log), or both. Runs until Ctrl-C or SIGTERM. No event
-    is lost or counted twice, even if this command, Asterisk or the server is killed.
+    Sends the events of queues and agents as they happen. Reads AMI (--ami), the queue log
+    (--queue-log), or both. Runs until Ctrl-C or SIGTERM. No event is lost or counted twice, even if
+    this command, Asterisk or the server is killed.
     """
     from floorcast.cli.connector_setup import read_settings
 

@@ -56,10 +56,11 @@ def connect_freeswitch(
     check: options.CheckOption = False,
     config: options.ConfigOption = None,
 ) -> None:
-    """Send the events of FreeSWITCH's queues and agents to a server as they happen.
+    """Send FreeSWITCH's events to a server.
 
-    Reads mod_callcenter's events from the event socket (--esl). Runs until Ctrl-C or SIGTERM.
-    No event is lost or counted twice, even if this command, FreeSWITCH or the server is killed.
+    Sends the events of queues and agents as they happen. Reads mod_callcenter's events from the
+    event socket (--esl). Runs until Ctrl-C or SIGTERM. No event is lost or counted twice, even if
+    this command, FreeSWITCH or the server is killed.
     """
     from floorcast.cli.connector_setup import read_settings
 

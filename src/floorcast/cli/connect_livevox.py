@@ -83,11 +83,11 @@ def connect_livevox(
     check: options.CheckOption = False,
     config: options.ConfigOption = None,
 ) -> None:
-    """Send the events of another server with this API (LiveVox or floorcast) to a server.
+    """Send the events of another server with this API.
 
-    Follows the feeds at --from as a user of the client, and sends their events to --url. Runs until
-    Ctrl-C or SIGTERM. No event is lost or counted twice, even if this command or a server is
-    killed.
+    The other server is LiveVox or floorcast. Follows the feeds at --from as a user of the client,
+    and sends their events to --url. Runs until Ctrl-C or SIGTERM. No event is lost or counted
+    twice, even if this command or a server is killed.
     """
     from floorcast.cli.connector_setup import read_settings
 

@@ -49,7 +49,9 @@ KeyOption = Annotated[
 KeyFileOption = Annotated[
     str | None, typer.Option(metavar="FILE", help="A file with the key on its first line.")
 ]
-UrlOption = Annotated[str | None, typer.Option(metavar="URL", help="The server.")]
+UrlOption = Annotated[
+    str | None, typer.Option(metavar="URL", help="The server. [default: http://127.0.0.1:8080]")
+]
 SpoolOption = Annotated[
     str | None,
     typer.Option(

@@ -18,6 +18,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
+from floorcast.cli.help_lines import plain_name, plain_text, plain_usage
 from floorcast.cli.option_values import explain_value_error
 from floorcast.config.settings import SETTINGS
 from floorcast.config.sources import SECRETS, Source, SourcedValue, exposed_secrets, read_sources
@@ -68,7 +69,24 @@ def known_options(context: typer.Context) -> Collection[str]:
 
 
 class Command(TyperCommand):
-    """A command that names the source of a value in errors, and does not leak secrets."""
+    """A command with plain help that names the source of a value in errors.
+
+    It does not leak secrets.
+    """
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:  # noqa: ANN401 — click's, in Typer
+        """Return the parts of the usage line."""
+        return [plain_usage(piece) for piece in super().collect_usage_pieces(ctx)]
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 — click's, in Typer
+        """Write the arguments and the options, with one notation for types and bounds."""
+        for title, kind in (("Arguments", "argument"), ("Options", "option")):
+            params = [one for one in self.get_params(ctx) if one.param_type_name == kind]
+            records = filter(None, (one.get_help_record(ctx) for one in params))
+            rows = [(plain_name(name), plain_text(text)) for name, text in records]
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 — click's, in Typer
         """Read the options. An error names the variable or file that the value is from."""

@@ -167,7 +167,9 @@ def register(app: typer.Typer) -> None:
 
 
 def _replay(
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The recording.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="The recording.")
+    ],
     key: Annotated[str, typer.Option(metavar="KEY", help=KEY_HELP)],
     format: Annotated[  # noqa: A002 — also the option's name in the environment and the file
         Format, typer.Option(help="The format of the file.")
@@ -177,8 +179,8 @@ def _replay(
         str | None,
         typer.Option(
             metavar="NAME|ID",
-            help="Add this client's name to the source of the events. The key determines which "
-            "client they belong to.",
+            help="A name to add to the source of the events, so that recordings of several clients "
+            "keep their own ids. The key, not this option, determines the client.",
         ),
     ] = None,
     day: Annotated[

@@ -57,7 +57,7 @@ def add(
     call_center: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="ID or CLIENT/ID",
+            metavar="ID|CLIENT/ID",
             help="Limit the user to this call center: 10, or 2/10 for call center 10 of client 2."
             " Can be repeated.",
         ),

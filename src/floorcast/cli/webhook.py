@@ -47,10 +47,11 @@ def show(
     data: DataOption = None,
     log: LogOption = None,
 ) -> None:
-    """Print a client's webhooks: state, delivered events, failed requests, and position.
+    """Print a client's webhooks and their progress.
 
-    If the server is running, the progress is at most 5 seconds old. In /metrics, webhooks have the
-    ids that this command prints.
+    Prints the state, the delivered events, the failed requests and the position. If the server is
+    running, the progress is at most 5 seconds old. In /metrics, webhooks have the ids that this
+    command prints.
     """
     from floorcast.cli.webhook_progress import progress_rows
 
@@ -74,10 +75,11 @@ def send_test(
     data: DataOption = None,
     log: LogOption = None,
 ) -> None:
-    """Send a signed example from this machine, and print the status of the response.
+    """Send a signed example event from this machine.
 
-    The example is an event of type floorcast.test. If the webhook has a template, the body is the
-    template's output for an example event. The webhook's progress does not change.
+    Prints the status of the response. The example is an event of type floorcast.test. If the
+    webhook has a template, the body is the template's output for an example event. The webhook's
+    progress does not change.
     """
     from floorcast.cli.webhook_example import send_example
     from floorcast.cli.webhook_progress import find_webhook
@@ -108,7 +110,10 @@ def resume(
     data: DataOption = None,
     log: LogOption = None,
 ) -> None:  # fmt: skip
-    """Resume a suspended webhook from its position, or any webhook from a token."""
+    """Resume a suspended webhook, or any webhook from a token.
+
+    Without --from, a suspended webhook continues from its position.
+    """
     from floorcast.cli.webhook_progress import resume_webhook
 
     if start is not None and not start:
