@@ -29,3 +29,11 @@ def test_the_kind_names_the_other_call_center_of_the_call(of_call: int | None, k
     )
     (fed,) = fold_all(floor, [agent("IN_CALL", 1, service=10, call=ref)])
     assert (fed.feed, fed.kind, fed.service, fed.call_center) == ("agent", kind, 10, 1)
+
+
+def test_a_service_that_the_array_lacks_is_added_to_it() -> None:
+    """The agent is logged in to the service that it works for and to all services in the array."""
+    floor = new_floor()
+    fold_all(floor, [agent("READY", 1, "ANN", service=10, services=[20])])
+    (ann,) = (one for one in floor.state.agents.values() if one.services)
+    assert (ann.service, ann.services) == (10, (20, 10))

@@ -100,7 +100,9 @@ class AgentFold:
             key = call.key
         # a source whose clock is ahead must not add time that has not passed yet
         counts_at = min(at, now)
-        details = None if call is None and _has_no_details(data) else self._details(data, call)
+        details = (
+            None if call is None and _has_no_details(data) else self._details(data, call, service)
+        )
         if (
             details is not None
             and details.services
@@ -240,11 +242,15 @@ class AgentFold:
             late = AgentMoment(agent.applied_until, LATE_LOGON, moment.service, details)
             self._apply(agent, late, now)
 
-    def _details(self, data: AgentStateData, call: CurrentCall | None) -> EventDetails | None:
+    def _details(
+        self, data: AgentStateData, call: CurrentCall | None, service: int | None
+    ) -> EventDetails | None:
         reason, skill, monitored = data.reason, data.skill, data.monitored
         services, team = None, None
         if data.services is not None:
             services = tuple(dict.fromkeys(map(self._state.directory.service, data.services)))
+            if service is not None and service not in services:
+                services = (*services, service)  # the agent serves it, too
         if data.team is not None:
             team = self._state.directory.team(data.team)
         reason_slot = _NO_REASON if not reason else reason_index(self._reasons.get(reason, reason))

@@ -139,7 +139,10 @@ def login_states(events: Sequence[AgentRecord]) -> list[LoginState]:
         named_service = one.service
         if one.services is not None:
             now.services = tuple(dict.fromkeys(one.services))
-            named_service = now.services[0] if named_service is None else named_service
+            if named_service is None:
+                named_service = now.services[0]
+            elif named_service not in now.services:
+                now.services = (*now.services, named_service)
         elif named_service is not None and named_service not in now.services:
             now.services = (named_service,)
         if named_service is not None:
