@@ -23,7 +23,7 @@ FIGURES = {
     "averageDurationToAbandon": "Mean wait of the abandoned calls.",
     "averageTalkDuration": "Mean time from the answer to the end of a handled call, or to the next"
     " queue if the call is passed on, including hold. A call that is still with its agent does not"
-    " count; a call that leaves its agent by `call.leave` does.",
+    " count; a call that leaves its agent through `call.leave` does.",
     "averageWrapupDuration": "Mean wrap-up time after a handled call, over the same calls. A call"
     " without wrap-up counts as 0. A wrap-up belongs to the call that its WRAP_UP event names. If"
     " the event names no call, the wrap-up belongs to the last call that the agent answered before"
@@ -36,14 +36,14 @@ FIGURES = {
     "cip": "Outbound calls in progress now, dialing or connected, including manual calls.",
     "totalAgents": "Agents logged in to the service now. An agent who is logged in to several"
     " services counts in each.",
-    "loaded": "Records loaded in today's campaigns of the service.",
-    "remaining": "Records still to be dialed in today's campaigns of the service.",
+    "loaded": "Records loaded in the service's campaigns for today.",
+    "remaining": "Records still to be dialed in the service's campaigns for today.",
     "playingDialable": "Records that could be dialed now in the campaigns that are PLAYING.",
     "percentComplete": "100 × (loaded − remaining) ÷ loaded; 100 if nothing is loaded.",
     # agents
-    "inboundCalls": "Inbound calls that the agent answered today. If an IN_CALL or `call.answer`"
-    " event names an agent and a call, that agent has answered the call. This includes the second"
-    " agent of a consultation or conference.",
+    "inboundCalls": "Inbound calls that the agent answered today. An agent has answered a call if"
+    " an IN_CALL or `call.answer` event names both. This includes the second agent in a"
+    " consultation or conference.",
     "outboundCalls": "Outbound and manual calls that the agent answered today.",
     "readyDuration": "Time spent in Ready today.",
     "totalNotReadyDuration": "Time spent in Not Ready today: the sum of the six reasons.",
