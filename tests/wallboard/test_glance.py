@@ -36,8 +36,25 @@ def test_tiles_combine_the_services(wall: Screen, source: Caller) -> None:
     assert tile(wall, "level") == (f"{level / decided:.1f}%", "target 80%")
     assert tile(wall, "handled")[0] == f"{handled:,}"
     assert tile(wall, "abandoned")[0] == f"{100 * abandoned / decided:.1f}%"
-    assert tile(wall, "speed")[0] == f"0:{int(wait / handled):02}"
-    assert tile(wall, "waiting")[1] in {one["serviceName"] for one in rows}
+    assert tile(wall, "speed") == (f"0:{int(wait / handled):02}", "average")
+    busiest = max(one["totalCallsInQueue"] for one in rows)
+    most = {f"most: {one['serviceName']} {busiest}" for one in rows}
+    assert tile(wall, "waiting")[1] in most
+
+
+def test_the_abandoned_tile_names_the_highest_abandon_rate(wall: Screen, source: Caller) -> None:
+    """The rate stands beside the service's name, so it is not read as the combined rate."""
+    wall.sign_in()
+    wall.page.wait_for_selector("#services tbody tr")
+    rows = source.http.post("/realtime/service/stats").json()["stats"]
+    worst = max(rows, key=lambda one: one["abandonRate"])
+    note = f"worst: {worst['serviceName']} {worst['abandonRate']:.1f}%"
+    wall.until_text("[data-tile=abandoned] .note", note)
+    wall.page.click("[data-tile=abandoned]")
+    found = wall.page.evaluate("document.activeElement.querySelector('.name').textContent")
+    assert found == worst["serviceName"]
+    wall.page.evaluate("() => { location.hash = 'service=38049'; }")
+    wall.until_text("[data-tile=abandoned] .note", "today")
 
 
 def test_tiles_link_to_the_named_service_or_agent(wall: Screen) -> None:
@@ -71,7 +88,7 @@ def test_site_targets_override_the_browser_thresholds(
         wall.page.evaluate(keep, limits)
         wall.page.reload()
         wall.page.wait_for_selector("#services tbody tr")
-        assert tile(wall, "level")[1] == f"target {target}%"
+        wall.until_text("[data-tile=level] .note", f"target {target}%")
         assert (wall.page.get_attribute("[data-tile=level]", "data-level") or "") in levels
         cells = wall.page.locator("#services td.level").all()
         assert {cell.get_attribute("data-level") or "" for cell in cells} & levels

@@ -75,5 +75,5 @@ function words(completed, loaded) {
 
 function breakdown(timezones) {
   const some = timezones.filter((zone) => zone.count).sort((one, other) => other.count - one.count);
-  return some.map((zone) => `${zone.timezone}\u00a0${count(zone.count)}`).join(" · ") || "–";
+  return some.map((zone) => `${zone.timezone}\u00a0${count(zone.count)}`).join("\u00a0· ") || "–";
 }

@@ -107,7 +107,7 @@ function options(size, look, paths, onDraw) {
     padding: [look.size * 0.9, look.size * 1.6, 0, onDraw ? look.size * 1.6 : 0],
     scales: {
       x: { time: true, range: () => [clock.now() / 1000 - SPAN, clock.now() / 1000] },
-      y: { range: (_, __, most) => [0, Math.max(4, (most ?? 0) * 1.2)] },
+      y: { range: (_, __, most) => [0, onDraw ? Math.max(4, (most ?? 0) * 1.2) : topOf(most ?? 0)] },
     },
     axes: [
       {
@@ -121,14 +121,20 @@ function options(size, look, paths, onDraw) {
         ...axis,
         show: !onDraw,
         size: look.size * 3,
-        space: look.size * 1.8,
         grid: { stroke: look.grid, width: look.thin },
-        incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000],
+        splits: (_, __, from, to) => [from, (from + to) / 2, to],
       },
     ],
     series: [{}, { stroke: look.line, fill: look.fill, width: 2 * look.thin, paths, points: { show: false } }],
     hooks: { draw: onDraw ? [onDraw] : [] },
   };
+}
+
+/** The top tick of an axis: a round, even number at or above the highest value. */
+export function topOf(most) {
+  const least = Math.max(4, most);
+  const unit = 10 ** Math.floor(Math.log10(least));
+  return unit * [1, 2, 4, 6, 8, 10].find((steps) => steps * unit >= least);
 }
 
 function marks(_, __, from, to) {

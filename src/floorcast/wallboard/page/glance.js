@@ -12,6 +12,7 @@ const list = document.getElementById("glance");
 const tiles = new Map();
 const UNKNOWN = "–"; // not 0, which would mean that there are no problems
 const NAMES = 26; // characters of two names that fit into a tile
+const LONG = 16; // characters of one name beside which a value fits
 const SHORT = 5; // characters that always fit into a tile
 
 /**
@@ -42,7 +43,7 @@ function ofNeeds({ services, agents, needs, isStale }) {
   }
   if (!isKnown) return { ...base, value: UNKNOWN, note: "unknown" };
   const isAll = services.isKnown && agents.isKnown && !isStale;
-  return { ...base, value: "0", note: isAll ? "all is well" : "some data is missing" };
+  return { ...base, value: "0", note: isAll ? "nothing urgent" : "some data is missing" };
 }
 
 function ofCalls({ services, thresholds }) {
@@ -56,10 +57,11 @@ function ofCalls({ services, thresholds }) {
     const found = rated.map(({ levels }) => levels[measure]);
     return LEVELS.findLast((level) => found.includes(level)) ?? "";
   };
+  const isSeveral = rated.length > 1; // one service is not compared
   const most = (by) => rated.filter(by).sort((one, other) => by(other) - by(one))[0]?.service;
-  const waiting = most(({ service }) => service.totalCallsInQueue);
+  const waiting = isSeveral && most(({ service }) => service.totalCallsInQueue);
   const longest = most(({ wait }) => wait);
-  const lost = most(({ service }) => service.totalAbandoned);
+  const lost = isSeveral && most(({ service }) => service.abandonRate);
   const to = (service, order) => ({ order, service: service?.serviceId });
   const level = all.serviceLevel;
   const goal = target ?? thresholds.of("serviceLevel")[0];
@@ -78,7 +80,7 @@ function ofCalls({ services, thresholds }) {
       name: "waiting",
       label: "In queue",
       value: known(count(all.waiting)),
-      note: waiting ? waiting.serviceName : "calls",
+      note: waiting ? leader("most", waiting, count(waiting.totalCallsInQueue)) : "calls",
       level: worst("inQueue"),
       leadsTo: to(waiting, "queue"),
     },
@@ -92,9 +94,9 @@ function ofCalls({ services, thresholds }) {
     },
     {
       name: "speed",
-      label: "Answered in",
+      label: "Speed of answer",
       value: all.speedOfAnswer === null ? UNKNOWN : duration(all.speedOfAnswer),
-      note: "on average",
+      note: "average",
       title: "Average speed of answer today",
       leadsTo: { order: "speed" },
     },
@@ -109,11 +111,16 @@ function ofCalls({ services, thresholds }) {
       name: "abandoned",
       label: "Abandoned",
       value: rate(abandonRate),
-      note: lost ? lost.serviceName : "today",
+      note: lost ? leader("worst", lost, percent(lost.abandonRate)) : "today",
       level: missing("abandonRate", abandonRate),
       leadsTo: to(lost, "abandoned"),
     },
   ];
+}
+
+/** The service with the highest value, and the value if the name leaves room for it. */
+function leader(word, { serviceName }, value) {
+  return `${word}: ${serviceName}${serviceName.length > LONG ? "" : ` ${value}`}`;
 }
 
 /** The number of ready agents. The panel of agents has the other states. */

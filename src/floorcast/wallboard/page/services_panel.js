@@ -189,6 +189,7 @@ export class ServicesPanel {
     number("handled", "totalHandled");
     number("offered", "totalOffered");
     number("agents-in", "totalAgents", levels.hands);
+    if (levels.hands && service.totalAgents) write(cell("agents-in"), `0/${count(service.totalAgents)} ready`);
     drawTrend(cell("trend"), this.trends?.of(service.serviceId) ?? []);
   }
 }
