@@ -160,6 +160,35 @@ def test_long_names_are_shown_in_full_on_a_wall(tmp_path: Path, browser: Browser
         assert wall.page.locator("#connects-chart .u-axis").count() == 1  # the bars have numbers
 
 
+VISIBLE = """(section) => {
+    const scroll = document.querySelector(`#${section} .scroll`).getBoundingClientRect();
+    return [...document.querySelectorAll(`#${section} tbody tr`)]
+        .filter((row) => row.getBoundingClientRect().bottom <= scroll.bottom).length;
+}"""
+
+
+def test_an_alert_leaves_room_for_the_rows_below_it(tmp_path: Path, browser: Browser) -> None:
+    """At 1440 by 900 pixels, nine services and three waiting calls are visible below an alert.
+
+    A panel with more rows has a shadow at its lower edge.
+    """
+    more = "".join(
+        f'{{id = {39000 + number}, name = "Team {number}", call_center = 1623}},'
+        for number in range(5)
+    )
+    site = with_rule().replace("{id = 38061,", f"{more}{{id = 38061,")
+    events = [*shift(agents=10, calls=40, waiting=9)]
+    events += [one for number in range(5) for one in waits(9_000 + number, 39000 + number)]
+    with shown(tmp_path, browser, events, site=site) as (wall, _):
+        wall.page.wait_for_selector("#alerts:not([hidden])")
+        wall.until("document.querySelectorAll('#services tbody tr').length >= 9")
+        wall.until("document.querySelectorAll('#waiting tbody tr').length > 9")
+        assert wall.page.evaluate(VISIBLE, "services") >= 9
+        assert wall.page.evaluate(VISIBLE, "waiting") >= 3
+        shadow = "(one) => getComputedStyle(one).backgroundAttachment"
+        assert wall.page.locator("#services .scroll").evaluate(shadow) == "local, scroll"
+
+
 EDGES = """(selector) => [...document.querySelectorAll(selector)]
     .filter((one) => one.scrollWidth <= one.clientWidth)
     .map((one) => {

@@ -7,11 +7,16 @@ const name = ({ service }) => service.serviceName;
 const levelsOf = ({ levels }) => Object.values(levels).map((level) => LEVELS.indexOf(level));
 const sum = (numbers) => numbers.reduce((total, one) => total + one, 0);
 
-/** Order by urgency: by the worst level, then the longest wait, then all levels together. */
+/**
+ * Order by urgency: by the worst level, then the longest wait, then all levels together. Services
+ * without a level keep the order of the API, so that their rows stay in place.
+ */
 export function inNeed(one, other) {
   const [mine, theirs] = [levelsOf(one), levelsOf(other)];
+  const [worst, worstOther] = [Math.max(...mine), Math.max(...theirs)];
+  if (!worst && !worstOther) return 0;
   return (
-    Math.max(...theirs) - Math.max(...mine) ||
+    worstOther - worst ||
     other.wait - one.wait ||
     sum(theirs) - sum(mine) ||
     byName(name(one), name(other))
@@ -35,9 +40,9 @@ export const ORDERS = {
 const NEED = "need";
 const NAME = "name";
 
-/** The column headers, which sort in order, in reverse order, or not at all. */
+/** The column headers, which sort in order, in reverse order, or by urgency, as at first. */
 export class Sorting {
-  #order = ""; // empty: the order of the API
+  #order = NEED; // empty: the order of the API
   #isDescending = false;
 
   /**
@@ -81,7 +86,8 @@ export class Sorting {
   #turn(order) {
     const worstIsMost = Boolean(ORDERS[order]?.worstIsMost);
     if (this.#order !== order) this.by(order, worstIsMost);
-    else if (order !== NEED && this.#isDescending === worstIsMost) this.by(order, !worstIsMost);
-    else this.by("");
+    else if (order === NEED) this.by("");
+    else if (this.#isDescending === worstIsMost) this.by(order, !worstIsMost);
+    else this.by(NEED);
   }
 }
