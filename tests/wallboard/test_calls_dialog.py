@@ -11,8 +11,10 @@ from playwright.sync_api import Browser
 
 from floorcast.auth.session import ALLOWED_ROLES
 from tests.real.server import Caller
+from tests.real.sites import event
 from tests.wallboard.floors import shown, waits
 from tests.wallboard.screen import Screen
+from tests.wallboard.shifts import WALL_SITE
 
 ROW = "#services tbody tr[data-id='{}']"
 SERVICE = 38049
@@ -91,6 +93,42 @@ def test_the_table_fits_on_a_phone(browser: Browser, tmp_path: Path) -> None:
             };
         }""")
         assert wide == {"inside": True, "fits": True, "aligned": True}
+
+
+AGENT = '{id = 77001, login = "NYOUNG", name = "Nadia Youngblood"}'
+BROKEN = """() => [...document.querySelectorAll("#calls tbody td")].filter((cell) => {
+    const range = document.createRange();
+    range.selectNodeContents(cell);
+    return new Set([...range.getClientRects()].map(({ top }) => top)).size > 1;
+}).map((cell) => cell.textContent)"""
+
+
+def test_numbers_and_names_stay_on_one_line(browser: Browser, tmp_path: Path) -> None:
+    """An agent is shown by name. No number and, on a wide screen, no name is broken."""
+    site = WALL_SITE.replace("agent = [", f"agent = [{AGENT},", 1)
+    call = {"transactionId": 1, "sessionId": "S1"}
+    who = {"callerId": "+12125550182", "account": "4000123456789012"}
+    events = [
+        event("agent.state", "a1", agent="NYOUNG", service=SERVICE, eventType="READY"),
+        *waits(1, SERVICE, **who),
+        event("call.answer", "b1", **call, agent="NYOUNG", service=SERVICE),
+        event("call.end", "c1", **call),
+        event("call.disposition", "d1", **call, termCode="Promise to pay"),
+    ]
+    with shown(tmp_path, browser, events, site=site) as (wall, _):
+        wall.until_text("#agents tbody", "Nadia Youngblood")
+        for width in (1440, 390):
+            wall.page.set_viewport_size({"width": width, "height": 844})
+            wall.page.click(opener(SERVICE, "level"))
+            figures(wall)
+            cells = wall.texts("#calls tbody td")
+            assert "Nadia Youngblood" in cells
+            broken = set(wall.page.evaluate(BROKEN))
+            assert broken <= (set() if width > 1000 else {"Nadia Youngblood"})
+            inside = "(one) => one.scrollWidth <= one.clientWidth"
+            assert wall.page.locator("#calls .scroll").evaluate(inside)
+            wall.page.screenshot(path=tmp_path / f"calls {width}.png")
+            wall.page.keyboard.press("Escape")
 
 
 def test_figures_are_not_buttons_without_permission(wall: Screen) -> None:

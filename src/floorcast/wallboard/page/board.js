@@ -56,7 +56,7 @@ export class Board {
     this.alerts = new AlertsBanner((path) => this.#ask(path, {}));
     this.time = new PastTime((at) => this.#showAt(at));
     const ask = (path, body) => this.#ask(path, this.#at === null ? body : { ...body, at: this.#at });
-    this.calls = new CallsDialog(ask);
+    this.calls = new CallsDialog(ask, (login) => this.roster.nameOf(login));
     this.intervals = new IntervalsDialog(ask, () => this.services.stats);
     this.figures = {
       [SERVICES]: [this.services, this.queue],

@@ -2,10 +2,11 @@
 
 import { count, duration, plural, timeOfDay } from "./figures.js";
 import { Refusal } from "./requests.js";
-import { write } from "./table.js";
+import { mark, write } from "./table.js";
 import { timeOf } from "./tokens.js";
 
 const CALLS = "/realtime/service/calls";
+const LONG = 24; // characters above which a cell may wrap
 export const ROLES = ["Sysadmin", "Superuser", "Report Admin"]; // the roles that may read call data
 
 /** The names of the figures, by member of service/stats, and when a call counts in each. */
@@ -44,9 +45,13 @@ export class CallsDialog {
   #asked = null; // the body of the request, without its cursor
   #cursor = null;
 
-  /** @param {(path: string, body: object) => Promise<object>} ask a method of the API */
-  constructor(ask) {
+  /**
+   * @param {(path: string, body: object) => Promise<object>} ask a method of the API
+   * @param {(login: string) => string} nameOf the name of an agent, if it is known
+   */
+  constructor(ask, nameOf) {
     this.ask = ask;
+    this.nameOf = nameOf;
     this.#more.onclick = () => this.#load();
     this.#dialog.onclose = () => this.close();
   }
@@ -110,12 +115,20 @@ export class CallsDialog {
     const [when, caller, account, wait, talk, agent, result] = row.children;
     row.dataset.id = call.transactionId;
     write(when, at === null ? "–" : timeOfDay(at));
-    write(caller, call.phone ?? "unknown");
-    write(account, call.account ?? "–");
+    name(caller, call.phone ?? "unknown");
+    name(account, call.account ?? "–");
     write(wait, call.wait === null ? "–" : duration(call.wait));
     write(talk, call.talk === null ? "–" : duration(call.talk));
-    write(agent, call.agentLoginId ?? "–");
-    write(result, call.termCode ?? call.lvResult ?? "–");
+    const login = call.agentLoginId;
+    name(agent, login === null ? "–" : this.nameOf(login));
+    agent.title = login ?? "";
+    name(result, call.termCode ?? call.lvResult ?? "–");
     return row;
   }
+}
+
+/** Write a number or name, which stays on one line unless it is long. */
+function name(cell, text) {
+  write(cell, text);
+  mark(cell.dataset, "long", text.length > LONG ? "true" : "");
 }

@@ -35,6 +35,11 @@ export class Roster {
     }
   }
 
+  /** The name of an agent, or the login of an agent who has not been seen. */
+  nameOf(login) {
+    return this.agents.get(login)?.name || login;
+  }
+
   /** The agents who are logged in. */
   present() {
     return [...this.agents.values()].filter((agent) => agent.state !== LOGOFF);
