@@ -85,10 +85,20 @@ def test_each_kind_has_its_own_table(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("urll = 'x'", "unknown field `urll`"),
-        ("[asterisk]\nserveses = {}", r"unknown field `serveses` - at `\$.asterisk`"),
-        ("[asterisk]\nami = 5", r"at `\$.asterisk.ami`"),
-        ("asterisk = 5", "connect.toml: "),
+        ("urll = 'x'", r"the file has no key urll; did you mean url\?"),
+        ("[asterisk]\nserveses = {}", r"\[asterisk\] has no key serveses; did you mean ser"),
+        ("[asterisk]\nami = 5", r"\[asterisk\] ami must be a string, not 5"),
+        ("asterisk = 5", "connect.toml: asterisk must be a table, not 5"),
+        ("key = 5", "key must be a string$"),
+        ("metrics_port = 'x'", "metrics_port must be a whole number from 0 to 65,535, not 'x'"),
+        (
+            "[livevox]\npoll_seconds = 9999",
+            r"\[livevox\] poll_seconds must be a number from 0 to 3600, not 9999",
+        ),
+        (
+            "[asterisk.wrap_up_seconds]\nsales = 'x'",
+            r"\[asterisk.wrap_up_seconds\] each value must be a number$",
+        ),
         ("[asterisk", "cannot be read as TOML"),
     ],
 )

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 from msgspec import Meta, Struct, structs
 
+from floorcast.connectors.connect_file_errors import explain
 from floorcast.connectors.pbx.config import MappingConfig
 from floorcast.model.errors import SettingError
 
@@ -99,7 +100,7 @@ class ConnectFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     key: str = ""
     key_file: str = ""
     spool: str = "connect.db"
-    metrics_port: int = 0
+    metrics_port: Annotated[int, Meta(ge=0, le=65_535)] = 0
     metrics_host: str = "127.0.0.1"
     record: str = ""
     asterisk: AsteriskTable | None = None
@@ -146,7 +147,8 @@ def read_connect_file(
         # strict=False, because a port from the environment is text
         found = msgspec.convert(table, ConnectFile, strict=False)
     except msgspec.ValidationError as error:
-        raise SettingError(f"{path or 'the options of connect'}: {error}") from None
+        where = path or "the options of connect"
+        raise SettingError(f"{where}: {explain(error, table, ConnectFile)}") from None
     return _resolved(found, path.parent if path else Path(), overrides)
 
 

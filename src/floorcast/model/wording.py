@@ -37,8 +37,10 @@ def whole_number(low: int | None = None, high: int | None = None) -> str:
     return f"a whole number from {low:,} to {high:,}"
 
 
-def number(low: float, high: float) -> str:
-    """Describe a number and its bounds."""
+def number(low: float | None = None, high: float | None = None) -> str:
+    """Describe a number, and its bounds if they are given."""
+    if low is None or high is None:
+        return TYPE_WORDS["float"]
     return f"a number from {low:g} to {high:g}"
 
 
@@ -101,8 +103,8 @@ def _describe_type(kind: inspect.Type, nested: str) -> str:  # noqa: PLR0911 —
     match kind:
         case inspect.IntType(ge=low, le=high):
             return whole_number(low, high)
-        case inspect.FloatType():
-            return TYPE_WORDS["float"]
+        case inspect.FloatType(ge=low, le=high):
+            return number(low, high)
         case inspect.BoolType():
             return TYPE_WORDS["bool"]
         case inspect.StrType(pattern=pattern) if pattern:
