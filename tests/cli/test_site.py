@@ -81,10 +81,10 @@ def test_show_prints_the_site(admin: AdminCommands) -> None:
     for part in (
         "client 1 ACME\n",
         "time zone    America/New_York",
-        "feeds        agent interaction",
+        "feeds        agent, interaction",
         "agents       2, of whom 1 may log in",
         "call center  11  North",
-        "service  101  Sales",
+        "service  101  Sales  call center 11  SLA 20 s, excluding_abandons_within_sla\n",
         "term codes   Paid",
         "client 2 ACME West\n",
         "parent       1",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -112,6 +112,7 @@ def show_site(
     log: LogOption = None,
 ) -> None:
     """Print the current site: all clients, or one client."""
+    from floorcast.cli.site_description import describe_client
     from floorcast.site.live_site import Site
 
     async def look(kv: KeyValueStore) -> list[SiteClient]:
@@ -119,7 +120,9 @@ def show_site(
         return [find_client(site, client)] if client else list(site.clients.values())
 
     clients = with_kv(context, {"data": data, "log": log}, look)
-    print("\n\n".join("\n".join(_describe(one)) for one in clients) or "the site has no client")
+    print(
+        "\n\n".join("\n".join(describe_client(one)) for one in clients) or "the site has no client"
+    )
 
 
 def is_terminal() -> bool:
@@ -152,23 +155,3 @@ def _read(file: Path) -> SiteFile:
     for warning in (*permission_warnings(file, site_file), *example_secret_warnings(site_file)):
         typer.echo(f"floorcast: warning: {warning}", err=True)
     return site_file
-
-
-def _describe(client: SiteClient) -> Iterator[str]:
-    config = client.floor_config
-    yield f"client {client.id} {client.name}"
-    agents = sum(user.agent for user in client.users)
-    facts = [
-        ("time zone", config.time_zone),
-        ("feeds", " ".join(config.feeds) or "none"),
-        ("parent", "none" if client.parent is None else str(client.parent)),
-        ("users", str(len(client.users) - agents)),
-        ("agents", f"{len(config.agents)}, of whom {agents} may log in"),
-        ("API tokens", str(len(client.api_tokens))),
-        ("ingest keys", str(len(client.ingest_keys))),
-        ("webhooks", " ".join(one.name for one in client.webhooks) or "none"),
-        ("term codes", " ".join(code.code for code in config.term_codes) or "the default ones"),
-    ]
-    yield from table_lines(facts, "  ")
-    for name, parts in (("call center", config.call_centers), ("service", config.services)):
-        yield from table_lines([(name, str(part.id), part.name) for part in parts], "  ")
