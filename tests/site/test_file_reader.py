@@ -131,13 +131,18 @@ def test_an_invalid_secret_is_not_repeated(key: str) -> None:
 
 
 def test_error_messages_name_the_file(tmp_path: Path) -> None:
-    """Every line of an error message begins with the file's path."""
+    """The message names the file once, and has an aligned line for each mistake."""
     path = tmp_path / "site.toml"
     path.write_text('[[client]]\nid = 1\nname = "A"\nparent = 2\ntime_zone = "Mars/Base"')
     with pytest.raises(SettingError) as caught:
         read(path)
-    lines = str(caught.value).splitlines()
-    assert [line.startswith(f"{path}: client 1: ") for line in lines] == [True, True]
+    heading, *lines = str(caught.value).splitlines()
+    assert heading == f"{path} has these mistakes:"
+    assert [line.startswith("  client 1: ") for line in lines] == [True, True]
+    path.write_text('[[client]]\nid = 1\nname = "A"\nparent = 2')
+    with pytest.raises(SettingError) as caught:
+        read(path)
+    assert str(caught.value) == f"{path}: client 1: parent 2 is not a client of this file"
     path.write_bytes(b"\xff")
     for unreadable in (path, tmp_path, tmp_path / "none.toml"):
         with pytest.raises(SettingError, match="cannot be read") as caught:
@@ -207,6 +212,79 @@ def test_all_errors_of_a_file_are_listed_at_once_with_suggestions() -> None:
     assert len(messages) == len(wanted) + 1, messages
     assert all(any(line.startswith(one) for line in messages) for one in wanted)
     assert any("there is no key 'clients' here" in line for line in messages)
+
+
+def test_a_mistake_does_not_hide_those_in_other_tables() -> None:
+    """Wrong types, unknown keys and inconsistent tables are listed together, each once."""
+    text = """
+        id = "x"
+        [[client]]
+        id = 1
+        name = "A"
+        time_zone = "Mars/Base"
+        [[client.service]]
+        id = 100
+        name = "S"
+        sla_seconds = "x"
+        [[client.service]]
+        id = 101
+        name = "T"
+        call_center = 9
+        [[client.alert]]
+        figure = "cip"
+        above = 1
+        [[client.alert]]
+        figure = "cip"
+        above = 1
+        [[client.alert]]
+        name = "b"
+        figure = "cip"
+        above = "x"
+        [[client.alert]]
+        name = "c"
+        figure = "cip"
+        above = 1
+        service = ["Unknown"]
+        [[client]]
+        id = "x"
+        name = "B"
+        [[client.service]]
+        id = 1
+    """
+    with pytest.raises(SettingError) as caught:
+        parse(text)
+    assert str(caught.value).splitlines() == [
+        "there is no key 'id' here",
+        "client 1, service 100: sla_seconds must be a whole number from 0 to 86,400, not 'x'",
+        "client 1, alert number 1: name is required",
+        "client 1, alert number 2: name is required",
+        "client 1, alert b: above must be a number, not 'x'",
+        "client x: id must be a whole number from 0 to 9,007,199,254,740,992, not 'x'",
+        "client x, service 1: name is required",
+        "client 1: time_zone 'Mars/Base' is not an IANA time zone such as America/New_York",
+        "client 1, service 101: call_center 9 is not a call_center of this client",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('name = "Manual (Manual 4)"', "name = 1", "service 38049: name must be a string"),
+        ("id = 1623", "id = 'x'", "call_center x: id must be a whole number"),
+        ('password = "long enough a secret"', "password = 1", "agent 393601: password must be"),
+        ('role = "Sysadmin"', 'rolle = "Sysadmin"', "user 9001: there is no key 'rolle' here"),
+    ],
+)
+def test_consequences_of_a_mistake_are_not_listed(old: str, new: str, message: str) -> None:
+    """The file has no line that correcting the mistake would remove."""
+    alert = (
+        '[[client.alert]]\nname = "a"\nfigure = "cip"\nabove = 1\nservice = ["Manual (Manual 4)"]'
+    )
+    with pytest.raises(SettingError) as caught:
+        parse(f"{CONTRACT}\n{alert}".replace(old, new, 1))
+    lines = str(caught.value).splitlines()
+    assert message in lines[0]
+    assert [line for line in lines if "required" not in line] == lines[:1]
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ class SiteFile(NamedTuple):
 
 
 def read(path: Path) -> SiteFile:
-    """Read and check a site file. Raises ``SettingError`` with one line per mistake."""
+    """Read and check a site file. Raises ``SettingError`` with a line for each mistake."""
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_FILE_BYTES + 1)
@@ -49,8 +49,11 @@ def read(path: Path) -> SiteFile:
     try:
         return parse(text)
     except SettingError as error:
-        lines = "\n".join(f"{path}: {line}" for line in str(error).splitlines())
-        raise SettingError(lines) from error
+        first, *more = str(error).splitlines()
+        if not more:
+            raise SettingError(f"{path}: {first}") from error
+        lines = "\n".join(f"  {line}" for line in (first, *more))
+        raise SettingError(f"{path} has these mistakes:\n{lines}") from error
 
 
 def parse(text: str) -> SiteFile:
@@ -61,10 +64,8 @@ def parse(text: str) -> SiteFile:
         raw = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise SettingError(f"this is not TOML: {error}") from error
-    tables, mistakes = convert(raw, SiteTables, MAX_PROBLEMS)
-    if tables is None:
-        raise SettingError("\n".join(mistakes))
-    if found := problems(tables.client):
+    tables, mistakes = convert(raw, SiteTables)
+    if found := [*mistakes.lines, *mistakes.independent(problems(tables.client))]:
         more = [f"… and {len(found) - MAX_PROBLEMS} more"] if len(found) > MAX_PROBLEMS else []
         raise SettingError("\n".join(found[:MAX_PROBLEMS] + more))
     return SiteFile(tables.client, sha256(text.encode()).hexdigest())
