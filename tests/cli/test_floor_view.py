@@ -26,7 +26,7 @@ def shown(seen: FloorResponses, lines: int | None = None, width: int = 120) -> l
     """Return the drawn lines without trailing spaces."""
     console = Console(file=io.StringIO(), width=width, color_system=None)
     with console.capture() as capture:
-        console.print(draw(seen, "ACME", lines))
+        console.print(draw(seen, "ACME", width, lines))
     return [line.rstrip() for line in capture.get().splitlines()]
 
 
@@ -110,6 +110,60 @@ def test_output_never_exceeds_the_screen(
     rows = sum(line.startswith(("service ", "for ", "agent ")) for line in found) - 3  # headings
     assert rows + counted == services + calls + agents
     assert len(shown(floor(services, calls, agents))) == 9 + services + calls + agents
+
+
+def busy_floor() -> FloorResponses:
+    """Return a floor whose figures and names are as long as they get."""
+    seen = floor(2, 2, 30, problem="the name floorcast.example.org cannot be resolved: unknown")
+    seen.services.stats = [
+        ServiceStatistics(
+            service_name=f"Long-distance customers {n}",
+            service_level=100.0,
+            total_calls_in_queue=120 + n,
+            longest_call_in_queue=3723,
+            calls_with_agent=250,
+            total_agents=1250,
+            total_offered=123_456,
+            total_handled=123_321,
+            abandon_rate=90.9,
+            total_abandoned=1,
+            average_speed_of_answer=754,
+        )
+        for n in range(3)
+    ]
+    seen.agents.agent_details = [
+        AgentDetails(
+            agent_login_id=f"A{n}",
+            agent_name=f"Agent with a long name {n}",
+            state="Not Ready",
+            state_changed_after=NOW - 12_345_000,
+            reason_code="LUNCH",
+            service_name="Long-distance customers",
+            phone="6503517450",
+            inbound_calls=1234,
+        )
+        for n in range(30)
+    ]
+    return seen  # fmt: skip
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 132])
+def test_no_figure_is_cut_in_a_narrow_terminal(width: int) -> None:
+    """Names are cut, and the least important columns leave, so that the figures fit."""
+    found = shown(busy_floor(), 24, width)
+    assert len(found) <= 24
+    assert max(map(len, found)) <= width
+    words = " ".join(found).split()
+    assert {"100.0", "120", "1:02:03", "3:25:45", "Not", "service", "longest"} <= set(words)
+    for word in words:
+        assert "…" not in word or not any(letter.isdigit() for letter in word)
+
+
+def test_free_lines_are_used_before_rows_are_left_out() -> None:
+    """Agents get the lines that services and calls do not need."""
+    assert not any(line.startswith("and ") for line in shown(floor(1, 1, 13), 24))
+    assert shown(floor(1, 1, 14), 24)[-1] == "and 2 more"
+    assert not any(line.startswith("and ") for line in shown(floor(13, 1, 1), 24))
 
 
 def test_empty_floor_is_shown() -> None:

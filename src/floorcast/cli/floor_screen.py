@@ -96,7 +96,7 @@ class FloorScreen:
             return Text(f"{self._title}   {self._problem or 'waiting for the server ...'}")
         age = time.monotonic() - self._last_at
         responses = structs.replace(self._last, age=age, problem=self._problem)
-        return draw(responses, self._title, console.height)
+        return draw(responses, self._title, console.width, console.height)
 
 
 async def _wait(stopped: asyncio.Event, seconds: float) -> None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
+from collections.abc import Sequence
 
 from msgspec import Struct
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from floorcast.cli.event_lines import printable
+from floorcast.cli.fitted_table import Column, fit_table
 from floorcast.client.agent_answers import AgentDetails, AgentStatusAnswer
 from floorcast.client.answers import (
     ServiceAnswer,
@@ -20,10 +20,42 @@ from floorcast.client.answers import (
 
 __all__ = ["FloorResponses", "draw", "format_duration"]
 
+Row = list[Text]
+
 STALE_SECONDS = 10.0  # seconds after which the shown data counts as stale
 _LOW, _HIGH = 60.0, 80.0  # service level in percent: red below the first, green from the second on
-# Lines other than rows: the heading, two blank lines, and three tables' titles, heads and footers.
-_OTHER_LINES = 12
+# Lines other than rows: the heading, two blank lines, and three tables' titles and heads.
+_OTHER_LINES = 9
+
+_SERVICES = (
+    Column("service", shrinks=True, left=True),
+    Column("SL"),
+    Column("queue"),
+    Column("longest"),
+    Column("talk", leaves=4),
+    Column("agents", leaves=2),
+    Column("offered", leaves=5),
+    Column("handled", leaves=6),
+    Column("aband", leaves=1),
+    Column("ASA", leaves=3),
+)
+_CALLS = (
+    Column("service", shrinks=True, left=True),
+    Column("waits"),
+    Column("customer", leaves=1, left=True),
+    Column("name", leaves=3, shrinks=True, left=True),
+    Column("priority", leaves=2),
+)
+_AGENTS = (
+    Column("agent", shrinks=True, left=True),
+    Column("state", left=True),
+    Column("for"),
+    Column("reason", leaves=1, left=True),
+    Column("service", leaves=2, shrinks=True, left=True),
+    Column("in", leaves=4),
+    Column("out", leaves=5),
+    Column("customer", leaves=3, left=True),
+)
 
 
 class FloorResponses(Struct, kw_only=True):
@@ -39,20 +71,26 @@ class FloorResponses(Struct, kw_only=True):
     problem: str = ""
 
 
-def draw(responses: FloorResponses, title: str, lines: int | None = None) -> RenderableType:
-    """Render services, waiting calls and agents, in at most ``lines`` lines (None: no limit)."""
-    services = sorted(responses.services.stats, key=_by_name)
-    service_rows, call_rows, agent_rows = _row_limits(
-        lines, len(services), len(responses.calls.calls_details)
-    )
-    return Group(
-        _heading(title, responses),
-        _services(services, service_rows, responses.age),
-        "",
-        _calls(responses, call_rows),
-        "",
-        _agents(responses, agent_rows),
-    )
+def draw(
+    responses: FloorResponses, title: str, width: int, lines: int | None = None
+) -> RenderableType:
+    """Render services, waiting calls and agents for a terminal of ``width`` characters.
+
+    The result has at most ``lines`` lines (None: no limit).
+    """
+    heading = _heading(title, responses, width)
+    tables = (_service_rows(responses), _call_rows(responses), _agent_rows(responses))
+    spare = None if lines is None else lines - len(heading) + 1 - _OTHER_LINES
+    limits = _row_limits([len(rows) for rows in tables], spare)
+    parts: list[RenderableType] = []
+    titles = ("Services", f"Waiting calls: {len(tables[1])}", _agents_title(responses, width))
+    for text, columns, rows, limit in zip(
+        titles, (_SERVICES, _CALLS, _AGENTS), tables, limits, strict=True
+    ):
+        parts += ["", _line(text, "bold"), fit_table(columns, rows[:limit], width)]
+        if len(rows) > limit:
+            parts.append(_line(f"and {len(rows) - limit} more", "dim"))
+    return Group(*heading, *parts[1:])
 
 
 def format_duration(seconds: float) -> str:
@@ -62,44 +100,63 @@ def format_duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def _row_limits(lines: int | None, services: int, calls: int) -> tuple[int, int, int]:
-    """Return the rows per table: up to a third each for services and calls, the rest for agents."""
+def _row_limits(counts: Sequence[int], lines: int | None) -> list[int]:
+    """Return the rows to show of each table.
+
+    A table that does not need its third of the lines leaves the rest to the others. One line of a
+    table that does not fit is for the number of missing rows.
+    """
     if lines is None:
-        return sys.maxsize, sys.maxsize, sys.maxsize
-    rows = max(3, lines - _OTHER_LINES)
-    service_rows, call_rows = min(services, rows // 3), min(calls, rows // 3)
-    return service_rows, call_rows, rows - service_rows - call_rows
+        return list(counts)
+    shares = [0] * len(counts)
+    for _ in range(max(lines, len(counts))):
+        waiting = [at for at, count in enumerate(counts) if shares[at] < count]
+        if not waiting:
+            break
+        shares[min(waiting, key=lambda at: shares[at])] += 1
+    return [
+        count if share >= count else share - 1 for share, count in zip(shares, counts, strict=True)
+    ]
 
 
-def _heading(title: str, responses: FloorResponses) -> Text:
+def _heading(title: str, responses: FloorResponses, width: int) -> list[Text]:
+    """Return a line with the data's age, and the problem next to it or, if too long, below it."""
     old = responses.age >= STALE_SECONDS
-    text = Text(printable(title), "bold")
+    text = _line(printable(title), "bold")
     text.append(f"   {format_duration(responses.age)} old", "bold red" if old else "dim")
-    if responses.problem:
-        text.append(f"   {printable(responses.problem)}", "red")
-    return text
+    problem = _line(printable(responses.problem), "red")
+    if text.cell_len + 3 + problem.cell_len > width:
+        return [text, problem] if responses.problem else [text]
+    return [text.append("   ").append(problem)] if responses.problem else [text]
 
 
-def _services(services: list[ServiceStatistics], limit: int, age: float) -> Table:
-    table = _table("Services", "service", "SL", "queue", "longest", "talking", "agents", "offered",
-                   "handled", "abandoned", "ASA")  # fmt: skip
-    for one in services[:limit]:
-        level = one.service_level or 0.0
-        queue = one.total_calls_in_queue or 0
-        longest = (one.longest_call_in_queue or 0) + age if queue else 0.0
-        table.add_row(
-            _text(one.service_name),
-            Text(f"{level:.1f} %", _level_style(level)) if _has_rates(one) else "-",
-            Text(str(queue), "bold" if queue else ""),
-            format_duration(longest) if queue else "-",
-            _number(one.calls_with_agent),
-            _number(one.total_agents),
-            _number(one.total_offered),
-            _number(one.total_handled),
-            f"{one.abandon_rate or 0:.1f} %" if _has_rates(one) else "-",
-            format_duration(one.average_speed_of_answer or 0),
-        )
-    return _add_rest(table, len(services), limit)
+def _line(text: str, style: str) -> Text:
+    return Text(text, style, no_wrap=True, overflow="ellipsis")
+
+
+def _service_rows(responses: FloorResponses) -> list[Row]:
+    return [
+        _service_row(one, responses.age) for one in sorted(responses.services.stats, key=_by_name)
+    ]
+
+
+def _service_row(one: ServiceStatistics, age: float) -> Row:
+    level = one.service_level or 0.0
+    queue = one.total_calls_in_queue or 0
+    longest = (one.longest_call_in_queue or 0) + age
+    has_rates = _has_rates(one)
+    return [
+        _text(one.service_name),
+        Text(f"{level:.1f} %", _level_style(level)) if has_rates else Text("-"),
+        Text(str(queue), "bold" if queue else ""),
+        Text(format_duration(longest) if queue else "-"),
+        _number(one.calls_with_agent),
+        _number(one.total_agents),
+        _number(one.total_offered),
+        _number(one.total_handled),
+        Text(f"{one.abandon_rate or 0:.1f} %" if has_rates else "-"),
+        Text(format_duration(one.average_speed_of_answer or 0)),
+    ]
 
 
 def _has_rates(one: ServiceStatistics) -> bool:
@@ -111,42 +168,48 @@ def _has_rates(one: ServiceStatistics) -> bool:
     return bool(within or asa or one.total_abandoned)
 
 
-def _calls(responses: FloorResponses, limit: int) -> Table:
-    calls = responses.calls.calls_details
-    table = _table(f"Waiting calls: {len(calls)}", "service", "waits", "customer", "name",
-                   "priority")  # fmt: skip
+def _call_rows(responses: FloorResponses) -> list[Row]:
     now = (responses.calls.time_stamp or 0) / 1000 + responses.age
-    for one in calls[:limit]:
-        table.add_row(
+    return [
+        [
             _text(one.service_name),
-            "-" if one.time_stamp is None else format_duration(now - one.time_stamp),
+            Text("-" if one.time_stamp is None else format_duration(now - one.time_stamp)),
             _text(one.phone),
             _text(one.name),
             _number(one.priority),
-        )
-    return _add_rest(table, len(calls), limit)
+        ]
+        for one in responses.calls.calls_details
+    ]
 
 
-def _agents(responses: FloorResponses, limit: int) -> Table:
-    agents = sorted(responses.agents.agent_details, key=_by_state)
-    states = Counter(one.state or "-" for one in agents)
-    title = "   ".join(f"{printable(state)} {count}" for state, count in states.most_common())
-    table = _table(f"Agents: {title or 'none'}", "agent", "state", "for", "reason", "service",
-                   "in", "out", "customer")  # fmt: skip
+def _agent_rows(responses: FloorResponses) -> list[Row]:
     now = (responses.agents.time_stamp or 0) / 1000 + responses.age
-    for one in agents[:limit]:
-        since = one.state_changed_after
-        table.add_row(
-            _text(one.agent_name or one.agent_login_id),
-            _text(one.state),
-            "-" if since is None else format_duration(now - since / 1000),
-            _text(one.reason_code),
-            _text(one.service_name),
-            _number(one.inbound_calls),
-            _number(one.outbound_calls),
-            _text(one.phone),
-        )
-    return _add_rest(table, len(agents), limit)
+    return [_agent_row(one, now) for one in sorted(responses.agents.agent_details, key=_by_state)]
+
+
+def _agent_row(one: AgentDetails, now: float) -> Row:
+    since = one.state_changed_after
+    return [
+        _text(one.agent_name or one.agent_login_id),
+        _text(one.state),
+        Text("-" if since is None else format_duration(now - since / 1000)),
+        _text(one.reason_code),
+        _text(one.service_name),
+        _number(one.inbound_calls),
+        _number(one.outbound_calls),
+        _text(one.phone),
+    ]
+
+
+def _agents_title(responses: FloorResponses, width: int) -> str:
+    """Return the number of agents per state, for as many states as fit, most frequent first."""
+    states = Counter(one.state or "-" for one in responses.agents.agent_details)
+    counts = [f"{printable(state)} {count}" for state, count in states.most_common()]
+    title = f"Agents: {'   '.join(counts) or 'none'}"
+    while len(title) > width and len(counts) > 1:
+        counts.pop()
+        title = f"Agents: {'   '.join(counts)}   …"
+    return title
 
 
 def _by_name(service: ServiceStatistics) -> tuple[str, int]:
@@ -158,32 +221,13 @@ def _by_state(agent: AgentDetails) -> tuple[int, int, str]:
     return agent.state_id or 0, agent.state_changed_after or 0, agent.agent_login_id or ""
 
 
-def _table(title: str, *columns: str) -> Table:
-    table = Table(title=Text(title, "bold"), title_justify="left", box=None, pad_edge=False)
-    texts = {"service", "agent", "state", "reason", "customer", "name"}
-    for column in columns:
-        table.add_column(
-            column,
-            justify="left" if column in texts else "right",
-            no_wrap=True,
-            overflow="ellipsis",
-        )
-    return table
-
-
-def _add_rest(table: Table, count: int, limit: int) -> Table:
-    if count > limit:
-        table.add_row(Text(f"and {count - limit} more", "dim"))
-    return table
-
-
 def _level_style(level: float) -> str:
     return "green" if level >= _HIGH else "yellow" if level >= _LOW else "red"
 
 
-def _text(text: str | None) -> str | Text:
-    return Text(printable(text)) if text else "-"
+def _text(text: str | None) -> Text:
+    return Text(printable(text) if text else "-")
 
 
-def _number(number: int | None) -> str:
-    return "-" if number is None else str(number)
+def _number(number: int | None) -> Text:
+    return Text("-" if number is None else str(number))

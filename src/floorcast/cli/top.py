@@ -61,6 +61,6 @@ def _top(
             if not console.is_terminal:
                 console.width = WIDTH_WITHOUT_TERMINAL
             responses = asyncio.run(fetch_floor(url, credentials, floor_filter))
-            console.print(draw(responses, f"{credentials.client} at {url}"))
+            console.print(draw(responses, f"{credentials.client} at {url}", console.width))
         else:
             asyncio.run(FloorScreen(url, credentials, floor_filter, interval).run(console))
