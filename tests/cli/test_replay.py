@@ -51,8 +51,8 @@ class RecordedProgress:
         self.why: list[str] = []
         self.back_after: list[float] = []
 
-    def update(self, sent: int) -> None:
-        self.sent.append(sent)
+    def update(self, done: int, _state: str = "") -> None:
+        self.sent.append(done)
 
     def report_wait(self, seconds: float, why: str) -> None:
         self.why.append(why)
@@ -83,7 +83,8 @@ def ids(intake: Intake) -> list[list[str]]:
 
 
 def command(intake: Intake, *more: str, file: Path = GOLDEN) -> Result:
-    options = ["--key", "k", "--url", intake.url, *more]
+    """Run the command. A later ``--format`` replaces the first one."""
+    options = ["--key", "k", "--url", intake.url, "--format", "anonymous-bank", *more]
     return CliRunner().invoke(app, ["replay", str(file), *options])
 
 
@@ -225,7 +226,7 @@ def test_key_and_address_can_come_from_the_environment(
     with running() as intake:
         tmp_path.joinpath("floorcast.toml").write_text('url = "http://192.0.2.66"', "utf-8")
         monkeypatch.setenv("FLOORCAST_URL", intake.url)
-        result = CliRunner().invoke(app, ["replay", str(GOLDEN)])
+        result = CliRunner().invoke(app, ["replay", str(GOLDEN), "--format", "anonymous-bank"])
     assert result.exit_code == 0, result.output
     assert intake.requests[0].headers["authorization"] == "Bearer hidden"
 
@@ -299,6 +300,23 @@ def test_wrong_option_is_reported_before_sending(option: str, value: str, messag
     assert option in result.stderr
     assert message in result.stderr
     assert intake.requests == []
+
+
+@pytest.mark.parametrize("form", ["asterisk-ami", "asterisk-queue-log", "freeswitch-esl"])
+def test_a_file_of_another_format_is_an_error(form: str) -> None:
+    """Sending no event is not a success."""
+    with running() as intake:
+        result = command(intake, "--format", form)
+    assert result.exit_code == 2
+    assert f"nothing in this file looks like {form}" in " ".join(result.stderr.split())
+    assert intake.requests == []
+
+
+def test_the_format_is_required() -> None:
+    """No format is more likely than the others."""
+    result = CliRunner().invoke(app, ["replay", str(GOLDEN), "--key", "k"])
+    assert result.exit_code == 2
+    assert "--format" in result.stderr
 
 
 def test_unreadable_file_is_named(tmp_path: Path) -> None:

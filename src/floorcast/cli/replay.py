@@ -173,7 +173,7 @@ def _replay(
     key: Annotated[str, typer.Option(metavar="KEY", help=KEY_HELP)],
     format: Annotated[  # noqa: A002 — also the option's name in the environment and the file
         Format, typer.Option(help="The format of the file.")
-    ] = Format.ANONYMOUS_BANK,
+    ],
     url: Annotated[str, typer.Option(metavar="URL", help="The server.")] = "http://127.0.0.1:8080",
     client: Annotated[
         str | None,
@@ -214,6 +214,8 @@ def _replay(
         events = _READERS[format](file, source, wanted, zone)
     except ValueError as error:
         raise typer.BadParameter(f"{file}: {error}", param_hint="FILE") from None
+    if not events:
+        raise typer.BadParameter(f"{file}: nothing in this file looks like {format}")
     with show_progress(len(events)) as progress:
         totals = replay(events, url, key, speed=pace, progress=progress)
     print_totals(totals)
