@@ -76,6 +76,9 @@ def test_errors_say_what_to_change(admin: AdminCommands, monkeypatch: pytest.Mon
     assert_refused("--from: must be a date", "export", "out", "--from", "now")
     assert_refused("--format: must be csv or parquet", "export", "out", "--format", "x")
     assert_refused("no such hours", "export", "out", "--from", "2027-01-01")
+    assert_refused("no such hours", "verify", "--from", "2027-01-01")
+    for words in (("list",), ("verify",), ("export", "other")):
+        assert_refused("no archive at /nope", *words, "--archive", "/nope")
     (admin.folder / "out").mkdir()
     assert_refused("already exists", "export", "out")
     monkeypatch.delenv("FLOORCAST_ARCHIVE")

@@ -72,6 +72,12 @@ def test_output_is_an_aligned_table(admin: AdminCommands) -> None:
     assert len(admin.run("audit", "--last", "1").splitlines()) == 2
 
 
+def test_an_unknown_event_is_reported(admin: AdminCommands) -> None:
+    """An empty table would look as if nothing had happened."""
+    result = admin.invoke("audit", "--event", "logon")
+    assert result.stderr == ("floorcast: the audit log has no logon; its events are site_changed\n")
+
+
 def test_damage_is_reported_and_other_lines_are_printed(admin: AdminCommands) -> None:
     """Damage is reported on standard error, so that the lines can still be piped."""
     with (admin.folder / "floorcast-data" / FILE_NAME).open("a") as file:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from floorcast.config.kinds import (
+    ARCHIVE,
     CLIENTS,
     LOG,
     PATH,
@@ -44,6 +45,8 @@ LEVEL = choice("debug", "info")
         (LOG, "embedded", "embedded"),
         (LOG, "nats://a:4222,b,c", "nats://a:4222,b,c"),
         (LOG, "nats://u:p@a,b", "nats://u:p@a,b"),
+        (ARCHIVE, "/srv/archive", "/srv/archive"),
+        (ARCHIVE, "s3://bucket/prefix", "s3://bucket/prefix"),
         (CLIENTS, "47415, 7,7", (47415, 7)),
         (CLIENTS, [8], (8,)),
         (PROXIES, "10.0.0.0/8, ::1", ("10.0.0.0/8", "::1")),
@@ -59,6 +62,8 @@ def test_valid_values_are_read(kind: Kind, given_value: object, read: object) ->
 @pytest.mark.parametrize(
     ("kind", "given_value"),
     [
+        (ARCHIVE, "s3:/bucket"),
+        (ARCHIVE, "S3://bucket"),
         *((PORT, value) for value in ("", "x", -1, 65_536, True, 8080.0, None, [8080], "9" * 5000)),
         *((HOURS, value) for value in (0, "nan", "inf", 169, True, "four", None)),
         *((LEVEL, value) for value in ("", "loud", 1, None)),

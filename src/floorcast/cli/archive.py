@@ -26,6 +26,7 @@ __all__ = ["register"]
 LIST_COLUMNS = ("client", "day", "hours", "complete", "rows", "bytes", "corrected", "erased")
 FINDING_COLUMNS = ("client", "hour", "file", "finding")
 FORMATS = ("csv", "parquet")
+NO_HOURS = "the archive has no such hours; see 'floorcast archive list'"
 
 ArchiveOption = Annotated[
     str | None,
@@ -92,7 +93,9 @@ def verify(
 
     findings: list[Sequence[str]] = []
     days = list(_days(found, client, since, until))
-    with show_progress(max(len(days), 1), "days") as progress:
+    if not days:
+        raise SettingError(NO_HOURS)
+    with show_progress(len(days), "days") as progress:
         checkers: dict[int, Checker] = {}
         hours = 0
         for count, (one, day) in enumerate(days, 1):
@@ -135,7 +138,7 @@ def export(
     days = list(_days(found, client, since, until))
     hours = [manifest for one, day in days for manifest in found.hours(one, day)]
     if not hours:
-        raise SettingError("the archive has no such hours; see 'floorcast archive list'")
+        raise SettingError(NO_HOURS)
     try:
         into.mkdir(mode=0o700)
     except FileExistsError:
@@ -155,7 +158,10 @@ def _open(context: typer.Context, archive: str | None) -> Archive:
     require_extra()
     from floorcast.archive.storage import open_archive
 
-    return open_archive(where)
+    found = open_archive(where)
+    if not found.clients():
+        raise SettingError(f"no archive at {where}")
+    return found
 
 
 def _days(

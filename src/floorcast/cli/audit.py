@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -55,8 +56,22 @@ def audit(
             print(msgspec.json.encode(line).decode())
     else:
         print("\n".join(table_lines([HEADING, *map(_row, lines)])))
+    if event and not lines:
+        _report_unknown_events(folder, event)
     if damaged:
         typer.echo(f"floorcast: {damaged} damaged lines were skipped", err=True)
+
+
+def _report_unknown_events(folder: Path, wanted: Sequence[str]) -> None:
+    """Say which events the log has, because the wanted ones may be misspelt."""
+    from floorcast.auth import audit_log
+
+    lines, _ = audit_log.read(folder)
+    known = ", ".join(sorted({str(line["event"]) for line in lines if "event" in line}))
+    typer.echo(
+        f"floorcast: the audit log has no {' or '.join(wanted)}; its events are {known or 'none'}",
+        err=True,
+    )
 
 
 def _row(line: Mapping[str, object]) -> Sequence[str]:

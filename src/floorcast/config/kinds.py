@@ -117,7 +117,9 @@ def _log(value: object) -> str:
 
 def _archive(value: object) -> str:
     archive = _text(value)
-    if "://" in archive and not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]+(?:/[^?#]*)?", archive):
+    # s3:/bucket would be a folder named s3: here
+    is_url = re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", archive)
+    if is_url and not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]+(?:/[^?#]*)?", archive):
         raise ValueError(value)
     return archive
 
