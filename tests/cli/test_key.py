@@ -109,6 +109,15 @@ def test_screen_key_is_printed_as_a_link(admin: AdminCommands) -> None:
         KeyVerifier(admin.site(), KeyThrottle(system_now)).screen(key)
 
 
+def test_screen_key_without_an_address_says_what_to_prepend(admin: AdminCommands) -> None:
+    """The link alone does not work in a browser."""
+    result = admin.invoke("key", "new", "--screen", "--client", "1")
+    assert result.stdout.startswith("/wallboard#key=")
+    assert "put the server's address before the link" in result.stderr
+    result = admin.invoke("key", "new", "--screen", "--client", "1", "--url", "https://a.test")
+    assert "before the link" not in result.stderr
+
+
 def test_screen_key_without_a_selection_shows_everything(admin: AdminCommands) -> None:
     """Selections that a screen cannot show, and options of other keys, are refused."""
     url = "https://floor.example.org/"

@@ -147,6 +147,12 @@ def _new_screen(
         " only once, and anyone who has it can see the wallboard",
         err=True,
     )
+    if not shown.url:
+        typer.echo(
+            "put the server's address before the link, such as https://reports.example.com, or"
+            " give it with --url",
+            err=True,
+        )
     print(f"{shown.url.rstrip('/')}/wallboard#key={key}")
 
 
