@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 from pathlib import Path
@@ -75,19 +76,19 @@ def _make_private_folder(part: Path) -> None:
 
 def _copy(folder: Path, part: Path) -> int:
     from floorcast.auth import audit_log
-    from floorcast.log.folder_copy import FILES, copy_file
+    from floorcast.log.folder_copy import FILES, copy_file, database_bytes
 
     # derived data before the log, so that the copy looks like a folder after a crash
     names = [name for name in (*FILES, "admin.db") if (folder / name).exists()]
-    total = sum((folder / name).stat().st_size for name in names)
+    total = sum(database_bytes(folder / name) for name in names)
     copied = 0
 
     def more(size: int) -> None:
         nonlocal copied
         copied += size
-        progress.update(min(copied, total) // MIB)
+        progress.update(math.ceil(min(copied, total) / MIB))
 
-    with show_progress(max(total // MIB, 1), "MiB") as progress:
+    with show_progress(math.ceil(total / MIB), "MiB") as progress:
         for name in names:
             copy_file(folder / name, part / name, more)
             (part / name).chmod(0o600)

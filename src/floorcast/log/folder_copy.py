@@ -19,7 +19,15 @@ from floorcast.log.log_reader import LogReader
 from floorcast.model.errors import Unavailable
 from floorcast.sqlite.files import fetch_one, open_reader, remove
 
-__all__ = ["FILES", "FolderContents", "back_up", "copy_file", "install", "read_contents"]
+__all__ = [
+    "FILES",
+    "FolderContents",
+    "back_up",
+    "copy_file",
+    "database_bytes",
+    "install",
+    "read_contents",
+]
 
 FILES = ("mirror.db", "keys.db", "log.db")
 STEP_PAGES = 256  # pages copied at a time
@@ -72,6 +80,18 @@ def install(copied: Path, folder: Path) -> None:
         (copied / name).replace(folder / name)
     copied.rmdir()
     flush_folder(folder)
+
+
+def database_bytes(path: Path) -> int:
+    """Return the size of a SQLite file's copy, which includes the pages in its write-ahead log.
+
+    Raises apsw.Error.
+    """
+    reader = open_reader(path, cache_kib=64)
+    try:
+        return int(reader.pragma("page_count")) * int(reader.pragma("page_size"))
+    finally:
+        reader.close()
 
 
 def copy_file(source: Path, target: Path, on_step: Callable[[int], object] = bool) -> None:
