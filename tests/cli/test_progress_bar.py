@@ -40,13 +40,13 @@ def test_progress_without_lines_is_shown_only_on_a_terminal(
 
 
 def test_endless_progress_is_printed_at_intervals(capsys: pytest.CaptureFixture[str]) -> None:
-    """A line with the number and kind of items appears at regular intervals."""
+    """A line with the state appears at regular intervals."""
     with show_progress(None, "minutes of the floor") as progress:
         for reached in (1, ITEMS_PER_LINE - 1, ITEMS_PER_LINE + 5, 3 * ITEMS_PER_LINE):
-            progress.update(reached)
+            progress.update(reached, f"{reached} min simulated")
     assert capsys.readouterr().err.splitlines() == [
-        f"{ITEMS_PER_LINE + 5} minutes of the floor",
-        f"{3 * ITEMS_PER_LINE} minutes of the floor",
+        f"{ITEMS_PER_LINE + 5} min simulated",
+        f"{3 * ITEMS_PER_LINE} min simulated",
     ]
 
 
@@ -64,6 +64,20 @@ def test_progress_is_a_bar_on_a_terminal(
     found = capsys.readouterr().err
     assert " 4/10" in found
     assert "503: too busy [later]; trying again in 1 s" in found
+
+
+def test_endless_progress_has_no_bar(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a total, only the state is shown, and no question mark."""
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("TTY_INTERACTIVE", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    with show_progress(None, "minutes of the floor") as progress:
+        progress.update(0, "3 s simulated, 12 events sent")
+    found = capsys.readouterr().err
+    assert "3 s simulated, 12 events sent" in found
+    assert "?" not in found.replace("\x1b[?25", "")
 
 
 def test_silent_progress_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,7 @@ from http import HTTPStatus
 
 import pytest
 
+from floorcast.cli.progress_bar import NoProgress
 from floorcast.cli.replay import MAX_SPEED
 from floorcast.cli.simulation_run import FloorPace, SimulationRun
 from floorcast.client import Sender, Timing
@@ -75,6 +76,33 @@ def test_full_speed_sends_full_batches_without_pauses() -> None:
     assert received(intake) == [str(number + 1) for number in range(sum(sizes))]
     assert clock.seconds == 0
     assert work.totals.accepted == sum(sizes)
+
+
+class States(NoProgress):
+    """Records the states of a progress display."""
+
+    def __init__(self) -> None:
+        self.states: list[str] = []
+
+    def update(self, done: int, state: str = "") -> None:
+        self.states.append(state)
+
+
+def test_progress_has_the_simulated_time_and_the_number_of_events() -> None:
+    """An endless floor has no total, so the progress is in words."""
+    progress, clock = States(), FakeClock()
+    floor, wire = (
+        Simulation(plan_floor(10), seed=1, start=START),
+        FaultInjector(NO_FAULTS, 1, START),
+    )
+    with running() as intake, Sender(intake.url, "k", sleep=clock.advance) as sender:
+        work = SimulationRun(floor, wire, sender, clock, clock=clock.now, progress=progress)
+        for until in (3_000, 720_000, HOUR + 300_000):
+            work.run_until(FloorPace(MAX_SPEED, behind=2 * HOUR), until)
+    sent = f"{work.totals.sent:,} events sent"
+    assert any(state.startswith("3 s simulated, ") for state in progress.states)
+    assert any(state.startswith("12 min simulated, ") for state in progress.states)
+    assert progress.states[-1] == f"1 h 5 min simulated, {sent}"
 
 
 @pytest.mark.parametrize("speed", [0.5, 1.0, 60.0])

@@ -66,7 +66,7 @@ def test_faults_occur_at_the_configured_rates() -> None:
     places = [first[event.id] for event in EVENTS]
     overtaken = sum(place < max(places[:index], default=0) for index, place in enumerate(places))
     assert overtaken > 100
-    assert wire.counts["out of order"] > 100
+    assert wire.counts["reordered"] > 100
 
 
 def test_agent_states_with_equal_times_keep_their_order() -> None:

@@ -58,7 +58,7 @@ def test_faults_do_not_change_figures(seed: int) -> None:
     faults = Faults(FAULTS.duplicates, FAULTS.late, FAULTS.reordered, deaths=12.0)
     parity = held_against_a_server(seed, faults)
     happened = parity.wire.counts
-    assert min(happened[one] for one in ("duplicates", "late", "out of order")) > 20
+    assert min(happened[one] for one in ("duplicates", "late", "reordered")) > 20
     assert parity.simulation.truth.deaths > 0
 
 

@@ -29,8 +29,8 @@ def recovery_line(seconds: float) -> str:
 class ProgressDisplay(Protocol):
     """Shows a command's progress."""
 
-    def update(self, done: int) -> None:
-        """Show that this many items are done."""
+    def update(self, done: int, state: str = "") -> None:
+        """Show that this many items are done. ``state`` says so in words, for an unknown total."""
 
     def report_wait(self, seconds: float, why: str) -> None:
         """Show that the command waits for this many seconds, and why."""
@@ -42,7 +42,7 @@ class ProgressDisplay(Protocol):
 class NoProgress:
     """Shows nothing."""
 
-    def update(self, done: int) -> None:
+    def update(self, done: int, state: str = "") -> None:
         """Show nothing."""
 
     def report_wait(self, seconds: float, why: str) -> None:
@@ -59,9 +59,9 @@ class ProgressBar:
         self._progress = progress
         self._task = task
 
-    def update(self, done: int) -> None:
+    def update(self, done: int, state: str = "") -> None:
         """Move the bar."""
-        self._progress.update(self._task, completed=done, note="")
+        self._progress.update(self._task, completed=done, state=state, note="")
 
     def report_wait(self, seconds: float, why: str) -> None:
         """Show the reason next to the bar."""
@@ -75,7 +75,7 @@ class ProgressBar:
 class ProgressLines:
     """Prints a line for each tenth of the total, and for each wait.
 
-    If the total is unknown, prints a line for each ``ITEMS_PER_LINE`` items.
+    If the total is unknown, prints the state for each ``ITEMS_PER_LINE`` items.
     """
 
     def __init__(self, console: Console, total: int | None, what: str) -> None:
@@ -84,13 +84,13 @@ class ProgressLines:
         self._what = what
         self._steps = 0
 
-    def update(self, done: int) -> None:
+    def update(self, done: int, state: str = "") -> None:
         """Print a line if another tenth is done."""
         steps = done // ITEMS_PER_LINE if self._total is None else done * 10 // self._total
         if steps > self._steps:
             self._steps = steps
-            whole = "" if self._total is None else f" of {self._total}"
-            self._print(f"{done}{whole} {self._what}")
+            reached = f"{done} of {self._total} {self._what}"
+            self._print(state if self._total is None else reached)
 
     def report_wait(self, seconds: float, why: str) -> None:
         """Print the reason."""
@@ -122,17 +122,20 @@ def show_progress(
         BarColumn,
         MofNCompleteColumn,
         Progress,
+        ProgressColumn,
         TextColumn,
         TimeElapsedColumn,
     )
 
     note = TextColumn("{task.fields[note]}", markup=False)
-    columns = (
+    columns: tuple[ProgressColumn, ...] = (
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn(what, markup=False),
         TimeElapsedColumn(),
         note,
     )
+    if total is None:
+        columns = (TextColumn("{task.fields[state]}", markup=False), note)
     with Progress(*columns, console=console) as progress:
-        yield ProgressBar(progress, progress.add_task(what, total=total, note=""))
+        yield ProgressBar(progress, progress.add_task(what, total=total, state="", note=""))

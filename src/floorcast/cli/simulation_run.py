@@ -86,4 +86,13 @@ class SimulationRun:
             batch = self._ready[:MAX_BATCH_EVENTS]
             self.totals.add(batch, self._sender.send(batch))
             del self._ready[:MAX_BATCH_EVENTS]
-        self._progress.update(self._floor.now // MINUTE_MS)
+        state = f"{_words(self._floor.now)} simulated, {self.totals.sent:,} events sent"
+        self._progress.update(self._floor.now // MINUTE_MS, state)
+
+
+def _words(ms: int) -> str:
+    """Return a duration in words: ``3 s``, ``12 min``, ``2 h 5 min``."""
+    minutes = ms // MINUTE_MS
+    if not minutes:
+        return f"{ms // 1000} s"
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

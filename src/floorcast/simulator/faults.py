@@ -103,7 +103,7 @@ class FaultInjector:
 
     def _pop(self) -> CloudEvent:
         _, sequence, event = heapq.heappop(self._pending)
-        self.counts["out of order"] += sequence < self._newest
+        self.counts["reordered"] += sequence < self._newest
         self._newest = max(self._newest, sequence)
         return event
 
