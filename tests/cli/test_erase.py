@@ -23,6 +23,7 @@ from tests.nats_servers import NatsServers
 from tests.real.sites import event, ndjson
 
 ERASE = ("erase", "--client", "47415", "--data", "server/data")
+ERASE_BY_NAME = ("erase", "--client", "ACME", "--data", "server/data")
 WRITTEN = ("+1 (212) 555-0147", "2125550147", "0012125550147")
 TRACES = re.compile(rb"555.?0147|Lovelace|ACC-1\b|ada@example")
 
@@ -93,13 +94,16 @@ def test_erased_person_is_in_no_file(floor: Floor, admin: AdminCommands) -> None
     output = admin.run(*ERASE, "--phone", "1-212-555-0147", "--account", "ACC-1", "--dry-run")
     assert "events of the log would be changed: 5" in output
     assert {"log.db", "mirror.db"} <= traces(data)
-    output = admin.run(*ERASE, "--phone", "1-212-555-0147", "--account", "ACC-1")
+    output = admin.run(*ERASE_BY_NAME, "--phone", "1-212-555-0147", "--account", "ACC-1")
     assert "events of the log changed: 5" in output
     assert traces(data) == set()
     assert b"555 0999" in (data / "log.db").read_bytes()
     assert "events of the log changed: 0" in admin.run(*ERASE, "--phone", WRITTEN[1])
     assert "no difference" in admin.run("verify", "--data", "server/data")
     assert "is not damaged" in admin.run("verify", "--data", "server/data", "--disk")
+    assert "there is no client ACMEE; the clients are: ACME" in admin.run_refused(
+        "erase", "--client", "ACMEE", "--data", "server/data", "--phone", WRITTEN[1]
+    )
     floor.harness.open()
     assert figures(floor) == before
     erased = feeds(floor)

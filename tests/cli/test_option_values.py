@@ -45,7 +45,7 @@ SIMULATE = ("simulate", "--key", "k")
             ("connect", "asterisk", "--metrics-port", "0"),
             "'--metrics-port': must be a whole number from 1 to 65,535, not '0'",
         ),
-        (("skip-entry", "one", "2"), "'CLIENT': must be a whole number, not 'one'"),
+        (("skip-entry", "1", "two"), "'ENTRY': must be a whole number, not 'two'"),
         (("archive", "list", "--client", "x"), "'--client': must be a whole number, not 'x'"),
     ],
 )

@@ -9,11 +9,15 @@ import typer
 from typer.testing import CliRunner, Result
 
 from floorcast.cli import options, skip_entry
+from floorcast.kv.folder import open_kv
 from floorcast.log.damage import damaged_entries
 from floorcast.log.data_folder import DataFolder
 from floorcast.model.errors import SettingError
+from floorcast.site.apply import apply
+from floorcast.site.file_reader import parse
 from tests.cli.test_verify import call_events, run_verify, store_events
 from tests.log.damaging import flip
+from tests.site.sites import CHEAP, SMALL, run
 
 
 def run_skip_entry(folder: Path, *words: str) -> Result:
@@ -35,6 +39,21 @@ def test_damaged_entry_is_skipped(tmp_path: Path) -> None:
     result = run_verify(tmp_path)
     assert result.exit_code == 0
     assert "client 47415: 2 entries, " in result.stdout
+
+
+def test_client_can_be_named(tmp_path: Path) -> None:
+    """A name is looked up in the site, as in other commands."""
+    store_events(tmp_path, call_events(1), client=2)
+    flip(tmp_path / "log.db", b'"id":"3/0"')
+
+    async def add_site() -> None:
+        kv = open_kv(tmp_path)
+        await apply(kv, parse(SMALL), CHEAP)
+        await kv.close()
+
+    run(add_site())
+    output = run_skip_entry(tmp_path, "ACME West", "3")
+    assert output.stdout == "entry 3 of client 2 is now skipped\n"
 
 
 def test_undamaged_entries_and_running_servers_are_refused(tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ __all__ = [
     "audit",
     "audit_author",
     "audited_folder",
+    "client_id",
     "find_client",
     "hasher",
     "new_password",
@@ -131,6 +132,21 @@ def with_client(
         return owner, await work(ClientStore(kv, site, owner))
 
     return with_kv(context, store, run)
+
+
+def client_id(context: typer.Context, store: Mapping[str, object], named: str) -> int:
+    """Return the id of the client that ``named`` names.
+
+    A number is an id, even if the site in ``store`` no longer has the client. Raises the errors of
+    ``with_client`` for a name.
+    """
+    if named.isascii() and named.isdigit():
+        return int(named)
+
+    async def find(client_store: ClientStore) -> int:
+        return client_store.owner.id
+
+    return with_client(context, store, named, find)[1]
 
 
 def audit(

@@ -33,7 +33,10 @@ ArchiveOption = Annotated[
     typer.Option("--archive", metavar="PATH|URL", help="The archive: a folder or a bucket."),
 ]
 ClientIdOption = Annotated[
-    int | None, typer.Option("--client", metavar="ID", help="Only the client with this id.")
+    int | None,
+    typer.Option(
+        "--client", metavar="ID", help="Only the client with this id; an archive has no names."
+    ),
 ]
 FromOption = Annotated[
     str | None, typer.Option("--from", metavar="DATE", help="The first day (2026-11-26).")

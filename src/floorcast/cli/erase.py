@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from floorcast.cli.admin import DataOption, audit_author
+from floorcast.cli.admin import DataOption, audit_author, client_id
 from floorcast.cli.archive import ArchiveOption
 from floorcast.cli.options import known_options
 from floorcast.config.sources import load
@@ -23,7 +23,10 @@ def register(app: typer.Typer) -> None:
 
 def erase(
     context: typer.Context,
-    client: Annotated[int, typer.Option("--client", metavar="ID", help="The client's id.")],
+    client: Annotated[
+        str,
+        typer.Option(metavar="NAME|ID", help="The client; an id if the site no longer has it."),
+    ],
     phone: Annotated[
         list[str] | None,
         typer.Option(metavar="NUMBER", help="A phone number of the person; can be repeated."),
@@ -60,11 +63,12 @@ def erase(
     person = _person(phone or [], account or [])
     folder = settings.data
     require_log(folder)
+    owner = client_id(context, {"data": data, "log": log}, client)
     with DataFolder(folder):
-        eraser = Eraser(settings, client, person, dry_run=dry_run)
+        eraser = Eraser(settings, owner, person, dry_run=dry_run)
         counts = eraser.run()
         if not dry_run:
-            AuditLog(folder).record("erase", client=client, **audit_author(context), **counts)
+            AuditLog(folder).record("erase", client=owner, **audit_author(context), **counts)
     would = "would be changed" if dry_run else "changed"
     for name, count in counts.items():
         print(f"{name.replace('_', ' ')} {would}: {count:,}")

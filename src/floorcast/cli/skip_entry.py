@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from floorcast.cli.admin import DataOption
+from floorcast.cli.admin import DataOption, client_id
 from floorcast.cli.options import known_options
 from floorcast.config.sources import load
 
@@ -20,7 +20,7 @@ def register(app: typer.Typer) -> None:
 
 def skip(
     context: typer.Context,
-    client: Annotated[int, typer.Argument(metavar="CLIENT", help="The client's id.")],
+    client: Annotated[str, typer.Argument(metavar="CLIENT", help="The client's name or id.")],
     number: Annotated[int, typer.Argument(metavar="ENTRY", help="The number of the entry.")],
     data: DataOption = None,
 ) -> None:
@@ -34,6 +34,7 @@ def skip(
 
     folder = load({"data": data}, known=known_options(context)).data
     require_log(folder)
+    owner = client_id(context, {"data": data}, client)
     with DataFolder(folder):
-        skip_entry(folder, client, number)
-    print(f"entry {number} of client {client} is now skipped")
+        skip_entry(folder, owner, number)
+    print(f"entry {number} of client {owner} is now skipped")
