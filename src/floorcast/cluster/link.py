@@ -358,8 +358,10 @@ class NatsLink:
             _log.debug("stream_not_seen", stream=stream, why=str(error))
         quorum = has_quorum(info)
         if quorum != self._streams[stream]:
-            tell = _log.info if quorum else _log.warning
-            tell("quorum_back" if quorum else "quorum_lost", stream=stream)
+            if quorum:
+                _log.info("quorum_back", stream=stream)
+            else:
+                _log.warning("quorum_lost", stream=stream)
         self._streams[stream] = quorum
         self.leaders[stream] = info["cluster"]["leader"] if quorum else ""
         on_check = self._on_checks.get(stream)
