@@ -13,12 +13,15 @@ import pytest
 from floorcast.archive.jobs import hash_key
 from floorcast.archive.tables import read_parquet
 from floorcast.auth import audit_log
+from floorcast.log.port import Batch
 from floorcast.model.errors import SettingError
+from floorcast.model.inbound import read_lines
 from floorcast.model.token import TICKS_PER_SECOND, encode, system_now
 from floorcast.sqlite.checksums import add_checksum_function
 from tests.archive.sealed_folders import START as BEGAN
 from tests.archive.sealed_folders import Floor
 from tests.cli.admin_commands import AdminCommands
+from tests.log.batches import alert_transition
 from tests.nats_servers import NatsServers
 from tests.real.sites import event, ndjson
 
@@ -113,6 +116,19 @@ def test_erased_person_is_in_no_file(floor: Floor, admin: AdminCommands) -> None
     lines, _ = audit_log.read(data, last=None, events=frozenset({"erase"}))
     assert [line["client"] for line in lines] == [47415, 47415]
     assert not TRACES.search(json.dumps(list(lines)).encode())
+
+
+def test_alerts_are_not_erased(floor: Floor, admin: AdminCommands) -> None:
+    """An alert whose threshold equals an account, and its webhooks, stay as they are."""
+    line = alert_transition()
+    server = floor.harness.node.server
+    floor.harness.run(server.log.append(Batch(47415, [line], read_lines(line))))
+    floor.harness.close()
+    output = admin.run(*ERASE, "--account", "30", "--account", "Wait")
+    assert "events of the log changed: 0" in output
+    assert line in (floor.harness.data / "log.db").read_bytes()
+    assert "is not damaged" in admin.run("verify", "--data", "server/data", "--disk")
+    assert "no difference" in admin.run("verify", "--data", "server/data")
 
 
 def test_free_pages_are_cleared(floor: Floor, admin: AdminCommands) -> None:

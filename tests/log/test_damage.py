@@ -12,12 +12,13 @@ from structlog.testing import capture_logs
 from floorcast.log.damage import damaged_entries, skip_entry
 from floorcast.log.data_folder import DataFolder
 from floorcast.log.embedded import EmbeddedLog
-from floorcast.log.port import Appended, Entry
+from floorcast.log.port import Appended, Batch, Entry
 from floorcast.model.errors import DamagedEntry, SettingError
+from floorcast.model.inbound import read_lines
 from floorcast.sqlite.files import connect
 from floorcast.verify.disk import damaged_files
 from tests.contract.test_event_log import QUICK
-from tests.log.batches import HOUR, START, Clock, batch
+from tests.log.batches import HOUR, START, Clock, alert_transition, batch
 from tests.log.damaging import flip, leaf_of, zero_page
 from tests.log.waiting import until
 
@@ -72,6 +73,37 @@ def test_undamaged_folder_has_no_damage(data: Path) -> None:
     """Neither the entries nor the files are damaged."""
     assert list(damaged_entries(data)) == []
     assert list(damaged_files(data)) == []
+
+
+def append_lines(path: Path, *lines: bytes) -> None:
+    """Append an entry with these lines to ACME's log."""
+    with DataFolder(path) as folder:
+
+        async def append() -> None:
+            log = EmbeddedLog(folder, Clock(), tuning=QUICK)
+            await log.append(Batch(ACME, lines, read_lines(b"\n".join(lines))))
+            await log.close()
+
+        asyncio.run(append())
+
+
+def test_events_that_only_servers_write_are_not_damage(data: Path) -> None:
+    """An alert's change, and an event of a newer release, are sound and cannot be skipped."""
+    append_lines(data, alert_transition(), b'{"id":"1","source":"new","type":"new.type"}')
+    assert list(damaged_entries(data)) == []
+    assert list(damaged_files(data)) == []
+    with pytest.raises(SettingError, match="is not damaged"):
+        skip_entry(data, ACME, ENTRIES + 1)
+
+
+def test_line_that_is_no_event_is_damage(data: Path) -> None:
+    """A line without an id and a source is reported, although its checksum is right."""
+    append_lines(data, alert_transition(), b'{"id":"1"')
+    (found,) = damaged_entries(data)
+    assert (found.number, found.why) == (
+        ENTRIES + 1,
+        "its event 2 cannot be read: it has no id and source",
+    )
 
 
 def test_flipped_byte_is_reported_with_client_entry_and_time(data: Path) -> None:

@@ -20,6 +20,7 @@ from floorcast.log.erasing import rewrite_entries, stored_lines
 from floorcast.log.log_file import StreamRow
 from floorcast.log.log_reader import LogReader
 from floorcast.model.errors import SettingError, Unavailable
+from floorcast.model.inbound import ALERT_SOURCE
 from floorcast.model.person import CallKey, Person, call_key, erase_values, ids_contain
 from floorcast.server.admin_store import open_admin_store
 from floorcast.sqlite.files import compact
@@ -143,7 +144,7 @@ class Eraser:
         return _if_changed(line, {**event, **erase_values(event, self._person)})
 
     def _erase_published_event(self, feed: str, line: bytes) -> bytes | None:
-        event = _decode(line)
+        event = None if feed == "alert" else _decode(line)
         if event is None or not self._concerns_person(event):
             return None
         new = erase_values(event, self._person)
@@ -179,11 +180,14 @@ def _find_stream(reader: LogReader, client: int) -> StreamRow:
 
 
 def _decode(line: bytes) -> dict[str, object] | None:
+    """Return an event that may be about a person, or None."""
     try:
         event = msgspec.json.decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
-    return event if isinstance(event, dict) else None
+    # an alert is about a service, and its figures or ids may equal an account by chance
+    is_of_person = isinstance(event, dict) and event.get("source") != ALERT_SOURCE
+    return event if is_of_person else None
 
 
 def _if_changed(line: bytes, event: dict[str, object]) -> bytes | None:

@@ -7,20 +7,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 import apsw
-import msgspec
 
 from floorcast.log.log_file import StreamRow, first_id, open_log
 from floorcast.log.log_reader import LogReader
 from floorcast.model.errors import DamagedEntry, SettingError, Unavailable
-from floorcast.model.inbound import InboundEvent
+from floorcast.model.inbound import UnknownEvent, read_lines
 
 __all__ = ["Damage", "damaged_entries", "skip_entry"]
 
 READ_ENTRIES = 64  # entries read at a time
 
 ADD_SKIPPED = "INSERT OR IGNORE INTO skipped (id) VALUES (?)"
-
-_lines = msgspec.json.Decoder(InboundEvent)
 
 
 class Damage(NamedTuple):
@@ -70,10 +67,10 @@ def _find_damage(payload: bytes, count: int) -> str:
     found = payload.count(b"\n") + 1
     if found != count:
         return f"it has {found} events, not {count}"
-    try:
-        _lines.decode_lines(payload)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        return f"its events cannot be read: {error}"
+    for index, event in enumerate(read_lines(payload), 1):
+        # a newer release's event has an id and a source, so it is not damaged
+        if type(event) is UnknownEvent and not event.source:
+            return f"its event {index} cannot be read: it has no id and source"
     return ""
 
 

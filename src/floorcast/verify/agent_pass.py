@@ -260,8 +260,8 @@ def customer_phone(facts: dict[str, Any]) -> str | None:
     """Return the customer's number: the caller's for an inbound call, or else the dialed number."""
     direction, dialed = facts.get("direction"), facts.get("phoneDialed")
     of_caller = direction == "INBOUND" or (direction is None and dialed is None)
-    phone: str | None = facts.get("callerId") if of_caller else dialed
-    return phone
+    phone = facts.get("callerId") if of_caller else dialed
+    return None if phone is None else str(phone)
 
 
 def _int(value: int | str | None) -> int | None:
