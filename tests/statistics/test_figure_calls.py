@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from floorcast.floor import calls
 from floorcast.floor.floor import Floor
@@ -17,13 +18,14 @@ from floorcast.floor.view import FloorView
 from floorcast.model.inbound import InboundEvent
 from floorcast.model.token import end_of_entry
 from floorcast.projection.evicted_calls import EvictedCalls, reload_calls, store_evicted_calls
+from floorcast.site.configuration import Service
 from floorcast.statistics.figure_calls import FigureCall, FigureCalls, FigureSelection
 from floorcast.statistics.requests import FIGURES, LIVE_FIGURES, Figure
 from floorcast.statistics.service_intervals import IntervalSpan, service_intervals
 from floorcast.statistics.service_stats import service_stats
 from floorcast.statistics.visibility import Moment
 from floorcast.store.projection_store import ProjectionStore
-from tests.floor.random_floors import agent_events, call, call_events, ticks
+from tests.floor.random_floors import PLAN, agent_events, call, call_events, ticks
 from tests.floor.random_floors import new_floor as planned
 from tests.search import tries
 from tests.statistics.floors import scopes, seen, visible
@@ -234,3 +236,62 @@ def test_a_page_shows_the_floor_at_the_start_of_the_read(figure: Figure, expecte
     if figure == "totalOffered":
         assert sum(row.answered is not None for row in page.calls) == 5
         assert [row.transaction_id for row in page.calls] == list(range(40))
+
+
+HIDDEN_PLAN = replace(PLAN, services=(*PLAN.services, Service(id=30, name="Hidden")))
+ROW_MEMBERS = ("account", "campaign_id", "direction", "phone", "lv_result", "term_code")
+
+
+def row_of_limited_user(*later: InboundEvent) -> dict[str, Any]:
+    """Return the row of a call that moved from service 10 to a hidden one, for a limited user."""
+    floor = planned(HIDDEN_PLAN)
+    first: dict[str, Any] = {"account": "A-1", "callerId": "555", "direction": "INBOUND"}
+    steps = [
+        call("call.start", 0, service=10, campaign=5, **first),
+        call("call.queue", 1, service=10),
+        call("call.update", 2, zipCode="1"),
+        call("call.queue", 10, service=30),
+    ]
+    for number, event in enumerate([*steps, *later], 2):
+        floor.begin_entry(number, ticks(200 + number))
+        floor.fold(event, ticks(200 + number), "-")
+    (scope,) = visible(floor, limits=frozenset({(1, 1)})).scopes()
+    selection = FigureSelection(10, "totalOffered", FloorView(floor).day_of(seen(100).now).number)
+    page = FigureCalls(scope._replace(services=[10]), seen(300), selection, None)
+    with closing(page):
+        for _ in page:
+            pass
+    (row,) = page.calls
+    return {name: getattr(row, name) for name in ROW_MEMBERS}
+
+
+KNOWN = {"account": "A-1", "campaign_id": 5, "direction": "INBOUND", "phone": "555",
+         "lv_result": None, "term_code": None}  # fmt: skip
+
+
+def test_limited_user_sees_what_was_set_before_the_call_was_hidden() -> None:
+    """What a call had when it left the last service that the user sees is in its row."""
+    assert row_of_limited_user() == KNOWN
+    assert row_of_limited_user(call("call.update", 11, zipCode="2")) == KNOWN
+
+
+@pytest.mark.parametrize(
+    ("later", "blank"),
+    [
+        (call("call.update", 10, account="SECRET"), {"account"}),
+        (call("call.disposition", 12, account="SECRET", termCode="SECRET"), {"account"}),
+        (call("call.update", 12, campaign=99), {"campaign_id"}),
+        (call("call.update", 12, callerId="666"), {"phone"}),
+        (call("call.update", 12, phoneDialed="666"), {"phone"}),
+        (
+            call("call.end", 12, callDirection="OUTBOUND", phoneDialed="666", lvResult="SECRET"),
+            {"direction", "phone"},
+        ),
+        (call("call.end", 12, account="SECRET", campaign=99), {"account", "campaign_id"}),
+    ],
+)
+def test_limited_user_does_not_see_what_was_set_at_a_hidden_service(
+    later: InboundEvent, blank: set[str]
+) -> None:
+    """A member that was set since the call left the last service that is seen is null."""
+    assert row_of_limited_user(later) == {**KNOWN, **dict.fromkeys(blank)}

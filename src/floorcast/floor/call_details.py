@@ -23,7 +23,7 @@ from floorcast.model.inbound_data import (
     CallUpdateData,
 )
 
-__all__ = ["CallDetails"]
+__all__ = ["CallDetails", "members_set_since"]
 
 MAX_MEMBER_UPDATES = 32  # remembered events that have set members of a call
 
@@ -151,6 +151,12 @@ class CallDetails:
             name: None for name, bit in _BITS.items() if later & bit and name in members
         }
         return replace(data, **nothing)
+
+
+def members_set_since(call: Call, at: int) -> frozenset[str]:
+    """Return the call's members that an event at or after ``at`` (ms) has set."""
+    later = _members_set_later(call, at - 1)
+    return frozenset(name for name, bit in _BITS.items() if later & bit)
 
 
 def _set_members(call: Call, data: CallStartData | CallEndData | CallUpdateData) -> int:

@@ -17,6 +17,7 @@ from floorcast.floor.alerts import (
     covers,
     next_status,
 )
+from floorcast.floor.call_details import members_set_since
 from floorcast.floor.call_metadata import CallMetadata
 from floorcast.floor.calls import Call, Key
 from floorcast.floor.campaigns import Campaign
@@ -73,6 +74,7 @@ __all__ = [
     "Total",
     "alert_id",
     "covers",
+    "members_set_since",
     "next_status",
 ]
 
