@@ -181,7 +181,7 @@ def test_refusals_are_counted_by_reason() -> None:
     future = [Rejected(0, 202, "time: in the future", "a"), Rejected(1, 202, "time: in the future")]
     totals.add(events_at(0, 1, 2), Verdicts(1, 0, future))
     totals.add(events_at(0), Verdicts(0, 0, [Rejected(0, 202, "type: unknown")]))
-    assert str(totals) == "sent 4  accepted 1  duplicates 0  refused 3"
+    assert str(totals) == "sent 4  accepted 1  duplicates 0  rejected 3"
     assert {why: (r.count, r.first) for why, r in totals.reasons.items()} == {
         "202 time: in the future": (2, "a"),
         "202 type: unknown": (1, "number 0 of its batch"),
@@ -194,9 +194,9 @@ def test_command_prints_totals_at_the_end() -> None:
         first, second = command(intake), command(intake)
     assert (first.exit_code, second.exit_code) == (0, 0)
     last = first.stdout.splitlines()[-1]
-    assert last == f"sent {GOLDEN_EVENTS}  accepted {GOLDEN_EVENTS}  duplicates 0  refused 0"
+    assert last == f"sent {GOLDEN_EVENTS}  accepted {GOLDEN_EVENTS}  duplicates 0  rejected 0"
     again = second.stdout.splitlines()[-1]
-    assert again == f"sent {GOLDEN_EVENTS}  accepted 0  duplicates {GOLDEN_EVENTS}  refused 0"
+    assert again == f"sent {GOLDEN_EVENTS}  accepted 0  duplicates {GOLDEN_EVENTS}  rejected 0"
 
 
 def test_command_moves_events_to_the_given_day() -> None:
@@ -242,8 +242,8 @@ def test_refused_events_are_reported_and_fail_the_command() -> None:
         result = command(intake)
     assert result.exit_code == 1
     assert result.stdout.splitlines()[-2:] == [
-        "refused 1: 202 time: in the future (first: a)",
-        f"sent {GOLDEN_EVENTS}  accepted {GOLDEN_EVENTS - 1}  duplicates 0  refused 1",
+        "rejected 1: 202 time: in the future (first: a)",
+        f"sent {GOLDEN_EVENTS}  accepted {GOLDEN_EVENTS - 1}  duplicates 0  rejected 1",
     ]
 
 
@@ -253,8 +253,8 @@ def test_only_the_most_frequent_reasons_are_printed() -> None:
     answer = Answer(HTTPStatus.OK, {"accepted": 0, "duplicates": 0, "rejected": rejected})
     with running(answer) as intake:
         lines = command(intake).stdout.splitlines()
-    assert lines[-2] == f"refused for {GOLDEN_EVENTS - 20} more reasons"
-    assert sum(line.startswith("refused 1: ") for line in lines) == 20
+    assert lines[-2] == f"rejected for {GOLDEN_EVENTS - 20} more reasons"
+    assert sum(line.startswith("rejected 1: ") for line in lines) == 20
 
 
 def test_freeswitch_recording_is_replayed(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def test_truth_file_write_error_names_the_file() -> None:
             capture_output=True, text=True, check=False, env=environment(), timeout=TIMEOUT,
         )  # fmt: skip
     assert ran.returncode == 1
-    assert "refused 0" in ran.stdout
+    assert "rejected 0" in ran.stdout
     last = ran.stderr.splitlines()[-1]
     assert last == "floorcast: /dev/full cannot be written: No space left on device"
 
@@ -154,7 +154,7 @@ def test_server_figures_equal_the_truth(tmp_path: Path) -> None:
         live.send_signal(signal.SIGTERM)
         output, _ = live.communicate(timeout=TIMEOUT)
         assert live.returncode == 0
-        assert b"refused 0" in output
+        assert b"rejected 0" in output
         assert caller.http.post("/realtime/service/agents/status").json()["agentDetails"] == []
 
 

@@ -120,13 +120,15 @@ def test_list_shows_the_state_without_secrets(admin: AdminCommands) -> None:
     place = encode(
         1, 1_770_000_000 * TICKS_PER_SECOND, end_of_entry(7), store_progress(admin, Progress())
     )
-    trying = record_failure(Progress(token=place, events=1234), "the receiver answered 500", 1, 1.0)
+    trying = record_failure(
+        Progress(token=place, events=1234), "the receiver responded with 500", 1, 1.0
+    )
     store_progress(admin, trying)
     output = admin.run("webhook", "list", "--client", "1").splitlines()[1]
     assert "retrying after 1 failure " in output
     assert "1,234" in output
-    assert "2026-02-02T02:40:00Z  the receiver answered 500" in output
-    store_progress(admin, suspend(trying, "the receiver answered 410 Gone"))
+    assert "2026-02-02T02:40:00Z  the receiver responded with 500" in output
+    store_progress(admin, suspend(trying, "the receiver responded with 410 Gone"))
     assert "suspended" in admin.run("webhook", "list", "--client", "1")
     assert admin.run("webhook", "list", "--client", "2") == "the client declares no webhook\n"
     assert SECRET not in admin.run("site", "show")
@@ -180,7 +182,7 @@ def test_test_event_is_signed_and_changes_nothing(
 ) -> None:
     """The test event has its own type. Any response other than 2xx is an error."""
     output = admin.run("webhook", "test", "ops", "--client", "1")
-    assert output.startswith("the receiver answered 204 in ")
+    assert output.startswith("the receiver responded with 204 in ")
     headers, body = receiver.got[0]
     (event,) = Verifier(SECRET).verify(body, headers)
     assert event["type"] == "floorcast.test"

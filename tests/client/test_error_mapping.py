@@ -68,13 +68,13 @@ def test_unknown_error_code_maps_by_status(status: int, kind: type[Exception]) -
     assert type(refused(status, 9999)) is kind
     error = refused(status)
     assert type(error) is kind
-    assert str(error) == f"POST /realtime/event/feed was answered with {status}: <h1>no</h1>"
+    assert str(error) == f"POST /realtime/event/feed got the response {status}: <h1>no</h1>"
 
 
 def test_redirect_error_names_the_new_address() -> None:
     """Redirects are not followed, because a password would go to any address named there."""
     error = to_exception(REQUEST, HttpResponse(301, {"location": "https://elsewhere/"}, b""))
-    assert str(error).endswith("was answered with 301 and redirects to https://elsewhere/")
+    assert str(error).endswith("got the response 301, which redirects to https://elsewhere/")
 
 
 @pytest.mark.parametrize(

@@ -143,7 +143,7 @@ def test_each_agents_events_are_numbered_without_gaps(day: Day) -> None:
 def test_the_replay_reports_all_events_as_accepted(day: Day) -> None:
     """Each event was accepted or was a duplicate from before the kill. None was rejected."""
     last = day.replayed.splitlines()[-1]
-    found = re.fullmatch(r"sent (\d+)  accepted (\d+)  duplicates (\d+)  refused 0", last)
+    found = re.fullmatch(r"sent (\d+)  accepted (\d+)  duplicates (\d+)  rejected 0", last)
     assert found, last
     sent, accepted, duplicates = map(int, found.groups())
     assert sent == accepted + duplicates

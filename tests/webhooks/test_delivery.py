@@ -100,7 +100,7 @@ def test_a_receiver_that_fails_for_an_hour_gets_all_events_in_order() -> None:
             assert pauses[:4] == [1, 2, 4, 8]
             assert 12 <= len(tried) <= 30
             assert stored_progress(harness).tries == len(tried)
-            assert stored_progress(harness).reason == "the receiver answered 500"
+            assert stored_progress(harness).reason == "the receiver responded with 500"
             receiver.posts.clear()
             receiver.answer = ok
             await harness.loop.passing(MAX_DELIVERY_RETRY_SECONDS + 5)

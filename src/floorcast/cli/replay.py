@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MAX_SPEED",
     "MAX_WAIT_SECONDS",
-    "RefusalReason",
+    "RejectionReason",
     "Totals",
     "parse_speed",
     "print_totals",
@@ -42,37 +42,37 @@ MIN_SLEEP_SECONDS = 0.02  # seconds; at high speeds, this gathers events into ba
 MAX_REASONS = 20  # the most reasons that are printed at the end
 
 
-class RefusalReason(msgspec.Struct):
-    """The number of events that were refused for one reason, and the id of the first."""
+class RejectionReason(msgspec.Struct):
+    """The number of events that were rejected for one reason, and the id of the first."""
 
     count: int
     first: str
 
 
 class Totals(msgspec.Struct):
-    """The results of sending events. ``reasons`` has the refusals by code and message."""
+    """The results of sending events. ``reasons`` has the rejections by code and message."""
 
     sent: int = 0
     accepted: int = 0
     duplicates: int = 0
-    refused: int = 0
-    reasons: dict[str, RefusalReason] = {}
+    rejected: int = 0
+    reasons: dict[str, RejectionReason] = {}
 
     def add(self, events: Sequence[CloudEvent], verdicts: Verdicts) -> None:
         """Count one batch."""
         self.sent += len(events)
         self.accepted += verdicts.accepted
         self.duplicates += verdicts.duplicates
-        self.refused += len(verdicts.rejected)
+        self.rejected += len(verdicts.rejected)
         for rejected in verdicts.rejected:
             why = f"{rejected.code} {rejected.message}"
             first = rejected.id or f"number {rejected.index} of its batch"
-            self.reasons.setdefault(why, RefusalReason(0, first)).count += 1
+            self.reasons.setdefault(why, RejectionReason(0, first)).count += 1
 
     def __str__(self) -> str:
         return (
             f"sent {self.sent}  accepted {self.accepted}  "
-            f"duplicates {self.duplicates}  refused {self.refused}"
+            f"duplicates {self.duplicates}  rejected {self.rejected}"
         )
 
 
@@ -203,9 +203,9 @@ def _replay(
 ) -> None:
     """Send a recording to a server as events.
 
-    Prints how many events were sent, accepted, recognized as duplicates and refused, and exits with
-    1 if any were refused. Sending the same file again with the same options changes nothing: the
-    server recognizes events by their ids, which depend on the file and --day, not on the clock.
+    Prints how many events were sent, accepted, recognized as duplicates and rejected, and exits
+    with 1 if any were rejected. Sending the same file again with the same options changes nothing:
+    the server recognizes events by their ids, which depend on the file and --day, not on the clock.
     """
     pace, zone = parse_speed(speed), _zone(time_zone)
     source = format if client is None else f"{format}/{client}"
@@ -219,7 +219,7 @@ def _replay(
     with show_progress(len(events)) as progress:
         totals = replay(events, url, key, speed=pace, progress=progress)
     print_totals(totals)
-    if totals.refused:
+    if totals.rejected:
         raise typer.Exit(1)
 
 
@@ -283,10 +283,10 @@ _READERS = {
 
 
 def print_totals(totals: Totals) -> None:
-    """Print the results of sending events, and the reasons for refusals."""
+    """Print the results of sending events, and the reasons for rejections."""
     ranked = sorted(totals.reasons.items(), key=lambda item: -item[1].count)
     for why, reason in ranked[:MAX_REASONS]:
-        print(f"refused {reason.count}: {why} (first: {reason.first})")
+        print(f"rejected {reason.count}: {why} (first: {reason.first})")
     if len(ranked) > MAX_REASONS:
-        print(f"refused for {len(ranked) - MAX_REASONS} more reasons")
+        print(f"rejected for {len(ranked) - MAX_REASONS} more reasons")
     print(totals)

@@ -153,7 +153,7 @@ def _simulate(
         _write(truth, simulated)
     if problem is not None:
         raise problem
-    if run.totals.refused:
+    if run.totals.rejected:
         raise typer.Exit(1)
 
 

@@ -90,7 +90,7 @@ def send_test(
     begun = time.monotonic()
     _, reply = with_client(context, {"data": data, "log": log}, client, post)
     took = (time.monotonic() - begun) * 1000
-    print(f"the receiver answered {reply.status} in {took:.0f} ms")
+    print(f"the receiver responded with {reply.status} in {took:.0f} ms")
     if not 200 <= reply.status < 300:
         raise SettingError(f"webhook {name}: only 2xx counts as delivered")
 

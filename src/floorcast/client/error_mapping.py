@@ -104,8 +104,8 @@ def _problem(request: HttpRequest, response: HttpResponse) -> _Problem:
         return msgspec.json.decode(response.content, type=_Problem)
     except msgspec.DecodeError:
         text = response.content[:_MAX_SHOWN_CHARS].decode("utf-8", "replace").strip()
-        where = f"{request.method} {request.path} was answered with {response.status}"
+        where = f"{request.method} {request.path} got the response {response.status}"
         location = response.headers.get("location")
         if location:
-            where += f" and redirects to {location}"
+            where += f", which redirects to {location}"
         return _Problem(response.status, f"{where}: {text}" if text else where)

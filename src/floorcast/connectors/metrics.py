@@ -40,7 +40,7 @@ class ConnectorMetrics:
         )
         self._refused = Counter(
             "floorcast_connector_refused",
-            "Events that the server refused.",
+            "Events that the server rejected.",
             registry=self._registry,
         )
         self._resyncs = Counter(

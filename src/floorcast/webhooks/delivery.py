@@ -179,7 +179,7 @@ class Delivery:
         except (AddressRefused, RequestFailed) as error:
             reply, why = Reply(0), str(error)
         else:
-            why = f"the receiver answered {reply.status}"
+            why = f"the receiver responded with {reply.status}"
         if 200 <= reply.status < 300:
             failing = self.progress.tries
             self.progress = record_delivery(self.progress, len(events), now())
@@ -189,7 +189,7 @@ class Delivery:
                 self._advance(events[-1].position, at_head=False)
                 await self._save(self)
         elif reply.status == STATUS_GONE:
-            await self._suspend("the receiver answered 410 Gone")
+            await self._suspend("the receiver responded with 410 Gone")
         else:
             await self._record_failure(why, events[-1].id, reply.retry_after)
         return 200 <= reply.status < 300

@@ -172,13 +172,13 @@ class WorkerPool:
         except TimeoutError:
             _log.error("worker_slow", function=job.function, seconds=self._tuning.seconds)
             raise Unavailable(
-                f"the answer takes longer than {self._tuning.seconds:g} s: ask for less", 30
+                f"the response takes longer than {self._tuning.seconds:g} s: ask for less", 30
             ) from None
         except (OSError, EOFError, ValueError) as error:
             code = await worker.process.wait() if not isinstance(error, ValueError) else None
             why = getattr(error, "strerror", None) or str(error)
             _log.error("worker_died", function=job.function, code=code, why=why)
-            raise Unavailable("the process that computes the answer ended: try again") from error
+            raise Unavailable("the process that computes the response ended: try again") from error
         finally:
             self._busy.discard(worker)
             if reply is None or reply.ends or self._closed:

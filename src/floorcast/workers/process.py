@@ -76,7 +76,7 @@ def run_job(job: Job) -> JobReply:
     except FloorcastError as error:
         reply = refusal_reply(error)
     except MemoryError:
-        message = "the answer needs more memory than a worker process may have: ask for less"
+        message = "the response needs more memory than a worker process may have: ask for less"
         reply = JobReply(refusal="Unavailable", message=message, retry_after=60, ends=True)
     except Exception:  # noqa: BLE001 -- the server logs it and answers 500
         reply = JobReply(fault=traceback.format_exc(), ends=True)
