@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -107,6 +108,37 @@ def test_an_agent_event_omits_the_call_of_a_hidden_call_center() -> None:
     tail = Tail()
     tail.add([(at, (kind, 10, 1), WHOLE) for at, kind in enumerate(kinds, 1)], 1)
     for seen, expected in ((NORTH, list(kinds.values())), (EVERYTHING, [WHOLE] * 4)):
+        for source in (tail, Block(tail.seal())):
+            builder = PageBuilder(0, seen, 100)
+            source.add_to(builder)
+            assert [line for piece in builder.pieces for line in piece.split(b"\n")] == expected
+
+
+@pytest.mark.parametrize("center", [1, 2])
+def test_an_agent_event_omits_hidden_agents(center: int) -> None:
+    """Limited users see the other agent of a transfer only if they see one of its places.
+
+    They never see the supervisor, or the other agent of an event that an old release stored.
+    """
+    start, supervisor = (
+        b'{"agentId":7',
+        b',"supervisorSessionId":"s","supervisorPhoneNumber":"1"',
+    )
+    whole = start + b',"agent2Id":8' + supervisor + b',"seqNum":9}'
+    known, blank = start + b',"agent2Id":8,"seqNum":9}', start + b',"seqNum":9}'
+    kinds = {
+        "": blank,
+        ";agent2 of": blank,
+        ";agent2 of s20 s30 c2": known if center == 2 else blank,
+        ";agent2 of s10 s20 c1 c2": known,
+        ";agent2 of s5 c9": known,
+        "call of 3;agent2 of c1 c2": known,
+        "call of 3;agent2 of c11 c22 s1 s2": blank,
+    }
+    tail = Tail()
+    tail.add([(at, (kind, 10, center), whole) for at, kind in enumerate(kinds, 1)], 1)
+    limited = matcher(visibility=frozenset({center}), services=frozenset({5}))
+    for seen, expected in ((limited, list(kinds.values())), (EVERYTHING, [whole] * len(kinds))):
         for source in (tail, Block(tail.seal())):
             builder = PageBuilder(0, seen, 100)
             source.add_to(builder)

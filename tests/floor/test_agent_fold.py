@@ -31,6 +31,24 @@ def test_the_kind_names_the_other_call_center_of_the_call(of_call: int | None, k
     assert (fed.feed, fed.kind, fed.service, fed.call_center) == ("agent", kind, 10, 1)
 
 
+@pytest.mark.parametrize(
+    ("services", "places"),
+    [([20, 30], " s20 s30 c2"), ([10, 11], " s10 s11 c1"), ([30], " s30"), (None, "")],
+)
+def test_the_kind_names_the_places_of_the_other_agent(
+    services: list[int] | None, places: str
+) -> None:
+    """The kind ends with the services and call centers of the other agent of a transfer."""
+    floor = new_floor(TWO_CENTERS)
+    known = [] if services is None else [agent("LOGON", 0, "BOB", services=services)]
+    transfer = agent("AGENT_TRANSFER_INITIATED_AGENT2", 1, service=10, agent2="BOB")
+    fed = fold_all(floor, [*known, transfer])[-1]
+    assert (fed.kind, fed.service) == (f";agent2 of{places}", 10)
+    call = {"transactionId": 1, "sessionId": "S1", "service": 20}
+    later = agent("AGENT_TRANSFER_COMPLETE_AGENT2", 2, service=10, agent2="BOB", call=call)
+    assert fold_all(floor, [later], 9)[-1].kind == f"call of 2;agent2 of{places}"
+
+
 def test_a_service_that_the_array_lacks_is_added_to_it() -> None:
     """The agent is logged in to the service that it works for and to all services in the array."""
     floor = new_floor()

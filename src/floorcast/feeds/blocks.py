@@ -14,7 +14,7 @@ from itertools import accumulate
 
 import msgspec
 
-from floorcast.feeds.filters import Matcher
+from floorcast.feeds.filters import Matcher, names_others
 from floorcast.store.segment import Facets, Segment, as_classes, as_offsets, as_positions
 
 __all__ = [
@@ -44,7 +44,16 @@ encode = msgspec.json.Encoder().encode
 class Block:
     """A segment that is opened for reading. It never changes."""
 
-    __slots__ = ("_classes", "_offsets", "_positions", "first", "last", "segment", "size")
+    __slots__ = (
+        "_classes",
+        "_names_others",
+        "_offsets",
+        "_positions",
+        "first",
+        "last",
+        "segment",
+        "size",
+    )
 
     def __init__(self, segment: Segment) -> None:
         self.segment = segment
@@ -53,6 +62,7 @@ class Block:
         self._positions = as_positions(segment.positions)
         self._offsets = as_offsets(segment.offsets)
         self._classes: array[int] | None = None
+        self._names_others: bool | None = None
         self.size = 2 * segment.size() - len(segment.body)
 
     def add_to(self, builder: PageBuilder) -> None:
@@ -60,7 +70,7 @@ class Block:
         start = bisect_right(self._positions, builder.cursor)
         end = self.segment.count
         wanted = builder.matcher.verdicts(self.segment.table)
-        if all(wanted) and not builder.matcher.hides_any(self.segment.table):
+        if all(wanted) and not self._hides_members(builder.matcher):
             end = min(end, start + builder.room)
             if start < end:
                 end = self._fitting(start, end, builder)
@@ -69,6 +79,14 @@ class Block:
             self._add_matching(builder, wanted, start)
         if not builder.full:
             builder.cursor = max(builder.cursor, self.last)
+
+    def _hides_members(self, matcher: Matcher) -> bool:
+        """Return whether the reader may see some of the events without some of their members."""
+        if not matcher.is_limited:
+            return False
+        if self._names_others is None:
+            self._names_others = names_others(self.segment.body)
+        return self._names_others or matcher.hides_any(self.segment.table)
 
     def _add_matching(self, builder: PageBuilder, wanted: Sequence[bool], start: int) -> None:
         if self._classes is None:

@@ -2,7 +2,8 @@
 
 Every event has a class, which consists of its kind, service and call center. The kind is VOICE, SMS
 or EMAIL. In the agent feed, the kind is empty, or it names the call center of the event's call if
-this is not the agent's call center. A ``Matcher`` decides by class alone and caches its verdicts,
+this is not the agent's call center, and the places of the other agent of a transfer. A ``Matcher``
+decides by class alone and caches its verdicts,
 so further events of a class cost nothing. Equal filters share one matcher.
 """
 
@@ -15,7 +16,7 @@ from weakref import WeakValueDictionary
 import msgspec
 from msgspec import Meta, Struct
 
-from floorcast.floor.agent_fold import CALL_CENTER_OF_CALL
+from floorcast.floor.agent_fold import AGENT2, CALL_CENTER_OF_CALL
 from floorcast.model.errors import InvalidParameter
 from floorcast.model.filter_parsing import (
     MAX_CONDITIONS,
@@ -26,7 +27,15 @@ from floorcast.model.filter_parsing import (
 )
 from floorcast.store.segment import Facets
 
-__all__ = ["EVERYTHING", "Filter", "InteractionConditions", "Matcher", "matcher", "read_filter"]
+__all__ = [
+    "EVERYTHING",
+    "Filter",
+    "InteractionConditions",
+    "Matcher",
+    "matcher",
+    "names_others",
+    "read_filter",
+]
 
 InteractionType = Literal["VOICE", "SMS", "EMAIL"]
 KINDS = get_args(InteractionType)
@@ -130,7 +139,7 @@ class Matcher:
         if self._visibility is None or kind in KINDS:
             return False
         if kind.startswith(CALL_CENTER_OF_CALL):
-            named = kind[len(CALL_CENTER_OF_CALL) :]
+            named = kind[len(CALL_CENTER_OF_CALL) :].partition(AGENT2)[0]
             return not named or int(named) not in self._visibility
         # an agent that is visible because of its service may have a call of another service
         return center not in self._visibility
@@ -139,9 +148,27 @@ class Matcher:
         """Return whether the reader sees events of any of these classes without their call."""
         return self._visibility is not None and any(map(self.hides_call, classes))
 
+    @property
+    def is_limited(self) -> bool:
+        """Whether the user may see only some call centers and services."""
+        return self._visibility is not None
+
     def shown(self, line: bytes, facets: Facets) -> bytes:
         """Return an event of this class as the user sees it."""
-        return without_call(line) if self.hides_call(facets) else line
+        if self._visibility is None or facets[0] in KINDS:
+            return line
+        if self.hides_call(facets):
+            line = _without(line, _OF_CALL)
+        if names_others(line):
+            hidden = _OF_SUPERVISOR if self._sees_agent2(facets[0]) else _OF_OTHERS
+            line = _without(line, hidden)
+        return line
+
+    def _sees_agent2(self, kind: str) -> bool:
+        """Return whether the user sees the other agent, which the events of old releases hide."""
+        places = kind.partition(AGENT2)[2].split()
+        seen = {f"c{one}" for one in self._visibility or ()} | {f"s{one}" for one in self._services}
+        return not seen.isdisjoint(places)
 
     def _decide(self, facets: Facets) -> bool:
         kind, service, call_center = facets
@@ -159,14 +186,22 @@ class Matcher:
 
 
 _OF_CALL = ("callServiceId", "transactionId", "sessionId", "phoneNumber", "account", "campaignType")
+_OF_SUPERVISOR = ("supervisorSessionId", "supervisorPhoneNumber")  # no event says whose they are
+_OF_OTHERS = (*_OF_SUPERVISOR, "agent2Id")
+# text cannot contain these bytes, because its quotation marks are escaped
+_NAMES_OF_OTHERS = tuple(f'"{name}":'.encode() for name in _OF_OTHERS)
 _decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _encoder = msgspec.json.Encoder()
 
 
-def without_call(line: bytes) -> bytes:
-    """Return an agent event without the members that are about its call."""
+def names_others(lines: bytes) -> bool:
+    """Return whether any of these events has members about another agent or a supervisor."""
+    return any(name in lines for name in _NAMES_OF_OTHERS)
+
+
+def _without(line: bytes, members: tuple[str, ...]) -> bytes:
     event = _decoder.decode(line)
-    return _encoder.encode({name: said for name, said in event.items() if name not in _OF_CALL})
+    return _encoder.encode({name: value for name, value in event.items() if name not in members})
 
 
 _matchers_in_use: WeakValueDictionary[

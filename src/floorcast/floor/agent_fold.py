@@ -27,10 +27,13 @@ from floorcast.model.outbound import AgentEvent, OutboundEvent
 from floorcast.model.states import LOGOFF, WRAP_UP
 from floorcast.site.configuration import NotReadyReason
 
-__all__ = ["CALL_CENTER_OF_CALL", "AgentFold", "FoldTimes"]
+__all__ = ["AGENT2", "CALL_CENTER_OF_CALL", "AgentFold", "FoldTimes"]
 
 CALL_CENTER_OF_CALL = (
     "call of "  # plus a call center: the kind of an event whose call is in another center
+)
+AGENT2 = (
+    ";agent2 of"  # then the other agent's services and call centers, as " s1 c2"; ends the kind
 )
 MAX_LAG_MS = 3_600_000  # most time from recording an entry to a later request
 
@@ -129,7 +132,20 @@ class AgentFold:
         )
         of_call, center = feed_event.call_service_id, directory.call_center_of(served)
         facet = "" if of_call is None or of_call == served else _kind(feed_event, directory)
+        if feed_event.agent2_id is not None:
+            facet += self._places_of(feed_event.agent2_id)
         return OutboundEvent("agent", facet, served, center, feed_event)
+
+    def _places_of(self, agent2: int) -> str:
+        """Return the end of an event's kind: where the other agent is or was last logged in.
+
+        A user who sees none of these places sees the event without the other agent.
+        """
+        known, directory = self._state.agents.get(agent2), self._state.directory
+        services = [] if known is None else sorted({*known.logged_in_to} - {NO_SERVICE})
+        centers = sorted({directory.call_center_of(one) or 0 for one in services} - {0})
+        places = [*(f" s{one}" for one in services), *(f" c{one}" for one in centers)]
+        return AGENT2 + "".join(places)
 
     def answered(self, number: int, call: Call, at: int, now: int) -> None:
         """Fold a ``call.answer`` that named the agent."""
