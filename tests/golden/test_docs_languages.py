@@ -72,11 +72,14 @@ def test_curl_commands_are_accepted(server: Server, tmp_path: Path) -> None:
 
 
 def test_first_event_of_sending_events_is_accepted(server: Server, tmp_path: Path) -> None:
-    """The event is accepted, and a second attempt reports a duplicate, as the page says."""
+    """The event is accepted, a second attempt reports a duplicate, and the call is ended."""
     first = blocks("sending-events.md")[0]
     outputs = [paste([first], server.url, tmp_path)[0] for _ in range(2)]
     printed = [block.printed or block.text for block in blocks("sending-events.md")[:2]]
     assert [json.loads(one) for one in outputs] == [json.loads(one) for one in printed]
+    end = blocks("sending-events.md")[2]
+    _, output = paste([first, end], server.url, tmp_path)
+    assert json.loads(output) == json.loads(end.printed)
 
 
 def test_python_source_sends_each_stored_event_once(tmp_path: Path) -> None:
