@@ -10,13 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.cli.event_lines import (
-    AGENT_HEADING,
-    INTERACTION_HEADING,
-    agent_line,
-    interaction_line,
-    printable,
-)
+from floorcast.cli.event_lines import AgentLines, InteractionLines, printable
 from floorcast.client.events import (
     AgentEvent,
     CallDisposition,
@@ -44,15 +38,15 @@ def cells(line: str) -> list[str]:
 
 def test_agent_event_is_a_line_below_its_heading() -> None:
     """Columns are aligned with their headings. Times are in the terminal's time zone."""
-    line = agent_line(
+    line = AgentLines().line(
         AgentEvent(timestamp=1463032800123, agent_login_id="VKUMARK", event_type="NOT_READY",
                    not_ready_reason_code="LUNCH", line_number="ACD", agent_service_id=47416)
     )  # fmt: skip
     assert cells(line) == [
         "02:00:00.123", "VKUMARK", "NOT_READY", "LUNCH", "ACD", "47416", "-", "-", "-",
     ]  # fmt: skip
-    assert line.index("NOT_READY") == AGENT_HEADING.index("event")
-    assert line.index("47416") == AGENT_HEADING.index("service")
+    assert line.index("NOT_READY") == AgentLines().heading.index("event")
+    assert line.index("47416") == AgentLines().heading.index("service")
 
 
 CALL: dict[str, Any] = {"interaction_type": "VOICE", "session_id": "S1", "service_id": 1}
@@ -93,15 +87,61 @@ CALL: dict[str, Any] = {"interaction_type": "VOICE", "session_id": "S1", "servic
 )  # fmt: skip
 def test_interaction_line_has_the_columns_of_its_kind(event: Interaction, shown: list[str]) -> None:
     """The customer is the caller of an inbound call, and the called party otherwise."""
-    line = interaction_line(event)
+    line = InteractionLines().line(event)
     assert cells(line) == shown
-    assert line[INTERACTION_HEADING.index("session") :].startswith(shown[5])
+    assert line[InteractionLines().heading.index("session") :].startswith(shown[5])
 
 
 @given(st.text("a\n\r\t\x1b\x9b[2Jé\u202e ", max_size=30), st.integers())
 def test_control_characters_in_events_are_replaced(text: str, moment: int) -> None:
     """A caller's name must not control the terminal."""
     event = AgentEvent(timestamp=moment, agent_login_id=text, event_type=text, result=text)
-    assert agent_line(event).isprintable()
-    assert interaction_line(Sms(timestamp=text, carrier=text, session_id=text)).isprintable()
+    assert AgentLines().line(event).isprintable()
+    assert InteractionLines().line(Sms(timestamp=text, carrier=text, session_id=text)).isprintable()
     assert len(printable(text)) == len(text)
+
+
+def test_every_line_fits_a_narrow_terminal() -> None:
+    """The least important columns leave, and long names are cut."""
+    interactions, agents = InteractionLines(80), AgentLines(80)
+    end = CallTermination(
+        **CALL, call_event_type="CALL_TERMINATION", call_direction="OUTBOUND", duration=12,
+        phone_dialed="16503517450", agent_id=7, agent_login_id="VKUMARK.SUPERVISOR",
+        lv_result="Answered by an agent", timestamp="2023-06-05T09:36:00.000Z",
+    )  # fmt: skip
+    assert interactions.heading == (
+        "time     event            service      customer        agent      result"
+    )
+    assert interactions.line(end) == (
+        "05:36:00 CALL_TERMINATION 1            16503517450     VKUMARK.S… 12 s, Answere…"
+    )
+    state = AgentEvent(
+        timestamp=1463032800123,
+        agent_login_id="VKUMARK",
+        event_type="NOT_READY",
+        not_ready_reason_code="LUNCH",
+        phone_number="16503517450",
+        result="x" * 99,
+    )
+    line = agents.line(state)
+    assert len(line) == 80
+    assert line.index("NOT_READY") == agents.heading.index("event")
+    assert line.index("16503517450") == agents.heading.index("phone")
+
+
+def test_services_and_agents_have_names() -> None:
+    """A disposition has only the agent's id. An earlier event of the call has the login."""
+    lines = InteractionLines(services={1: "Sales"})
+    names = [
+        cells(lines.line(event))
+        for event in (
+            CallDisposition(**CALL, agent_id=7),
+            CallTermination(**CALL, agent_id=7, agent_login_id="ANNA"),
+            CallDisposition(**CALL, agent_id=7),
+        )
+    ]  # fmt: skip
+    assert [(line[3], line[7]) for line in names] == [
+        ("Sales", "7"),
+        ("Sales", "ANNA"),
+        ("Sales", "ANNA"),
+    ]

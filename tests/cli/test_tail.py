@@ -119,6 +119,27 @@ def test_filter_restricts_the_events(server: Server, caller: Caller) -> None:
         assert exit_of(process, signal.SIGINT)[0] == 130
 
 
+def test_names_are_shown_and_filtered(server: Server, caller: Caller) -> None:
+    """A name in the filter is resolved to its id. Events have only ids, but lines have names."""
+    token = caller.feed(EVENTS).token
+    on = event("agent.state", "named", agent="VKUMARK", eventType="LOGON", service="Sales")
+    caller.take(ndjson([on]) + call("Sales' own") + call("not seen", "Help"))
+    with tail(server, "--from", token, "--filter", "service=Sales") as process:
+        (line,) = lines(process, 1)
+        assert " Sales' own " in line
+        assert " Sales  " in line
+        assert exit_of(process, signal.SIGINT)[0] == 130
+
+
+def test_unknown_id_is_reported(server: Server) -> None:
+    """The feed accepts any id, and would be silent forever."""
+    with tail(server, "--filter", "service=99") as process:
+        assert process.stderr is not None
+        warning = process.stderr.readline()
+        assert warning.startswith("floorcast: warning: filter.service names 99: there is no such")
+        assert exit_of(process, signal.SIGINT)[0] == 130
+
+
 def test_agent_feed_has_its_own_columns(server: Server, caller: Caller) -> None:
     """The agent feed has other columns."""
     token = caller.feed(EVENTS).token
@@ -191,7 +212,7 @@ def test_terminal_shows_headings_and_a_password_prompt(server: Server, caller: C
     with Terminal(command("tail", "--from", token), shown) as terminal:
         terminal.until("Password of sysadmin at .*: ")
         terminal.press(PASSWORD + "\n")
-        terminal.until("time .* session .*\n.* at a terminal .*\n")
+        terminal.until("time .* customer .*\n.* CALL_START .* 6503517450 .*\n")
         terminal.press("\x03")
         assert terminal.ended() == 130
         assert PASSWORD not in terminal.text
@@ -202,7 +223,7 @@ def test_terminal_shows_headings_and_a_password_prompt(server: Server, caller: C
     ("options", "message"),
     [
         (["--from", "yesterday"], "token must be"),
-        (["--filter", "service=12x"], "filter.service[0].id must be an id"),
+        (["--filter", "service=12x"], "no service named 12x has been active today"),
         (["--password", "wrong"], "the user or the password is wrong (--user, --password)"),
         (["--client", "NOPE"], "the API token is not one of client NOPE's"),
         (["--url", "localhost"], "the server's address must be like https://HOST:PORT"),

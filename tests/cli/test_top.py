@@ -57,6 +57,18 @@ def test_filter_restricts_the_floor(server: Server) -> None:
     assert "Waiting calls: 0" in ran.stdout
 
 
+def test_filter_accepts_names(server: Server) -> None:
+    """The screen shows names. The error lists them."""
+    ran = top(server, "--filter", "service=Sales")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "Waiting calls: 1" in ran.stdout
+    ran = top(server, "--filter", "service=Sails")
+    assert ran.returncode == 2
+    message = " ".join(ran.stderr.split())
+    assert "no service named Sails has been active today; those that have are" in message
+    assert "Sales (" in message
+
+
 def test_server_error_is_printed_in_one_line(server: Server) -> None:
     """On a terminal, the screen is restored first."""
     ran = top(server, "--filter", "service=1")

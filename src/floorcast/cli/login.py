@@ -58,7 +58,7 @@ ApiTokenOption = Annotated[
 ]
 FilterOption = Annotated[
     list[str] | None,
-    typer.Option("--filter", metavar="KIND=VALUE,…", help="Show only these; can be repeated."),
+    typer.Option("--filter", metavar="KIND=NAME|ID,…", help="Show only these; can be repeated."),
 ]
 
 _KINDS = {

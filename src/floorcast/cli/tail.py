@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
+import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -26,7 +28,7 @@ from floorcast.cli.login import (
 )
 
 if TYPE_CHECKING:
-    from floorcast.client import Feed
+    from floorcast.client import Client, Feed, Filter
 
 __all__ = ["register"]
 
@@ -74,7 +76,7 @@ def _tail(
     --filter accepts service, callCenter and interactionType (VOICE, SMS, EMAIL), for interactions
     only.
     """
-    from floorcast.cli import event_lines
+    from floorcast.cli.event_lines import AgentLines, InteractionLines
     from floorcast.client import Client, Timing, TokenFile
 
     if agents and wanted:
@@ -84,16 +86,45 @@ def _tail(
     credentials = read_credentials(client, user, password, api_token, url)
     event_filter = read_filter(wanted or (), "service", "callCenter", "interactionType")
     tokens = None if store is None else TokenFile(store)
-    timing = Timing(waiting=report_wait, back=report_recovery)
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    timing = Timing(patience=math.inf, waiting=report_wait, back=report_recovery)
     with naming_login_options(client), Client(url, credentials, timing=timing) as reader:
+        event_filter, services = _read_names(reader, event_filter, shown=not json)
         if agents:
             changes = reader.agent_events(since, store=tokens)
-            _print_events(changes, event_lines.agent_line, event_lines.AGENT_HEADING, json=json)
+            agent_lines = AgentLines(width, services)
+            _print_events(changes, agent_lines.line, agent_lines.heading, json=json)
         else:
             events = reader.interaction_events(since, filter=event_filter, store=tokens)
-            _print_events(
-                events, event_lines.interaction_line, event_lines.INTERACTION_HEADING, json=json
-            )
+            lines = InteractionLines(width, services)
+            _print_events(events, lines.line, lines.heading, json=json)
+
+
+def _read_names(
+    reader: Client, event_filter: Filter, *, shown: bool
+) -> tuple[Filter, Mapping[int, str]]:
+    """Return the filter with ids instead of names, and the names of services if they are shown.
+
+    Warns about an id that the server does not know, because its feed would stay empty.
+    """
+    from floorcast.cli.floor_names import (
+        FloorNames,
+        fetch_names,
+        has_names,
+        resolve_names,
+        unknown_id,
+    )
+
+    try:
+        needed = shown or has_names(event_filter)
+        names = fetch_names(reader) if needed else FloorNames()
+        event_filter = resolve_names(event_filter, names)
+        unknown = unknown_id(reader, event_filter)
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED_EXIT_CODE) from None
+    if unknown:
+        typer.echo(f"floorcast: warning: {unknown}", err=True)
+    return event_filter, names.services
 
 
 def _print_events(feed: Feed[E], line: Callable[[E], str], head: str, *, json: bool) -> None:

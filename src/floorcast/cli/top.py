@@ -16,6 +16,8 @@ from floorcast.cli.login import (
     naming_login_options,
     read_credentials,
     read_filter,
+    report_recovery,
+    report_wait,
 )
 
 __all__ = ["register"]
@@ -50,13 +52,19 @@ def _top(
 
     from rich.console import Console
 
+    from floorcast.cli.floor_names import fetch_names, has_names, resolve_names
     from floorcast.cli.floor_screen import FloorScreen, fetch_floor
     from floorcast.cli.floor_view import draw
+    from floorcast.client import Client, Timing
 
     credentials = read_credentials(client, user, password, api_token, url)
     floor_filter = read_filter(wanted or (), "service", "callCenter")
     console = Console(highlight=False)
     with naming_login_options(client):
+        if has_names(floor_filter):
+            timing = Timing(waiting=report_wait, back=report_recovery)
+            with Client(url, credentials, timing=timing) as reader:
+                floor_filter = resolve_names(floor_filter, fetch_names(reader))
         if once or not console.is_terminal:
             if not console.is_terminal:
                 console.width = WIDTH_WITHOUT_TERMINAL
