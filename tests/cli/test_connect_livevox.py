@@ -12,6 +12,8 @@ from floorcast.cli.app import app
 from floorcast.cli.connect_livevox import run_livevox
 from floorcast.connectors.connect_file import ConnectFile, LivevoxTable
 from floorcast.model.errors import SettingError
+from tests.real.server import Server
+from tests.real.sites import PASSWORD, TOKENS
 
 TABLE = LivevoxTable(from_url="http://127.0.0.1:1", client="ACME", user="reports")
 SECRETS = {"password": "p", "api_token": "t"}
@@ -55,3 +57,15 @@ def test_missing_value_is_named(
     """The error says how to set the missing value."""
     with pytest.raises(SettingError, match=why):
         run_livevox(ConnectFile(livevox=table), secrets, check=True)
+
+
+def test_wrong_login_is_reported_with_the_options(tmp_path: Path) -> None:
+    """The message has the command's names, not the API's."""
+    with Server(tmp_path) as server:
+        table = structs.replace(TABLE, from_url=server.url, user="sysadmin")
+        secrets = {"password": "wrong", "api_token": TOKENS["ACME"]}
+        with pytest.raises(SettingError, match=r"the password is wrong \(--user, --password-file"):
+            run_livevox(ConnectFile(livevox=table), secrets, check=True)
+        secrets = {"password": PASSWORD, "api_token": "another"}
+        with pytest.raises(SettingError, match="the API token is not one of client ACME's"):
+            run_livevox(ConnectFile(livevox=table), secrets, check=True)

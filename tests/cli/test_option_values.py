@@ -21,11 +21,12 @@ SIMULATE = ("simulate", "--key", "k")
             f"'--agents': must be a whole number from {MIN_AGENTS} to {MAX_AGENTS:,}, not '5'",
         ),
         ((*SIMULATE, "--seed", "one"), "'--seed': must be a whole number, not 'one'"),
+        ((*SIMULATE, "--speed", "-1"), "--speed: must be max or a number above 0, not '-1'"),
         ((*SIMULATE, "--hours", "0"), "'--hours': must be a number from 0.01 to 8760, not '0'"),
         ((*SIMULATE, "--load", "11"), "'--load': must be a number from 0.01 to 10, not '11'"),
         (
             (*SIMULATE, "--start", "noon"),
-            "'--start': must be a time such as 2026-11-26T10:00:00Z, not 'noon'",
+            "'--start': must be a UTC time such as 2026-11-26T10:00:00Z, not 'noon'",
         ),
         (
             ("replay", __file__, "--key", "k", "--day", "today"),
@@ -60,7 +61,7 @@ def test_message_says_which_values_are_accepted(words: tuple[str, ...], message:
     ("variable", "value", "expected"),
     [
         ("FLOORCAST_AGENTS", "5", f"a whole number from {MIN_AGENTS} to {MAX_AGENTS:,}"),
-        ("FLOORCAST_START", "noon", "a time such as 2026-11-26T10:00:00Z"),
+        ("FLOORCAST_START", "noon", "a UTC time such as 2026-11-26T10:00:00Z"),
     ],
 )
 def test_value_from_the_environment_is_explained_too(

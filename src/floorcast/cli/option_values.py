@@ -45,7 +45,7 @@ def _expected(kind: type, option: Any) -> str:  # noqa: ANN401 -- Typer's Option
         return TYPE_WORDS["bool"]
     if kind is datetime:
         shape = option.formats[0]
-        noun = "a time" if "%H" in shape else "a date"
+        noun = "a UTC time" if shape.endswith("Z") else "a date"
         return f"{noun} such as {EXAMPLE_TIME.strftime(shape)}"
     if issubclass(kind, Enum):
         return one_of([choice.value for choice in kind])

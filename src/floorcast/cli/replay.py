@@ -149,7 +149,7 @@ def parse_speed(text: str) -> float:
         speed = 0.0
     if speed > 0:
         return speed
-    raise typer.BadParameter(f"{text!r} is neither max nor a number above 0", param_hint="--speed")
+    raise typer.BadParameter(f"must be max or a number above 0, not {text!r}", param_hint="--speed")
 
 
 def _zone(text: str) -> ZoneInfo:
@@ -157,7 +157,8 @@ def _zone(text: str) -> ZoneInfo:
         return ZoneInfo(text)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise typer.BadParameter(
-            f"{text!r} is not an IANA time zone", param_hint="--time-zone"
+            f"must be an IANA time zone such as America/New_York, not {text!r}",
+            param_hint="--time-zone",
         ) from None
 
 

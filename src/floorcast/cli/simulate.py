@@ -186,7 +186,7 @@ def _time_of_day(text: str) -> float:
         at = time.fromisoformat(text)
     except ValueError:
         raise typer.BadParameter(
-            f"{text!r} is not a time such as 10:00", param_hint="--clock"
+            f"must be a time such as 10:00, not {text!r}", param_hint="--clock"
         ) from None
     return at.hour * 3600.0 + at.minute * 60 + at.second
 

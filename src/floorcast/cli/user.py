@@ -197,7 +197,7 @@ def _centers(site: Site, owner: SiteClient, given: list[str]) -> tuple[CallCente
         digits = (client, number) if slash else (number,)
         if not all(part.isascii() and part.isdigit() and len(part) <= 16 for part in digits):
             raise typer.BadParameter(
-                f"{text!r} must be ID or CLIENT/ID", param_hint="--call-center"
+                f"must be ID or CLIENT/ID, not {text!r}", param_hint="--call-center"
             )
         center = ClientCallCenter(client=int(client), id=int(number)) if slash else int(number)
         if not site.directory.call_centers_of(owner.id, [center]):
