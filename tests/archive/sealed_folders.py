@@ -19,12 +19,12 @@ from tests.real.sites import ACME, event, ndjson
 __all__ = ["START", "ZONE", "Floor", "folder"]
 
 ZONE = "America/New_York"
-START = datetime(2026, 11, 24, 15, 0, 5, tzinfo=UTC)  # 10:00:05 in New York
+START = datetime(2026, 11, 24, 15, 2, 5, tzinfo=UTC)  # 10:02:05 in New York
 PHONE = "+1 212 555 0147"
 
 
 class Floor:
-    """A node and its archive. The node's clock starts five seconds after ten in the morning."""
+    """A node and its archive. The node's clock starts two minutes after ten in the morning."""
 
     def __init__(self, path: Path, **settings: object) -> None:
         self.clock = Clock(int(START.timestamp()) * TICKS_PER_SECOND)
@@ -43,18 +43,27 @@ class Floor:
         self.harness.take(ndjson([event(kind, self._number, time=at.isoformat(), **data)]))
 
     def call(
-        self, number: int, agent: str = "SEBY", *, phone: str = PHONE, name: str = "Lovelace"
+        self,
+        number: int,
+        agent: str = "SEBY",
+        *,
+        phone: str = PHONE,
+        name: str = "Lovelace",
+        ago: float = 0,
     ) -> None:
-        """Send a call's events. The call is answered after ten seconds and ends a minute later."""
+        """Send a call's events. The call is answered after ten seconds and ends a minute later.
+
+        It ended ``ago`` seconds ago.
+        """
         call = {"transactionId": number, "sessionId": f"S{number}"}
         self.send(
-            "call.start", 70, **call, service="Sales", direction="INBOUND", callerId=phone,
+            "call.start", ago + 70, **call, service="Sales", direction="INBOUND", callerId=phone,
             account=f"ACC-{number}", consumer={"firstName": "Ada", "lastName": name},
         )  # fmt: skip
-        self.send("call.queue", 70, **call, service="Sales")
-        self.send("call.answer", 60, **call, agent=agent)
-        self.send("call.end", 0, **call)
-        self.send("call.disposition", 0, **call, agent=agent, termCode="SALE")
+        self.send("call.queue", ago + 70, **call, service="Sales")
+        self.send("call.answer", ago + 60, **call, agent=agent)
+        self.send("call.end", ago, **call)
+        self.send("call.disposition", ago, **call, agent=agent, termCode="SALE")
 
     def seal(self, **changes: object) -> SealReport:
         """Seal the next hour. ``changes`` override the job's members."""

@@ -137,6 +137,22 @@ def test_a_call_without_an_end_is_in_the_hour_in_which_it_expires() -> None:
     assert [row[:3] for row in rows(last, last.cut(1))] == [("1", "abandoned", ended)]
 
 
+def test_a_missing_hour_with_backfilled_events_is_detected(tmp_path: Path) -> None:
+    """An hour before the log's first entry is missing if its events arrived later."""
+    log, archive = Log(begin=DAY_BEGINS + 6 * HOUR_MS), open_archive(str(tmp_path))
+    opened = DAY_BEGINS + 3 * HOUR_MS
+    log.take(opened, event("call.queue", DAY_BEGINS + HOUR_MS, 1, service="Sales"))
+    log.take(opened, event("call.end", DAY_BEGINS + HOUR_MS + 1, 1))
+    job = SealJob("", "", CLIENT, PLAN.time_zone, DAY_BEGINS + 30 * HOUR_MS, LIMITS)
+    while HourSealer(job, archive, log).seal_next().pending:
+        pass
+    assert findings(archive, CLIENT) == []
+    (tmp_path / f"client={CLIENT}/date=2026-11-23/hour=01/manifest.json").unlink()
+    assert [(one.hour, one.file) for one in findings(archive, CLIENT)] == [
+        ("2026-11-23/01", "manifest")
+    ]
+
+
 @pytest.fixture
 def archive(tmp_path: Path) -> Archive:
     """Provide an archive with one hour."""

@@ -1,4 +1,4 @@
-"""Tests that an archive gives the same reports from a folder and from a bucket."""
+"""Tests of reports from a folder, from a bucket, and from the log."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import msgspec
 from floorcast.archive.jobs import ClientSpan, ReportJob
 from floorcast.archive.reports import agent_report, call_report, service_report
 from floorcast.archive.storage import open_archive
+from floorcast.floor.days import Calendar
 from floorcast.model.token import to_ms
 from floorcast.site.configuration import Service
 from tests.archive.sealed_folders import START, ZONE, folder
@@ -51,3 +52,39 @@ def test_a_bucket_and_a_folder_give_the_same_reports(bucket: str, tmp_path: Path
             shown = msgspec.to_builtins(answers[0])
             assert bool(shown[0]["intervals"]) is (SALES in services)
             assert len(shown[2]["calls"]) == (3 if SALES in services else 0)
+
+
+def test_reports_have_the_events_from_before_the_first_entry(tmp_path: Path) -> None:
+    """A backlog's calls are in the reports before and after its hours are sealed.
+
+    The reports add up to the day's figures of ``service/stats``.
+    """
+    with folder(tmp_path) as floor:
+        midnight = to_ms(floor.clock()) - 2 * 60_000 - 10 * HOUR_MS
+        for number in range(1, 15):
+            floor.call(number, ago=number * 40 * 60)
+
+        def sums() -> list[object]:
+            span = ClientSpan(ACME, ZONE, midnight - 15 * HOUR_MS, midnight + 20 * HOUR_MS, [SALES])
+            now = to_ms(floor.clock())
+            job = ReportJob("service", str(floor.harness.data), "", [span], now, LIMITS, 900)
+            archive = open_archive(str(floor.archive))
+            answer = service_report(job, archive)
+            assert answer.missing == []
+            calls, _ = call_report(job, archive)
+            rows = answer.intervals
+            return [
+                sum(row.offered for row in rows), sum(row.handled for row in rows), len(calls.calls)
+            ]  # fmt: skip
+
+        day = Calendar(ZONE).day_of(midnight + HOUR_MS)
+        ledger = floor.harness.node.server.floors[ACME].floor.ledger
+        live = ledger.services_on(day)[SALES]
+        assert [live.offered, live.handled, 14] == [14, 14, 14]
+        assert sums() == [14, 14, 14]
+        for minutes in (75, 60 * 23):
+            floor.advance(minutes)
+            floor.seal_all()
+            assert sums() == [14, 14, 14]
+        hours = open_archive(str(floor.archive)).hours(ACME, "2026-11-24")
+        assert [one.hour for one in hours] == list(range(24))

@@ -23,8 +23,10 @@ from floorcast.archive.tables import read_parquet
 from floorcast.floor.days import Calendar
 from floorcast.floor.directory import NO_SERVICE
 from floorcast.model.errors import Unavailable
+from floorcast.model.token import to_ms
 from tests.archive.sealed_folders import PHONE, Floor, folder
 from tests.archive.sources import CLIENT, DAY_BEGINS, HOUR_MS, LIMITS, Log, event, random_entries
+from tests.archive.test_checking import findings
 from tests.floor.random_floors import PLAN
 from tests.search import tries
 
@@ -75,6 +77,99 @@ def test_sealed_hours_sum_to_the_day(zone: str, day: date, count: int, data: st.
             log.snapshots.clear()
             seal_until(job, open_archive(second), log, end + 23 * HOUR_MS)
             assert archive_files(second) == archive_files(first)
+
+
+@settings(max_examples=tries(2), deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.integers(0, 28 * 60), st.sampled_from([0, 5, 100]), st.integers(2, 12), st.data())
+def test_hours_before_the_first_entry_are_sealed(
+    minute: int, wait: int, backlog_hours: int, data: st.DataObject
+) -> None:
+    """Events from before the log's first entry, such as a backlog, are sealed in their hours.
+
+    This is also true for yesterday's hours and if the backlog arrives ``wait`` minutes after the
+    first entry.
+    """
+    opened = DAY_BEGINS + minute * 60_000
+    log = Log(begin=opened + 3 * HOUR_MS)  # the site is the first entry, 3 h earlier
+    job = SealJob("", "", CLIENT, PLAN.time_zone, 0, LIMITS)
+    arrived = opened + wait * 60_000
+    with tempfile.TemporaryDirectory() as folder:
+        archive = open_archive(folder)
+        seal_until(job, archive, log, arrived)
+        take_backlog(log, max(arrived - backlog_hours * HOUR_MS, DAY_BEGINS), arrived)
+        for _ in random_entries(data.draw, log, arrived, 6, 10):
+            pass
+        end = to_ms(log.head_at) + 2 * HOUR_MS
+        seal_until(job, archive, log, end)
+        assert findings(archive, CLIENT) == []
+        seal_until(job, archive, log, end + 24 * HOUR_MS)
+        assert_sums_to_the_day(archive, log, date(2026, 11, 23))
+        assert findings(archive, CLIENT) == []
+        manifest = manifest_of_day(archive)
+        assert manifest.complete
+        assert manifest.hours == list(range(manifest.hours[0], 24))
+
+
+def take_backlog(log: Log, begin: int, arrived: int) -> None:
+    """Add the calls of the time from ``begin`` on, one every 25 minutes, at ``arrived`` (ms)."""
+    for at in range(begin, arrived, 25 * 60_000):
+        number = at // 60_000
+        log.take(
+            arrived,
+            event("agent.state", at, eventType="READY", agent="ANN", service="Sales"),
+            event("call.start", at, number, service="Sales", direction="INBOUND"),
+            event("call.queue", at, number),
+            event("call.answer", at + 60_000, number, agent="ANN"),
+            event("call.end", at + 120_000, number),
+        )
+
+
+def manifest_of_day(archive: Archive) -> DayManifest:
+    """Return the manifest of the day that begins at ``DAY_BEGINS``."""
+    content = archive.read(f"client={CLIENT}/date=2026-11-23/manifest.json")
+    assert content is not None
+    return msgspec.json.decode(content, type=DayManifest)
+
+
+def test_a_backlog_gives_the_same_bytes_at_any_time(tmp_path: Path) -> None:
+    """A node that seals as time passes and a node that catches up write the same files.
+
+    The day's manifest is written again if a second backlog reaches further back.
+    """
+    opened = DAY_BEGINS + 20 * HOUR_MS + 5 * 60_000
+    log = Log(begin=opened + 3 * HOUR_MS)
+    job = SealJob("", "", CLIENT, PLAN.time_zone, 0, LIMITS)
+    archive = open_archive(str(tmp_path / "first"))
+    arrived = opened + 60_000
+    take_backlog(log, arrived - 3 * HOUR_MS, arrived)
+    seal_until(job, archive, log, DAY_BEGINS + 25 * HOUR_MS)
+    assert manifest_of_day(archive).hours == list(range(17, 24))
+    take_backlog(log, DAY_BEGINS + 15 * HOUR_MS, DAY_BEGINS + 25 * HOUR_MS)
+    for hour in range(26, 50):
+        seal_until(job, archive, log, DAY_BEGINS + hour * HOUR_MS)
+    assert manifest_of_day(archive).hours == list(range(15, 24))
+    seal_until(job, open_archive(str(tmp_path / "second")), log, DAY_BEGINS + 49 * HOUR_MS)
+    assert archive_files(str(tmp_path / "second")) == archive_files(str(tmp_path / "first"))
+
+
+def test_a_backlog_does_not_replace_the_hours_of_an_earlier_log(tmp_path: Path) -> None:
+    """An archive can outlive its log. The new log fills gaps and changes nothing else."""
+    archive = open_archive(str(tmp_path))
+    job = SealJob("", "", CLIENT, PLAN.time_zone, 0, LIMITS)
+    old = Log()
+    for minutes in (5, 65, 125):
+        at = DAY_BEGINS + minutes * 60_000
+        old.take(at, event("call.queue", at, minutes, service="Sales"))
+        old.take(at + 1, event("call.end", at + 1, minutes))
+    seal_until(job, archive, old, DAY_BEGINS + 2 * HOUR_MS + 11 * 60_000)
+    before = archive_files(str(tmp_path))
+    opened = DAY_BEGINS + 5 * HOUR_MS
+    new = Log(begin=opened + 3 * HOUR_MS)
+    new.take(opened, event("call.queue", DAY_BEGINS + 61 * 60_000, 9, service="Sales"))
+    seal_until(job, archive, new, opened + 30 * HOUR_MS)
+    after = archive_files(str(tmp_path))
+    assert {name: after[name] for name in before} == before
+    assert manifest_of_day(archive).hours == list(range(24))
 
 
 def test_an_event_naming_an_earlier_hours_service_corrects_that_hour() -> None:

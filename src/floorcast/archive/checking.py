@@ -3,7 +3,8 @@
 The agent times computed from ``agent_states`` must equal those in ``agent_intervals`` and
 ``service_intervals``. Every call in ``calls`` must be counted in ``service_intervals``, which also
 counts calls that have not ended yet. An hour that lacks late events is compared with
-``calls`` only after its correction.
+``calls`` only after its correction. An hour that has late events must not be missing without a
+record in its day's manifest.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
+from datetime import date
 from hashlib import sha256
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 
 from floorcast.archive.call_rows import Row
-from floorcast.archive.manifests import HourManifest
+from floorcast.archive.manifests import DAY_MANIFEST, DayManifest, HourManifest, read_day
 from floorcast.archive.schemas import FILES, STATE_COLUMNS
 from floorcast.archive.storage import Archive
 from floorcast.archive.tables import read_parquet
@@ -63,6 +65,8 @@ class Checker:
         self._hours: dict[_Slot, str] = {}
         self._checked: list[HourManifest] = []
         self._late_until: dict[str, int] = {}
+        self._backfilled: dict[str, HourManifest] = {}
+        self._names: set[str] = set()
         self.rows = 0
 
     def check(self, manifest: HourManifest) -> Iterator[Finding]:
@@ -87,14 +91,24 @@ class Checker:
             self.rows += table.num_rows
             if name != "events":
                 tables[name] = _rows(table)
+        self._names.add(manifest.name)
         for late in manifest.late:
+            self._backfilled.setdefault(late, manifest)
             self._late_until[late] = max(self._late_until.get(late, 0), manifest.cut)
         if len(tables) == len(FILES) - 1:
             self._checked.append(manifest)
             yield from self._compare(manifest, tables)
 
     def finish(self) -> Iterator[Finding]:
-        """Yield a finding for each interval that does not count all of its service's calls."""
+        """Yield a finding for each missing hour, and for each interval that lacks calls.
+
+        Raises Unavailable.
+        """
+        for name, manifest in sorted(self._backfilled.items()):
+            if name not in self._names and self._is_expected(name, manifest):
+                yield Finding(
+                    name, "manifest", "the hour is missing, but later hours have its events"
+                )
         for slot, found in sorted(self._calls.items(), key=lambda one: (str(one[0][0]), one[0][1])):
             service, start = slot
             if service is None or not self._is_settled(start):
@@ -108,6 +122,25 @@ class Checker:
                         f"service {service}: {name} is {counted.get(name, 0):,}, but"
                         f" {found[name]:,} according to calls",
                     )
+
+    def _is_expected(self, name: str, late_in: HourManifest) -> bool:
+        """Return whether an hour was sealed after its late events arrived in ``late_in``.
+
+        The log had the hour if it had all hours of the day on which the events arrived.
+        """
+        client = f"client={late_in.client}"
+        day, number = name.split("/")
+        if date.fromisoformat(day).toordinal() < date.fromisoformat(late_in.date).toordinal() - 1:
+            return False  # the figures no longer counted this day
+        if self._archive.manifest(f"{client}/date={day}/hour={number}") is not None:
+            return False
+        arrived, own = (self._day(f"{client}/date={one}") for one in (late_in.date, day))
+        known_missing = own is not None and int(number) in own.missing
+        return arrived is not None and arrived.complete and not known_missing
+
+    def _day(self, path: str) -> DayManifest | None:
+        content = self._archive.read(f"{path}/{DAY_MANIFEST}")
+        return None if content is None else read_day(content, path)
 
     def _is_settled(self, start: int) -> bool:
         """Return whether a slot is in an archived hour that includes all of its late events."""

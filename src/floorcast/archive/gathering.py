@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from floorcast.archive.answers import MissingHour
+from floorcast.archive.backfill import backfill_begin
 from floorcast.archive.call_rows import Row, call_rows, row_end_ms
 from floorcast.archive.hour_fold import EventsRemoved, HourFold, fold_hour
 from floorcast.archive.hours import Hour, hours_between
@@ -23,6 +24,7 @@ from floorcast.archive.tables import make_table
 from floorcast.floor.days import Calendar
 from floorcast.floor.directory import NO_SERVICE
 from floorcast.model.errors import Unavailable
+from floorcast.model.token import to_ms
 
 __all__ = ["GatheredRows", "gather"]
 
@@ -88,11 +90,10 @@ def _rows_from_log(
         return [], missing_hours
     with StoredFloor(Path(job.folder), span.client) as source:
         first = source.first_at()
-        begins = None if first is None or source.removed else first // 10_000
+        if first is not None and not source.removed:
+            begin = backfill_begin(to_ms(first), Calendar(span.time_zone))
+            unsealed = [hour for hour in unsealed if hour.end > begin]
         while unsealed:
-            if begins is not None and unsealed[0].end <= begins:
-                unsealed = unsealed[1:]  # before the client's first event
-                continue
             # states last until now, and calls may end at this very ms
             until = job.now + 1 if name == "calls" else job.now
             whole = unsealed[0]._replace(end=min(unsealed[-1].end, until))

@@ -14,6 +14,7 @@ import msgspec
 import structlog
 
 from floorcast.archive.agent_periods import AgentRecorder
+from floorcast.archive.backfill import backfill_begin
 from floorcast.archive.hours import (
     MAX_AHEAD_MS,
     SEAL_DELAY_MS,
@@ -36,7 +37,7 @@ from floorcast.store.stored_calls import CallKey
 
 __all__ = ["EventsRemoved", "FloorSource", "HourFold", "RecordedEvent", "fold_hour"]
 
-OLDEST_LATE_MS = 30 * 3_600_000  # hours older than this are not corrected
+OLDEST_LATE_MS = 30 * 3_600_000  # no figure counts older hours, unless they are yesterday's
 
 _log = structlog.get_logger(__name__)
 _config_decoder = msgspec.json.Decoder(FloorConfig)
@@ -105,6 +106,7 @@ class HourFold:
         self.late: Counter[str] = Counter()
         self.first = self.last = 0
         self._sealed_until = 0
+        self._log_begin = 0
         self._source = source
         self.quiet_call = limits.quiet_call
         self.present: list[tuple[FloorAgent, int, int]] = []
@@ -120,6 +122,8 @@ class HourFold:
         in_hour &= self._keeps_events
         if in_hour:
             self.first, self.last = self.first or entry.number, entry.number
+            if entry.number == 1:
+                self._log_begin = self.hour.start
         if entry.kind == "site":
             floor.apply(_config_decoder.decode(entry.payload))
         elif entry.kind == "events":
@@ -197,7 +201,11 @@ class HourFold:
 
     def _note_sealed_since(self, at: int) -> None:
         """Note the sealed hours from ``at`` (ms) on, except those that are too old."""
-        self._note_hours(max(at, self._sealed_until - OLDEST_LATE_MS), self._sealed_until)
+        oldest = min(
+            self._sealed_until - OLDEST_LATE_MS,
+            backfill_begin(self._sealed_until, self.floor.calendar),
+        )
+        self._note_hours(max(at, oldest), self._sealed_until)
 
     def _note_hours(self, begin: int, end: int) -> None:
         for hour in hours_between(self.hour.client, begin, end, self.floor.calendar):
@@ -206,12 +214,14 @@ class HourFold:
     def _note_late(self, events: Sequence[LoggedEvent], entry: Entry) -> set[int]:
         """Note the sealed hours that late events change. Returns the indices of these events.
 
-        Sealed hours are earlier than the hour of this fold.
+        Sealed hours are earlier than the hour of this fold. The hours before the log's first entry
+        count as sealed, because only ``late`` makes the server seal them.
         """
         late: set[int] = set()
         recorded = to_ms(entry.recorded_at)
-        sealed_until = self._sealed_until = hour_start(
-            self.hour.client, recorded - SEAL_DELAY_MS, self.floor.calendar
+        sealed_until = self._sealed_until = max(
+            hour_start(self.hour.client, recorded - SEAL_DELAY_MS, self.floor.calendar),
+            self._log_begin,
         )
         self.floor.ledger.mark_read(sealed_until)
         self.floor.ledger.pop_all_recounted()

@@ -98,8 +98,8 @@ class HourManifest(Struct, rename="camel", kw_only=True):
 class DayManifest(Struct, rename="camel", kw_only=True):
     """The manifest of a finished day.
 
-    The day is complete if no hour is missing. Hours before the client's first event do not count as
-    missing.
+    The day is complete if no hour is missing. Hours before the client's first event, by the event's
+    own time, do not count as missing.
     """
 
     client: int

@@ -1,14 +1,16 @@
 """Seals a client's hours one at a time, in a worker process.
 
 An hour is sealed ten minutes after its end. If later hours contain late events for the hour, it is
-corrected once, 22 hours after its end, when the log still has it.
+corrected once, 22 hours after its end, when the log still has it. Hours before the log's first
+entry are sealed if later hours contain events for them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
+from floorcast.archive.backfill import backfilled_hours
 from floorcast.archive.call_rows import Row, call_rows, event_rows
 from floorcast.archive.hour_fold import EventsRemoved, FloorSource, HourFold, fold_hour
 from floorcast.archive.hours import Hour, hours_between, hours_of
@@ -26,6 +28,7 @@ from floorcast.archive.manifests import (
     ReplacedFiles,
     describe_file,
     encode_manifest,
+    read_day,
 )
 from floorcast.archive.personal import treatment
 from floorcast.archive.storage import Archive
@@ -57,6 +60,14 @@ class SealSource(FloorSource, Protocol):
         ...
 
 
+class _DueHour(NamedTuple):
+    """An hour to seal or correct, with the events recorded before ``cut`` (ms)."""
+
+    hour: Hour
+    revision: int
+    cut: int
+
+
 class HourSealer:
     """Seals a client's hours for one job."""
 
@@ -77,40 +88,60 @@ class HourSealer:
         started = list(hours_between(job.client, oldest, max(job.now, oldest) + 1, calendar))
         sealed_hours = self._sealed_hours(started[0].day)
         missing = self._missing(sealed_hours, oldest)
-        due = [hour for hour in started if hour.name not in sealed_hours and self._is_due(hour, 1)]
-        late = {name for manifest in sealed_hours.values() for name in manifest.late}
-        corrections = [
-            hour
-            for hour in started
-            if hour.name in late and hour.name in sealed_hours
-            if sealed_hours[hour.name].revision == 1 and self._is_due(hour, 2)
-        ]
-        report = SealReport(pending=len(due) + len(corrections))
-        for hour, revision in [(hour, 2) for hour in corrections] + [(hour, 1) for hour in due]:
+        report = SealReport()
+        removed: set[_DueHour] = set()
+        for due in self._due(started, sealed_hours):
             try:
-                manifest = self._seal_hour(hour, revision, sealed_hours.get(hour.name))
+                manifest = self._seal_hour(due, sealed_hours.get(due.hour.name))
             except EventsRemoved:
-                if revision == 1:
-                    missing.append(hour)
-                report.pending -= 1
+                if due.revision == 1:
+                    missing.append(due.hour)
+                removed.add(due)
                 continue
-            sealed_hours[hour.name] = manifest
-            report.sealed, report.corrected = hour.name, revision == 2
+            sealed_hours[manifest.name] = manifest
+            report.sealed, report.corrected = manifest.name, due.revision == 2
             report.rows = sum(file.rows for file in manifest.files.values())
             report.bytes = sum(file.bytes for file in manifest.files.values())
-            report.pending -= 1
             break
+        # the sealed hour can name backfilled hours, which are then due
+        pending = set(self._due(started, sealed_hours)) - removed
+        report.pending = len(pending)
         report.missing = [hour.name for hour in missing]
-        self._finish_days(sealed_hours, set(report.missing), oldest)
+        unfinished = {due.hour.day for due in pending if due.revision == 1}
+        self._finish_days(sealed_hours, set(report.missing), unfinished, oldest)
         report.next_due = min(
             (due_at for hour in started[-2:] if (due_at := hour.cut(1) + SETTLED_MS) > job.now),
             default=job.now + SETTLED_MS,
         )
         return report
 
-    def _is_due(self, hour: Hour, revision: int) -> bool:
-        """Return whether all events that count for the hour have been recorded."""
-        cut = hour.cut(revision)
+    def _due(self, started: list[Hour], sealed_hours: dict[str, HourManifest]) -> list[_DueHour]:
+        """Return the corrections that are due, and then the other hours, oldest first."""
+        backfilled: dict[Hour, int] = {}
+        if not self._source.removed:
+            backfilled = backfilled_hours(
+                self._job.client, sealed_hours.values(), started[0].start, self._calendar
+            )
+        cuts = backfilled | {hour: hour.cut(1) for hour in started}
+        late_until: dict[str, int] = {}
+        for manifest in sealed_hours.values():
+            for name in manifest.late:
+                late_until[name] = max(late_until.get(name, 0), manifest.cut)
+        found = []
+        for hour, cut in cuts.items():
+            sealed = sealed_hours.get(hour.name)
+            if sealed is None or sealed.revision != 1 or sealed.cut != cut:
+                continue  # with another cut, it was sealed from an earlier log, which had more
+            # a backfilled hour can be sealed after the time of its correction
+            if cut < min(late_until.get(hour.name, 0), hour.cut(2)):
+                found.append(_DueHour(hour, 2, hour.cut(2)))
+        found += [
+            _DueHour(hour, 1, cut) for hour, cut in cuts.items() if hour.name not in sealed_hours
+        ]
+        return [due for due in found if self._is_due(due.cut)]
+
+    def _is_due(self, cut: int) -> bool:
+        """Return whether all events before a cut (ms) have been recorded."""
         return self._job.now >= cut + SETTLED_MS or to_ms(self._source.head_at) >= cut
 
     def _sealed_hours(self, first_day: int) -> dict[str, HourManifest]:
@@ -137,10 +168,11 @@ class HourSealer:
         )
         return [hour for hour in hours if hour.name not in sealed_hours and hour.end <= oldest]
 
-    def _seal_hour(self, hour: Hour, revision: int, previous: HourManifest | None) -> HourManifest:
-        fold = fold_hour(self._source, hour, hour.cut(revision), self._job.limits)
+    def _seal_hour(self, due: _DueHour, previous: HourManifest | None) -> HourManifest:
+        hour = due.hour
+        fold = fold_hour(self._source, hour, due.cut, self._job.limits)
         contents = dict(self._contents(fold))
-        manifest = self._manifest(fold, revision, contents, previous)
+        manifest = self._manifest(fold, due, contents, previous)
         for name, (content, _) in contents.items():
             if previous is None or previous.files[name].sha256 != manifest.files[name].sha256:
                 self._archive.write(f"{hour.path}/{name}.parquet", content)
@@ -163,11 +195,11 @@ class HourSealer:
     def _manifest(
         self,
         fold: HourFold,
-        revision: int,
+        due: _DueHour,
         contents: dict[str, tuple[bytes, int]],
         previous: HourManifest | None,
     ) -> HourManifest:
-        hour, secret = fold.hour, self._job.token_secret
+        hour, secret = due.hour, self._job.token_secret
         files = {name: describe_file(*content) for name, content in contents.items()}
         first = last = None
         if fold.events:
@@ -189,8 +221,8 @@ class HourSealer:
             start=hour.start,
             end=hour.end,
             time_zone=self._job.time_zone,
-            revision=revision,
-            cut=hour.cut(revision),
+            revision=due.revision,
+            cut=due.cut,
             first_token=first,
             last_token=last,
             personal=self._job.personal,
@@ -202,29 +234,31 @@ class HourSealer:
         )
 
     def _finish_days(
-        self, sealed_hours: dict[str, HourManifest], missing_names: set[str], oldest: int
-    ) -> None:
-        """Write the manifests of finished days that do not have one."""
-        starts = {manifest.start for manifest in sealed_hours.values()}
-        for day in sorted({self._calendar.day_of(start) for start in starts}):
-            hours = hours_of(self._job.client, day, self._calendar)
-            path = f"client={self._job.client}/date={hours[0].date}/{DAY_MANIFEST}"
-            if self._is_due(hours[-1], 1) and self._archive.read(path) is None:
-                self._finish_day(
-                    path,
-                    hours,
-                    sealed_hours,
-                    missing_names | {h.name for h in hours if h.end <= oldest},
-                )
-
-    def _finish_day(
         self,
-        path: str,
-        hours: list[Hour],
         sealed_hours: dict[str, HourManifest],
         missing_names: set[str],
+        unfinished: set[int],
+        oldest: int,
+    ) -> None:
+        """Write the manifests of finished days that do not have one or lack backfilled hours."""
+        starts = {manifest.start for manifest in sealed_hours.values()}
+        for day in sorted({self._calendar.day_of(start) for start in starts} - unfinished):
+            hours = hours_of(self._job.client, day, self._calendar)
+            if self._is_due(hours[-1].cut(1)):
+                lost = {hour.name for hour in hours if hour.end <= oldest}
+                self._finish_day(hours, sealed_hours, missing_names | lost)
+
+    def _finish_day(
+        self, hours: list[Hour], sealed_hours: dict[str, HourManifest], missing_names: set[str]
     ) -> None:
         sealed = [hour.number for hour in hours if hour.name in sealed_hours]
+        path = f"client={self._job.client}/date={hours[0].date}/{DAY_MANIFEST}"
+        content = self._archive.read(path)
+        if content is not None:
+            if self._source.removed or (recorded := read_day(content, path)).hours == sealed:
+                return
+            known_missing = {hour.name for hour in hours if hour.number in recorded.missing}
+            missing_names = missing_names | known_missing
         begins = self._source.removed == 0 and hours[0].date == min(sealed_hours)[:DATE_LENGTH]
         expected = hours[sealed[0] :] if begins else hours
         missing = [hour for hour in expected if hour.name not in sealed_hours]
