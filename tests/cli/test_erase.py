@@ -204,6 +204,15 @@ def test_erasing_is_refused_while_the_server_runs(floor: Floor, admin: AdminComm
     floor.harness.take(ndjson([event("sms.attempt", 99, service="Sales", eventType="Attempt")]))
 
 
+def test_a_missing_archive_is_reported(floor: Floor, admin: AdminCommands) -> None:
+    """With a wrong path, the person stays in the archive. Before the first hour, there is none."""
+    floor.harness.close()
+    result = admin.invoke(*ERASE, "--phone", "+12125550147", "--archive", "server/archiv")
+    floor.harness.open()
+    assert result.exit_code == 0
+    assert "warning: no archive at server/archiv\n" in result.stderr
+
+
 def test_errors_say_what_to_change(floor: Floor, admin: AdminCommands) -> None:
     """A missing person, a malformed number and an unknown client are errors."""
     floor.harness.close()

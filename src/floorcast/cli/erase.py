@@ -72,6 +72,8 @@ def erase(
     would = "would be changed" if dry_run else "changed"
     for name, count in counts.items():
         print(f"{name.replace('_', ' ')} {would}: {count:,}")
+    if eraser.missing_archive:
+        typer.echo(f"floorcast: warning: no archive at {eraser.missing_archive}", err=True)
     if eraser.kept_in_ids:
         print(f"{eraser.kept_in_ids:,} events have the number or account in an id, which is kept")
     if eraser.in_cluster and not dry_run:

@@ -36,8 +36,9 @@ _parts = msgspec.msgpack.Decoder(list[bytes])
 class Eraser:
     """One run of the command: first finds the person's calls everywhere, then rewrites the data.
 
-    Afterwards, ``in_cluster`` tells whether the folder belongs to a node of a cluster, and
-    ``kept_in_ids`` is the number of events that have the phone number or account in an id.
+    Afterwards, ``in_cluster`` tells whether the folder belongs to a node of a cluster,
+    ``kept_in_ids`` is the number of events that have the phone number or account in an id, and
+    ``missing_archive`` is the path or URL of an archive that has no hours, or empty.
     """
 
     def __init__(self, settings: Settings, client: int, person: Person, *, dry_run: bool) -> None:
@@ -50,6 +51,7 @@ class Eraser:
         self._calls: set[CallKey] = set()
         self.in_cluster = False
         self.kept_in_ids = 0
+        self.missing_archive = ""
 
     def run(self) -> dict[str, int]:
         """Erase the person's data, and return the number of changed items by kind.
@@ -114,6 +116,8 @@ class Eraser:
         from floorcast.archive.storage import open_archive
 
         archive = open_archive(self._archive)
+        if not archive.clients():
+            self.missing_archive = self._archive
         person = self._person
         if erasing.has_hashes(archive, self._client):
             person = erasing.with_hashes(person, hash_key(asyncio.run(self._secret())))
