@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -96,8 +96,7 @@ def _known_keys(
     fields = _fields(kind)
     for key in raw:
         if key not in fields:
-            guess = did_you_mean(key, fields)
-            mistakes.add(tables, f"there is no key {key!r} here{guess}")
+            mistakes.add(tables, f"there is no key {key!r} here{_closest_key(key, kind)}")
     found: dict[str, Any] = {}
     for key, (field, nested) in fields.items():
         if key not in raw:
@@ -136,6 +135,11 @@ def _known_tables(
             expected = describe_expected(kind, (key, ""), "a table")
             mistakes.add(tables, f"{key}[{number}] must be {expected}{_but(key, entry)}")
         mistakes.add_unknown(key)
+
+
+@lru_cache  # a generated file repeats its mistake in every table
+def _closest_key(key: str, kind: type) -> str:
+    return did_you_mean(key, _fields(kind))
 
 
 @cache
