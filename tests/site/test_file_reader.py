@@ -239,7 +239,8 @@ def test_a_mistake_does_not_hide_those_in_other_tables() -> None:
         [[client.alert]]
         name = "b"
         figure = "cip"
-        above = "x"
+        above = 1
+        hours = 5
         [[client.alert]]
         name = "c"
         figure = "cip"
@@ -258,7 +259,7 @@ def test_a_mistake_does_not_hide_those_in_other_tables() -> None:
         "client 1, service 100: sla_seconds must be a whole number from 0 to 86,400, not 'x'",
         "client 1, alert number 1: name is required",
         "client 1, alert number 2: name is required",
-        "client 1, alert b: above must be a number, not 'x'",
+        "client 1, alert b: hours must be a string, not 5",
         "client x: id must be a whole number from 0 to 9,007,199,254,740,992, not 'x'",
         "client x, service 1: name is required",
         "client 1: time_zone 'Mars/Base' is not an IANA time zone such as America/New_York",
