@@ -246,6 +246,16 @@ def test_an_unusable_time_is_refused(house: NodeHarness, at: object, why: str) -
     assert why.replace("\\", "") in answer.json()["message"]
 
 
+def test_live_responses_have_the_earliest_time_that_is_accepted(house: NodeHarness) -> None:
+    """``Earliest-At`` is accepted, and the millisecond before it is not."""
+    session = house.login()
+    earliest = int(house.ask("POST", STATS, session).headers["earliest-at"])
+    accepted = house.ask("POST", STATS, session, json={"at": earliest})
+    assert accepted.status_code == 200
+    assert "earliest-at" not in accepted.headers
+    assert house.ask("POST", STATS, session, json={"at": earliest - 1}).status_code == 400
+
+
 def test_an_id_unknown_at_that_time_is_refused(house: NodeHarness) -> None:
     """At that time, the live server refused the id, too."""
     session = house.login()
@@ -267,6 +277,7 @@ def test_past_times_require_a_data_folder(folder: Path) -> None:
     answer = house.ask("POST", STATS, house.login(), json={"at": house.clock.ticks // 10_000})
     assert answer.status_code == 400
     assert "data folder" in answer.json()["message"]
+    assert "earliest-at" not in house.ask("POST", STATS, house.login()).headers
     house.end()
 
 

@@ -10,7 +10,7 @@ ASK = """async (tokens) => {
     const shown = [];
     return await new Promise((resolve) => {
         const session = {ask: async () => ({body: tokens.length, token: tokens.shift()})};
-        const figures = {path: "/", every: 0, show: (_, token) => shown.push(token)};
+        const figures = {path: "/", every: 0, show: ({ token }) => shown.push(token)};
         const onRound = () => tokens.length ? statistics.nudge() : resolve(shown);
         const statistics = new Statistics(session, [figures], {onTrouble: resolve, onRound});
         statistics.start();

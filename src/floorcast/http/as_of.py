@@ -28,7 +28,14 @@ from floorcast.statistics.as_of import (
 )
 from floorcast.statistics.requests import read_at
 
-__all__ = ["PastPosition", "answer_about_past", "asks_about_past", "past_page", "past_position"]
+__all__ = [
+    "PastPosition",
+    "answer_about_past",
+    "asks_about_past",
+    "earliest_at",
+    "past_page",
+    "past_position",
+]
 
 _answer_decoder = msgspec.msgpack.Decoder(PastAnswer)
 _page_decoder = msgspec.msgpack.Decoder(PageAnswer)
@@ -151,6 +158,14 @@ async def past_position(services: Services, client: int, at: object) -> PastPosi
     if first is None or entry_of(target.position) <= log.last_removed(client):
         raise _too_long_ago(services, client, target.ticks, first)
     return target
+
+
+def earliest_at(services: Services, client: int) -> int | None:
+    """Return the earliest time in ms that ``at`` accepts, or None if it accepts no time."""
+    first = services.log.recorded_at(client, services.log.last_removed(client) + 1)
+    if first is None or services.past.folder is None:
+        return None
+    return to_ms(first)
 
 
 def _too_long_ago(

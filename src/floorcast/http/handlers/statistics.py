@@ -11,7 +11,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from floorcast.floor.view import FloorView
-from floorcast.http.as_of import answer_about_past, asks_about_past
+from floorcast.http.as_of import answer_about_past, asks_about_past, earliest_at
 from floorcast.http.openapi.schemas import moment_or_token, one_of, time_or_ms, whole_or_null
 from floorcast.http.request_context import RequestContext
 from floorcast.http.responses import Content, Headers, Response
@@ -178,6 +178,9 @@ async def _live_answer(context: RequestContext, question: Question) -> Response:
     newest = max(map(services.newest_event, session.visible_clients))
     if newest:
         headers += (("newest-event", str(to_ms(newest))),)
+    earliest = earliest_at(services, session.client)
+    if earliest is not None:
+        headers += (("earliest-at", str(earliest)),)
     steps = answer_steps(question, visibility, moment, services.interval_cache)
     try:
         while True:

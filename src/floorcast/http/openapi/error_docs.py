@@ -34,6 +34,11 @@ def _header(description: str, kind: str = "string", *, required: bool = False) -
 
 HEADERS = {
     "Deprecation": _header("When the method was deprecated (RFC 9745).", required=True),
+    "Earliest-At": _header(
+        "The earliest time that `at` accepts, in ms since 1970. Omitted if the server keeps no "
+        "past data, and if the response is itself about the past.",
+        "integer",
+    ),
     "Feed-Token": _header(
         "The position in the feeds at which the figures are exact. A client that follows the feeds"
         " from this token misses no event and counts none twice.",

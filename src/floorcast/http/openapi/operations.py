@@ -193,7 +193,7 @@ def _headers(route: Route) -> dict[str, Any]:
         if route.feed is None and route.methods != "acknowledgement of alerts":
             names.append("Feed-Token")
             if route.methods in ("service methods", "campaign statistics"):
-                names.append("Newest-Event")
+                names += ["Earliest-At", "Newest-Event"]
     if route.deprecated:
         names += ["Deprecation", "Link"]
     if route.method == "OPTIONS":

@@ -140,6 +140,7 @@ export class Board {
     if (!this.#isOn) return;
     const { kind } = message;
     if (kind === "figures") this.#showFigures(message);
+    else if (kind === "no-past") this.time.refuse(message.why);
     else if (kind === "refused") this.#explain(message);
     else if (kind === "agents") this.#showSnapshot(message);
     else if (kind === "agents-refused") this.agents.explain(message.why);
@@ -164,8 +165,9 @@ export class Board {
     }
   }
 
-  #showFigures({ path, key, body, token, newest }) {
+  #showFigures({ path, key, body, token, newest, earliest }) {
     clock.hear(timeOf(token));
+    if (earliest) this.time.earliest = earliest;
     if (newest) freshness.heard(newest);
     if (path === SERVICES) {
       this.#showServices(body, token);
@@ -247,7 +249,7 @@ export class Board {
     this.waiting.draw();
     agents.draw();
     const isStale = clock.isStale();
-    const found = needs(services, agents, silence, isStale);
+    const found = needs(services, agents, silence, clock.isUnanswered());
     const shown = { services, agents, thresholds, needs: found, isStale };
     glance.draw(shown, (target) => this.#lead(target));
     freshness.announceNeed(found);

@@ -8,12 +8,15 @@ const JITTER = 2_000; // ms
 
 let at = 0; // the server's time of the newest response, ms
 let heard = -Infinity; // when that response arrived, in ms on this page
+let began = performance.now(); // when the page began to wait for responses
 let stopped = null; // the past time shown instead, ms
 
 /** Show a past time (ms), at which the clock stands still. null returns to the present. */
 export function stop(atMs) {
   stopped = atMs;
-  if (atMs === null) heard = -Infinity;
+  if (atMs !== null) return;
+  heard = -Infinity;
+  began = performance.now();
 }
 
 /** Note a response that has the server's time `serverMs`. */
@@ -44,4 +47,9 @@ export function silence() {
 /** Whether the shown data is too old to be relied on. */
 export function isStale() {
   return silence() > STALE;
+}
+
+/** Whether the server has given no response for too long, including the wait for the first one. */
+export function isUnanswered() {
+  return isStale() && performance.now() - began > STALE;
 }

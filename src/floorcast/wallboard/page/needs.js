@@ -20,12 +20,12 @@ const GRACE = 10; // seconds that a call may wait for an agent who is about to b
  * @param {import("./services_panel.js").ServicesPanel} services
  * @param {import("./agents_panel.js").AgentsPanel} agents
  * @param {{level: string, seconds: ?number}} silence of the source
- * @param {boolean} isStale whether the server has been silent for too long
+ * @param {boolean} isUnanswered whether the server has been silent for too long
  * @returns {Need[]}
  */
-export function needs(services, agents, silence, isStale) {
+export function needs(services, agents, silence, isUnanswered) {
   const found = [];
-  if (isStale) found.push({ who: "Server", why: "no response", leadsTo: {} });
+  if (isUnanswered) found.push({ who: "Server", why: "no response", leadsTo: {} });
   if (silence.level === "act") {
     found.push({ who: "Source", why: `no event for ${spoken(silence.seconds)}`, leadsTo: {} });
   }

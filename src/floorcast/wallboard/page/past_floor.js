@@ -53,7 +53,7 @@ export class PastFloor {
 
   async #load() {
     for (const path of [SERVICES, AGENTS, WAITING, INTERVALS, CAMPAIGNS, CONNECTS]) {
-      if (!this.#isOn) return;
+      if (!this.#isOn || this.#isRefused) return;
       await (path === AGENTS ? this.#showAgents() : this.#showFigures(path));
     }
     this.#tell({ kind: "round" });
@@ -76,8 +76,7 @@ export class PastFloor {
 
   /** The response, or null if it is no longer needed or was refused (already reported). */
   async #answer(path, body, refused) {
-    if (this.#isRefused) this.#tell(refused("no figures for this time"));
-    while (this.#isOn && !this.#isRefused) {
+    while (this.#isOn) {
       try {
         const answer = await this.ask(path, { ...body, at: this.#place ?? this.at });
         this.#place ??= answer.token;
@@ -85,7 +84,8 @@ export class PastFloor {
       } catch (error) {
         if (error instanceof Refusal && !error.isForNow) {
           this.#isRefused = error.isOfParameters && !this.#place;
-          if (error.isOfRights || error.isOfParameters) this.#tell(refused(error.message));
+          if (this.#isRefused) this.#tell({ kind: "no-past", why: error.message });
+          else if (error.isOfRights || error.isOfParameters) this.#tell(refused(error.message));
           else this.#tell({ kind: "failed", error });
           return null;
         }

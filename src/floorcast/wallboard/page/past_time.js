@@ -12,23 +12,29 @@ export class PastTime {
   #input = this.#dialog.querySelector("input");
   #button = document.getElementById("show-past");
   #bar = document.getElementById("past-bar");
+  #earlier = this.#bar.querySelector("[data-step='-1']");
+  #earliestButton = this.#bar.querySelector("[value=earliest]");
   #at = null;
 
   /** @param {(at: ?number) => void} onChange the time to show, ms; null: now */
   constructor(onChange) {
     this.onChange = onChange;
+    /** @type {?number} the earliest time that the server has, ms; null: unknown */
+    this.earliest = null;
     this.#button.onclick = () => this.#choose();
     this.#dialog.querySelector("form").onsubmit = ({ submitter }) => {
-      if (submitter?.value === "show") this.#go(new Date(this.#input.value).getTime());
+      if (submitter?.value === "show") this.#go(this.#chosen());
     };
     this.#dialog.querySelector("[value=live]").onclick = () => {
       this.#dialog.close();
       this.#go(null);
     };
     for (const button of this.#bar.querySelectorAll("[data-step]")) {
-      button.onclick = () => this.#go(this.#at + Number(button.dataset.step) * STEP);
+      const step = Number(button.dataset.step) * STEP;
+      button.onclick = () => this.#go(Math.max(this.#at + step, this.earliest ?? 0));
     }
     this.#bar.querySelector("[value=live]").onclick = () => this.#go(null);
+    this.#earliestButton.onclick = () => this.#go(this.earliest);
     addEventListener("keydown", (event) => {
       const isFree = !event.defaultPrevented && !document.querySelector("dialog[open]");
       if (event.key === "Escape" && isFree && this.#at !== null) this.#go(null);
@@ -44,13 +50,42 @@ export class PastTime {
     this.#button.ariaPressed = String(isPast);
     write(this.#button, isPast ? `Time: ${momentOfDay(at)}` : "Time: live");
     if (isPast) write(this.#bar.querySelector("b"), momentOfDay(at));
+    this.#earlier.disabled = isPast && at <= this.earliest;
+    this.#say("");
+  }
+
+  /** Show instead of all panels that the server has no data for the time, or why. */
+  refuse(why) {
+    const isTooEarly = this.earliest !== null && this.#at < this.earliest;
+    const first = isTooEarly ? momentOfDay(this.earliest) : "";
+    document.documentElement.dataset.past = "none";
+    this.#say(isTooEarly ? `There is no data before ${first}.` : `${why}.`);
+    this.#earlier.disabled = isTooEarly;
+    this.#earliestButton.hidden = !isTooEarly;
+    write(this.#earliestButton, `Go to ${first}`);
+  }
+
+  /** Set the bar's message. Empty: the time that is shown. */
+  #say(message) {
+    const [usual, other] = this.#bar.querySelectorAll("p > span");
+    usual.hidden = Boolean(message);
+    other.hidden = !message;
+    write(other, message);
+    this.#earliestButton.hidden = true;
+  }
+
+  /** The time in the dialog. The earliest minute begins before the earliest time. */
+  #chosen() {
+    const at = new Date(this.#input.value).getTime();
+    const isFirstMinute = this.earliest !== null && at < this.earliest && at > this.earliest - MINUTE;
+    return isFirstMinute ? this.earliest : at;
   }
 
   #choose() {
     const now = Date.now();
-    this.#input.min = local(now - REACH);
+    this.#input.min = local(this.earliest ?? now - REACH);
     this.#input.max = local(now);
-    this.#input.value = local(this.#at ?? now - 4 * STEP);
+    this.#input.value = local(this.#at ?? Math.max(now - 4 * STEP, this.earliest ?? 0));
     this.#dialog.showModal();
     this.#input.focus();
   }

@@ -38,7 +38,8 @@ export class Unreachable extends Error {}
 /**
  * Send a request. Returns its response as JSON, the response's position in the feeds, the seconds to
  * wait between further requests (0: no limit), the user's role (of a login), and the time at which
- * the server recorded the newest event (ms; null: unknown). Throws Refusal and Unreachable.
+ * the server recorded the newest event, and the earliest past time that it has (ms; null: unknown).
+ * Throws Refusal and Unreachable.
  */
 export async function send(method, path, { headers = {}, body } = {}) {
   let answer, said;
@@ -61,6 +62,7 @@ export async function send(method, path, { headers = {}, body } = {}) {
     pace: pace(answer),
     role: answer.headers.get("Session-Role"),
     newest: Number(answer.headers.get("Newest-Event")) || null,
+    earliest: Number(answer.headers.get("Earliest-At")) || null,
   };
 }
 

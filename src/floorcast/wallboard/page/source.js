@@ -163,8 +163,8 @@ export class Source {
       every,
       filter,
       body: filter ? { filter } : asked,
-      show: (body, token, newest) => {
-        this.#keep(path + key, { kind: "figures", path, key, body, token, newest });
+      show: ({ body, token, newest = null, earliest = null }) => {
+        this.#keep(path + key, { kind: "figures", path, key, body, token, newest, earliest });
         if (path === SERVICES) this.#follow(token);
       },
       explain: (why) => this.#keep(path + key, { kind: "refused", path, key, why }),

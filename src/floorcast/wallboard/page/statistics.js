@@ -19,7 +19,7 @@ const LONGEST_PAUSE = 8_000; // ms between rounds without a response
  * @property {string} path         the method
  * @property {number} every        minimum ms between two requests
  * @property {object} [body]       the request's body
- * @property {(body: object, token: string, newest: ?number) => void} show
+ * @property {(answer: object) => void} show   shows what `send` returns
  * @property {(why: string) => void} explain   shown instead if the method is not allowed
  */
 
@@ -99,7 +99,8 @@ export class Statistics {
 
   async #ask(one) {
     try {
-      const { body, token, pace = 0, newest = null } = await this.session.ask(one.path, one.body);
+      const answer = await this.session.ask(one.path, one.body);
+      const { token, pace = 0 } = answer;
       if (!this.#running || !this.figures.includes(one)) return;
       clock.hear(timeOf(token));
       this.#quickest = Math.max(QUICKEST, pace * 1000 * IN_A_ROUND);
@@ -107,7 +108,7 @@ export class Statistics {
       const shown = this.#shown.get(one);
       if (shown && isOlder(token, shown)) return; // the response is from a node that lags
       this.#shown.set(one, token);
-      one.show(body, token, newest);
+      one.show(answer);
     } catch (error) {
       if (!(error instanceof Refusal && (error.isOfRights || error.isOfParameters))) throw error;
       clock.touch();
