@@ -22,12 +22,15 @@ from floorcast.archive.storage import Archive, open_archive
 from floorcast.archive.tables import read_parquet
 from floorcast.floor.days import Calendar
 from floorcast.floor.directory import NO_SERVICE
+from floorcast.log.port import Batch
 from floorcast.model.errors import Unavailable
+from floorcast.model.inbound import ALERT_SOURCE, read_lines
 from floorcast.model.token import to_ms
 from tests.archive.sealed_folders import PHONE, Floor, folder
 from tests.archive.sources import CLIENT, DAY_BEGINS, HOUR_MS, LIMITS, Log, event, random_entries
 from tests.archive.test_checking import findings
 from tests.floor.random_floors import PLAN
+from tests.log.batches import alert_transition
 from tests.search import tries
 
 TEN = "client=47415/date=2026-11-24/hour=10"
@@ -268,6 +271,22 @@ def test_sealing_again_gives_the_same_bytes(tmp_path: Path) -> None:
         floor.harness.open()
         floor.seal_all()
         assert floor.files() == first
+
+
+@pytest.mark.parametrize("personal", ["drop", "mask", "hash", "keep"])
+def test_alert_changes_are_sealed(tmp_path: Path, personal: str) -> None:
+    """An alert's change is an event of its hour like any other."""
+    with folder(tmp_path) as floor:
+        floor.call(1)
+        line = alert_transition()
+        batch = Batch(CLIENT, [line], read_lines(line))
+        floor.harness.run(floor.harness.node.server.log.append(batch))
+        floor.advance(75)
+        assert floor.seal(personal=personal).sealed
+        events = read_parquet(floor.files()[f"{TEN}/events.parquet"]).to_pylist()
+        (found,) = (row for row in events if row["type"] == "alert.transition")
+        assert (found["source"], found["transactionId"]) == (ALERT_SOURCE, None)
+        assert len(events) == manifest_of(floor).files["events"].rows == 6
 
 
 @pytest.mark.parametrize("personal", ["drop", "mask", "hash", "keep"])

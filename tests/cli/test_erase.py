@@ -123,9 +123,14 @@ def test_alerts_are_not_erased(floor: Floor, admin: AdminCommands) -> None:
     line = alert_transition()
     server = floor.harness.node.server
     floor.harness.run(server.log.append(Batch(47415, [line], read_lines(line))))
+    floor.advance(75)
+    floor.seal_all(personal="keep")
     floor.harness.close()
-    output = admin.run(*ERASE, "--account", "30", "--account", "Wait")
+    output = admin.run(*ERASE, "--account", "30", "--account", "Wait",
+                     "--archive", "server/archive")  # fmt: skip
     assert "events of the log changed: 0" in output
+    assert "events of feeds changed: 0" in output
+    assert "rows of the archive changed: 0" in output
     assert line in (floor.harness.data / "log.db").read_bytes()
     assert "is not damaged" in admin.run("verify", "--data", "server/data", "--disk")
     assert "no difference" in admin.run("verify", "--data", "server/data")

@@ -26,7 +26,8 @@ from floorcast.log.duplicates import (
 from floorcast.log.port import Entry
 from floorcast.log.sorted_runs import SortedRuns
 from floorcast.log.tuning import LogTuning
-from tests.log.batches import HOUR, START, Clock, batch, event
+from floorcast.model.inbound import read_lines
+from tests.log.batches import HOUR, START, Clock, alert_transition, batch, event
 from tests.log.faults import failing_disk
 
 
@@ -92,6 +93,12 @@ def test_stored_entry_gives_the_same_keys() -> None:
     one_batch = batch(7, ["a", "b\n", "\x00", "📞"], "a\nsource")
     payload = b"\n".join(one_batch.lines)
     assert payload_keys(7, payload) == event_keys(7, one_batch.events)
+
+
+def test_alert_change_of_a_stored_entry_has_a_key() -> None:
+    """A proposal that the log has is recognized after a restart, too."""
+    line = alert_transition()
+    assert payload_keys(7, line) == event_keys(7, read_lines(line))
 
 
 ACME = 47415

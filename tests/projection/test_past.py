@@ -11,11 +11,14 @@ from structlog.testing import capture_logs
 
 from floorcast.floor.state import snapshot_parts
 from floorcast.log.log_reader import LogReader
+from floorcast.log.port import Batch
 from floorcast.model.errors import Unavailable
+from floorcast.model.inbound import read_lines
 from floorcast.model.token import end_of_entry, position
 from floorcast.projection.past import TooLongAgo, past_floors
 from floorcast.projection.refold import FoldLimits, Refold
 from floorcast.sqlite.checksums import add_checksum_function
+from tests.log.batches import alert_transition
 from tests.real.nodes import Clock, NodeHarness, scratch, until
 from tests.real.sites import ACME, CHILD, event, ndjson
 
@@ -63,6 +66,16 @@ def test_each_position_has_its_floor(harness: NodeHarness) -> None:
         assert floors.floor(ACME, position(3, 0)).base == 2
         assert waiting(floors.floor(999, end_of_entry(0))) == []
         assert floors.floor(CHILD, end_of_entry(1)).floor.state.entry == 1
+
+
+def test_alert_change_does_not_stop_a_past_floor(harness: NodeHarness) -> None:
+    """The events after an alert's change are folded, too."""
+    line = alert_transition()
+    batch = Batch(ACME, [line], read_lines(line))
+    entry = harness.run(harness.node.server.log.append(batch)).number
+    harness.take(ndjson([call(90)]))
+    with past_floors(harness.data, LIMITS) as floors:
+        assert waiting(floors.floor(ACME, end_of_entry(entry + 1)))[-1] == 90
 
 
 def test_an_earlier_floor_is_reused_if_that_saves_work(harness: NodeHarness) -> None:

@@ -23,6 +23,7 @@ from floorcast.archive.personal import keyed_hash
 from floorcast.archive.storage import Archive
 from floorcast.archive.tables import parquet_bytes, read_parquet
 from floorcast.model.errors import Unavailable
+from floorcast.model.inbound import ALERT_SOURCE
 from floorcast.model.person import CallKey, Person, call_key, erase_values
 
 __all__ = ["calls_in_archive", "erase_from_archive", "has_hashes", "with_hashes"]
@@ -108,7 +109,9 @@ def _key(row: Row) -> CallKey | None:
 
 def _belongs_to(row: Row, person: Person) -> bool:
     if "data" in row:
-        return row["data"] is not None and person.appears_in(msgspec.json.decode(row["data"]))
+        if row["data"] is None or row["source"] == ALERT_SOURCE:
+            return False  # an alert's figures or ids may equal an account by chance
+        return person.appears_in(msgspec.json.decode(row["data"]))
     return person.owns(row["phone"]) or person.owns(row["account"])
 
 

@@ -148,7 +148,7 @@ class Eraser:
         return _if_changed(line, {**event, **erase_values(event, self._person)})
 
     def _erase_published_event(self, feed: str, line: bytes) -> bytes | None:
-        event = None if feed == "alert" else _decode(line)
+        event = None if feed == "alerts" else _decode(line)
         if event is None or not self._concerns_person(event):
             return None
         new = erase_values(event, self._person)
