@@ -267,6 +267,21 @@ def test_a_call_of_a_hidden_service_is_blank() -> None:
     assert [plain(row)["phone"] for row in everything] == ["650", "651"]
 
 
+def test_a_skill_on_a_hidden_service_is_blank() -> None:
+    """A limited user sees an agent's skill only while the agent's current service is visible."""
+    floor = new_floor(HIDDEN)
+    fold_all(
+        floor,
+        [
+            agent("READY", 0, "ANN", service=10, skill="open"),
+            agent("READY", 0, "BOB", service=20, services=[10, 20], skill="secret"),
+        ],
+    )
+    for limits, skills in ((frozenset({(1, 1)}), ["open", None]), (None, ["open", "secret"])):
+        rows = agent_status(visible(floor, limits=limits).scopes(), seen(9)).all()
+        assert [row.agent_skill for row in rows] == skills
+
+
 def test_an_agent_is_found_by_the_service_whose_call_it_took() -> None:
     """An agent who took a service's call is listed there, although it is logged in elsewhere."""
     of_sales = scopes(with_a_hidden_call(), 10)

@@ -55,7 +55,8 @@ def agent_status(
     that time, or whose change was recorded after it. Agents who logged off after it are included.
 
     A user with limits sees an agent if they may see one of the agent's services or calls. Other
-    services are left blank, and so is a current call on another service.
+    services are left blank, and so are a current call on another service, and the skill of an agent
+    whose current service is another one.
     """
     return Slices([_of(scope, moment, changed_after) for scope in scopes])
 
@@ -97,7 +98,7 @@ def _of(scope: Scope, moment: Moment, changed_after: int | None) -> Scan[AgentDe
             call.transaction,
             call.session,
             call.account,
-            agent.skill,
+            agent.skill if scope.sees(agent.service) else None,
             call.phone,
             center,
             center_name,
