@@ -127,7 +127,7 @@ class NotAcceptable(Refusal):
 
 
 class Retired(Refusal):
-    """The method is retired in the reference."""
+    """LiveVox has retired this method."""
 
     code = 410
 

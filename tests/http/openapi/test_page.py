@@ -37,6 +37,7 @@ def test_every_link_has_a_target() -> None:
     links = set(re.findall(r'href="([^"]+)"', HTML))
     assert {link for link in links if link.removeprefix("#") not in ids} == {
         "/openapi.json",
+        "https://github.com/floorcast/floorcast/blob/main/docs/metrics.md",
         "data:,",
     }
 
@@ -148,6 +149,31 @@ def shown(tab: Page) -> set[str]:
     return set(seen)
 
 
+def test_a_search_on_a_phone_lists_the_matches(phone: tuple[Page, list[str]]) -> None:
+    """The matches replace the introduction, with their number. Enter moves to the first."""
+    tab, _ = phone
+    tab.get_by_label("Search").fill("SCREEN_KEY")
+    assert tab.inner_text("nav .found") == "1 match"
+    assert tab.locator("nav li a:visible").count() == 1
+    assert tab.is_hidden("#about")
+    tab.keyboard.press("Enter")
+    top = "document.querySelector('article:not([hidden])').getBoundingClientRect().top"
+    assert tab.evaluate(top) < 100
+    tab.keyboard.press("Escape")
+    assert tab.is_visible("#about")
+    assert tab.inner_text("nav .found") == ""
+
+
+def test_examples_variables_and_retired_methods_are_explained() -> None:
+    """Every variable in a request is in the list of variables, and old methods are marked."""
+    variables = HTML.partition("set its variables")[2].partition("</pre>")[0]
+    used = set(re.findall(r"\$([A-Z_]+)", HTML))
+    assert {name for name in used if f"{name}=" not in variables} == set()
+    nav = HTML.partition("<nav")[2].partition("</nav>")[0]
+    assert nav.count(">retired<") == 4
+    assert "Example: own_" not in HTML
+
+
 def test_a_search_shows_entries_that_contain_all_words(phone: tuple[Page, list[str]]) -> None:
     """The search covers methods, members and descriptions. Escape shows everything again."""
     tab, seen = phone
@@ -159,7 +185,7 @@ def test_a_search_shows_entries_that_contain_all_words(phone: tuple[Page, list[s
     assert "logIn" not in shown(tab)
     tab.get_by_label("Search").fill("qwertyuiop")
     assert shown(tab) == set()
-    assert tab.get_by_text("No matches.").is_visible()
+    assert tab.get_by_text("No matches").is_visible()
     tab.keyboard.press("Escape")
     assert shown(tab) == everything
     assert seen == ["/docs"]

@@ -40,8 +40,8 @@ have no decimal point. Responses have `Cache-Control: no-store`, and are compres
 `Accept-Encoding` allows it. A request body can have `Content-Encoding: gzip`.
 
 An error has the body `{code, message}`; the message says what to change. An unknown path returns \
-404. A wrong method returns 405 and lists the allowed methods in `Allow`. `docs/metrics.md` \
-defines each figure."""
+404. A wrong method returns 405 and lists the allowed methods in `Allow`. \
+[Metrics](https://github.com/floorcast/floorcast/blob/main/docs/metrics.md) defines each figure."""
 
 SECURITY = {
     "session": {

@@ -56,19 +56,20 @@ def page(document: Json) -> str:
         '<title>floorcast API</title><link rel="icon" href="data:,">'
         f"<style>{_STYLE}</style></head><body>"
         '<a class="skip" href="#about">Skip to content</a><div class="frame">'
-        f"{_contents(document)}<main>"
+        f'{_contents(document)}<main><section class="about">'
         f'<h1 id="about">floorcast {escape(info["version"])} API</h1>{about}'
         '<p>Programs can read <a href="/openapi.json">/openapi.json</a>. '
         f"Before you paste a request into a shell, set its variables:</p>{_pre(_SHELL_VARIABLES)}"
-        f"{''.join(_groups(document))}{_schemas(document)}</main></div>"
+        f"</section>{''.join(_groups(document))}{_schemas(document)}</main></div>"
         f"<script>{_SEARCH}</script></body></html>"
     )
 
 
 _SHELL_VARIABLES = """\
 URL=http://127.0.0.1:8080
-API_TOKEN=...   # create one with: floorcast key new --api-token
-KEY=...         # create one with: floorcast key new
+API_TOKEN=...   # one of the client's API tokens; create one with floorcast key new --api-token
+KEY=...         # one of the client's ingest keys; create one with floorcast key new
+METRICS_KEY=... # a metrics key; create one with floorcast key new --metrics
 SCREEN_KEY=...  # the text after key= in the link that floorcast key new --screen prints
 SESSION=...     # the sessionId of a login
 ALERT=...       # the alertId of an alert"""
@@ -85,7 +86,7 @@ def _contents(document: Json) -> str:
     for tag in [tag["name"] for tag in document["tags"]]:
         links = "".join(
             f'<li><a href="#{operation["operationId"]}">{_method(method)}'
-            f"<span>{_breakable(path)}</span></a></li>"
+            f"<span>{_breakable(path)}{_age(operation)}</span></a></li>"
             for path, method, operation in _operations(document)
             if operation["tags"] == [tag]
         )
@@ -94,7 +95,7 @@ def _contents(document: Json) -> str:
     return (
         '<nav aria-label="Methods"><label class="search" hidden>Search'
         '<input type="search" placeholder="path, member or word"></label>'
-        f'<p class="none" role="status" hidden>No matches.</p>{"".join(groups)}{types}'
+        f'<p class="found" role="status"></p>{"".join(groups)}{types}'
         "</nav>"
     )
 
@@ -114,14 +115,20 @@ def _groups(document: Json) -> Iterator[str]:
 def _article(document: Json, path: str, method: str, operation: Json) -> str:
     name = operation["operationId"]
     remarks = operation.get("description", "").split("\n\n")
-    old = ' <span class="old">deprecated</span>' if operation.get("deprecated") else ""
     return (
-        f'<article id="{name}"><h3>{_method(method)}<a href="#{name}">{_breakable(path)}</a>{old}'
-        f"</h3><p>{prose(operation['summary'])}</p>"
+        f'<article id="{name}"><h3>{_method(method)}<a href="#{name}">{_breakable(path)}</a>'
+        f"{_age(operation)}</h3><p>{prose(operation['summary'])}</p>"
         f"{''.join(f'<p class=note>{prose(text)}</p>' for text in remarks if text)}"
         f"{_request(path, method, operation)}"
         f"{_parameters(operation)}{_body(operation)}{_answers(document, operation)}</article>"
     )
+
+
+def _age(operation: Json) -> str:
+    """Return a mark for a method that has been retired or will be."""
+    if "200" not in operation["responses"] and "410" in operation["responses"]:
+        return ' <span class="old">retired</span>'
+    return ' <span class="old">deprecated</span>' if operation.get("deprecated") else ""
 
 
 def _request(path: str, method: str, operation: Json) -> str:
@@ -211,11 +218,16 @@ def _answers(document: Json, operation: Json) -> str:
 
 def _examples(content: Json) -> str:
     return "".join(
-        f"<details><summary>Example: {escape(name)}</summary>"
+        f"<details><summary>Example{_title(name)}</summary>"
         f"{_pre(json.dumps(example['value'], indent=2))}</details>"
         for medium in content.values()
         for name, example in medium.get("examples", {}).items()
     )
+
+
+def _title(name: str) -> str:
+    """Return an example's title. Names of floorcast's own examples are internal."""
+    return "" if name.startswith("own_") else f": {escape(name.replace('_', ' '))}"
 
 
 def _schemas(document: Json) -> str:

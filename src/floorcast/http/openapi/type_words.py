@@ -43,9 +43,10 @@ def members(schema: Json) -> str:
 
 
 def prose(text: str) -> str:
-    """Return a description as HTML, including its code spans and list."""
+    """Return a description as HTML, including its code spans, links and list."""
     first, *items = re.split(r"(?:^|\n)- ", text)
     html = re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(first, quote=False))
+    html = re.sub(r"\[([^\]]+)\]\((https://[^)\s]+)\)", r'<a href="\2">\1</a>', html)
     rest = "".join(f"<li>{prose(item)}</li>" for item in items)
     return html + (f"<ul>{rest}</ul>" if rest else "")
 
