@@ -156,6 +156,7 @@ def test_a_search_on_a_phone_lists_the_matches(phone: tuple[Page, list[str]]) ->
     assert tab.inner_text("nav .found") == "1 match"
     assert tab.locator("nav li a:visible").count() == 1
     assert tab.is_hidden("#about")
+    assert tab.locator("main h2:visible").count() == 0
     tab.keyboard.press("Enter")
     top = "document.querySelector('article:not([hidden])').getBoundingClientRect().top"
     assert tab.evaluate(top) < 100
