@@ -21,17 +21,10 @@ PATIENT = settings(
 TAKEN = {info.tag for info in map(msgspec.inspect.type_info, get_args(InboundEvent))}  # type: ignore[attr-defined]  # each is a tagged struct
 UNFOLDED = {kind for kind in KINDS if not {f"call.{kind}", f"agent.{kind}"} & TAKEN}
 OF_EVERY_INTERVAL = {"name", "serviceId", "start", "end", "complete"}
-AS_KNOWN_THEN = {  # data of the current or offered call, as known when its event was recorded
-    "service/agents/status": {"account", "phone", "callType"},
-}
 
 
 def figures(rows: Rows) -> dict[str, list[dict[str, Any]]]:
-    def comparable(method: str, row: dict[str, Any]) -> dict[str, Any]:
-        without = AS_KNOWN_THEN.get(method, set())
-        return {name: shown for name, shown in row.items() if name not in without}
-
-    found = {method: [comparable(method, row) for row in of] for method, of in rows.items()}
+    found = dict(rows)
     intervals = found["service/stats/intervals"]
     found["service/stats/intervals"] = [
         row for row in intervals if any(row[name] for name in row.keys() - OF_EVERY_INTERVAL)
@@ -67,4 +60,14 @@ def test_a_skipped_preview_returns_to_not_ready_without_a_reason() -> None:
     entries = taken((one.at, one) for one in events)
     row = agent_of(answers_to(entries, NOON + 100_000), "Ann")
     assert (row["notReadyLunchDuration"], row["notReadyOtherDuration"]) == (60, 10)
+    assert verify(1, entries, Moment(NOON + 100_000)).differences == []
+
+
+def test_a_service_beside_other_services_is_one_of_them() -> None:
+    """The fold and the recomputation log the agent in to every service that its event names."""
+    events = [
+        state("IN_CALL", 0, service=20, services=[10]),
+        state("READY", 60, service=30, services=[10, 20]),
+    ]
+    entries = taken((one.at, one) for one in events)
     assert verify(1, entries, Moment(NOON + 100_000)).differences == []

@@ -69,6 +69,32 @@ def test_the_known_data_of_the_current_call_is_shown() -> None:
     assert (row["inboundCalls"], row["outboundCalls"]) == (1, None)
 
 
+def test_later_events_complete_the_data_of_the_current_call() -> None:
+    """The call's own events may arrive after the agent's, and may change the call's data."""
+    ref = {"transactionId": 1, "sessionId": "S1"}
+    floor = day_of(
+        agent("IN_CALL", 9, service=10, call=ref),
+        call("call.start", 0, service=10, direction="INBOUND", callerId="650"),
+        call("call.update", 20, account="a1"),
+    )
+    row = only(agent_status(scopes(floor), seen(30)).all())
+    assert (row.call_type, row.phone, row.account) == ("INBOUND", "650", "a1")
+    fold_all(
+        floor,
+        [
+            agent("WRAP_UP", 40, call=ref),
+            call("call.end", 41),
+            call("call.update", 30, account="a2"),
+        ],
+        begin=10,
+    )
+    floor.begin_entry(20, ticks(2000))
+    assert not floor.call_table.calls
+    floor.call_table.evicted.clear()
+    row = only(agent_status(scopes(floor), seen(2000)).all())
+    assert (row.call_type, row.phone, row.account) == ("INBOUND", "650", "a2")
+
+
 def test_a_free_agent_has_no_call() -> None:
     """A ready agent has no call in the row."""
     floor = day_of(

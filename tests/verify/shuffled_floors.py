@@ -67,7 +67,7 @@ def of_an_agent(draw: st.DrawFn, seconds: float) -> Event:
     data: dict[str, Any] = {}
     if draw(st.booleans()):
         data["service"] = draw(SERVICES)
-    if draw(st.integers(0, 3)) == 0:
+    elif draw(st.integers(0, 3)) == 0:
         data["services"] = draw(st.lists(SERVICES, min_size=1, max_size=3))
     if kind == "NOT_READY":
         data["reason"] = draw(st.sampled_from(["LUNCH", "VOICE_MAIL", "?"]))

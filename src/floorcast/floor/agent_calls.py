@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from floorcast.floor.agents import CurrentCall, FloorAgent
+from collections import deque
+
+from floorcast.floor.agents import (
+    SENT_ACCOUNT,
+    SENT_DIRECTION,
+    SENT_PHONE,
+    CurrentCall,
+    FloorAgent,
+)
 from floorcast.floor.call_effects import CallEffects
 from floorcast.floor.calls import Call, Key
 from floorcast.floor.directory import NO_SERVICE
@@ -12,6 +20,8 @@ from floorcast.model.inbound_data import CallRef
 
 __all__ = ["AgentCalls", "service_answered_on"]
 
+NAMED_CALLS = 4  # of each agent's last calls, one is the current call
+
 
 class AgentCalls:
     """Looks up agents' calls among the calls in memory, and updates them."""
@@ -19,6 +29,12 @@ class AgentCalls:
     def __init__(self, state: FloorState, calls: CallEffects) -> None:
         self._state = state
         self._calls = calls
+        self._named: dict[int, deque[Key]] = {}
+        self._agents_by_call: dict[Key, set[int]] = {}
+        for agent in state.agents.values():
+            for call in (agent.offered, agent.call):
+                if call is not None and call.key is not None:
+                    self._note_named(agent.id, call.key)
 
     def referenced_call(self, ref: CallRef, agent: int, at: int, *, is_answer: bool) -> CurrentCall:
         """Return the call that an agent's event names, completed from known data.
@@ -35,9 +51,14 @@ class AgentCalls:
             ref.campaign_type,
             ref.direction,
             named,
+            sent=(ref.phone_number is not None) * SENT_PHONE
+            | (ref.account is not None) * SENT_ACCOUNT
+            | (ref.direction is not None) * SENT_DIRECTION,
         )
         key = call.key
         known = None if key is None else self._calls.table.calls.get(key)
+        if key is not None:
+            self._note_named(agent, key)
         if key is None or known is None:
             return call
         if call.phone is None:
@@ -59,12 +80,39 @@ class AgentCalls:
 
     def answered_call(self, call: Call, agent: int, at: int) -> CurrentCall:
         """Return the call of a ``call.answer`` that named an agent at ``at`` (ms)."""
+        self._note_named(agent, call.key)
         current = CurrentCall(call.transaction, call.session)
         current.phone, current.account = call.customer_phone, call.account
         current.campaign_type, current.direction = call.campaign_type, call.direction
         current.service = self._service_of(call.key, agent)
         current.answered_service = service_answered_on(call, agent, at)
         return current
+
+    def keep_members(self, call: Call) -> None:
+        """Copy the data of a call that leaves memory to the agents whose current call it is."""
+        for number in self._agents_by_call.get(call.key, ()):
+            agent = self._state.agents[number]
+            for current in (agent.call, agent.offered):
+                if current is not None and current.key == call.key:
+                    for hook in self._calls.hooks.agents:
+                        hook(number)
+                    current.phone, current.account, current.direction = current.members_now(call)
+
+    def _note_named(self, agent: int, key: Key) -> None:
+        """Note that an agent's event named the call, which may be the agent's current call."""
+        named = self._named.get(agent)
+        if named is None:
+            named = self._named[agent] = deque()
+        elif key in named:
+            return
+        named.append(key)
+        self._agents_by_call.setdefault(key, set()).add(agent)
+        if len(named) > NAMED_CALLS:
+            forgotten = named.popleft()
+            agents = self._agents_by_call[forgotten]
+            agents.discard(agent)
+            if not agents:
+                del self._agents_by_call[forgotten]
 
     def apply_to_call(
         self,

@@ -241,6 +241,10 @@ class AgentFold:
             self._state.directory.join_team(agent.id, agent.team)
         return then
 
+    def forget_call(self, call: Call) -> None:
+        """Note that a call leaves memory."""
+        self._agent_calls.keep_members(call)
+
     def _note_change(self, agent: FloorAgent, now: int) -> None:
         agent.changed_at = now
         self._folded.note(agent.id)

@@ -7,9 +7,11 @@ time that the agent has since spent in the current state.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from msgspec import Struct, field
 
-from floorcast.floor.calls import Key
+from floorcast.floor.calls import Call, Key
 from floorcast.floor.directory import NO_SERVICE
 from floorcast.model.states import LOGOFF, READY, State
 
@@ -29,11 +31,24 @@ ANSWERED = "ANSWERED"  # the kind of a moment at which a ``call.answer`` named t
 LATE_LOGON = "LATE_LOGON"  # the kind of a moment for a LOGON that arrived too late to count
 
 
+SENT_PHONE, SENT_ACCOUNT, SENT_DIRECTION = 1, 2, 4
+
+
+class CallMembers(NamedTuple):
+    """The customer's number, the account and the direction of an agent's call."""
+
+    phone: str | None
+    account: str | None
+    direction: str | None
+
+
 class CurrentCall(Struct, gc=False):
     """An agent's current call, according to the agent's events.
 
     ``service`` is the service that has the call. ``named_service`` is the one that the agent's
     event named. ``answered_service`` is the service of the segment that the agent answered.
+    ``sent`` has one bit for each member that the agent's event sent. The call's own data, which may
+    arrive later, replaces the others (``members_now``).
     """
 
     transaction: int | None = None
@@ -45,6 +60,7 @@ class CurrentCall(Struct, gc=False):
     direction: str | None = None
     named_service: int | None = field(default=None, name="named")
     answered_service: int | None = field(default=None, name="served")
+    sent: int = 0
 
     @property
     def key(self) -> Key | None:
@@ -52,6 +68,18 @@ class CurrentCall(Struct, gc=False):
         if self.transaction is None or self.session is None:
             return None
         return (self.transaction, self.session)
+
+    def members_now(self, call: Call | None) -> CallMembers:
+        """Return what is known of the call now. ``call`` is None if it is not in memory."""
+        phone, account, direction = self.phone, self.account, self.direction
+        if call is not None:
+            if not self.sent & SENT_PHONE:
+                phone = call.customer_phone
+            if not self.sent & SENT_ACCOUNT:
+                account = call.account
+            if not self.sent & SENT_DIRECTION:
+                direction = call.direction
+        return CallMembers(phone, account, direction)
 
 
 class EventDetails(Struct, array_like=True, gc=False):

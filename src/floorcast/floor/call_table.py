@@ -32,7 +32,8 @@ class CallTable:
 
     ``ended`` holds the keys of the calls that have ended. ``quiet`` holds the keys of the
     calls that left memory without having ended, and when they left. ``hooks`` are called with a
-    call before it changes. ``evict_ended`` keeps at most ``max_ended`` calls that have ended.
+    call before it changes, enters memory or leaves it. ``evict_ended`` keeps at most ``max_ended``
+    calls that have ended.
     """
 
     def __init__(
@@ -71,12 +72,14 @@ class CallTable:
         """Return the call of an event at ``at``, recorded at ``now``. The call may be new."""
         call = self.calls.get(key)
         if call is None:
-            call = self.calls[key] = Call(*key, last_event=at)
+            call = Call(*key, last_event=at)
+            if self._hooks:
+                self._call_hooks(call)
+            self.calls[key] = call
             self.quiet.pop(key, None)
         else:
             if self._hooks:
-                for hook in self._hooks:
-                    hook(call)
+                self._call_hooks(call)
             call.last_event = max(call.last_event, at)
         if call.last_recorded != now:
             if call.ended is not None:
@@ -95,6 +98,7 @@ class CallTable:
     def reload(self, call: Call) -> None:
         """Add a call that had left memory. It leaves again unless the current entry changes it."""
         call.upgrade()
+        self._call_hooks(call)
         self.calls[call.key] = call
         self._first_quiet_at = min(self._first_quiet_at, self._quiet_at(call))
         self.quiet.pop(call.key, None)
@@ -143,7 +147,12 @@ class CallTable:
     def _quiet_at(self, call: Call) -> int:
         return max(call.last_recorded, call.last_event) + self._quiet_ms
 
+    def _call_hooks(self, call: Call) -> None:
+        for hook in self._hooks:
+            hook(call)
+
     def _evict(self, call: Call) -> None:
+        self._call_hooks(call)
         del self.calls[call.key]
         self.by_service.remove(call)
         self.ended.discard(call.key)

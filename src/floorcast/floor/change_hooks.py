@@ -6,10 +6,13 @@ from collections.abc import Callable
 
 from floorcast.floor.calls import Call
 
-__all__ = ["ChangeHooks", "IdHooks"]
+__all__ = ["CallHooks", "ChangeHooks", "IdHooks"]
 
 IdHooks = list[Callable[[int | None], None]]
 """Hooks that are called with an id, or with None to mean every id."""
+
+CallHooks = list[Callable[[Call | None], None]]
+"""Hooks that are called with a call, or with None to mean every call."""
 
 
 class ChangeHooks:
@@ -25,7 +28,7 @@ class ChangeHooks:
         self.agents: IdHooks = []
         self.campaigns: IdHooks = []
         self.services: IdHooks = []
-        self.calls: list[Callable[[Call | None], None]] = []
+        self.calls: CallHooks = []
 
     def __bool__(self) -> bool:
         """Whether a scan is in progress."""

@@ -222,6 +222,7 @@ class Floor:
             self._remove_old(now)
         for call in self.call_table.evicted:
             self.tally.forget(call)
+            self._agents.forget_call(call)
 
     def _remove_old(self, now: int) -> None:
         """Remove old calls and days. Called at most once per second of log time."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from floorcast.floor.agents import CurrentCall, FloorAgent
+from floorcast.floor.agents import CallMembers, CurrentCall, FloorAgent
 from floorcast.floor.alerts import (
     NO_ALERT,
     Alert,
@@ -21,7 +21,7 @@ from floorcast.floor.call_details import members_set_since
 from floorcast.floor.call_metadata import CallMetadata
 from floorcast.floor.calls import Call, Key
 from floorcast.floor.campaigns import Campaign
-from floorcast.floor.change_hooks import ChangeHooks, IdHooks
+from floorcast.floor.change_hooks import CallHooks, ChangeHooks, IdHooks
 from floorcast.floor.counted_calls import CallResult, CountedCall, counted_at, first_offered
 from floorcast.floor.counters import AgentDay, ServiceDay
 from floorcast.floor.directory import NO_SERVICE
@@ -55,6 +55,7 @@ __all__ = [
     "AlertRule",
     "Call",
     "CallCenter",
+    "CallHooks",
     "CallMetadata",
     "CallResult",
     "Campaign",
@@ -210,6 +211,11 @@ class FloorView:
         if known is not None and known.current_service != NO_SERVICE:
             return known.current_service
         return agent.service if call.service is None else call.service
+
+    def call_members(self, call: CurrentCall) -> CallMembers:
+        """Return what is known now of an agent's current call."""
+        key = call.key
+        return call.members_now(None if key is None else self._floor.call_table.calls.get(key))
 
     # -- calls -----------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from floorcast.floor.view import NO_SERVICE, CurrentCall, FloorAgent
+from floorcast.floor.view import NO_SERVICE, CurrentCall, FloorAgent, Key
 from floorcast.model.states import STATE_NAMES
 from floorcast.statistics.consistent_scan import Scan, Slices
 from floorcast.statistics.present_agents import AgentDays, is_quiet, logged_in
@@ -77,6 +77,7 @@ def _of(scope: Scope, moment: Moment, changed_after: int | None) -> Scan[AgentDe
         if agent.state and is_quiet(agent, moment):
             return None
         call = _visible_call(scope, agent)
+        phone, account, direction = view.call_members(call)
         inbound = outbound = 0
         for _, day in days.of(number):
             inbound += day.inbound
@@ -90,21 +91,25 @@ def _of(scope: Scope, moment: Moment, changed_after: int | None) -> Scan[AgentDe
             STATE_NAMES[agent.state],
             int(agent.state),
             agent.reason or "",
-            call.direction,
+            direction,
             agent.since,
             inbound or None,
             outbound or None,
             agent.monitored,
             call.transaction,
             call.session,
-            call.account,
+            account,
             agent.skill if scope.sees(agent.service) else None,
-            call.phone,
+            phone,
             center,
             center_name,
         )
 
-    return Scan(ids, read, view.hooks.agents, scope.rows)
+    def key_of(number: int) -> Key | None:
+        call = agents[number].call
+        return None if call is None else call.key
+
+    return Scan(ids, read, view.hooks.agents, scope.rows, calls=(view.hooks.calls, key_of))
 
 
 def _visible_call(scope: Scope, agent: FloorAgent) -> CurrentCall:

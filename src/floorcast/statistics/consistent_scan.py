@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Generic, Protocol, Self, TypeVar
 
-from floorcast.floor.view import Call, IdHooks, Key
+from floorcast.floor.view import Call, CallHooks, IdHooks, Key
 from floorcast.statistics.visibility import Scope
 
 __all__ = ["CallScan", "Scan", "Slices"]
@@ -24,6 +24,9 @@ class Scan(Generic[R]):
     Before the fold changes the data of an id, it calls ``hooks``. The scan then calls ``copy`` for
     that id, which is ``read`` by default and may postpone slow work. None results are skipped.
 
+    If the rows of agents show their calls, ``calls`` has the calls' hooks and a function that
+    returns the key of an agent's call.
+
     The scan must be read to its end or closed, because until then it is called for every change.
     """
 
@@ -35,11 +38,14 @@ class Scan(Generic[R]):
         rows: int,
         *,
         copy: Callable[[int], R | None] | None = None,
+        calls: tuple[CallHooks, Callable[[int], Key | None]] | None = None,
     ) -> None:
         self._ids = sorted(ids)
         self._read = read
         self._copy = read if copy is None else copy
         self._hooks = hooks
+        self._call_hooks, self._key_of = ([], _no_key) if calls is None else calls
+        self._by_call: dict[Key | None, list[int]] | None = None
         self._rows = rows
         self._next = 0
         self._early: dict[int, R | None] = {}
@@ -48,6 +54,7 @@ class Scan(Generic[R]):
         else:
             self._unread = set(self._ids)
             hooks.append(self._before_change)
+            self._call_hooks.append(self._before_call_change)
 
     def __iter__(self) -> Iterator[list[R]]:
         """Yield a few rows per turn. The floor may fold more entries in between."""
@@ -67,6 +74,17 @@ class Scan(Generic[R]):
         """Stop the scan."""
         if self._before_change in self._hooks:
             self._hooks.remove(self._before_change)
+            self._call_hooks.remove(self._before_call_change)
+
+    def _before_call_change(self, call: Call | None) -> None:
+        if call is None:
+            return  # the ids' own hooks are called, too
+        if self._by_call is None:
+            self._by_call = {}
+            for number in self._ids[self._next :]:
+                self._by_call.setdefault(self._key_of(number), []).append(number)
+        for number in self._by_call.get(call.key, ()):
+            self._before_change(number)
 
     def _before_change(self, number: int | None) -> None:
         if number is None:
@@ -82,6 +100,10 @@ class Scan(Generic[R]):
         for one in self._ids[self._next :]:
             if one not in self._early:
                 self._early[one] = read(one)
+
+
+def _no_key(_number: int) -> None:
+    return None
 
 
 class CallScan(Generic[R]):

@@ -246,7 +246,7 @@ class AgentPass:
         call = event.data["call"]
         facts: dict[str, Any] = {}
         if event.call is not None:
-            facts = known_facts(self._records.call_events(event.call, event.position))
+            facts = known_facts(self._records.call_events(event.call))
         return {
             "transactionId": _int(call.get("transactionId")),
             "sessionId": call.get("sessionId"),
