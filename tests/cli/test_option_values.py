@@ -22,7 +22,7 @@ SIMULATE = ("simulate", "--key", "k")
         ),
         ((*SIMULATE, "--seed", "one"), "'--seed': must be a whole number, not 'one'"),
         ((*SIMULATE, "--speed", "-1"), "--speed: must be max or a number above 0, not '-1'"),
-        ((*SIMULATE, "--hours", "0"), "'--hours': must be a number from 0.01 to 8760, not '0'"),
+        ((*SIMULATE, "--hours", "0"), "'--hours': must be a number from 0.01 to 8,760, not '0'"),
         ((*SIMULATE, "--load", "11"), "'--load': must be a number from 0.01 to 10, not '11'"),
         (
             (*SIMULATE, "--start", "noon"),
@@ -37,10 +37,10 @@ SIMULATE = ("simulate", "--key", "k")
             f"'--format': must be {one_of(list(Format))}, not 'csv'",
         ),
         (("audit", "--last", "-1"), "'--last': must be a whole number of at least 0, not '-1'"),
-        (("top", "--interval", "0"), "'--interval': must be a number from 0.5 to 3600, not '0'"),
+        (("top", "--interval", "0"), "'--interval': must be a number from 0.5 to 3,600, not '0'"),
         (
             ("connect", "livevox", "--poll-seconds", "no"),
-            "'--poll-seconds': must be a number from 0 to 3600, not 'no'",
+            "'--poll-seconds': must be a number from 0 to 3,600, not 'no'",
         ),
         (
             ("connect", "asterisk", "--metrics-port", "0"),

@@ -93,7 +93,7 @@ def test_each_kind_has_its_own_table(tmp_path: Path) -> None:
         ("metrics_port = 'x'", "metrics_port must be a whole number from 0 to 65,535, not 'x'"),
         (
             "[livevox]\npoll_seconds = 9999",
-            r"\[livevox\] poll_seconds must be a number from 0 to 3600, not 9999",
+            r"\[livevox\] poll_seconds must be a number from 0 to 3,600, not 9999",
         ),
         (
             "[asterisk.wrap_up_seconds]\nsales = 'x'",

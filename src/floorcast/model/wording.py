@@ -41,7 +41,7 @@ def number(low: float | None = None, high: float | None = None) -> str:
     """Describe a number, and its bounds if they are given."""
     if low is None or high is None:
         return TYPE_WORDS["float"]
-    return f"a number from {low:g} to {high:g}"
+    return f"a number from {low:,.16g} to {high:,.16g}"
 
 
 def one_of(words: Sequence[object]) -> str:
