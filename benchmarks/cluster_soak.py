@@ -228,7 +228,7 @@ class Soak:
             last.take(ndjson(end))
 
     def counted(self, path: str, events: list[dict[str, Any]]) -> Counter[str]:
-        """Count the events that a reader missed, saw twice, or saw in a different order."""
+        """Count the events that a reader missed, saw twice, or saw out of order."""
         seen = list(marks(events))
         sent = [mark for source in self.sources for mark in source.sent[path]]
         found = Counter(read=len(seen), doubled=len(seen) - len(set(seen)))

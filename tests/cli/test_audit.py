@@ -26,7 +26,7 @@ def admin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AdminCommands:
 
 
 def test_changes_by_commands_are_logged_with_their_author(admin: AdminCommands) -> None:
-    """Changes to the site, users and keys are logged with the client and author, but no secret."""
+    """Changes to the site, users and keys are logged with client and author, without secrets."""
     admin.run("user", "add", "eve", "--role", "Manager", "--client", "1", stdin=PASSWORD)
     admin.run("user", "password", "eve", "--client", "1", stdin=PASSWORD + "!")
     admin.run("user", "remove", "eve", "--client", "1")

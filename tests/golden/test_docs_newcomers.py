@@ -70,7 +70,7 @@ def test_readme_commands_work(tmp_path: Path) -> None:
 
 
 def test_quickstart_commands_work(clone: Path) -> None:
-    """All blocks of the page work, from the installation to the first event and its figures."""
+    """Every code block on the page works, from installation to the first event and its figures."""
     port = free_port()
     pasted = [block for block in blocks("quickstart.md") if block.kind.startswith("sh")]
     outputs = paste(pasted, f"http://127.0.0.1:{port}", clone, FLOORCAST_PORT=str(port))

@@ -57,7 +57,7 @@ def apply_here(server: Server, *changes: tuple[str, str]) -> None:
 
 
 def answered(ask: Callable[[], httpx.Response], status: int) -> httpx.Response:
-    """Repeat a request until the response has this status. Fails if this takes too long."""
+    """Repeat a request until the response has the given status. Fails if this takes too long."""
     end = time.monotonic() + SOON
     while (answer := ask()).status_code != status:
         assert time.monotonic() < end, answer.text

@@ -39,7 +39,7 @@ class Issued:
         self.certificate.write_bytes(b"".join(pem.bytes() for pem in issued.cert_chain_pems))
 
     def caller(self) -> ssl.SSLContext:
-        """Return the TLS context of a caller that trusts the authority."""
+        """Return a client's TLS context that trusts the test's authority."""
         context = ssl.create_default_context()
         self.authority.configure_trust(context)
         return context

@@ -27,7 +27,7 @@ def test_signing_in_and_out_by_keyboard(wall: Screen) -> None:
 
 
 def test_tools_by_keyboard(wall: Screen) -> None:
-    """The tools are adjacent in the tab order, and a closed dialog returns the focus."""
+    """The tools are adjacent in the tab order, and closing a dialog returns the focus."""
     keys = wall.page.keyboard
     wall.sign_in()
     wall.until(f"{FOCUS} === 'H1'")

@@ -18,7 +18,7 @@ __all__ = [
 
 
 class MissingHour(Struct, rename="camel"):
-    """An hour that is neither in the archive nor in the log any longer. Its bounds are in ms."""
+    """An hour that is not in the archive and no longer in the log. Its bounds are in ms."""
 
     client_id: int
     start: int

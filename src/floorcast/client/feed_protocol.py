@@ -1,6 +1,6 @@
 """Follows a feed so that each event is delivered once, despite any failure. No I/O.
 
-Pages and streams alternate: one page by long poll, then the stream until it ends. The page has all
+Pages and streams alternate: one long-poll page, then the stream until it ends. The page has all
 missed events and a fresh token, so a stream never starts at a token that is a day old. If the
 server has no streams, pages are enough.
 """

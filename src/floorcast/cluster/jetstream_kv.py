@@ -1,10 +1,10 @@
 """A key-value store in a JetStream stream, shared by every node of a cluster.
 
-The stream keeps the last message of each key. A node reads from its own copy, which follows the
-stream, and writes with JetStream's atomic batches. A batch stores all messages of a write, or none
-of them if a condition on a key's last sequence number fails. A write returns when the node's own
-copy has it. A write with more keys than fit into a batch becomes several atomic batches, which are
-stored in order.
+The stream keeps only the last message for each key. A node reads from its own copy, which follows
+the stream, and writes with JetStream's atomic batches. A batch stores all messages of a write, or
+none of them if a condition on a key's last sequence number fails. A write returns when the node's
+own copy has it. A write with more keys than fit into a batch becomes several atomic batches, which
+are stored in order.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ class ReaderLag:
         self._received = -1
 
     def record_newest(self, newest_seq: int, requested_at: int, received: int) -> None:
-        """Note that ``newest_seq`` was the leader's last message at tick ``requested_at``.
+        """Record that ``newest_seq`` was the leader's last message at tick ``requested_at``.
 
         ``received`` is the last message that has arrived.
         """

@@ -45,7 +45,7 @@ class Kind(NamedTuple):
 
 
 def integer(low: int, high: int) -> Kind:
-    """Return the kind of whole numbers from ``low`` to ``high``, inclusive."""
+    """Return a kind that accepts whole numbers from ``low`` to ``high``, inclusive."""
 
     def read(value: object) -> int:
         if isinstance(value, bool | float):

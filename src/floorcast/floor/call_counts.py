@@ -92,7 +92,7 @@ class CallCounts:
                 self.wrap_up(segment, sign * segment.wrap_up)
 
     def wrap_up(self, segment: QueueSegment, spent: int) -> None:
-        """Count ``spent`` more ms of wrap-up for the segment, if the talk is over."""
+        """Add ``spent`` ms of wrap-up to the segment if the conversation has ended."""
         left, service = segment.left, segment.service
         if left is None:
             return

@@ -40,7 +40,7 @@ class CallEffects(NamedTuple):
             self.campaigns.record_call(call.campaign, call.service, last, self.calendar)
 
     def wrap_up(self, key: Key, wrap_up: WrapUp, sign: int) -> None:
-        """Count a wrap-up that followed the call (+1), or take it back (-1)."""
+        """Count a wrap-up that followed the call (+1), or undo that count (-1)."""
         call = self._changing(key)
         if call is None and sign > 0:
             call = self.table.touch(key, wrap_up.begin, wrap_up.begin + wrap_up.spent)

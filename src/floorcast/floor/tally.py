@@ -117,7 +117,7 @@ class Tally:
         self._indexes.pop(call.key, None)
 
     def wrap_up(self, call: Call, wrap_up: WrapUp, sign: int = 1) -> None:
-        """Count a wrap-up that followed the call (+1), or take it back (-1)."""
+        """Count a wrap-up that followed the call (+1), or undo that count (-1)."""
         if sign > 0 and self._is_only_wrap_up(call, wrap_up.agent):
             segment = call.segments[0]
             call.wrap_ups = (wrap_up,)

@@ -234,7 +234,7 @@ class FloorView:
         return list(self._floor.call_table.by_service.of(service))
 
     def counted(self, call: Call, day: int, service: int) -> CountedCall | None:
-        """Return how a call counts at a service on a day, or None if it does not."""
+        """Return how a call is counted for a service on a given day, or None if it is not."""
         floor, index = self._floor, None
         if len(call.segments) > 1 and floor.call_table.calls.get(call.key) is call:
             index = floor.tally.index_of(call)

@@ -31,7 +31,7 @@ def select_new_events(
 ) -> NewEvents:
     """Separate the new events of a batch from the duplicates.
 
-    If several events of the batch have the same key, only the first one can be new.
+    If several events in the batch have the same key, only the first can be new.
     """
     if not known_keys and len(set(keys)) == len(keys):
         return NewEvents(batch.lines, batch.events, keys, ())

@@ -60,7 +60,7 @@ class WriteAheadLog:
     def _preallocate(self) -> None:
         """Append zeros.
 
-        No frame has a checksum of zeros, so SQLite takes none of them for a frame.
+        No frame has a checksum of zeros, so SQLite does not mistake the zeros for a frame.
         """
         with self._path.open("ab") as file:
             missing = self._preallocated_bytes - file.tell()

@@ -13,7 +13,7 @@ HOUR_SECONDS = 3_600
 
 
 def arrivals(world: World, service: ServicePlan) -> Process:
-    """Let callers arrive, as a Poisson process with a rate that depends on the time of day.
+    """Generate callers as a Poisson process whose rate depends on the time of day.
 
     The process draws arrivals at the highest rate and skips some of them.
     """

@@ -26,7 +26,7 @@ def webhook_problems(
     services: Mapping[str, int],
     centers: Mapping[str, int],
 ) -> Iterator[str]:
-    """Yield the problems with a client's webhooks as lines to append to the client's name.
+    """Yield a line for each problem with a client's webhooks, to follow the client's name.
 
     ``services`` and ``centers`` map the client's declared names to ids.
     """
