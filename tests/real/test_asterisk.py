@@ -591,7 +591,7 @@ def test_ami_over_tls(asterisk: Asterisk, tmp_path: Path) -> None:
         asterisk.await_line("CONNECT")
         call.hang_up()
         wait_until(lambda: Floor(one.events()).figures() == {"sales": ONE_HANDLED}, one.said)
-    wait_until(lambda: "certificate verify failed" in other.said(), other.said)
+    wait_until(lambda: "is not valid: unable to get" in other.said(), other.said)
     assert other.events() == []
     for connector in (one, other):
         assert connector.stop() == 0
