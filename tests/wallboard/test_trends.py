@@ -40,12 +40,11 @@ def test_each_service_has_a_line_and_a_text_alternative(wall: Screen) -> None:
     """Screen readers get the current value and the peak."""
     wall.sign_in()
     wall.page.wait_for_selector("#services tbody tr .trend svg")
-    rows = wall.rows("services")
-    labels = wall.page.locator("#services .trend svg").all()
-    assert len(labels) == len(rows)
-    first = labels[0].get_attribute("aria-label") or ""
-    waiting = next(iter(rows.values()))[2]
-    assert first.startswith(f"In queue, last 30 minutes: now {waiting}, peak ")
+    wall.until(
+        """[...document.querySelectorAll("#services tbody tr")].every((row) =>
+        row.querySelector(".trend svg").getAttribute("aria-label").startsWith(
+            `In queue, last 30 minutes: now ${row.cells[2].innerText.trim()}, peak `))"""
+    )
 
 
 FILL_PAST = """async ([intervals, timeStamp, at]) => {
