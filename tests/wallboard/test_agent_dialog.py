@@ -43,6 +43,13 @@ def test_arrow_keys_move_between_agents(wall: Screen) -> None:
     wall.sign_in()
     wall.page.wait_for_selector("#agents [data-login]")
     wall.page.click("#agents [data-order=name]")
+    wall.until(
+        """(() => {
+        const names = [...document.querySelectorAll("#agents tbody button")]
+            .map((one) => one.textContent);
+        return names.length > 1 && String(names) === String([...names].sort());
+    })()"""
+    )
     wall.page.focus("#agents .scroll")
     name = "document.activeElement.textContent"
     names = []
