@@ -150,6 +150,19 @@ def test_a_call_stays_after_its_agents_name_was_removed() -> None:
     assert [one for one in shown if one.agent_login_id == "Lee"] == []
 
 
+def test_a_floor_continues_after_a_month_without_events() -> None:
+    """The agent's name is removed in the same entry in which the agent's call leaves memory."""
+    log = Log()
+    ref = {"transactionId": 1, "sessionId": "S1"}
+    log.day(0, call("call.queue", 0, service=10), agent("IN_CALL", 0, "Lee", call=ref))
+    log.restart()
+    log.day(40)
+    assert "Lee" not in names(log.floor)
+    assert not log.floor.call_table.calls
+    calls = log.floor._agents._agent_calls  # noqa: SLF001 - the indexes, which must not grow
+    assert (calls._named, calls._agents_by_call) == ({}, {})  # noqa: SLF001 - as above
+
+
 def test_many_old_names_are_removed_in_steps() -> None:
     """Many old names are removed in several steps. A restart in between makes no difference."""
     log, other = Log(), Log()

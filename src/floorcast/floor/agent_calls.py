@@ -91,12 +91,19 @@ class AgentCalls:
     def keep_members(self, call: Call) -> None:
         """Copy the data of a call that leaves memory to the agents whose current call it is."""
         for number in self._agents_by_call.get(call.key, ()):
-            agent = self._state.agents[number]
-            for current in (agent.call, agent.offered):
+            agent = self._state.agents.get(number)  # None if it has left, perhaps just now
+            for current in () if agent is None else (agent.call, agent.offered):
                 if current is not None and current.key == call.key:
                     for hook in self._calls.hooks.agents:
                         hook(number)
                     current.phone, current.account, current.direction = current.members_now(call)
+
+    def forget_agents(self) -> None:
+        """Forget the calls of agents that have left."""
+        if len(self._named) > len(self._state.agents):
+            for agent in self._named.keys() - self._state.agents.keys():
+                for key in self._named.pop(agent):
+                    self._forget_named(agent, key)
 
     def _note_named(self, agent: int, key: Key) -> None:
         """Note that an agent's event named the call, which may be the agent's current call."""
@@ -108,11 +115,13 @@ class AgentCalls:
         named.append(key)
         self._agents_by_call.setdefault(key, set()).add(agent)
         if len(named) > NAMED_CALLS:
-            forgotten = named.popleft()
-            agents = self._agents_by_call[forgotten]
-            agents.discard(agent)
-            if not agents:
-                del self._agents_by_call[forgotten]
+            self._forget_named(agent, named.popleft())
+
+    def _forget_named(self, agent: int, key: Key) -> None:
+        agents = self._agents_by_call[key]
+        agents.discard(agent)
+        if not agents:
+            del self._agents_by_call[key]
 
     def apply_to_call(
         self,

@@ -245,6 +245,10 @@ class AgentFold:
         """Note that a call leaves memory."""
         self._agent_calls.keep_members(call)
 
+    def forget_agents(self) -> None:
+        """Note that agents may have left the floor."""
+        self._agent_calls.forget_agents()
+
     def _note_change(self, agent: FloorAgent, now: int) -> None:
         agent.changed_at = now
         self._folded.note(agent.id)

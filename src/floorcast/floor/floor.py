@@ -241,6 +241,7 @@ class Floor:
         self._dispositions.tidy(now)
         self.folded.forget()
         self._aging.tidy(now)
+        self._agents.forget_agents()
 
     def note_source_events(self, events: Sequence[LoggedEvent]) -> None:
         """Record that a source sent these events. Called before an entry's events are folded."""
