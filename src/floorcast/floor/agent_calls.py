@@ -61,14 +61,9 @@ class AgentCalls:
             self._note_named(agent, key)
         if key is None or known is None:
             return call
-        if call.phone is None:
-            call.phone = known.customer_phone
-        if call.account is None:
-            call.account = known.account
+        call.phone, call.account, call.direction = call.members_now(known)
         if call.campaign_type is None:
             call.campaign_type = known.campaign_type
-        if call.direction is None:
-            call.direction = known.direction
         if named is None:
             call.service = (
                 _or_none(known.current_service) if is_answer else self._service_of(key, agent)
@@ -82,8 +77,8 @@ class AgentCalls:
         """Return the call of a ``call.answer`` that named an agent at ``at`` (ms)."""
         self._note_named(agent, call.key)
         current = CurrentCall(call.transaction, call.session)
-        current.phone, current.account = call.customer_phone, call.account
-        current.campaign_type, current.direction = call.campaign_type, call.direction
+        current.phone, current.account, current.direction = current.members_now(call)
+        current.campaign_type = call.campaign_type
         current.service = self._service_of(call.key, agent)
         current.answered_service = service_answered_on(call, agent, at)
         return current
