@@ -3,8 +3,8 @@
 Every event has a class, which consists of its kind, service and call center. The kind is VOICE, SMS
 or EMAIL. In the agent feed, the kind is empty, or it names the call center of the event's call if
 this is not the agent's call center, and the places of the other agent of a transfer. A ``Matcher``
-decides by class alone and caches its verdicts,
-so further events of a class cost nothing. Equal filters share one matcher.
+decides by class alone and caches its verdicts, so further events of a class cost nothing. Equal
+filters share one matcher.
 """
 
 from __future__ import annotations
@@ -157,12 +157,10 @@ class Matcher:
         """Return an event of this class as the user sees it."""
         if self._visibility is None or facets[0] in KINDS:
             return line
-        if self.hides_call(facets):
-            line = _without(line, _OF_CALL)
+        hidden: tuple[str, ...] = _OF_CALL if self.hides_call(facets) else ()
         if names_others(line):
-            hidden = _OF_SUPERVISOR if self._sees_agent2(facets[0]) else _OF_OTHERS
-            line = _without(line, hidden)
-        return line
+            hidden += _OF_SUPERVISOR if self._sees_agent2(facets[0]) else _OF_OTHERS
+        return _without(line, hidden) if hidden else line
 
     def _sees_agent2(self, kind: str) -> bool:
         """Return whether the user sees the other agent, which the events of old releases hide."""
