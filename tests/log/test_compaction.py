@@ -117,6 +117,22 @@ def test_key_in_several_runs_is_in_one_after_merging() -> None:
     assert holds(connection, b"a") == 1
 
 
+@given(st.integers(0, 20))
+def test_abandoned_merge_loses_no_key(steps: int) -> None:
+    """Its runs stay, and the keys that it has written are deleted."""
+    connection = opened()
+    keys = {b"%d" % number for number in range(30)}
+    for start in range(0, 30, 10):
+        add(connection, {b"%d" % number for number in range(start, start + 10)}, 1)
+    for _ in range(steps):
+        compaction.step(connection, 0, SMALL)
+    compaction.abandon_merge(connection)
+    assert {holds(connection, key) for key in keys} == {1}
+    finish(connection)
+    assert {holds(connection, key) for key in keys} == {1}
+    assert fetch_one(connection, "SELECT count(*) FROM keys") == (30,)
+
+
 @given(st.integers(0, 2**32), st.integers(1, 40))
 def test_failed_step_changes_nothing(seed: int, runs: int) -> None:
     """The file has the whole state of a step, so the step is repeated."""

@@ -10,12 +10,15 @@ from typing import Any, TypeVar
 
 import pytest
 
-from floorcast.log import sorted_runs
+from floorcast.log import compaction, sorted_runs
 from floorcast.log.compaction import fingerprint
 from floorcast.log.sorted_runs import SortedRun, SortedRuns
 from floorcast.log.tuning import LogTuning
+from floorcast.sqlite.derived_files import open_derived
 from floorcast.sqlite.files import fetch, open_reader
 from tests.log.batches import HOUR, Clock
+from tests.log.damaging import flip
+from tests.log.waiting import until
 
 T = TypeVar("T")
 
@@ -145,3 +148,24 @@ def test_runs_are_merged_and_deleted_when_idle(harness: Harness) -> None:
     while harness.tables() != {"keys": 4, "runs": 1, "marks": 1, "merging": 0, "dropped": 0}:
         assert harness.find_known("0", "3", "old") == ["0", "3"]
     assert harness.find_known("0", "3", "old") == ["0", "3"]
+
+
+@pytest.mark.parametrize("steps", [0, 1, 3, 5])
+def test_damaged_key_is_noticed_although_its_run_is_merged(harness: Harness, steps: int) -> None:
+    """A merge copies the key, so its run is verified before. An unfinished merge begins again."""
+    harness.tuning = replace(harness.tuning, merge_runs=100)
+    harness.reopen()
+    for number in range(4):
+        harness.write(f"key {number}/")
+    harness.run_callbacks()
+    harness.runs.close()
+    connection = open_derived(
+        harness.path, sorted_runs.LAYOUT, cache_kib=100, identity="log", heads={1: 1_000_000}
+    )
+    for _ in range(steps):
+        compaction.step(connection, 0, LogTuning(merge_runs=4, merge_keys=1))
+    connection.close()
+    flip(harness.path, b"key 0/")
+    harness.tuning = LogTuning(merge_runs=4)
+    harness.runs = harness.open()
+    harness.run(until(lambda: harness.runs.lost))

@@ -25,6 +25,7 @@ __all__ = [
     "NEXT_RUN",
     "RUNS",
     "SCHEMA",
+    "abandon_merge",
     "fingerprint",
     "is_undamaged",
     "read_fingerprints",
@@ -77,6 +78,10 @@ INSERT INTO dropped SELECT id FROM runs WHERE hour < :before;
 DELETE FROM marks WHERE run IN (SELECT id FROM runs WHERE hour < :before);
 DELETE FROM runs WHERE hour < :before;
 """
+ABANDON = """
+INSERT INTO dropped SELECT DISTINCT target FROM merging;
+DELETE FROM merging;
+"""
 DELETE = """
 DELETE FROM keys WHERE run = ?1 AND key <= (
     SELECT max(key) FROM (SELECT key FROM keys WHERE run = ?1 ORDER BY key LIMIT ?2)
@@ -119,6 +124,12 @@ def step(connection: apsw.Connection, before: int, tuning: LogTuning) -> bool:
             connection.execute("DELETE FROM dropped WHERE run = ?", (dropped,))
         return True
     return _begin_merge(connection, tuning.merge_runs)
+
+
+def abandon_merge(connection: apsw.Connection) -> None:
+    """Drop the keys of an unfinished merge, whose runs stay. No fingerprints can verify them."""
+    with connection:
+        connection.execute(ABANDON)
 
 
 def _begin_merge(connection: apsw.Connection, count: int) -> bool:

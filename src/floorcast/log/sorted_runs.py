@@ -103,6 +103,7 @@ class SortedRuns:
         try:
             self._unverified = sorted(compaction.read_fingerprints(connection))
             fetch(connection, compaction.RUNS)
+            compaction.abandon_merge(connection)
         except DAMAGED as error:
             _log.error("derived_data_damaged", file=path.name, why=str(error))
             connection.close()
@@ -203,15 +204,13 @@ class SortedRuns:
         return int(self._reader.execute("SELECT count(*) FROM runs").get)
 
     def _tidy(self, connection: apsw.Connection) -> bool:
-        expired_before = kept_since(self._now(), self._retention) // HOUR
-        if compaction.step(connection, expired_before, self._tuning):
+        if self._unverified:  # a merge would hide a damaged key
+            run = self._unverified.pop()
+            if not compaction.is_undamaged(connection, run, self._tuning.merge_keys):
+                raise apsw.CorruptError(f"the keys of run {run} are damaged")
             return True
-        if not self._unverified:
-            return False
-        run = self._unverified.pop()
-        if not compaction.is_undamaged(connection, run, self._tuning.merge_keys):
-            raise apsw.CorruptError(f"the keys of run {run} are damaged")
-        return True
+        expired_before = kept_since(self._now(), self._retention) // HOUR
+        return compaction.step(connection, expired_before, self._tuning)
 
     def _new_file(self) -> apsw.Connection:
         remove(self._path)
