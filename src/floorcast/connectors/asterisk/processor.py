@@ -13,7 +13,7 @@ from floorcast.connectors.asterisk.snapshot import AsteriskSnapshot, missed_even
 from floorcast.connectors.pbx.config import MappingConfig
 from floorcast.connectors.pbx.mapping import PbxEventMapper
 from floorcast.connectors.pbx.pbx_events import PbxEvent, QueueLeft
-from floorcast.connectors.pbx.spool_steps import SpoolStepBuilder, restore_state
+from floorcast.connectors.pbx.processor import PbxProcessor, restore_state
 from floorcast.connectors.pbx.spool_writer import SpoolStep
 
 __all__ = ["AsteriskItem", "AsteriskProcessor"]
@@ -50,7 +50,7 @@ class AsteriskProcessor:
         self._mapper = PbxEventMapper(
             config, ASTERISK, self._state, reports_hangups=has_ami, whole_seconds=not has_ami
         )
-        self._steps = SpoolStepBuilder(self._mapper, self._state)
+        self._pbx = PbxProcessor(self._mapper, self._state)
         self._merger = PbxEventMerger()
         self._started = position.get(STARTED_POSITION, "")
         self._logged_interfaces: set[str] = set()
@@ -70,11 +70,11 @@ class AsteriskProcessor:
             case _:
                 self._apply_event(item.origin, item.content)
         if item.position:
-            self._steps.set_position(LOG_POSITION, item.position)
+            self._pbx.set_position(LOG_POSITION, item.position)
 
     def advance(self, now: float) -> None:
         """Apply the passage of time up to ``now``, by Asterisk's clock."""
-        self._steps.advance(now)
+        self._pbx.advance(now)
 
     def take_step(self) -> SpoolStep:
         """Return the changes since the last step."""
@@ -85,11 +85,11 @@ class AsteriskProcessor:
                 interface=interface,
                 help="name its agent under [asterisk.agents]",
             )
-        return self._steps.take_step()
+        return self._pbx.take_step()
 
     def _apply_event(self, origin: PbxEventSource, event: PbxEvent) -> None:
         if self._merger.is_new(origin, event):
-            self._steps.apply(event)
+            self._pbx.apply(event)
         elif isinstance(event, QueueLeft):
             self._mapper.set_leave_reason(event.caller, event.reason)
 
@@ -99,6 +99,6 @@ class AsteriskProcessor:
             for one in snapshot.channels
         )
         for event in missed_events(snapshot, self._state, self._config, self._started):
-            self._steps.apply(event)
+            self._pbx.apply(event)
         self._started = snapshot.started
-        self._steps.set_position(STARTED_POSITION, snapshot.started)
+        self._pbx.set_position(STARTED_POSITION, snapshot.started)

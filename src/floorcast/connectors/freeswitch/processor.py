@@ -10,7 +10,7 @@ from floorcast.connectors.freeswitch.snapshot import FreeswitchSnapshot, missed_
 from floorcast.connectors.pbx.config import MappingConfig
 from floorcast.connectors.pbx.mapping import PbxEventMapper
 from floorcast.connectors.pbx.pbx_events import ChannelHungUp, PbxEvent, PbxRestarted
-from floorcast.connectors.pbx.spool_steps import SpoolStepBuilder, restore_state
+from floorcast.connectors.pbx.processor import PbxProcessor, restore_state
 from floorcast.connectors.pbx.spool_writer import SpoolStep
 
 __all__ = ["CoreUuid", "FreeswitchItem", "FreeswitchProcessor"]
@@ -43,7 +43,7 @@ class FreeswitchProcessor:
         self._config = config
         self._state = restore_state(rows, position)
         mapper = PbxEventMapper(config, FREESWITCH, self._state, reports_hangups=True)
-        self._steps = SpoolStepBuilder(mapper, self._state)
+        self._pbx = PbxProcessor(mapper, self._state)
         self._core = position.get(CORE_POSITION, "")
         self._ended_sessions: dict[str, None] = {}
 
@@ -66,26 +66,26 @@ class FreeswitchProcessor:
                 for pbx_event in missed_events(
                     item, self._state, self._config, self._ended_sessions
                 ):
-                    self._steps.apply(pbx_event)
+                    self._pbx.apply(pbx_event)
                 self._ended_sessions.clear()
             case _:
                 if isinstance(item, ChannelHungUp):
                     self._ended_sessions[item.channel] = None
                     if len(self._ended_sessions) > MAX_ENDED_SESSIONS:
                         del self._ended_sessions[next(iter(self._ended_sessions))]
-                self._steps.apply(item)
+                self._pbx.apply(item)
 
     def advance(self, now: float) -> None:
         """Apply the passage of time up to ``now``, by FreeSWITCH's clock."""
-        self._steps.advance(now)
+        self._pbx.advance(now)
 
     def take_step(self) -> SpoolStep:
         """Return the changes since the last step."""
-        return self._steps.take_step()
+        return self._pbx.take_step()
 
     def _set_core(self, core: str) -> None:
         if self._core and core != self._core:
-            self._steps.apply(PbxRestarted(at=self._state.last_at))
+            self._pbx.apply(PbxRestarted(at=self._state.last_at))
         if core != self._core:
             self._core = core
-            self._steps.set_position(CORE_POSITION, core)
+            self._pbx.set_position(CORE_POSITION, core)

@@ -1,4 +1,4 @@
-"""Keeps the complete state of a mapping in rows for the spool. No I/O."""
+"""Converts PBX events to the CloudEvents, rows and positions that the spool stores. No I/O."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from floorcast.connectors.pbx.pbx_events import PbxEvent
 from floorcast.connectors.pbx.spool_writer import SpoolStep
 from floorcast.connectors.pbx.state import PbxState
 
-__all__ = ["SpoolStepBuilder", "restore_state"]
+__all__ = ["PbxProcessor", "restore_state"]
 
 LAST_AT = "last_at"
 
@@ -24,8 +24,12 @@ def restore_state(rows: Iterable[tuple[str, str, bytes]], position: Mapping[str,
     return state
 
 
-class SpoolStepBuilder:
-    """Collects the data to store: events, changed rows and changed positions."""
+class PbxProcessor:
+    """Applies PBX events to the mapping, and collects what to store.
+
+    A step has the CloudEvents, the changed rows and the changed positions. The rows and positions
+    are the mapping's complete state, which ``restore_state`` reads.
+    """
 
     def __init__(self, mapper: PbxEventMapper, state: PbxState) -> None:
         self._mapper = mapper
