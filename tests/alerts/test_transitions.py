@@ -16,7 +16,7 @@ from floorcast.model.inbound import ALERT_SOURCE, AlertTransition, read_lines
 from floorcast.site.configuration import AlertRule, FloorConfig, Service
 from floorcast.statistics.alert_evaluation import alerts_of, evaluate_alerts
 from floorcast.statistics.visibility import Moment
-from tests.statistics.floors import at, call_at, folded
+from tests.statistics.floors import at, call_at, fold_events
 
 NOON = at("2026-11-24T12:00:00-05:00")
 PLAN = FloorConfig(
@@ -29,7 +29,7 @@ PLAN = FloorConfig(
 
 def waiting() -> Floor:
     """Return a floor with a call that has been waiting for half a minute."""
-    return folded(PLAN, [call_at("queue", NOON - 30_000, 2, service=10)])
+    return fold_events(PLAN, [call_at("queue", NOON - 30_000, 2, service=10)])
 
 
 def proposed(floor: Floor) -> list[AlertTransition]:

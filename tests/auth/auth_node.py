@@ -11,7 +11,7 @@ from floorcast.kv.memory import MemoryKeyValueStore
 from floorcast.kv.port import KeyValueStore
 from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.site.live_site import Site
-from tests.site.sites import CHEAP, small
+from tests.site.sites import CHEAP, small_store
 
 __all__ = ["CHEAP", "AuthNode", "Clock"]
 
@@ -38,7 +38,7 @@ class AuthNode:
     ) -> None:
         self._shared = shared
         self.clock = clock or Clock()
-        self.kv = kv or small()
+        self.kv = kv or small_store()
         self.site = Site(self.kv)
         self.passwords = Passwords(CHEAP)
         self.throttle = Throttle(MemoryKeyValueStore(), self.clock)

@@ -21,7 +21,7 @@ from floorcast.site.digests import digest
 from floorcast.site.edits import add_screen_key, revoke_key
 from floorcast.site.live_site import Site
 from tests.auth.auth_node import Clock
-from tests.site.sites import run, small
+from tests.site.sites import run, small_store
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_the_api_token_comes_from_lv_access_or_else_the_bearer_token() -> None:
 
 def test_an_ingest_key_identifies_its_client_until_it_is_revoked() -> None:
     """Neither an API token nor the digest of a key is accepted."""
-    kv = small()
+    kv = small_store()
     site = Site(kv)
     keys = KeyVerifier(site, KeyThrottle(Clock()))
     assert keys.client_of_ingest_key("ingest-key-of-acme-01") == 1
@@ -74,7 +74,7 @@ def test_an_ingest_key_identifies_its_client_until_it_is_revoked() -> None:
 
 def test_an_api_token_is_matched_only_by_its_digest() -> None:
     """A token belongs to one client. Another client, or an unknown one, is refused."""
-    site = Site(small())
+    site = Site(small_store())
     assert is_api_token(site.clients[1], digest("test-token-of-acme-01"))
     assert not is_api_token(site.clients[2], digest("test-token-of-acme-01"))
     assert not is_api_token(site.clients[1], "test-token-of-acme-01")
@@ -83,7 +83,7 @@ def test_an_api_token_is_matched_only_by_its_digest() -> None:
 
 def test_a_screen_key_identifies_its_client_until_it_is_revoked() -> None:
     """An ingest key is not accepted instead. Wrong screen keys are slowed down like other keys."""
-    kv = small()
+    kv = small_store()
     run(add_screen_key(kv, 2, ScreenKey(digest=digest("a key for a screen"), services=(7,))))
     site = Site(kv)
     keys = KeyVerifier(site, KeyThrottle(Clock()))

@@ -21,7 +21,7 @@ from floorcast.model.errors import (
 from floorcast.site.digests import digest
 from floorcast.site.live_site import Site
 from tests.auth.auth_node import CHEAP, Clock
-from tests.site.sites import small
+from tests.site.sites import small_store
 
 VALID = LoginCredentials(
     "ACME", "reports", "correct horse", "test-token-of-acme-01", False, "192.0.2.1"
@@ -49,7 +49,7 @@ class CredentialsHarness:
         self.hasher = CountingHasher()
         self.passwords = Passwords(self.hasher, waiting)
         self.credentials = LoginVerifier(
-            Site(small()),
+            Site(small_store()),
             self.passwords,
             Throttle(MemoryKeyValueStore(), self.clock),
             KeyThrottle(self.clock),

@@ -31,7 +31,7 @@ from floorcast.site.digests import digest
 from floorcast.site.edits import add_screen_key, remove_user, revoke_key, set_password
 from tests.auth.auth_node import CHEAP, AuthNode, Clock, fail_writes, repair
 from tests.search import tries
-from tests.site.sites import SMALL, applied, run, small
+from tests.site.sites import SMALL, apply_text, run, small_store
 
 HOUR = 3600
 
@@ -92,8 +92,8 @@ def test_an_id_cannot_be_guessed() -> None:
 
 def test_logins_with_the_same_user_and_token_share_one_session() -> None:
     """Another login returns the existing session. Another token opens a new one."""
-    kv = small()
-    applied(
+    kv = small_store()
+    apply_text(
         SMALL.replace(
             '"test-token-of-acme-01"', '"test-token-of-acme-01", "test-token-of-acme-03"'
         ),
@@ -214,9 +214,9 @@ def test_use_is_written_at_most_once_a_minute() -> None:
 def test_many_sessions_are_written_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """The size of a write does not grow with the number of sessions, and no session is omitted."""
     monkeypatch.setattr("floorcast.auth.sessions.SESSIONS_PER_WRITE", 2)
-    kv = small()
+    kv = small_store()
     tokens = [f"test-token-of-acme-1{number}" for number in range(5)]
-    applied(
+    apply_text(
         SMALL.replace('"test-token-of-acme-01"', ", ".join(f'"{token}"' for token in tokens)), kv
     )
     node = AuthNode(kv)
@@ -296,7 +296,7 @@ class ConflictingStore(MemoryKeyValueStore):
 def test_a_login_is_retried_after_write_conflicts() -> None:
     """Nine of ten attempts can fail. After ten, the login is refused and can be retried."""
     kv = ConflictingStore()
-    applied(SMALL, kv)
+    apply_text(SMALL, kv)
     node = AuthNode(kv)
     kv.times = MAX_ATTEMPTS
     with pytest.raises(Unavailable, match="on many nodes at once"):
@@ -366,7 +366,7 @@ def test_a_new_password_must_be_long_and_different(new: str, error: type[Excepti
 def test_a_new_password_must_not_be_the_users_name() -> None:
     """The name is refused in any case."""
     kv = MemoryKeyValueStore()
-    applied(SMALL.replace('"reports"', '"The Reporter"'), kv)
+    apply_text(SMALL.replace('"reports"', '"The Reporter"'), kv)
     node = AuthNode(kv)
     change = node.sessions.change_password(
         "ACME", "The Reporter", "correct horse", "the reporter", "test-token-of-acme-01"
@@ -403,7 +403,7 @@ def test_an_agent_can_change_its_password() -> None:
 def test_removals_from_the_site_end_sessions() -> None:
     """Removing the user, the password, the token or the client ends sessions at once."""
     for how in range(5):
-        kv = small()
+        kv = small_store()
         node = AuthNode(kv)
         session, other = run(login(node)), run(login(node, "north"))
         if how == 0:
@@ -413,9 +413,9 @@ def test_removals_from_the_site_end_sessions() -> None:
         elif how == 2:
             run(revoke_key(kv, 1, digest("test-token-of-acme-01")))
         elif how == 3:
-            applied(SMALL.replace("correct horse", "a new secret"), kv)
+            apply_text(SMALL.replace("correct horse", "a new secret"), kv)
         else:
-            applied("", kv)
+            apply_text("", kv)
         assert is_valid(node, session)
         run(node.site.refresh())
         assert not is_valid(node, session)
@@ -424,11 +424,11 @@ def test_removals_from_the_site_end_sessions() -> None:
 
 def test_changed_rights_apply_from_the_next_request() -> None:
     """A new role, other call centers or another child client apply to the existing session."""
-    kv = small()
+    kv = small_store()
     node = AuthNode(kv)
     session = run(login(node, "north"))
     text = SMALL.replace('role = "Manager", call_centers = [11]', 'role = "Auditor"')
-    applied(text.replace("parent = 1", ""), kv)
+    apply_text(text.replace("parent = 1", ""), kv)
     node.site.reload()
     found = node.sessions.find(session.id)
     assert (found.role, found.call_centers, found.visible_clients) == ("Auditor", None, (1,))
@@ -438,13 +438,13 @@ def test_a_restart_does_not_restore_a_session_ended_by_a_site_change() -> None:
     """Sessions read from disk are checked against the current site."""
     node = AuthNode()
     session = run(login(node))
-    applied(SMALL.replace("correct horse", "a new secret"), node.kv)
+    apply_text(SMALL.replace("correct horse", "a new secret"), node.kv)
     assert not node.restarted().sessions.validate(session.id)
 
 
 def test_a_failing_disk_opens_no_session_and_loses_none() -> None:
     """Logins raise Unavailable. Failed writes are repeated later."""
-    kv = small()
+    kv = small_store()
     node = AuthNode(kv)
     session = run(login(node))
     node.clock.advance(HOUR)
@@ -464,7 +464,7 @@ def test_a_failing_disk_opens_no_session_and_loses_none() -> None:
 
 def test_concurrent_logins_on_two_nodes_open_one_session() -> None:
     """The second login gets the session of the first. A third node knows it, too."""
-    kv, clock = small(), Clock()
+    kv, clock = small_store(), Clock()
     nodes = [AuthNode(kv, clock, shared=True) for _ in range(3)]
 
     async def at_once() -> list[Session]:
@@ -479,7 +479,7 @@ def test_concurrent_logins_on_two_nodes_open_one_session() -> None:
 
 def test_only_one_node_writes_each_use() -> None:
     """A session in use on all nodes costs one write per minute in total."""
-    kv, clock = small(), Clock()
+    kv, clock = small_store(), Clock()
     nodes = [AuthNode(kv, clock, shared=True) for _ in range(3)]
     session = run(login(nodes[0]))
     before = kv.version("sessions")
@@ -494,7 +494,7 @@ def test_only_one_node_writes_each_use() -> None:
 
 def test_no_node_expires_a_session_that_another_node_uses() -> None:
     """No node ends a session that another node uses. A logout ends it on all nodes."""
-    kv, clock = small(), Clock()
+    kv, clock = small_store(), Clock()
     one, two = (AuthNode(kv, clock, shared=True) for _ in range(2))
     session = run(login(one))
     clock.advance(50)
@@ -525,8 +525,8 @@ class History(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        kv = small()
-        applied(
+        kv = small_store()
+        apply_text(
             SMALL.replace(
                 '"test-token-of-acme-01"', '"test-token-of-acme-01", "test-token-of-acme-03"'
             ),
@@ -698,7 +698,7 @@ def test_a_possibly_stale_store_grants_no_access() -> None:
         if not current[0]:
             raise Unavailable("this node has not reached the cluster's quorum")
 
-    kv = small()
+    kv = small_store()
     kv.check_current = check
     node = AuthNode(kv)
     keys = KeyVerifier(node.site, KeyThrottle(node.clock))

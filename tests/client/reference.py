@@ -85,7 +85,7 @@ class Reference:
         """End all sessions."""
         self._sessions.clear()
 
-    def asked(self) -> list[tuple[str, str, dict[str, str], Any]]:
+    def method_requests(self) -> list[tuple[str, str, dict[str, str], Any]]:
         """Return the method, path, query and body of each request so far, without logins."""
         return [
             (one.method, one.url.path, dict(one.url.params), json.loads(one.content or b"null"))

@@ -18,7 +18,7 @@ from floorcast.cluster.log_messages import KIND, TIME, stream_name, stream_numbe
 from floorcast.config.settings import Settings
 from floorcast.model.token import TICKS_PER_SECOND, system_now
 from tests.nats_servers import NatsServers, wait_until
-from tests.real.nodes import Clock, NodeHarness, scratch
+from tests.real.nodes import Clock, NodeHarness, temporary_folder
 from tests.real.server import AGENTS, EVENTS
 from tests.real.sites import ACME, event, ndjson
 
@@ -66,7 +66,7 @@ class Cluster:
 @contextmanager
 def new_cluster(servers: NatsServers) -> Iterator[Cluster]:
     """Yield a cluster without nodes, in its own account."""
-    with scratch() as folder:
+    with temporary_folder() as folder:
         one = Cluster(folder, servers.account())
         try:
             yield one

@@ -25,11 +25,11 @@ from floorcast.server import node as a_node
 from floorcast.server.node import Node
 from tests.cluster.cluster_nodes import STREAMS, Cluster, follow, new_cluster, page, sms
 from tests.nats_servers import SOON, NatsServers, pause, wait_until
-from tests.real.nodes import NodeHarness, scratch
+from tests.real.nodes import NodeHarness, temporary_folder
 from tests.real.server import AGENTS, EVENTS
 from tests.real.sites import ACME, CHILD
 from tests.search import tries
-from tests.verify.random_days import agents_heard, calls_told, campaigns_updated, messages
+from tests.verify.random_days import agent_events, call_events, campaign_events, message_events
 
 STATISTICS = (
     "/realtime/campaign/stats",
@@ -217,8 +217,8 @@ LAST: Told = [  # a feed without any event would wait
 ]
 
 events_told = st.lists(
-    calls_told() | calls_told() | agents_heard() | agents_heard() | campaigns_updated()
-    | messages(),
+    call_events() | call_events() | agent_events() | agent_events() | campaign_events()
+    | message_events(),
     max_size=12,
 )  # fmt: skip
 
@@ -230,7 +230,7 @@ def test_memory_files_and_cluster_give_the_same_results(
 ) -> None:
     """Statistics at one moment agree, and so do the feeds, apart from ids and times."""
     now = system_now()
-    with scratch() as folder:
+    with temporary_folder() as folder:
         cluster = Cluster(folder, nats_server.account())
         try:
             cluster.open()

@@ -48,7 +48,7 @@ def test_a_stream_resumes_after_the_last_event_id(make: Make, cut: bool) -> None
     client = make(server)
     feed = client.ask("interaction_events", START)
     assert numbers(client.take(feed, 20)) == list(range(20))
-    assert {path for _, path, _, _ in server.asked()} == {EVENTS, EVENTS + "/sse"}
+    assert {path for _, path, _, _ in server.method_requests()} == {EVENTS, EVENTS + "/sse"}
 
 
 def test_every_events_token_resumes_after_the_event(make: Make) -> None:
@@ -66,7 +66,7 @@ def test_agent_events_fall_back_to_long_polls_without_a_stream(make: Make) -> No
     server = Reference(events=9)
     client = make(server)
     assert len(client.take(client.ask("agent_events", START), 9)) == 9
-    paths = [path for _, path, _, _ in server.asked()]
+    paths = [path for _, path, _, _ in server.method_requests()]
     assert paths == [AGENTS, AGENTS + "/sse", AGENTS, AGENTS]
 
 
@@ -222,7 +222,7 @@ def test_a_password_is_changed_once_and_used_for_the_next_login(make: Make) -> N
     server.plan.append(httpx.ReadError("reset"))
     with pytest.raises(errors.Unavailable, match="/session/password: the connection was closed"):
         client.ask("change_password", "another")
-    assert server.asked()[-1][3]["newPassword"] == "another"
+    assert server.method_requests()[-1][3]["newPassword"] == "another"
 
 
 def test_a_session_can_be_validated_and_ended(make: Make) -> None:
@@ -240,7 +240,7 @@ def test_a_session_can_be_validated_and_ended(make: Make) -> None:
     client.ask("log_in")
     server.plan.append(refusal(404, 404))
     client.ask("log_out")
-    assert [one[:2] for one in server.asked()] == [
+    assert [one[:2] for one in server.method_requests()] == [
         ("GET", "/session/validate/session-1"),
         ("GET", "/session/validate/session-1"),
         ("DELETE", "/session/logout/session-1"),
@@ -273,7 +273,9 @@ def test_call_events_come_from_the_deprecated_feed(make: Make) -> None:
     feed = client.ask("call_events", START, filter=Filter(service=[1]))
     assert client.take(feed, 1) == [(b'{"interactionType":"VOICE"}', START)]
     body = {"token": START, "filter": {"service": [{"id": 1}]}}
-    assert server.asked() == [("POST", "/realtime/callEvent/feed", {"count": "1000"}, body)]
+    assert server.method_requests() == [
+        ("POST", "/realtime/callEvent/feed", {"count": "1000"}, body)
+    ]
 
 
 def test_an_unexpected_response_raises_an_error(make: Make) -> None:

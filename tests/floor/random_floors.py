@@ -96,7 +96,7 @@ def agent_events(draw: st.DrawFn) -> InboundEvent:
 
 
 @st.composite
-def offers_missed(draw: st.DrawFn) -> InboundEvent:
+def missed_offers(draw: st.DrawFn) -> InboundEvent:
     """Draw an event of an agent that misses a call."""
     number = draw(st.integers(1, 4))
     return call("agent.missed", draw(st.integers(0, 200)), number, agent="ANN", reason="NO_ANSWER")

@@ -15,8 +15,8 @@ from tests.floor.random_floors import (
     call,
     call_events,
     fold_all,
+    missed_offers,
     new_floor,
-    offers_missed,
     ticks,
 )
 
@@ -130,7 +130,7 @@ def test_the_set_of_ended_calls_is_exact(events: list[InboundEvent]) -> None:
         assert floor.call_table.ended == ended
 
 
-@given(st.lists(call_events() | agent_events() | offers_missed(), max_size=40))
+@given(st.lists(call_events() | agent_events() | missed_offers(), max_size=40))
 def test_a_restart_keeps_the_calls_in_progress(events: list[InboundEvent]) -> None:
     """The table finds the same calls in progress, waiting and ended in the calls that it stores."""
     floor = new_floor()

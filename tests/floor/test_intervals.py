@@ -27,8 +27,8 @@ from tests.floor.random_floors import (
     call,
     call_events,
     fold_all,
+    missed_offers,
     new_floor,
-    offers_missed,
 )
 
 SECONDS = st.integers(0, 200)
@@ -42,7 +42,7 @@ def leaves(draw: st.DrawFn) -> InboundEvent:
     return call("call.leave", draw(SECONDS), draw(st.integers(1, 4)), reason=reason)
 
 
-STORIES = st.lists(call_events() | agent_events() | leaves() | offers_missed(), max_size=40)
+STORIES = st.lists(call_events() | agent_events() | leaves() | missed_offers(), max_size=40)
 
 
 def total(intervals: ServiceIntervals, column: int) -> int:

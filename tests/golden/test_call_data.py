@@ -13,7 +13,7 @@ import pytest
 
 from floorcast.http.openapi.examples import Example, load
 from floorcast.model.token import TICKS_PER_MS
-from tests.real.nodes import Clock, NodeHarness, scratch
+from tests.real.nodes import Clock, NodeHarness, temporary_folder
 from tests.real.sites import event, ndjson
 
 STARTED, ENDED = 1_368_006_208_000, 1_368_006_243_000  # ms, as printed
@@ -36,7 +36,7 @@ END = event("call.end", 2, time="2013-05-08T09:44:03Z", lvResult="Invalid Phone 
 @pytest.fixture
 def house() -> Iterator[NodeHarness]:
     """Run a server at the printed date. Its client 4199 is a child of the session's client."""
-    with scratch() as folder:
+    with temporary_folder() as folder:
         one = NodeHarness(folder, Clock(STARTED * TICKS_PER_MS))
         yield one
         one.end()

@@ -24,7 +24,7 @@ from floorcast.statistics.requests import CampaignFilter
 from floorcast.statistics.service_stats import OutboundCall, ServiceStatistics, service_stats
 from floorcast.statistics.visibility import Moment, Visibility
 from floorcast.statistics.waiting_calls import WaitingCall
-from tests.statistics.floors import at, event_at, folded, plain, scopes
+from tests.statistics.floors import as_json, at, event_at, fold_events, scopes
 
 AVERAGE = re.compile(r"average\w+Time")  # the page has one sentence for all of these
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "metrics.md").read_text("utf-8")
@@ -72,7 +72,7 @@ def example_floor(formula: Formula = "excluding_abandons_within_sla") -> Floor:
         Service(id=2, name="Support"),
     )
     events = [event_at(kind, when, **data) for when, kind, data in example_events()]
-    return folded(FloorConfig(services=services), events)
+    return fold_events(FloorConfig(services=services), events)
 
 
 def answers() -> dict[str, dict[str, Any]]:
@@ -83,9 +83,9 @@ def answers() -> dict[str, dict[str, Any]]:
         Visibility([FloorView(example_floor())]), CampaignFilter(), NOW
     ).all()
     return {
-        "Calls of a service": plain(service_stats(seen, NOW).all()[0]),
-        "Agents": plain(agent_statistics(seen, NOW).all()[0]) | plain(averages),
-        "Campaigns": plain(campaigns[0]),
+        "Calls of a service": as_json(service_stats(seen, NOW).all()[0]),
+        "Agents": as_json(agent_statistics(seen, NOW).all()[0]) | as_json(averages),
+        "Campaigns": as_json(campaigns[0]),
     }
 
 

@@ -17,7 +17,7 @@ from floorcast.model import token as tokens
 from floorcast.model.inbound import InboundEvent
 from floorcast.site.configuration import Agent, CallCenter, FloorConfig, Service
 from tests.http.servers import ACME, ApiHarness, run_with_harness
-from tests.statistics.floors import agent_at, call_at, event_at, folded
+from tests.statistics.floors import agent_at, call_at, event_at, fold_events
 from tests.virtual_time import START
 
 NOW = START // 10_000  # ms: 17:13:20 in New York
@@ -53,7 +53,7 @@ def response_of(
     answers: list[dict[str, Any]] = []
 
     async def work(house: ApiHarness) -> None:
-        house.floors[ACME].floor = folded(plan, events, ACME)
+        house.floors[ACME].floor = fold_events(plan, events, ACME)
         session = await house.login()
         answer = await house.http.post(path, headers=session, json=body)
         assert answer.status_code == 200, answer.text

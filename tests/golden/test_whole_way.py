@@ -14,7 +14,7 @@ import pytest
 from floorcast.http.openapi.examples import load
 from floorcast.model.token import TICKS_PER_SECOND
 from tests.golden.examples import mismatches
-from tests.real.nodes import Clock, NodeHarness, scratch
+from tests.real.nodes import Clock, NodeHarness, temporary_folder
 from tests.real.server import AGENTS, EVENTS
 from tests.real.sites import CHEAP, KEYS, PASSWORD, TOKENS, event, ndjson
 
@@ -53,7 +53,7 @@ def feed_after(
 ) -> list[dict[str, Any]]:
     """Send events to a site at the time ``at``. Returns the feed's new events."""
     clock = Clock(int(datetime.fromisoformat(at).timestamp()) * TICKS_PER_SECOND)
-    with scratch() as folder:
+    with temporary_folder() as folder:
         house = NodeHarness(folder, clock, site=text)
         session = house.login()
         body = {"token": house.ask("POST", path, session).json()["token"]}

@@ -20,7 +20,7 @@ from floorcast.http.app import Api
 from floorcast.http.routes import ROUTES
 from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.statistics.requests import FIGURES
-from tests.real.nodes import Clock, NodeHarness, scratch, until
+from tests.real.nodes import Clock, NodeHarness, temporary_folder, until
 from tests.real.sites import SITE, event, ndjson
 
 HOUR = 3600
@@ -56,7 +56,7 @@ class RecordedResponse(NamedTuple):
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """Yield a data folder."""
-    with scratch() as one:
+    with temporary_folder() as one:
         yield one
 
 

@@ -9,9 +9,9 @@ from collections.abc import Callable
 LONGEST = 30.0  # seconds after which the test fails
 
 
-async def until(holds: Callable[[], bool]) -> None:
+async def until(condition: Callable[[], bool]) -> None:
     """Let the event loop and the threads run until a condition is true."""
     end = time.monotonic() + LONGEST
-    while not holds():
+    while not condition():
         assert time.monotonic() < end, "the condition never became true"
         await asyncio.sleep(0)

@@ -8,10 +8,10 @@ from floorcast.model.token import end_of_entry, position
 from floorcast.projection.evicted_calls import EvictedCalls, reload_calls, store_evicted_calls
 from floorcast.store.projection_store import ProjectionStore
 from tests.floor.random_floors import call, new_floor, ticks
-from tests.statistics.floors import seen
+from tests.statistics.floors import moment_at
 
 LATER = ticks(9_999) // 10_000
-DAY = FloorView(new_floor()).day_of(seen(0).now).number
+DAY = FloorView(new_floor()).day_of(moment_at(0).now).number
 
 
 def test_a_call_is_listed_while_it_is_out_of_memory() -> None:
@@ -33,7 +33,7 @@ def test_a_call_is_listed_while_it_is_out_of_memory() -> None:
     assert listed(end_of_entry(2)) == []
     assert listed(position(3, 0)) == [(key, CallResult.ABANDONED_WITHIN)]
     found = EvictedCalls(store, 1, (DAY, 10), position(3, 0)).find([key, (2, "S2")])
-    assert [one.ended for one in found.values()] == [seen(5).now]
+    assert [one.ended for one in found.values()] == [moment_at(5).now]
     reload_calls(floor, store, [key], 3, 4)
     assert key in floor.call_table.calls
     assert listed(position(3, 3)) == [(key, CallResult.ABANDONED_WITHIN)]

@@ -11,14 +11,14 @@ import pytest
 from floorcast.model.errors import Unavailable
 from floorcast.projection.folder_reader import open_folder
 from floorcast.sqlite.checksums import add_checksum_function
-from tests.real.nodes import Clock, NodeHarness, scratch
+from tests.real.nodes import Clock, NodeHarness, temporary_folder
 from tests.real.sites import ACME, event, ndjson
 
 
 @pytest.fixture
 def data() -> Iterator[Path]:
     """Yield a folder with four snapshots of a client, after entries 1 to 4."""
-    with scratch() as folder:
+    with temporary_folder() as folder:
         harness = NodeHarness(folder, Clock())
         for number in range(3):
             harness.take(ndjson([event("call.queue", number, transactionId=number, sessionId="s",

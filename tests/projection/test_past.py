@@ -19,7 +19,7 @@ from floorcast.projection.past import TooLongAgo, past_floors
 from floorcast.projection.refold import FoldLimits, Refold
 from floorcast.sqlite.checksums import add_checksum_function
 from tests.log.batches import alert_transition
-from tests.real.nodes import Clock, NodeHarness, scratch, until
+from tests.real.nodes import Clock, NodeHarness, temporary_folder, until
 from tests.real.sites import ACME, CHILD, event, ndjson
 
 LIMITS = FoldLimits()
@@ -28,7 +28,7 @@ LIMITS = FoldLimits()
 @pytest.fixture
 def harness() -> Iterator[NodeHarness]:
     """Yield a node that has received five requests and was restarted after each one."""
-    with scratch() as folder:
+    with temporary_folder() as folder:
         one = NodeHarness(folder, Clock())
         for number in range(5):
             one.take(ndjson([call(10 * number + each) for each in range(3)]))

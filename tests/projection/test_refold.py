@@ -11,7 +11,7 @@ from floorcast.model.inbound import InboundEvent
 from floorcast.statistics.visibility import Moment
 from floorcast.verify.verification import verify
 from tests.search import tries
-from tests.verify.recomputing import NOON, Rows, agent_of, answers_to, state, taken
+from tests.verify.recomputing import NOON, Rows, agent_of, log_entries, rows_of_log, state
 from tests.verify.shuffled_floors import KINDS, Arrivals, arrivals
 
 PATIENT = settings(
@@ -37,8 +37,8 @@ def figures(rows: Rows) -> dict[str, list[dict[str, Any]]]:
 def test_late_events_give_the_same_figures_as_events_in_order(floor: Arrivals) -> None:
     """Events up to a quarter of an hour late give the same figures as events in order."""
     shuffled, in_order = (
-        answers_to(floor.shuffled, floor.now),
-        answers_to(floor.in_order, floor.now),
+        rows_of_log(floor.shuffled, floor.now),
+        rows_of_log(floor.in_order, floor.now),
     )
     assert figures(shuffled) == figures(in_order)
 
@@ -57,8 +57,8 @@ def test_a_skipped_preview_returns_to_not_ready_without_a_reason() -> None:
         state("PREVIEW_DIAL_OFFERED", 60),
         state("PREVIEW_DIAL_SKIPPED", 90),
     ]
-    entries = taken((one.at, one) for one in events)
-    row = agent_of(answers_to(entries, NOON + 100_000), "Ann")
+    entries = log_entries((one.at, one) for one in events)
+    row = agent_of(rows_of_log(entries, NOON + 100_000), "Ann")
     assert (row["notReadyLunchDuration"], row["notReadyOtherDuration"]) == (60, 10)
     assert verify(1, entries, Moment(NOON + 100_000)).differences == []
 
@@ -69,5 +69,5 @@ def test_a_service_beside_other_services_is_one_of_them() -> None:
         state("IN_CALL", 0, service=20, services=[10]),
         state("READY", 60, service=30, services=[10, 20]),
     ]
-    entries = taken((one.at, one) for one in events)
+    entries = log_entries((one.at, one) for one in events)
     assert verify(1, entries, Moment(NOON + 100_000)).differences == []

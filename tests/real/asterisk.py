@@ -380,7 +380,7 @@ class Connector:
         self._process.send_signal(signal.SIGTERM)
         return self._process.wait(PATIENCE)
 
-    def figure(self, name: str) -> float:
+    def metric_value(self, name: str) -> float:
         """Return a metric, or 0 if it is missing or the program does not respond."""
         with suppress(OSError), urlopen(f"http://127.0.0.1:{self._port}/metrics") as answer:
             for line in answer.read().decode().splitlines():
@@ -391,13 +391,13 @@ class Connector:
     def await_start(self) -> None:
         """Wait until the connector is connected to each of its sources."""
         wait_until(
-            lambda: all(self.figure(f'connected{{to="{one}"}}') for one in self._sources),
-            self.said,
+            lambda: all(self.metric_value(f'connected{{to="{one}"}}') for one in self._sources),
+            self.log_text,
         )
 
     def events(self) -> list[dict[str, Any]]:
         """Return the events that the intake has accepted, in order of arrival."""
         return list(self.intake.received.values())
 
-    def said(self) -> str:
+    def log_text(self) -> str:
         return self._log.read_text("utf-8") if self._log.exists() else ""

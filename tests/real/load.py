@@ -22,17 +22,17 @@ MANY, FEW = 400, 50
 class Source(threading.Thread):
     """Sends numbered events in batches, and repeats each batch until it is accepted."""
 
-    def __init__(self, called: Callable[[], Caller], name: str, load: Load) -> None:
+    def __init__(self, connect: Callable[[], Caller], name: str, load: Load) -> None:
         super().__init__(name=name)
         self.sent: dict[str, list[str]] = {EVENTS: [], AGENTS: []}
-        self._called = called
+        self._connect = connect
         self._load = load
         self._number = 0
         self._random = random.Random(name)
 
     def run(self) -> None:
         """Send until the load ends."""
-        with self._called() as caller:
+        with self._connect() as caller:
             while self._load.should_continue():
                 most = MANY if self._random.random() < 0.1 else FEW
                 batch = [self._next() for _ in range(self._random.randrange(1, most))]

@@ -25,7 +25,7 @@ from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.server.node import Node
 from tests.real.sites import CHEAP, KEYS, PASSWORD, SITE, TOKENS
 
-__all__ = ["Clock", "NodeHarness", "scratch", "until"]
+__all__ = ["Clock", "NodeHarness", "temporary_folder", "until"]
 
 T = TypeVar("T")
 
@@ -185,17 +185,17 @@ class NodeHarness:
         await self.node.__aexit__(None, None, None)
 
 
-async def until(so: Callable[[], object]) -> int:
+async def until(condition: Callable[[], object]) -> int:
     """Yield to other tasks until a condition is true. Returns the number of turns."""
     for turns in range(100_000):
-        if so():
+        if condition():
             return turns
         await asyncio.sleep(0)
-    raise AssertionError("it does not come about")
+    raise AssertionError("the condition never became true")
 
 
 @contextmanager
-def scratch() -> Iterator[Path]:
+def temporary_folder() -> Iterator[Path]:
     """Yield a new empty folder, which exists until the end of the block."""
     with tempfile.TemporaryDirectory() as name:
         yield Path(name)

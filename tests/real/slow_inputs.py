@@ -33,7 +33,7 @@ from floorcast.server.uvicorn_internals import (
     SharedServerState,
     tolerate_disconnects,
 )
-from tests.real.nodes import Clock, NodeHarness, scratch, until
+from tests.real.nodes import Clock, NodeHarness, temporary_folder, until
 from tests.real.sites import KEYS, TOKENS
 
 __all__ = ["MOST_BYTES", "Finding", "Measured", "Recipe", "search"]
@@ -289,7 +289,7 @@ def server() -> Iterator[Measured]:
     """Run a new server in memory, with an empty floor, until the end of the block."""
     loop = MeasuredLoop()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("error"))
-    with scratch() as folder, asyncio.Runner(loop_factory=lambda: loop) as runner:
+    with temporary_folder() as folder, asyncio.Runner(loop_factory=lambda: loop) as runner:
         harness = NodeHarness(folder, Clock(), keeps=False, runner=runner)
         thresholds = gc.get_threshold()
         gc.freeze()

@@ -73,7 +73,7 @@ def connectors(asterisk: Asterisk, tmp_path: Path) -> Iterator[Connectors]:
         for one in made:
             one.await_start()
         for one in (made.ami, made.both):
-            wait_until(lambda one=one: "Bob Support" in Floor(one.events()).states, one.said)  # type: ignore[misc]  # a loop variable as a default
+            wait_until(lambda one=one: "Bob Support" in Floor(one.events()).states, one.log_text)  # type: ignore[misc]  # a loop variable as a default
         yield made
     assert codes == [0, 0, 0]
 
@@ -127,7 +127,7 @@ class Scenario:
             for name, floor in self.floors().items()
         ]
         return "\n".join([*lines, "queue log:", *self._asterisk.log_lines()[-40:], ""]) + "".join(
-            one.said()[-2000:] for one in self._connectors
+            one.log_text()[-2000:] for one in self._connectors
         )
 
 
@@ -545,8 +545,8 @@ def test_floorcast_is_unreachable(
             # With AMI alone, input that the connector has read but not stored is lost at a kill.
             for one in connectors:
                 wait_until(
-                    lambda one=one, count=count: one.figure("unsent_events") >= 6 * count,  # type: ignore[misc]  # as above
-                    one.said,
+                    lambda one=one, count=count: one.metric_value("unsent_events") >= 6 * count,  # type: ignore[misc]  # as above
+                    one.log_text,
                 )
                 one.kill()
                 one.start()
@@ -590,8 +590,8 @@ def test_ami_over_tls(asterisk: Asterisk, tmp_path: Path) -> None:
         call = asterisk.caller("sales")
         asterisk.await_line("CONNECT")
         call.hang_up()
-        wait_until(lambda: Floor(one.events()).figures() == {"sales": ONE_HANDLED}, one.said)
-    wait_until(lambda: "is not valid: unable to get" in other.said(), other.said)
+        wait_until(lambda: Floor(one.events()).figures() == {"sales": ONE_HANDLED}, one.log_text)
+    wait_until(lambda: "is not valid: unable to get" in other.log_text(), other.log_text)
     assert other.events() == []
     for connector in (one, other):
         assert connector.stop() == 0

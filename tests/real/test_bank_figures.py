@@ -30,7 +30,7 @@ from floorcast.statistics.requests import Figure
 from floorcast.statistics.service_intervals import IntervalSpan, service_intervals
 from floorcast.statistics.service_stats import ServiceStatistics, service_stats
 from floorcast.statistics.visibility import Moment, Visibility
-from tests.statistics.floors import at, folded
+from tests.statistics.floors import at, fold_events
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "anonymous-bank"
 ON = date(2026, 11, 23)  # an ordinary Monday in Jerusalem
@@ -120,7 +120,7 @@ def plan(formula: Formula = "excluding_abandons_within_sla") -> FloorConfig:
 def floor_at(day: str, clock: str) -> Floor:
     """Return the floor at the end of the second ``clock`` in the bank's time zone."""
     moment = clock_ms(clock) + 999
-    return folded(plan(), [one for one in events(day) if own_ms(one) <= moment])
+    return fold_events(plan(), [one for one in events(day) if own_ms(one) <= moment])
 
 
 def own_ms(event: InboundEvent) -> int:
@@ -248,7 +248,7 @@ def test_the_current_calls_match_the_file(day: str, clock: str) -> None:
 def test_the_first_day_has_the_known_figures() -> None:
     """On 1999-08-01, all services have 2,237 offered, 1,511 handled and 726 abandoned calls."""
     calls = [one for one in records(DAYS[0]) if one.offered]
-    floor = folded(plan(), events(DAYS[0]))
+    floor = fold_events(plan(), events(DAYS[0]))
     days = [
         day for services in floor.state.counters.service_days.values() for day in services.values()
     ]

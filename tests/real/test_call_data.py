@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from floorcast.feeds import feed
-from tests.real.nodes import Clock, NodeHarness, scratch
+from tests.real.nodes import Clock, NodeHarness, temporary_folder
 from tests.real.server import EVENTS
 from tests.real.sites import ACME, CHILD, event, ndjson
 
@@ -77,7 +77,7 @@ class Calls:
 def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[Calls]:
     """Run a node without data, and log in."""
     monkeypatch.setattr(feed, "POLL_SECONDS", 0.0)
-    with scratch() as folder:
+    with temporary_folder() as folder:
         harness = NodeHarness(folder, Clock())
         yield Calls(harness)
         harness.end()

@@ -67,7 +67,7 @@ class Connector:
         self._process.terminate()
         return self._process.wait(PATIENCE)
 
-    def said(self) -> str:
+    def log_text(self) -> str:
         return self._log.read_text("utf-8")
 
 
@@ -109,7 +109,7 @@ class Floor:
         """Wait until the server shows these figures for a queue."""
         wait_until(
             lambda: figures.items() <= self.services().get(queue, {}).items(),
-            lambda: f"{self.services()}\n{self.connector.said()[-3000:]}",
+            lambda: f"{self.services()}\n{self.connector.log_text()[-3000:]}",
         )
 
     def until_agents(self, **states: str) -> None:
@@ -117,7 +117,7 @@ class Floor:
         want = {names[name]: state for name, state in states.items()}
         wait_until(
             lambda: self.states() == want,
-            lambda: f"{self.states()}\n{self.connector.said()[-3000:]}",
+            lambda: f"{self.states()}\n{self.connector.log_text()[-3000:]}",
         )
 
     def end(self) -> None:
@@ -201,8 +201,10 @@ def test_a_call_survives_every_kill(floor: Floor) -> None:
     floor.esl.members = [one.row(at, "Answered", ANNA)]
     floor.esl.agents = floor.at_work(state="In a queue call", uuid=f"leg-{one.session}")
     floor.connector.start()
-    wait_until(lambda: floor.esl.logins == 2, floor.connector.said)
-    wait_until(lambda: floor.connector.said().count("connected to") == 2, floor.connector.said)
+    wait_until(lambda: floor.esl.logins == 2, floor.connector.log_text)
+    wait_until(
+        lambda: floor.connector.log_text().count("connected to") == 2, floor.connector.log_text
+    )
     floor.socket.send([*one.hangs_up(at + 35), *one.ends_talk(at + 35.1), *two.joins(at + 40)])
     floor.until(SALES, totalHandled=1, callsWithAgent=0, totalCallsInQueue=1)
 

@@ -33,7 +33,7 @@ from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.projection import runner
 from floorcast.server import node
 from floorcast.site.configuration import FeedName
-from tests.real.nodes import Clock, NodeHarness, scratch, until
+from tests.real.nodes import Clock, NodeHarness, temporary_folder, until
 from tests.real.server import AGENTS, EVENTS
 from tests.real.sites import ACME, KEYS, event, ndjson
 from tests.search import tries
@@ -224,7 +224,7 @@ class Floorcast(RuleBasedStateMachine):
         for module, name, value in SMALL:
             self.patch.setattr(module, name, value)
         self.logged = self.stack.enter_context(capture_logs())
-        self.folder = self.stack.enter_context(scratch())
+        self.folder = self.stack.enter_context(temporary_folder())
         self.clock = Clock()
         self.begun = self.clock()
         self.harness = NodeHarness(self.folder, self.clock, keeps=self.keeps, ring_bytes=20_000)

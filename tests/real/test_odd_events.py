@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 
 from floorcast.feeds import feed
 from floorcast.model.inbound import InboundEvent
-from tests.real.nodes import Clock, NodeHarness, scratch
+from tests.real.nodes import Clock, NodeHarness, temporary_folder
 from tests.real.server import AGENTS, EVENTS
 from tests.real.sites import KEYS, event
 from tests.search import tries
@@ -136,7 +136,7 @@ def test_each_odd_value_in_each_member_is_harmless(kind: str) -> None:
         event("call.end", f"end {number}", transactionId=number, sessionId="s")
         for number in range(len(batch))
     ]
-    with scratch() as folder, checked_node(folder) as harness:
+    with temporary_folder() as folder, checked_node(folder) as harness:
         send(harness, batch)
         send(harness, ends if "transactionId" in MEMBERS[kind] else [])
         send(harness, [event("campaign.update", "last", campaign="C")])
@@ -146,6 +146,6 @@ def test_each_odd_value_in_each_member_is_harmless(kind: str) -> None:
 @given(st.lists(st.lists(odd_event(), min_size=1, max_size=10), min_size=1, max_size=4))
 def test_combined_odd_values_are_harmless(batches: list[list[dict[str, Any]]]) -> None:
     """Several unusual values in one event do no harm, either."""
-    with scratch() as folder, checked_node(folder) as harness:
+    with temporary_folder() as folder, checked_node(folder) as harness:
         for batch in batches:
             send(harness, batch)

@@ -22,7 +22,7 @@ from floorcast.site.apply import apply
 from floorcast.site.file_reader import parse
 from floorcast.sqlite.background_writer import BackgroundWriter
 from tests.log.damaging import flip, leaf_of, zero_page
-from tests.real.nodes import Clock, NodeHarness, scratch, until
+from tests.real.nodes import Clock, NodeHarness, temporary_folder, until
 from tests.real.server import AGENTS, EVENTS
 from tests.real.sites import ACME, CHEAP, KEYS, SITE, event, ndjson
 
@@ -34,7 +34,7 @@ SMS = ndjson([event("sms.attempt", 1, service="Sales", eventType="Attempt")])
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """Yield a data folder."""
-    with scratch() as one:
+    with temporary_folder() as one:
         yield one
 
 

@@ -13,14 +13,14 @@ from floorcast.http.app import Api
 from floorcast.http.routes import ROUTES
 from floorcast.server.wallboard_routes import page_routes
 from floorcast.wallboard.page_files import SECURITY_HEADERS, page_files
-from tests.real.nodes import Clock, NodeHarness, scratch
+from tests.real.nodes import Clock, NodeHarness, temporary_folder
 from tests.real.server import Caller, running
 
 
 @pytest.fixture(scope="module")
 def starting() -> Iterator[Api]:
     """Yield an application whose floors are still being loaded."""
-    with scratch() as folder:
+    with temporary_folder() as folder:
         house = NodeHarness(folder, Clock(), keeps=False, started=False)
         yield Api(house.node.server, (*ROUTES, *page_routes()))
         house.end()
@@ -79,7 +79,7 @@ def test_the_sign_in_form_is_prefilled_by_the_command(starting: Api) -> None:
     """A real server sets no values, and the demo sets its published values."""
     path = "/wallboard/sign-in.json"
     assert ask(starting, path).json() == {}
-    with scratch() as folder:
+    with temporary_folder() as folder:
         house = NodeHarness(folder, Clock(), keeps=False, started=False)
         demo = Api(house.node.server, (*ROUTES, *page_routes({"clientName": "ACME"})))
         assert ask(demo, path).json() == {"clientName": "ACME"}

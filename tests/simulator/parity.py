@@ -19,13 +19,13 @@ from floorcast.statistics.requests import FIGURES
 from tests.real.nodes import Clock, NodeHarness
 from tests.real.sites import SITE
 
-__all__ = ["START", "Parity", "compared", "site_of", "told"]
+__all__ = ["START", "Parity", "as_ndjson", "differing_figures", "site_of"]
 
 START = datetime(2026, 11, 23, 15, tzinfo=UTC)  # ten o'clock in New York
 SLICE = 30_000  # ms
 BATCH = 1_000  # events
 
-ONLY_THE_FLOOR_KNOWS = {
+NOT_ON_THE_SERVER = {
     "slaSeconds",
     "begun",
     "gaveUpInIvr",
@@ -47,15 +47,17 @@ def site_of(plan: FloorPlan) -> str:
     return f"{SITE[:begin]}service = [\n{services}\n]\n{SITE[end:]}"
 
 
-def told(events: Iterable[CloudEvent]) -> bytes:
+def as_ndjson(events: Iterable[CloudEvent]) -> bytes:
     """Return the events in the form in which they are sent."""
     return b"\n".join(map(msgspec.json.encode, events))
 
 
-def compared(what: str, true: Mapping[str, object], shown: Mapping[str, object]) -> Iterator[str]:
+def differing_figures(
+    what: str, true: Mapping[str, object], shown: Mapping[str, object]
+) -> Iterator[str]:
     """Return the figures whose shown value differs from the true value."""
     for name, value in true.items():
-        if name not in ONLY_THE_FLOOR_KNOWS and shown.get(name) != value:
+        if name not in NOT_ON_THE_SERVER and shown.get(name) != value:
             yield f"{what}: {name} is {shown.get(name)!r} on the server, and {value!r} in truth"
 
 
@@ -63,16 +65,16 @@ class Parity:
     """A run whose events are sent to a node immediately."""
 
     def __init__(
-        self, house: NodeHarness, clock: Clock, plan: FloorPlan, seed: int, faults: Faults
+        self, node: NodeHarness, clock: Clock, plan: FloorPlan, seed: int, faults: Faults
     ) -> None:
         self.simulation = Simulation(plan, seed=seed, start=START, deaths=faults.deaths)
         self.wire = FaultInjector(faults, seed, START)
-        self._house, self._clock = house, clock
+        self._node, self._clock = node, clock
         self._began = clock.ticks
-        self._session = house.login()
+        self._session = node.login()
         self._names: dict[str, str] = {}  # of services, by id
 
-    def go_on(self, until: int) -> None:
+    def advance(self, until: int) -> None:
         """Simulate up to ``until`` (ms), and send the events."""
         while self.simulation.now < until:
             upto = min(self.simulation.now + SLICE, until)
@@ -93,19 +95,21 @@ class Parity:
         found = list(self._services(true["services"]))
         found += self._intervals(true["intervals"])
         found += self._agents(true["agents"])
-        found += compared("averages", true["averages"], self._ask("service/agents/averages")[0])
+        found += differing_figures(
+            "averages", true["averages"], self._ask("service/agents/averages")[0]
+        )
         found += self._campaigns(true["campaigns"])
-        found += compared("now", self._now(true), self._shown_now())
+        found += differing_figures("now", self._now(true), self._shown_now())
         return found
 
     def _send(self, events: Sequence[CloudEvent]) -> None:
         self._clock.ticks = self._began + self.simulation.now * TICKS_PER_MS
         for first in range(0, len(events), BATCH):
-            verdicts = self._house.take(told(events[first : first + BATCH]))
+            verdicts = self._node.take(as_ndjson(events[first : first + BATCH]))
             assert verdicts["rejected"] == []
 
     def _ask(self, path: str) -> list[dict[str, Any]]:
-        answer = self._house.ask("POST", f"/realtime/{path}", self._session, json={})
+        answer = self._node.ask("POST", f"/realtime/{path}", self._session, json={})
         assert answer.status_code == 200, answer.text
         rows: list[dict[str, Any]] = next(iter(answer.json().values()))
         return rows
@@ -117,11 +121,11 @@ class Parity:
         for row in true:
             name = row["serviceName"]
             if row["totalOffered"] or row["totalAgents"] or name in shown:
-                yield from compared(f"service {name}", row, shown.pop(name, {}))
+                yield from differing_figures(f"service {name}", row, shown.pop(name, {}))
             if name in numbers:
                 behind: Row = {figure: row[figure] for figure in FIGURES if figure in row}
                 listed: Row = {figure: self._listed(numbers[name], figure) for figure in behind}
-                yield from compared(f"calls of {name}", behind, listed)
+                yield from differing_figures(f"calls of {name}", behind, listed)
         yield from (f"service {name}: it does not exist" for name in shown)
 
     def _intervals(self, true: Iterable[Row]) -> Iterator[str]:
@@ -133,17 +137,17 @@ class Parity:
         for row in true:
             name, start = str(row["serviceName"]), row["start"]
             known = {what: row[what] for what in counted}
-            yield from compared(f"{name} at {start}", known, shown.pop((name, start), {}))
+            yield from differing_figures(f"{name} at {start}", known, shown.pop((name, start), {}))
         nothing = dict.fromkeys(counted, 0)
         for (name, start), row in shown.items():
-            yield from compared(f"{name} at {start}", nothing, row)
+            yield from differing_figures(f"{name} at {start}", nothing, row)
 
     def _listed(self, service: str, figure: str) -> int:
         """Return the number of calls listed behind a figure over all pages, each counted once."""
         body: dict[str, Any] = {"filter": {"service": [{"id": service}]}, "figure": figure}
         found: set[tuple[int, str]] = set()
         while True:
-            answer = self._house.ask("POST", "/realtime/service/calls", self._session, json=body)
+            answer = self._node.ask("POST", "/realtime/service/calls", self._session, json=body)
             assert answer.status_code == 200, answer.text
             page = answer.json()
             names = {(call["transactionId"], call["sessionId"]) for call in page["calls"]}
@@ -166,7 +170,7 @@ class Parity:
             for one in row["services"]:
                 name = one.pop("serviceName")
                 if name in served or any(one.values()):
-                    yield from compared(f"{login} on {name}", one, served.pop(name, {}))
+                    yield from differing_figures(f"{login} on {name}", one, served.pop(name, {}))
             yield from (f"{login} on {name}: was never there" for name in served)
         yield from (f"agent {login}: does not exist" for login in shown)
 
@@ -175,10 +179,10 @@ class Parity:
         for row in true:
             known = {name: row[name] for name in ("loaded", "completed", "remaining")}
             one = shown[row["loaded"]]
-            yield from compared(f"campaign {row['campaignName']}", known, one)
+            yield from differing_figures(f"campaign {row['campaignName']}", known, one)
             zones = {each["timezone"]: each["count"] for each in one["timezoneBreakdown"]}
             there = {zone: count for zone, count in zones.items() if count}
-            yield from compared("its time zones", {"": row["timezones"]}, {"": there})
+            yield from differing_figures("its time zones", {"": row["timezones"]}, {"": there})
 
     def _now(self, true: dict[str, Any]) -> Row:
         states = {row["agentLoginId"]: row["agentStatus"] for row in true["agents"]}

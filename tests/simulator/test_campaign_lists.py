@@ -7,7 +7,7 @@ from collections import defaultdict
 from floorcast.simulator.floor_sizing import plan_floor
 from floorcast.simulator.simulation import Simulation
 from tests.simulator.parity import START
-from tests.simulator.stories import MINUTE, advanced, seconds
+from tests.simulator.simulated_events import MINUTE, events_until, seconds
 
 HOUR = 60 * MINUTE
 
@@ -16,7 +16,7 @@ def test_people_are_called_only_from_eight_to_nine_local_time() -> None:
     """The called person's local time decides. The floor's clock shows Eastern time."""
     simulation = Simulation(plan_floor(40), seed=4, start=START, begins_at=7 * 3600.0)
     called: defaultdict[object, set[int]] = defaultdict(set)
-    for event in advanced(simulation, 16 * HOUR, step=HOUR):
+    for event in events_until(simulation, 16 * HOUR, step=HOUR):
         if event.type == "call.start" and event.data["direction"] != "INBOUND":
             called[event.data["areaCodeState"]].add(int(7 + seconds(event) / 3600))
     assert min(called["NY"]) == 8
@@ -31,7 +31,7 @@ def test_reported_counts_add_up() -> None:
     simulation = Simulation(plan_floor(40), seed=4, start=START)
     told = [
         event.data
-        for event in advanced(simulation, HOUR)
+        for event in events_until(simulation, HOUR)
         if event.type == "campaign.update" and event.data["campaign"] == "Past due 0"
     ]
     assert len(told) > 100

@@ -5,7 +5,7 @@ from __future__ import annotations
 from floorcast.simulator.floor_sizing import OUTBOUND, plan_floor
 from floorcast.simulator.simulation import Simulation
 from tests.simulator.parity import START
-from tests.simulator.stories import MINUTE, advanced, by_call, seconds
+from tests.simulator.simulated_events import MINUTE, by_call, events_until, seconds
 
 HOUR = 60 * MINUTE
 
@@ -14,7 +14,7 @@ def test_the_dialer_follows_the_number_of_ready_agents() -> None:
     """It never uses too many lines, and most people who answer get an agent at once."""
     plan = plan_floor(60)
     simulation = Simulation(plan, seed=2, start=START)
-    events = advanced(simulation, HOUR)
+    events = events_until(simulation, HOUR)
     (campaign,) = [one for one in plan.campaigns if one.service == OUTBOUND]
     agents = sum(agent.service == OUTBOUND for agent in plan.agents)
     ringing = most = 0
@@ -40,4 +40,4 @@ def test_the_dialer_follows_the_number_of_ready_agents() -> None:
 def test_nobody_is_dialed_without_agents() -> None:
     """No call begins at night."""
     simulation = Simulation(plan_floor(20), seed=2, start=START, begins_at=1 * 3600.0)
-    assert not any(event.type == "call.start" for event in advanced(simulation, 5 * HOUR))
+    assert not any(event.type == "call.start" for event in events_until(simulation, 5 * HOUR))

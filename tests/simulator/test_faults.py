@@ -15,11 +15,11 @@ from floorcast.simulator.faults import FAULTS, MAX_DELAY_SECONDS, FaultInjector,
 from floorcast.simulator.floor_sizing import plan_floor
 from floorcast.simulator.simulation import Simulation
 from tests.search import tries
-from tests.simulator.parity import START, told
-from tests.simulator.stories import MINUTE, advanced
+from tests.simulator.parity import START, as_ndjson
+from tests.simulator.simulated_events import MINUTE, events_until
 
 HOUR = 60 * MINUTE
-EVENTS = advanced(Simulation(plan_floor(20), seed=2, start=START), HOUR)
+EVENTS = events_until(Simulation(plan_floor(20), seed=2, start=START), HOUR)
 
 
 def carried(
@@ -49,7 +49,7 @@ def test_no_event_is_lost_or_changed(faults: Faults, seed: int) -> None:
     arrived, wire = carried(faults, seed)
     assert len(arrived) == len(EVENTS) + wire.counts["duplicates"]
     assert {event.id: event for event in arrived} == {event.id: event for event in EVENTS}
-    assert told(arrived) == told(carried(faults, seed)[0])
+    assert as_ndjson(arrived) == as_ndjson(carried(faults, seed)[0])
 
 
 def test_faults_occur_at_the_configured_rates() -> None:

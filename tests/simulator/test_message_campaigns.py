@@ -9,7 +9,7 @@ import pytest
 from floorcast.simulator.floor_sizing import plan_floor
 from floorcast.simulator.simulation import Simulation
 from tests.simulator.parity import START
-from tests.simulator.stories import MINUTE, advanced
+from tests.simulator.simulated_events import MINUTE, events_until
 
 
 @pytest.mark.parametrize("kind", ["sms", "email"])
@@ -17,7 +17,7 @@ def test_each_message_has_one_attempt_and_one_outcome(kind: str) -> None:
     """The campaign's rate is kept, and both events have the same session."""
     plan = plan_floor(60)
     simulation = Simulation(plan, seed=2, start=START)
-    told = [one for one in advanced(simulation, 60 * MINUTE) if one.type == f"{kind}.attempt"]
+    told = [one for one in events_until(simulation, 60 * MINUTE) if one.type == f"{kind}.attempt"]
     first: dict[object, str] = {}
     outcomes: Counter[str] = Counter()
     for event in told:

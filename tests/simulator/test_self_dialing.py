@@ -8,7 +8,7 @@ from itertools import pairwise
 from floorcast.simulator.floor_sizing import MANUAL, plan_floor
 from floorcast.simulator.simulation import Simulation
 from tests.simulator.parity import START
-from tests.simulator.stories import MINUTE, advanced, by_call
+from tests.simulator.simulated_events import MINUTE, by_call, events_until
 
 HOUR = 60 * MINUTE
 NEXT = {
@@ -23,7 +23,7 @@ NEXT = {
 def test_each_dial_follows_a_valid_sequence() -> None:
     """A record is offered, accepted or skipped, dialed, and answered or given a disposition."""
     simulation = Simulation(plan_floor(60), seed=2, start=START)
-    events = advanced(simulation, HOUR)
+    events = events_until(simulation, HOUR)
     ways: defaultdict[object, list[str]] = defaultdict(list)
     for event in events:
         if event.type == "agent.state" and event.data["service"] == MANUAL:
@@ -40,7 +40,7 @@ def test_self_dialed_calls_skip_the_queue() -> None:
     simulation = Simulation(plan_floor(60), seed=2, start=START)
     own = [
         steps
-        for steps in by_call(advanced(simulation, HOUR)).values()
+        for steps in by_call(events_until(simulation, HOUR)).values()
         if steps[0].data["service"] == MANUAL
     ]
     assert {steps[0].data["direction"] for steps in own} == {"MANUAL", "OUTBOUND"}

@@ -18,7 +18,7 @@ from floorcast.simulator.scenario import DAY_SECONDS, AgentPlan, Shift
 from floorcast.simulator.shifts import MISSED, next_shift
 from floorcast.simulator.simulation import Simulation
 from tests.simulator.parity import START
-from tests.simulator.stories import MINUTE, advanced
+from tests.simulator.simulated_events import MINUTE, events_until
 
 HOUR = 60 * MINUTE
 PLAN = plan_floor(30)
@@ -35,7 +35,7 @@ def days() -> dict[str, list[State]]:
     """Return each agent's events from 6:00 to 1:00 on the next day."""
     found: defaultdict[str, list[State]] = defaultdict(list)
     simulation = Simulation(PLAN, seed=6, start=START, begins_at=6 * 3600.0)
-    for event in advanced(simulation, 19 * HOUR, step=HOUR):
+    for event in events_until(simulation, 19 * HOUR, step=HOUR):
         if event.type == "agent.state":
             told = event.data
             state = event.time, str(told["eventType"]), told.get("reason")

@@ -18,8 +18,8 @@ from floorcast.simulator.floor_sizing import plan_floor
 from floorcast.simulator.scenario import FloorPlan
 from floorcast.simulator.simulation import Simulation
 from tests.search import tries
-from tests.simulator.parity import START, told
-from tests.simulator.stories import MINUTE, advanced, by_call, seconds, stationary
+from tests.simulator.parity import START, as_ndjson
+from tests.simulator.simulated_events import MINUTE, by_call, erlang_floor, events_until, seconds
 
 HOUR = 60 * MINUTE
 PLAN = plan_floor(25, load=1.0)
@@ -32,10 +32,10 @@ def working(seed: int, plan: FloorPlan = PLAN, deaths: float = 0.0) -> Simulatio
 
 def test_the_same_seed_gives_the_same_bytes_for_any_slices() -> None:
     """Events, ids and times are equal for regular and irregular slices."""
-    first = told(advanced(working(7), HOUR))
-    second = told(advanced(working(7), HOUR, step=7_013))
+    first = as_ndjson(events_until(working(7), HOUR))
+    second = as_ndjson(events_until(working(7), HOUR, step=7_013))
     assert first == second
-    assert first != told(advanced(working(8), HOUR))
+    assert first != as_ndjson(events_until(working(8), HOUR))
     assert len(first.splitlines()) > 1_000
 
 
@@ -44,7 +44,7 @@ def test_the_same_seed_gives_the_same_bytes_for_any_slices() -> None:
 def test_every_call_has_a_plausible_sequence(seed: int) -> None:
     """A call starts once, is answered only after a wait or a dial, and ends once."""
     simulation = working(seed)
-    events = advanced(simulation, HOUR) + list(simulation.close())
+    events = events_until(simulation, HOUR) + list(simulation.close())
     assert [one.time for one in events] == sorted(one.time for one in events)
     assert len({one.id for one in events}) == len(events)
     for steps in by_call(events).values():
@@ -63,7 +63,7 @@ def test_every_call_has_a_plausible_sequence(seed: int) -> None:
 def test_no_agent_serves_two_calls_at_once(seed: int) -> None:
     """An agent's calls do not overlap, and the agent's states match the calls."""
     simulation = working(seed, deaths=2.0)
-    events = advanced(simulation, HOUR) + list(simulation.close())
+    events = events_until(simulation, HOUR) + list(simulation.close())
     states: dict[object, State] = {}
     for event in events:
         if event.type != "agent.state":
@@ -80,7 +80,7 @@ def test_no_agent_serves_two_calls_at_once(seed: int) -> None:
 def test_closing_the_floor_ends_all_calls() -> None:
     """All agents have logged off, and the true figures match."""
     simulation = working(3)
-    advanced(simulation, HOUR)
+    events_until(simulation, HOUR)
     truth = simulation.truth
     assert sum(one.talking + len(one.waiting) for one in truth.services.values()) > 5
     simulation.close()
@@ -93,7 +93,7 @@ def test_closing_the_floor_ends_all_calls() -> None:
 def test_left_queues_missed_calls_and_late_identification_are_counted() -> None:
     """The true figures match the events, and a missed call continues to wait."""
     simulation = working(11)
-    events = advanced(simulation, 3 * HOUR)
+    events = events_until(simulation, 3 * HOUR)
     truth = simulation.truth
     told_of = Counter(event.type for event in events)
     reasons = Counter(str(one.data["reason"]) for one in events if one.type == "call.leave")
@@ -111,7 +111,7 @@ def test_left_queues_missed_calls_and_late_identification_are_counted() -> None:
 
 def test_agents_with_several_services_list_them_at_logon() -> None:
     """The home service comes first. Other agents name a single service."""
-    for event in advanced(working(2), HOUR):
+    for event in events_until(working(2), HOUR):
         if event.data.get("eventType") == "LOGON":
             served = event.data.get("services", [event.data["service"]])
             assert isinstance(served, list)
@@ -122,7 +122,7 @@ def test_agents_with_several_services_list_them_at_logon() -> None:
 def test_a_source_dies_during_calls() -> None:
     """Answered calls have no end, and their agents send nothing until the source is back."""
     simulation = working(5, deaths=6.0)
-    events = advanced(simulation, HOUR)
+    events = events_until(simulation, HOUR)
     events += simulation.close()
     truth = simulation.truth
     lost = [
@@ -144,7 +144,7 @@ def test_callers_arrive_by_time_of_day_on_every_day() -> None:
     simulation = Simulation(plan_floor(12), seed=1, start=START, begins_at=6 * 3600.0)
     hours: Counter[int] = Counter()
     logons: Counter[int] = Counter()
-    for event in advanced(simulation, 40 * HOUR, step=HOUR):
+    for event in events_until(simulation, 40 * HOUR, step=HOUR):
         clock = int(6 + seconds(event) // 3600)
         if event.type == "call.start" and event.data["direction"] == "INBOUND":
             hours[clock] += 1
@@ -208,8 +208,8 @@ def queue_lengths(patience: float) -> list[float]:
 def test_waits_on_a_stationary_floor_match_erlang(patience: float) -> None:
     """Theory is within the interval of the mean wait, the waiting share and the abandoned share."""
     impatient = None if patience == math.inf else patience
-    plan = stationary(AGENTS, CALLS, TALK, impatient)
-    found = waits(advanced(working(1917, plan), 100 * HOUR, step=HOUR))
+    plan = erlang_floor(AGENTS, CALLS, TALK, impatient)
+    found = waits(events_until(working(1917, plan), 100 * HOUR, step=HOUR))
     shares = queue_lengths(patience)
     in_queue = sum(
         (number - AGENTS) * share for number, share in enumerate(shares[AGENTS:], AGENTS)

@@ -14,7 +14,7 @@ from floorcast.simulator.people import Person
 from floorcast.simulator.simulated_call import SimulatedCall
 from floorcast.simulator.true_figures import AgentTruth
 from floorcast.simulator.truth import Truth
-from tests.real.nodes import Clock, NodeHarness, scratch
+from tests.real.nodes import Clock, NodeHarness, temporary_folder
 from tests.simulator.parity import START, Parity, site_of
 
 HOUR = 3_600_000
@@ -26,12 +26,12 @@ def held_against_a_server(seed: int, faults: Faults, agents: int = 30) -> Parity
     """Simulate an hour, and compare at irregular times, at the end, and after closing."""
     plan = plan_floor(agents, load=1.1, seed=seed)
     clock = Clock(int(START.timestamp()) * TICKS_PER_SECOND)
-    with scratch() as folder:
+    with temporary_folder() as folder:
         house = NodeHarness(folder, clock, site=site_of(plan))
         try:
             parity = Parity(house, clock, plan, seed, faults)
             for moment in (HOUR // 3 + 137, HOUR):
-                parity.go_on(moment)
+                parity.advance(moment)
                 if faults != Faults():
                     parity.settle()
                 assert parity.differences() == [], f"seed {seed} at {moment}"

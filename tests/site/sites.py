@@ -55,15 +55,15 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(work)
 
 
-def applied(text: str, kv: KeyValueStore) -> list[Change]:
+def apply_text(text: str, kv: KeyValueStore) -> list[Change]:
     """Apply the text of a site file, with cheap hashes. Returns the changes."""
     return run(apply(kv, parse(text), CHEAP))
 
 
-def small() -> MemoryKeyValueStore:
+def small_store() -> MemoryKeyValueStore:
     """Return a new store that contains the small site."""
     kv = MemoryKeyValueStore()
-    applied(SMALL, kv)
+    apply_text(SMALL, kv)
     return kv
 
 

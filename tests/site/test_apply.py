@@ -18,7 +18,7 @@ from floorcast.site.edits import add_key, add_user, remove_user, revoke_key, set
 from floorcast.site.file_reader import SiteFile, parse
 from floorcast.site.live_site import Site
 from tests.search import tries
-from tests.site.sites import CHEAP, SMALL, applied, run, site_files, small
+from tests.site.sites import CHEAP, SMALL, apply_text, run, site_files, small_store
 
 PASSWORDS = ("password one", "password two", "password three")
 
@@ -107,7 +107,7 @@ def test_users_and_keys_made_by_command_survive_every_file(one: SiteFile, other:
 
 def test_no_secret_is_stored_in_plain_text() -> None:
     """No stored value contains a password, token or key from the file."""
-    kv = small()
+    kv = small_store()
     stored = b"".join(
         value for bucket in ("site", "by-hand", "site-file") for value in kv.items(bucket).values()
     )
@@ -124,7 +124,7 @@ def test_no_secret_is_stored_in_plain_text() -> None:
 
 def test_a_changed_file_changes_only_the_differences() -> None:
     """Unchanged passwords keep their hashes, and the list of changes has no secrets."""
-    kv = small()
+    kv = small_store()
     before = Site(kv).clients[1]
     text = (
         SMALL.replace("correct horse", "a new secret")
@@ -132,7 +132,7 @@ def test_a_changed_file_changes_only_the_differences() -> None:
         .replace("{id = 202, login", "{id = 203, login")
         .replace("test-token-of-acme-01", "test-token-of-acme-03")
     )
-    changes = applied(text, kv)
+    changes = apply_text(text, kv)
     assert [tuple(change) for change in changes] == [
         ("changed", "client 1 ACME, service 102 Help", "sla_seconds 20 → 30"),
         ("removed", "client 1 ACME, agent 202 BOB", ""),
@@ -150,18 +150,18 @@ def test_a_changed_file_changes_only_the_differences() -> None:
 
 def test_an_added_or_removed_client_is_listed_as_one_change() -> None:
     """A new or removed client has one line, which summarizes its contents."""
-    kv = small()
+    kv = small_store()
     assert [
-        tuple(change) for change in applied(SMALL.partition("\n[[client]]\nid = 2")[0], kv)
+        tuple(change) for change in apply_text(SMALL.partition("\n[[client]]\nid = 2")[0], kv)
     ] == [("removed", "client 2 ACME West", "1 call center, 1 API token")]
-    assert [change[:2] for change in applied(SMALL, kv)] == [("added", "client 2 ACME West")]
+    assert [change[:2] for change in apply_text(SMALL, kv)] == [("added", "client 2 ACME West")]
 
 
 def test_hashes_in_the_file_are_stored_unchanged() -> None:
     """A file can have password_hash, api_token_hashes and ingest_key_hashes instead of secrets."""
     kv = MemoryKeyValueStore()
     hashed = CHEAP.hash("secret")
-    applied(
+    apply_text(
         f"""
         [[client]]
         id = 1
@@ -179,14 +179,14 @@ def test_hashes_in_the_file_are_stored_unchanged() -> None:
 
 def test_a_password_changed_by_its_user_survives_other_file_changes() -> None:
     """The user's own password is valid until the file has a new password for this user."""
-    kv = small()
+    kv = small_store()
     run(set_password(kv, 1, "reports", CHEAP.hash("their own")))
-    changes = applied(SMALL.replace("Sales", "Sale"), kv)
+    changes = apply_text(SMALL.replace("Sales", "Sale"), kv)
     assert ("kept", "client 1 ACME, user reports", "with the password by command") in changes
     assert CHEAP.verify(password_of(kv, "reports"), "their own")
-    applied(SMALL.replace("correct horse", "a new secret"), kv)
+    apply_text(SMALL.replace("correct horse", "a new secret"), kv)
     assert CHEAP.verify(password_of(kv, "reports"), "a new secret")
-    applied(SMALL, kv)
+    apply_text(SMALL, kv)
     assert CHEAP.verify(password_of(kv, "reports"), "correct horse")
 
 
@@ -199,10 +199,10 @@ def password_of(kv: KeyValueStore, name: str) -> str:
 
 def test_removals_by_command_are_kept() -> None:
     """Removed users and revoked keys do not return if a file still has them."""
-    kv = small()
+    kv = small_store()
     run(remove_user(kv, 1, "reports"))
     run(revoke_key(kv, 1, digest("ingest-key-of-acme-01")[:8]))
-    changes = applied(SMALL.replace("Sales", "Sale"), kv)
+    changes = apply_text(SMALL.replace("Sales", "Sale"), kv)
     assert [change for change in changes if change.action == "kept"] == [
         ("kept", "client 1 ACME, user reports", "removed by command"),
         (
@@ -214,43 +214,43 @@ def test_removals_by_command_are_kept() -> None:
     client = Site(kv).clients[1]
     assert "reports" not in {user.name for user in client.users}
     assert client.ingest_keys == ()
-    applied(SMALL.replace('"ingest-key-of-acme-01"', ""), kv)
-    applied(SMALL, kv)
+    apply_text(SMALL.replace('"ingest-key-of-acme-01"', ""), kv)
+    apply_text(SMALL, kv)
     assert Site(kv).clients[1].ingest_keys == (digest("ingest-key-of-acme-01"),)
 
 
 def test_a_returning_client_keeps_its_users_made_by_command() -> None:
     """Users made by command cannot log in while the file lacks their client, but can afterwards."""
-    kv = small()
+    kv = small_store()
     user = User(id=900, name="made", password_hash=CHEAP.hash(PASSWORDS[0]), role="Auditor")
     run(add_user(kv, 2, user))
-    applied(SMALL.partition("\n[[client]]\nid = 2")[0], kv)
+    apply_text(SMALL.partition("\n[[client]]\nid = 2")[0], kv)
     assert set(Site(kv).clients) == {1}
-    applied(SMALL, kv)
+    apply_text(SMALL, kv)
     assert Site(kv).user(2, "made") == user
 
 
 @pytest.mark.parametrize(("number", "name"), [(900, "other"), (7, "made")])
 def test_a_file_cannot_take_over_a_user_made_by_command(number: int, name: str) -> None:
     """A user in the file with the same id or name is rejected. The message explains the fix."""
-    kv = small()
+    kv = small_store()
     user = User(id=900, name="made", password_hash=CHEAP.hash(PASSWORDS[0]), role="Auditor")
     run(add_user(kv, 1, user))
     stored = kv.items("site")
     text = SMALL.replace('{id = 301, name = "reports"', f'{{id = {number}, name = "{name}"')
     with pytest.raises(SettingError, match=r"client 1, user 900 made: .*user remove made"):
-        applied(text, kv)
+        apply_text(text, kv)
     assert kv.items("site") == stored
 
 
 def test_tokens_made_by_command_count_towards_the_limit() -> None:
     """Four tokens in the file and two by command exceed the limit by one."""
-    kv = small()
+    kv = small_store()
     run(add_key(kv, 1, "api_tokens", digest("a")))
     run(add_key(kv, 1, "api_tokens", digest("b")))
     four = ", ".join(f'"test-token-of-acme-1{number}"' for number in range(4))
     with pytest.raises(SettingError, match=r"client 1: api_tokens: there are 6, .*at most 5"):
-        applied(SMALL.replace('"test-token-of-acme-01"', four), kv)
+        apply_text(SMALL.replace('"test-token-of-acme-01"', four), kv)
 
 
 class ConflictingStore(MemoryKeyValueStore):
@@ -271,15 +271,15 @@ class ConflictingStore(MemoryKeyValueStore):
 def test_write_conflicts_are_retried() -> None:
     """After a conflict, the work starts again. Endless conflicts raise ``Unavailable``."""
     kv = ConflictingStore(3)
-    assert applied(SMALL, kv)
+    assert apply_text(SMALL, kv)
     assert set(Site(kv).clients) == {1, 2}
     with pytest.raises(Unavailable, match="changed by others"):
-        applied(SMALL, ConflictingStore(100))
+        apply_text(SMALL, ConflictingStore(100))
 
 
 def test_an_empty_file_empties_the_site() -> None:
     """A file without clients removes all clients. The removals are listed and can be undone."""
-    kv = small()
-    assert [change.action for change in applied("", kv)] == ["removed", "removed"]
+    kv = small_store()
+    assert [change.action for change in apply_text("", kv)] == ["removed", "removed"]
     assert not Site(kv).clients
     assert run(apply(kv, parse(SMALL), CHEAP))

@@ -16,7 +16,7 @@ from floorcast.site.configuration import User
 from floorcast.site.digests import digest
 from floorcast.site.edits import add_key, add_user, remove_user, revoke_key, set_password
 from floorcast.site.live_site import Site
-from tests.site.sites import run, small
+from tests.site.sites import run, small_store
 from tests.site.test_apply import ConflictingStore
 
 MADE = User(id=900, name="made", password_hash="$argon2id$made", role="Auditor")
@@ -24,7 +24,7 @@ MADE = User(id=900, name="made", password_hash="$argon2id$made", role="Auditor")
 
 def test_a_user_can_be_added_and_removed() -> None:
     """A user exists from the time it is added until it is removed."""
-    kv = small()
+    kv = small_store()
     run(add_user(kv, 1, MADE))
     assert Site(kv).user(1, "made") == MADE
     run(set_password(kv, 1, "made", "$argon2id$other"))
@@ -41,7 +41,7 @@ def test_a_user_can_be_added_and_removed() -> None:
 )
 def test_a_name_or_id_in_use_is_refused(number: int, name: str, message: str) -> None:
     """A new user cannot have the name or id of a user in the file, even of a removed user."""
-    kv = small()
+    kv = small_store()
     run(remove_user(kv, 1, "reports"))
     with pytest.raises(InvalidParameter, match=message):
         run(add_user(kv, 1, structs.replace(MADE, id=number, name=name)))
@@ -49,7 +49,7 @@ def test_a_name_or_id_in_use_is_refused(number: int, name: str, message: str) ->
 
 def test_a_users_name_may_be_an_agents_login() -> None:
     """A user and an agent can have the same name, because their names are separate."""
-    kv = small()
+    kv = small_store()
     run(add_user(kv, 1, structs.replace(MADE, id=201, name="ANN")))
     site = Site(kv)
     assert site.user(1, "ANN") != site.user(1, "ANN", agent=True)
@@ -60,7 +60,7 @@ def test_an_agents_login_can_be_enabled_and_disabled() -> None:
 
     An unknown agent is an error.
     """
-    kv = small()
+    kv = small_store()
     run(set_password(kv, 1, "BOB", "$argon2id$bob", agent=True))
     bob = Site(kv).user(1, "BOB", agent=True)
     assert bob == User(id=202, name="BOB", password_hash="$argon2id$bob", role="Agent", agent=True)
@@ -73,7 +73,7 @@ def test_an_agents_login_can_be_enabled_and_disabled() -> None:
 
 def test_a_removed_users_password_cannot_be_set_by_command() -> None:
     """The command fails with an error that says that the user does not exist."""
-    kv = small()
+    kv = small_store()
     run(remove_user(kv, 1, "ANN", agent=True))
     assert Site(kv).user(1, "ANN", agent=True) is None
     run(remove_user(kv, 1, "reports"))
@@ -86,7 +86,7 @@ def test_keys_are_revoked_by_their_fingerprints() -> None:
 
     A client cannot have a sixth token.
     """
-    kv = small()
+    kv = small_store()
     for number in range(4):
         run(add_key(kv, 1, "api_tokens", digest(f"made {number}")))
     with pytest.raises(InvalidParameter, match="5 API tokens"):
@@ -101,7 +101,7 @@ def test_keys_are_revoked_by_their_fingerprints() -> None:
 
 def test_a_fingerprint_must_identify_exactly_one_key() -> None:
     """A fingerprint is rejected if it is too short or ambiguous, or if no key has it."""
-    kv = small()
+    kv = small_store()
     for key in ("abcdef0", "abcdef1"):
         run(add_key(kv, 1, "ingest_keys", key * 9))
     for named in ("", digest("ingest-key-of-acme-01")[:5], "123456"):
@@ -114,12 +114,12 @@ def test_a_fingerprint_must_identify_exactly_one_key() -> None:
 def test_an_unknown_client_is_an_error() -> None:
     """A user cannot be added to a client that no site file declares."""
     with pytest.raises(NotFound, match="no client 9"):
-        run(add_user(small(), 9, MADE))
+        run(add_user(small_store(), 9, MADE))
 
 
 def test_concurrent_commands_all_take_effect(tmp_path: Path) -> None:
     """Processes that edit the same client never undo each other's changes."""
-    declared = small().get("site", "1")
+    declared = small_store().get("site", "1")
 
     async def race() -> set[str]:
         kv = [SqliteKeyValueStore(tmp_path / "admin.db") for _ in range(3)]
@@ -137,7 +137,7 @@ def test_concurrent_commands_all_take_effect(tmp_path: Path) -> None:
 def test_endless_conflicts_make_the_command_unavailable() -> None:
     """If another process always writes first, the command finally raises ``Unavailable``."""
     kv = ConflictingStore(0)
-    run(MemoryKeyValueStore.write(kv, [Item("site", "1", small().get("site", "1"))]))
+    run(MemoryKeyValueStore.write(kv, [Item("site", "1", small_store().get("site", "1"))]))
     kv.times = 100
     with pytest.raises(Unavailable, match="changed by others"):
         run(add_user(kv, 1, MADE))

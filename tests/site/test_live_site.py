@@ -15,12 +15,12 @@ from floorcast.site.configuration import User
 from floorcast.site.digests import digest
 from floorcast.site.edits import add_user
 from floorcast.site.live_site import Site, SiteChange, SiteDirectory
-from tests.site.sites import SMALL, applied, run, small
+from tests.site.sites import SMALL, apply_text, run, small_store
 
 
 def directory() -> SiteDirectory:
     """Return the directory of the small site."""
-    return Site(small()).directory
+    return Site(small_store()).directory
 
 
 def test_clients_are_found_by_id_and_by_name() -> None:
@@ -128,7 +128,7 @@ def test_a_limit_refers_to_one_clients_call_center(
 ) -> None:
     """A plain id refers to the client's own call center, or else to any child's call center."""
     kv = MemoryKeyValueStore()
-    applied(BOTH_HAVE_TEN, kv)
+    apply_text(BOTH_HAVE_TEN, kv)
     found = Site(kv).directory
     user = found.user(1, name)
     assert user is not None
@@ -141,7 +141,7 @@ def test_a_limit_refers_to_one_clients_call_center(
 def test_limits_stored_by_an_earlier_release_still_work() -> None:
     """Plain ids still work. A limit whose call center is gone shows nothing."""
     kv = MemoryKeyValueStore()
-    applied(BOTH_HAVE_TEN, kv)
+    apply_text(BOTH_HAVE_TEN, kv)
     raw = kv.get("site", "1")
     assert raw is not None
     assert b'"call_centers":[10]' in raw
@@ -156,7 +156,7 @@ def test_a_service_belongs_to_the_own_client_unless_only_a_child_declares_it() -
     text = text.replace(
         'name = "Child"', 'name = "C"\nservice = [{id = 1, name = "a"}, {id = 2, name = "b"}]'
     )
-    applied(text, kv)
+    apply_text(text, kv)
     found = Site(kv).directory
     assert found.services_of(1, (1, 2, 3)) == {(1, 1), (2, 2), (1, 3)}
     assert found.services_of(1, ()) == frozenset()
@@ -174,7 +174,7 @@ USER = User(id=900, name="made", password_hash="$argon2id$", role="Auditor")
 
 def test_an_unchanged_site_notifies_no_listener() -> None:
     """A second check reads nothing and calls no listener."""
-    site = Site(small())
+    site = Site(small_store())
     changes: list[SiteChange] = []
     site.on_change(changes.append)
     assert site.reload() is None
@@ -184,11 +184,11 @@ def test_an_unchanged_site_notifies_no_listener() -> None:
 
 def test_a_change_is_reported_with_the_changed_plans() -> None:
     """The change includes only the clients whose floor configuration is new or different."""
-    kv = small()
+    kv = small_store()
     site = Site(kv)
     changes: list[SiteChange] = []
     site.on_change(changes.append)
-    applied(
+    apply_text(
         SMALL.replace("Sales", "Sale").replace("test-token-of-acme-02", "test-token-of-acme-03"), kv
     )
     change = run(site.refresh())
@@ -196,7 +196,7 @@ def test_a_change_is_reported_with_the_changed_plans() -> None:
     assert (set(change.floor_configs), change.removed) == ({1}, ())
     assert change.floor_configs[1].services[0].name == "Sale"
     assert changes == [change]
-    applied(SMALL.partition("\n[[client]]\nid = 2")[0], kv)
+    apply_text(SMALL.partition("\n[[client]]\nid = 2")[0], kv)
     change = site.reload()
     assert change is not None
     assert (set(change.floor_configs), change.removed) == ({1}, (2,))
@@ -206,7 +206,7 @@ def test_a_change_is_reported_with_the_changed_plans() -> None:
 
 def test_a_new_user_changes_no_plan() -> None:
     """A new user changes the site, but not the configuration of any floor."""
-    kv = small()
+    kv = small_store()
     site = Site(kv)
     untouched = site.clients[2]
     run(add_user(kv, 1, USER))
@@ -217,7 +217,7 @@ def test_a_new_user_changes_no_plan() -> None:
 
 def test_changes_by_another_process_are_noticed(tmp_path: Path) -> None:
     """A site in a file sees what another connection writes."""
-    declared = small().get("site", "1")
+    declared = small_store().get("site", "1")
 
     async def notice() -> bool:
         ours, theirs = (SqliteKeyValueStore(tmp_path / "admin.db") for _ in range(2))
@@ -237,7 +237,7 @@ def test_changes_by_another_process_are_noticed(tmp_path: Path) -> None:
 
 def test_an_undecodable_site_is_refused_and_the_old_one_stays() -> None:
     """If the stored site is damaged, a ``SettingError`` is raised, and no part of it is used."""
-    kv = small()
+    kv = small_store()
     site = Site(kv)
     run(kv.write([Item("site", "1", b'{"id": 1}')]))
     with pytest.raises(SettingError, match="stored site cannot be decoded"):
@@ -253,7 +253,7 @@ def test_concurrent_refreshes_report_a_change_once() -> None:
     site = Site(kv)
     changes: list[SiteChange] = []
     site.on_change(changes.append)
-    applied(SMALL, kv)
+    apply_text(SMALL, kv)
 
     async def ask() -> list[SiteChange | None]:
         return await asyncio.gather(*(site.refresh() for _ in range(5)))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from floorcast.sse.framing import StreamFormat
 
-__all__ = ["Caller", "Connection", "messages", "plain"]
+__all__ = ["Caller", "Connection", "messages", "stream_text"]
 
 HIGH, LOW = 65536, 16384  # bytes, as in asyncio's own transports
 
@@ -40,7 +40,7 @@ class Connection(asyncio.Transport):
             raise RuntimeError("the handler is closed")
         self.writes += 1
         self.unsent += data
-        self._let_in()
+        self._deliver()
         self.most = max(self.most, len(self.unsent))
         if len(self.unsent) > HIGH and not self.paused:
             self.paused = True
@@ -49,14 +49,14 @@ class Connection(asyncio.Transport):
     def take(self, size: int) -> None:
         """Let the peer read this many more bytes."""
         self.window = size if self.window is None else self.window + size
-        self._let_in()
+        self._deliver()
 
     def take_all(self) -> None:
         """Let the peer read everything from now on."""
         self.window = None
-        self._let_in()
+        self._deliver()
 
-    def _let_in(self) -> None:
+    def _deliver(self) -> None:
         size = len(self.unsent) if self.window is None else min(self.window, len(self.unsent))
         if self.window is not None:
             self.window -= size
@@ -79,7 +79,7 @@ class Connection(asyncio.Transport):
     def close(self) -> None:
         """Close once everything has been read."""
         self.closing = True
-        self._let_in()
+        self._deliver()
 
     def abort(self) -> None:
         """Close immediately."""
@@ -95,12 +95,12 @@ class Caller:
 
     why: str = ""
     opening: str = "0"
-    asked: int = field(default=0)
+    checks: int = field(default=0)
     departures: int = field(default=0)
 
     def refusal(self) -> str:
-        """Count the call, and return the value that the test has set."""
-        self.asked += 1
+        """Count the check, and return the value that the test has set."""
+        self.checks += 1
         return self.why
 
     def disconnected(self) -> None:
@@ -120,7 +120,7 @@ class Caller:
         return str(cursor)
 
 
-def plain(got: bytes | bytearray, form: StreamFormat) -> bytes:
+def stream_text(got: bytes | bytearray, form: StreamFormat) -> bytes:
     """Return the text of a stream, decoded as far as it has arrived."""
     body = bytes(got)
     if form.chunked:

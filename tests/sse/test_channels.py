@@ -32,7 +32,7 @@ from floorcast.sse.subscription import Subscription
 from floorcast.store.segment import Facets
 from tests.feeds.stores import MemoryStore
 from tests.search import tries
-from tests.sse.connections import HIGH, Caller, Connection, messages, plain
+from tests.sse.connections import HIGH, Caller, Connection, messages, stream_text
 from tests.virtual_time import VirtualLoop, run
 
 CLASSES: list[Facets] = [("VOICE", 1, 10), ("VOICE", 2, None), ("SMS", 1, 10), ("EMAIL", 3, 20)]
@@ -65,7 +65,7 @@ class Follower:
         """Read the events that have arrived."""
         if self.connection is None:
             return
-        found = messages(plain(self.connection.got, self.form))
+        found = messages(stream_text(self.connection.got, self.form))
         self.got[self.whole :] = [
             line.removeprefix(b"data: ")
             for message in found
@@ -365,7 +365,7 @@ def test_an_unreported_reset_does_not_affect_other_readers(form: StreamFormat) -
             await loop.passing(1)
         for index, connection in enumerate(crowd):
             seen = 0 if index % 100 == 0 else 2
-            assert messages(plain(connection.got, form)) == [b"data: {}"] * seen
+            assert messages(stream_text(connection.got, form)) == [b"data: {}"] * seen
         await loop.passing(30)  # keep-alives fail for these readers, too
         assert not crowd[1].lost
 
@@ -442,7 +442,7 @@ def test_every_format_has_a_correct_ending(form: StreamFormat) -> None:
         await loop.passing(1)
         assert connection.lost
         assert connection.got.endswith(b"0\r\n\r\n") == form.chunked
-        text = plain(connection.got, form)
+        text = stream_text(connection.got, form)
         assert text.count(b"data: ") == 3
         assert text.count(b": keepalive ") == 2
         assert b": closed: the server stops\n\n" in text
@@ -463,7 +463,7 @@ def test_a_lost_session_ends_its_stream() -> None:
         for second in range(60):
             loop.call_later(second, floor.publish)
         await loop.passing(45)
-        assert caller.asked >= 4
+        assert caller.checks >= 4
         caller.why = "the session is unknown or has ended"
         await loop.passing(KEEPALIVE_SECONDS + TICK_SECONDS)
         assert connection.got.endswith(b": closed: the session is unknown or has ended\n\n")
@@ -483,7 +483,7 @@ def test_a_stuck_reader_is_closed_after_a_minute() -> None:
             await loop.passing(0.1)
         assert slow.most <= HIGH + WRITE_BYTES + 1000
         assert len(slow.got) == 1000
-        assert plain(quick.got, PLAIN).count(b"data: ") == 30_000
+        assert stream_text(quick.got, PLAIN).count(b"data: ") == 30_000
         assert floor.hub.counts.slow == 0
         await loop.passing(STUCK_SECONDS - 30 + KEEPALIVE_SECONDS + TICK_SECONDS)
         assert slow.lost
@@ -506,7 +506,7 @@ def test_a_reader_that_makes_progress_is_kept() -> None:
         assert not slow.lost
         slow.take_all()
         await loop.passing(1)
-        assert plain(slow.got, PLAIN).count(b"data: ") == 1000
+        assert stream_text(slow.got, PLAIN).count(b"data: ") == 1000
 
     run(work)
 
@@ -542,6 +542,6 @@ def test_a_stream_without_rights_ends_at_once() -> None:
             feed.publish([record], end_of_entry(entry), entry)
             await loop.passing(0)
         assert bytes(reading.got) == b"data: {}\n\n" * 2
-        assert (refused.lost, lost.asked, kept.asked) == (True, 1, 1)
+        assert (refused.lost, lost.checks, kept.checks) == (True, 1, 1)
 
     run(work)

@@ -9,7 +9,7 @@ import pytest
 from floorcast.feeds.blocks import Page
 from floorcast.sse import framing
 from floorcast.sse.framing import StreamFormat
-from tests.sse.connections import plain
+from tests.sse.connections import stream_text
 
 FORMS = [StreamFormat(*flags) for flags in itertools.product((False, True), repeat=3)]
 
@@ -25,7 +25,7 @@ def test_an_event_is_one_data_line_and_a_blank_line(form: StreamFormat) -> None:
         if form.ids
         else b'data: {"a":1}\n\ndata: {"b":2}\n\n'
     )
-    assert plain(head.wire + chunk.wire, form) == expected
+    assert stream_text(head.wire + chunk.wire, form) == expected
     assert framing.events(page, form, str) is chunk
 
 

@@ -20,14 +20,14 @@ from tests.floor.random_floors import MIDDAY
 
 __all__ = [
     "agent_at",
+    "as_json",
     "at",
     "call_at",
     "event_at",
-    "folded",
+    "fold_events",
+    "moment_at",
     "only",
-    "plain",
     "scopes",
-    "seen",
     "visible",
 ]
 
@@ -59,7 +59,7 @@ def at(when: str) -> int:
     return milliseconds(datetime.fromisoformat(when))
 
 
-def folded(plan: FloorConfig, events: Iterable[InboundEvent], client: int = 1) -> Floor:
+def fold_events(plan: FloorConfig, events: Iterable[InboundEvent], client: int = 1) -> Floor:
     """Return a floor that received each event at its own time, or just after the previous event."""
     floor = Floor(FloorState(client=client))
     evicted = floor.call_table.evicted
@@ -90,12 +90,12 @@ def visible(*floors: Floor, limits: CallCenterLimits = None, rows: int = 100) ->
     return Visibility([FloorView(floor) for floor in floors], limits, rows)
 
 
-def seen(seconds: float) -> Moment:
+def moment_at(seconds: float) -> Moment:
     """Return the moment ``seconds`` after noon."""
     return Moment(int((MIDDAY.timestamp() + seconds) * 1000))
 
 
-def plain(answer: object) -> dict[str, Any]:
+def as_json(answer: object) -> dict[str, Any]:
     """Return a response as it is decoded from its JSON."""
     decoded: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(answer))
     return decoded

@@ -10,7 +10,7 @@ from floorcast.statistics.agent_averages import (
     sum_totals,
 )
 from tests.floor.random_floors import agent, fold_all, new_floor
-from tests.statistics.floors import only, scopes, seen
+from tests.statistics.floors import moment_at, only, scopes
 
 
 def averages(
@@ -18,8 +18,8 @@ def averages(
 ) -> AgentAverages:
     floor = new_floor()
     fold_all(floor, list(events))
-    totals = agent_averages(scopes(floor, *services), seen(seconds)).all()
-    return only(averages_answer(totals, seen(seconds)).agent_averages)
+    totals = agent_averages(scopes(floor, *services), moment_at(seconds)).all()
+    return only(averages_answer(totals, moment_at(seconds)).agent_averages)
 
 
 def test_coming_back_from_hold_continues_the_visit_to_in_call() -> None:
@@ -67,7 +67,7 @@ def test_averages_without_agents_are_0() -> None:
     """Without agents, there is still one row, with averages of 0 and the time of the response."""
     row = averages(5)
     assert row.average_ready_time == "0"
-    assert row.time_stamp == str(seen(5).now)
+    assert row.time_stamp == str(moment_at(5).now)
 
 
 def test_totals_may_be_summed_slice_by_slice() -> None:

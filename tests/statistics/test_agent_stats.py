@@ -24,7 +24,7 @@ from tests.floor.random_floors import (
     fold_all,
     new_floor,
 )
-from tests.statistics.floors import only, plain, scopes, seen
+from tests.statistics.floors import as_json, moment_at, only, scopes
 
 ANY_EVENTS = st.lists(agent_events() | call_events(), max_size=40)
 REASONS = ("Lunch", "Training", "Break", "Meeting", "TechDiff", "Other")
@@ -49,7 +49,7 @@ def test_stats_lists_present_agents_and_stats_ex_all_agents_of_today() -> None:
         agent("READY", 0, "BOB", service=10),
         agent("LOGOFF", 60, "BOB"),
     )
-    now = seen(100)
+    now = moment_at(100)
     assert agent_statistics(scopes(floor, 10), now).all() == []
     assert [row.ready_duration for row in agent_statistics(scopes(floor, 20), now).all()] == [70]
     ex = agent_statistics_ex(scopes(floor, 10), now).all()
@@ -63,7 +63,7 @@ def test_stats_lists_present_agents_and_stats_ex_all_agents_of_today() -> None:
 def test_an_agent_without_a_logon_that_skips_a_preview_is_ready() -> None:
     """A source may connect during the day, so an agent who is offered a call counts as present."""
     floor = day_of(agent("PREVIEW_DIAL_OFFERED", 0, service=10), agent("PREVIEW_DIAL_SKIPPED", 20))
-    (row,) = agent_statistics(scopes(floor, 10), seen(50)).all()
+    (row,) = agent_statistics(scopes(floor, 10), moment_at(50)).all()
     assert row.ready_duration == 30
 
 
@@ -75,12 +75,12 @@ def test_calls_count_for_the_service_that_offered_them() -> None:
         call("call.queue", 1),
         agent("IN_CALL", 11, call={"transactionId": 1, "sessionId": "S1"}),
     )
-    row = only(agent_statistics_ex(scopes(floor), seen(31)).all())
+    row = only(agent_statistics_ex(scopes(floor), moment_at(31)).all())
     assert services(row) == {10: (0, 1), 20: (11, 0)}
     assert [one.talk_duration for one in row.services] == [0, 20]
-    both = only(agent_statistics(scopes(floor), seen(31)).all())
+    both = only(agent_statistics(scopes(floor), moment_at(31)).all())
     assert (both.inbound_calls, both.talk_duration) == (1, 20)
-    assert only(agent_statistics(scopes(floor, 20), seen(31)).all()).inbound_calls == 0
+    assert only(agent_statistics(scopes(floor, 20), moment_at(31)).all()).inbound_calls == 0
 
 
 def test_a_call_counts_for_both_of_its_agents() -> None:
@@ -94,38 +94,38 @@ def test_a_call_counts_for_both_of_its_agents() -> None:
         call("call.queue", 22, service=10),
         call("call.answer", 23, agent="BOB"),
     )
-    rows = agent_statistics(scopes(floor), seen(30)).all()
+    rows = agent_statistics(scopes(floor), moment_at(30)).all()
     assert [row.inbound_calls for row in rows] == [1, 1]
 
 
 def test_an_agent_without_a_service_is_visible_to_users_without_limits() -> None:
     """The row of an unknown service has no id, and no filter selects it."""
     floor = day_of(agent("READY", 0), agent("READY", 0, "BOB", service=10))
-    rows = agent_statistics_ex(scopes(floor), seen(5)).all()
+    rows = agent_statistics_ex(scopes(floor), moment_at(5)).all()
     assert [services(row) for row in rows] == [{None: (5, 0)}, {10: (5, 0)}]
-    assert len(agent_statistics(scopes(floor, 10), seen(5)).all()) == 1
+    assert len(agent_statistics(scopes(floor, 10), moment_at(5)).all()) == 1
 
 
 def test_an_agent_without_a_name_is_shown_by_its_login() -> None:
     """The login replaces a missing name, because a row without a name would be useless."""
     floor = day_of(agent("READY", 0, service=10))
-    assert only(agent_statistics(scopes(floor), seen(1)).all()).agent_name == "ANN"
+    assert only(agent_statistics(scopes(floor), moment_at(1)).all()).agent_name == "ANN"
 
 
 @given(ANY_EVENTS)
 def test_statistics_ex_summed_over_services_is_statistics(events: list[InboundEvent]) -> None:
     """For each logged-in agent, every shown figure is the sum of the figures by service."""
     floor = day_of(*events)
-    now = seen(431.7)
+    now = moment_at(431.7)
     ex: dict[str, Counter[str]] = {}
     for row in agent_statistics_ex(scopes(floor), now).all():
         sums: Counter[str] = Counter()
-        for one in plain(row)["services"]:
+        for one in as_json(row)["services"]:
             del one["id"], one["callCenterId"]
             sums.update(one)
         ex[row.agent_name] = sums
     for stats in agent_statistics(scopes(floor), now).all():
-        shown = plain(stats)
+        shown = as_json(stats)
         name = shown.pop("agentName")
         del shown["agentStatus"], shown["stateChangedTime"]
         assert shown == {figure: ex[name][figure] for figure in shown}
@@ -135,11 +135,11 @@ def test_statistics_ex_summed_over_services_is_statistics(events: list[InboundEv
 def test_the_six_reasons_sum_to_the_total(events: list[InboundEvent]) -> None:
     """The shown reasons add up to the shown total for each service and for all services."""
     floor = day_of(*events)
-    rows = [plain(row) for row in agent_statistics(scopes(floor), seen(300.3)).all()]
+    rows = [as_json(row) for row in agent_statistics(scopes(floor), moment_at(300.3)).all()]
     rows += [
         one
-        for row in agent_statistics_ex(scopes(floor), seen(300.3)).all()
-        for one in plain(row)["services"]
+        for row in agent_statistics_ex(scopes(floor), moment_at(300.3)).all()
+        for one in as_json(row)["services"]
     ]
     for row in rows:
         reasons = sum(row[f"notReady{reason}Duration"] for reason in REASONS)
@@ -181,5 +181,5 @@ def test_a_restart_at_any_position_gives_the_same_answers(
     again = Floor(from_snapshot(list(snapshot_parts(first.snapshot_state()))))
     fold_all(again, events[cut:], begin=2 + len(events[:cut]))
     for method in (agent_statistics, agent_statistics_ex):
-        one, other = (method(scopes(floor), seen(500)).all() for floor in (whole, again))
+        one, other = (method(scopes(floor), moment_at(500)).all() for floor in (whole, again))
         assert msgspec.json.encode(one) == msgspec.json.encode(other)

@@ -24,7 +24,7 @@ from tests.floor.random_floors import (
     new_floor,
     ticks,
 )
-from tests.statistics.floors import folded, only, plain, scopes, seen, visible
+from tests.statistics.floors import as_json, fold_events, moment_at, only, scopes, visible
 
 STATE_IDS = {
     "LOGOFF": 0,
@@ -57,7 +57,7 @@ def test_the_known_data_of_the_current_call_is_shown() -> None:
         agent("LOGON", 0, service=10, skill="French", monitored=True),
         agent("IN_CALL", 9, call={"transactionId": 1, "sessionId": "S1", "account": "a2"}),
     )
-    row = plain(only(agent_status(scopes(floor), seen(10)).all()))
+    row = as_json(only(agent_status(scopes(floor), moment_at(10)).all()))
     shown = {name: row[name] for name in ("callType", "transactionId", "sessionId", "account")}
     assert shown == {
         "callType": "INBOUND",
@@ -77,7 +77,7 @@ def test_later_events_complete_the_data_of_the_current_call() -> None:
         call("call.start", 0, service=10, direction="INBOUND", callerId="650"),
         call("call.update", 20, account="a1"),
     )
-    row = only(agent_status(scopes(floor), seen(30)).all())
+    row = only(agent_status(scopes(floor), moment_at(30)).all())
     assert (row.call_type, row.phone, row.account) == ("INBOUND", "650", "a1")
     fold_all(
         floor,
@@ -91,7 +91,7 @@ def test_later_events_complete_the_data_of_the_current_call() -> None:
     floor.begin_entry(20, ticks(2000))
     assert not floor.call_table.calls
     floor.call_table.evicted.clear()
-    row = only(agent_status(scopes(floor), seen(2000)).all())
+    row = only(agent_status(scopes(floor), moment_at(2000)).all())
     assert (row.call_type, row.phone, row.account) == ("INBOUND", "650", "a2")
 
 
@@ -101,13 +101,13 @@ def test_a_free_agent_has_no_call() -> None:
         agent("IN_CALL", 0, service=10, call={"transactionId": 1, "sessionId": "S1"}),
         agent("READY", 5),
     )
-    row = only(agent_status(scopes(floor), seen(6)).all())
+    row = only(agent_status(scopes(floor), moment_at(6)).all())
     assert (row.transaction_id, row.session_id, row.phone) == (None, None, None)
 
 
 def test_changed_after_returns_changed_and_logged_off_agents() -> None:
     """Changes in the given ms are included. An agent that has logged off is shown with state 0."""
-    floor = folded(
+    floor = fold_events(
         PLAN,
         [
             agent("READY", 0, service=10),
@@ -117,10 +117,10 @@ def test_changed_after_returns_changed_and_logged_off_agents() -> None:
             agent("NOT_READY", 30, "BOB"),
         ],
     )
-    now = seen(40)
+    now = moment_at(40)
 
     def changed(seconds: float, *services: int) -> list[tuple[str, str]]:
-        return states(agent_status(scopes(floor, *services), now, seen(seconds).now).all())
+        return states(agent_status(scopes(floor, *services), now, moment_at(seconds).now).all())
 
     assert states(agent_status(scopes(floor), now).all()) == [
         ("ANN", "Ready"),
@@ -147,8 +147,8 @@ def test_changed_after_returns_a_change_recorded_since_then() -> None:
     ]
 
     def changed(seconds: float) -> list[str]:
-        floor = folded(PLAN, events)
-        shown = agent_status(scopes(floor), seen(50), seen(seconds).now).all()
+        floor = fold_events(PLAN, events)
+        shown = agent_status(scopes(floor), moment_at(50), moment_at(seconds).now).all()
         return [one.agent_name for one in shown]
 
     assert changed(25) == ["ANN", "BOB"]
@@ -161,22 +161,22 @@ def test_changed_after_returns_a_change_of_the_same_millisecond() -> None:
     """A response may be sent just before an event is recorded in the same millisecond."""
     floor = new_floor(PLAN)
     floor.begin_entry(2, ticks(50))
-    before = agent_status(scopes(floor), seen(50)).all()
+    before = agent_status(scopes(floor), moment_at(50)).all()
     floor.fold(agent("READY", 20, service=10), ticks(50), "-")
     assert before == []
-    shown = agent_status(scopes(floor), seen(51), seen(50).now).all()
+    shown = agent_status(scopes(floor), moment_at(51), moment_at(50).now).all()
     assert [one.agent_name for one in shown] == ["ANN"]
 
 
 def test_changed_after_returns_a_change_that_was_not_folded_yet() -> None:
     """The change was recorded before the last response but folded after it."""
     floor = new_floor(PLAN)
-    floor.folded.now = 1000 * 55 + seen(0).now
+    floor.folded.now = 1000 * 55 + moment_at(0).now
     floor.begin_entry(2, ticks(50))
     floor.fold(agent("READY", 20, service=10), ticks(50), "-")
-    shown = agent_status(scopes(floor), seen(60), seen(54).now).all()
+    shown = agent_status(scopes(floor), moment_at(60), moment_at(54).now).all()
     assert [one.agent_name for one in shown] == ["ANN"]
-    assert agent_status(scopes(floor), seen(60), seen(56).now).all() == []
+    assert agent_status(scopes(floor), moment_at(60), moment_at(56).now).all() == []
 
 
 def test_changes_are_kept_for_the_longest_lag_of_an_entry() -> None:
@@ -194,16 +194,16 @@ def test_changes_are_kept_for_the_longest_lag_of_an_entry() -> None:
 def test_an_agent_that_never_logged_in_is_not_returned_as_logged_off() -> None:
     """A LOGOFF of an unknown agent changes nothing that is visible."""
     floor = day_of(agent("LOGOFF", 5, service=10))
-    assert agent_status(scopes(floor), seen(6), 0).all() == []
+    assert agent_status(scopes(floor), moment_at(6), 0).all() == []
 
 
 def test_a_quiet_agent_is_not_shown() -> None:
     """An agent is quiet after sixteen hours without an event, unless it has logged off."""
     floor = day_of(agent("READY", 0, service=10), agent("LOGON", 0, "BOB", service=10))
     fold_all(floor, [agent("LOGOFF", 1, "BOB")], begin=9)
-    assert len(agent_status(scopes(floor), seen(16 * 3600 - 1)).all()) == 1
-    assert agent_status(scopes(floor), seen(16 * 3600)).all() == []
-    assert states(agent_status(scopes(floor), seen(16 * 3600), 0).all()) == [("BOB", "Logoff")]
+    assert len(agent_status(scopes(floor), moment_at(16 * 3600 - 1)).all()) == 1
+    assert agent_status(scopes(floor), moment_at(16 * 3600)).all() == []
+    assert states(agent_status(scopes(floor), moment_at(16 * 3600), 0).all()) == [("BOB", "Logoff")]
 
 
 @st.composite
@@ -227,11 +227,13 @@ def test_a_response_plus_the_changes_since_equals_the_next_response(
     floor = new_floor()
     fold_all(floor, events[:cut])
     call_table = {
-        row.agent_login_id: drawn(row) for row in agent_status(scopes(floor), seen(60)).all()
+        row.agent_login_id: drawn(row) for row in agent_status(scopes(floor), moment_at(60)).all()
     }
     for fed in fold_all(floor, events[cut:], begin=100):
-        follow(call_table, plain(fed.event))
-    fresh = {row.agent_login_id: drawn(row) for row in agent_status(scopes(floor), seen(60)).all()}
+        follow(call_table, as_json(fed.event))
+    fresh = {
+        row.agent_login_id: drawn(row) for row in agent_status(scopes(floor), moment_at(60)).all()
+    }
     assert {who: row for who, row in call_table.items() if row["state"] != 0} == fresh
 
 
@@ -281,16 +283,16 @@ def with_a_hidden_call() -> Floor:
 def test_a_call_of_a_hidden_service_is_blank() -> None:
     """A limited user sees the agent without the hidden call, and never sees the hidden service."""
     floor = with_a_hidden_call()
-    rows = agent_status(visible(floor, limits=frozenset({(1, 1)})).scopes(), seen(9)).all()
-    ann, bob = map(plain, rows)
+    rows = agent_status(visible(floor, limits=frozenset({(1, 1)})).scopes(), moment_at(9)).all()
+    ann, bob = map(as_json, rows)
     assert (ann["state"], ann["serviceId"]) == ("In Call", 10)
     blank = ("callType", "transactionId", "sessionId", "account", "phone")
     assert [ann[member] for member in blank] == [None] * 5
     assert (bob["transactionId"], bob["phone"], bob["account"]) == (2, "651", "B")
     place = ("serviceId", "serviceName", "callCenterId", "callCenterName")
     assert [bob[member] for member in place] == [None] * 4
-    everything = agent_status(visible(floor).scopes(), seen(9)).all()
-    assert [plain(row)["phone"] for row in everything] == ["650", "651"]
+    everything = agent_status(visible(floor).scopes(), moment_at(9)).all()
+    assert [as_json(row)["phone"] for row in everything] == ["650", "651"]
 
 
 def test_a_skill_on_a_hidden_service_is_blank() -> None:
@@ -304,14 +306,17 @@ def test_a_skill_on_a_hidden_service_is_blank() -> None:
         ],
     )
     for limits, skills in ((frozenset({(1, 1)}), ["open", None]), (None, ["open", "secret"])):
-        rows = agent_status(visible(floor, limits=limits).scopes(), seen(9)).all()
+        rows = agent_status(visible(floor, limits=limits).scopes(), moment_at(9)).all()
         assert [row.agent_skill for row in rows] == skills
 
 
 def test_an_agent_is_found_by_the_service_whose_call_it_took() -> None:
     """An agent who took a service's call is listed there, although it is logged in elsewhere."""
     of_sales = scopes(with_a_hidden_call(), 10)
-    assert [row.agent_login_id for row in agent_status(of_sales, seen(9)).all()] == ["ANN", "BOB"]
-    assert [row.inbound_calls for row in agent_statistics(of_sales, seen(9)).all()] == [0, 1]
-    rows = agent_statistics_ex(of_sales, seen(9)).all()
+    assert [row.agent_login_id for row in agent_status(of_sales, moment_at(9)).all()] == [
+        "ANN",
+        "BOB",
+    ]
+    assert [row.inbound_calls for row in agent_statistics(of_sales, moment_at(9)).all()] == [0, 1]
+    rows = agent_statistics_ex(of_sales, moment_at(9)).all()
     assert [(row.agent_login_id, row.services[0].id) for row in rows] == [("ANN", 10), ("BOB", 10)]

@@ -9,7 +9,7 @@ from floorcast.floor.view import FloorView
 from floorcast.site.configuration import AlertRule, CallCenter, FloorConfig, Service
 from floorcast.statistics.alert_evaluation import EvaluatedAlert, alerts_of, evaluate_alerts
 from floorcast.statistics.visibility import Moment
-from tests.statistics.floors import agent_at, at, call_at, folded
+from tests.statistics.floors import agent_at, at, call_at, fold_events
 
 NOON = at("2026-11-24T12:05:00-05:00")
 SERVICES = (
@@ -32,7 +32,7 @@ def floor_with(*rules: AlertRule) -> Floor:
         services=SERVICES,
         alerts=rules,
     )
-    return folded(
+    return fold_events(
         plan,
         [
             agent_at("READY", NOON - 60_000, service=10),

@@ -15,14 +15,14 @@ from floorcast.sqlite.checksums import add_checksum_function
 from floorcast.statistics.answers import METHODS, Question
 from floorcast.statistics.as_of import FloorPosition, PastAnswer, PastQuestion, answer_as_of
 from floorcast.statistics.requests import ServiceFilter
-from tests.real.nodes import Clock, NodeHarness, scratch
+from tests.real.nodes import Clock, NodeHarness, temporary_folder
 from tests.real.sites import ACME, CHILD, event, ndjson
 
 
 @pytest.fixture
 def house() -> Iterator[NodeHarness]:
     """Yield a node that received two requests with a call each and took a snapshot in between."""
-    with scratch() as folder:
+    with temporary_folder() as folder:
         one = NodeHarness(folder, Clock())
         for number in (1, 2):
             call = event("call.queue", number, transactionId=number, sessionId="s", service="Sales")

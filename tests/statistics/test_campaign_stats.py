@@ -10,7 +10,7 @@ from floorcast.model.inbound import InboundEvent
 from floorcast.statistics.campaign_stats import campaign_statistics
 from floorcast.statistics.requests import CampaignFilter, ServiceFilter
 from tests.floor.random_floors import call, event, fold_all, new_floor
-from tests.statistics.floors import only, plain, seen, visible
+from tests.statistics.floors import as_json, moment_at, only, visible
 
 DAY = 24 * 3600
 
@@ -26,7 +26,7 @@ def update(seconds: float, campaign: int | str = 5, **data: object) -> InboundEv
 
 
 def listed(floor: Floor, seconds: float, wanted: CampaignFilter = CampaignFilter()) -> list[int]:  # noqa: B008 — a value
-    rows = campaign_statistics(visible(floor), wanted, seen(seconds)).all()
+    rows = campaign_statistics(visible(floor), wanted, moment_at(seconds)).all()
     return [row.campaign_id for row in rows]
 
 
@@ -47,7 +47,7 @@ def test_a_call_whose_campaign_only_its_end_names_counts() -> None:
     floor = day_of(
         call("call.start", 0, service=20, direction="OUTBOUND"), call("call.end", 5, campaign=7)
     )
-    row = only(campaign_statistics(visible(floor), CampaignFilter(), seen(9)).all())
+    row = only(campaign_statistics(visible(floor), CampaignFilter(), moment_at(9)).all())
     assert (row.campaign_id, row.service_id) == (7, 20)
 
 
@@ -62,7 +62,7 @@ def test_campaigns_that_are_not_built_are_omitted(state: str) -> None:
 def test_unknown_counts_are_omitted() -> None:
     """Unknown counts are omitted instead of zero, until a later report adds them."""
     floor = day_of(update(0, service=10, uploaded=15, timezones={"ET": 5, "GU": 1}))
-    row = plain(only(campaign_statistics(visible(floor), CampaignFilter(), seen(1)).all()))
+    row = as_json(only(campaign_statistics(visible(floor), CampaignFilter(), moment_at(1)).all()))
     assert list(row) == ["timezoneBreakdown", "campaignId", "serviceId", "uploaded"]
     zones = [(one["timezone"], one["count"]) for one in row["timezoneBreakdown"]]
     assert [name for name, _ in zones] == [
@@ -80,7 +80,7 @@ def test_unknown_counts_are_omitted() -> None:
     ]
     assert dict(zones)["ET"] == 5
     fold_all(floor, [update(2, completed=4, loaded=11, remaining=0)], begin=9)
-    row = plain(only(campaign_statistics(visible(floor), CampaignFilter(), seen(3)).all()))
+    row = as_json(only(campaign_statistics(visible(floor), CampaignFilter(), moment_at(3)).all()))
     assert list(row)[3:] == ["loaded", "uploaded", "remaining", "completed"]
     assert (row["remaining"], row["completed"]) == (0, 4)
 
@@ -101,14 +101,14 @@ def test_an_unknown_or_hidden_id_is_an_error() -> None:
     limited = visible(floor, limits=frozenset({(1, 1)}))
     for number in (3, 99):
         with pytest.raises(InvalidParameter, match=f"filter.campaign names {number}"):
-            campaign_statistics(limited, CampaignFilter(frozenset({1, number})), seen(1))
-    rows = campaign_statistics(limited, CampaignFilter(), seen(1)).all()
+            campaign_statistics(limited, CampaignFilter(frozenset({1, number})), moment_at(1))
+    rows = campaign_statistics(limited, CampaignFilter(), moment_at(1)).all()
     assert [row.campaign_id for row in rows] == [1]
 
 
 def test_a_campaign_has_the_name_that_a_source_gave_it() -> None:
     """The name comes from an event or a report, and is omitted if neither has one."""
     floor = day_of(update(0, 5), update(0, "Spring"), update(1, 6, name="Autumn"))
-    rows = campaign_statistics(visible(floor), CampaignFilter(), seen(2)).all()
-    names = {row["campaignId"]: row.get("name") for row in map(plain, rows)}
+    rows = campaign_statistics(visible(floor), CampaignFilter(), moment_at(2)).all()
+    names = {row["campaignId"]: row.get("name") for row in map(as_json, rows)}
     assert names == {5: None, 6: "Autumn", 1_000_000_001: "Spring"}

@@ -36,7 +36,7 @@ from tests.floor.random_floors import (
     new_floor,
     ticks,
 )
-from tests.statistics.floors import scopes, seen, visible
+from tests.statistics.floors import moment_at, scopes, visible
 
 
 def campaigns(scopes: Sequence[Scope], moment: Moment) -> Slices[CampaignStatistics]:
@@ -96,7 +96,7 @@ def test_events_folded_during_a_scan_are_not_shown(
     floor, same = new_floor(), new_floor()
     for one in (floor, same):
         fold_all(one, before)
-    moment = seen(500)
+    moment = moment_at(500)
     rows: list[object] = []
     with METHODS[method](one_a_turn(floor), moment) as slices:
         for number, some in enumerate(slices):
@@ -112,7 +112,7 @@ def test_a_closed_scan_releases_the_floor() -> None:
     """A canceled request leaves no hooks behind that would slow the fold down."""
     floor = new_floor()
     fold_all(floor, [agent("READY", 0, who, service=10) for who in ("ANN", "BOB", 9)])
-    with agent_status(one_a_turn(floor), seen(1)) as slices:
+    with agent_status(one_a_turn(floor), moment_at(1)) as slices:
         next(iter(slices))
         assert len(floor.hooks.agents) == 1
     assert not floor.hooks
@@ -123,7 +123,7 @@ def test_rows_that_fit_into_one_slice_are_read_at_once() -> None:
     """A scan of one row needs no hooks, and does not show later events."""
     floor = new_floor()
     fold_all(floor, [agent("READY", 0, service=10)])
-    slices = agent_status(one_a_turn(floor), seen(1))
+    slices = agent_status(one_a_turn(floor), moment_at(1))
     assert not floor.hooks
     fold_all(floor, [agent("NOT_READY", 1)], begin=9)
     assert [row.state for row in slices.all()] == ["Ready"]
@@ -175,5 +175,5 @@ def test_no_turn_exceeds_its_number_of_rows(number: int, monkeypatch: pytest.Mon
         (modules.campaign_stats, "CampaignStatistics", campaigns),
     ):
         counted = Counted(monkeypatch, module, name)
-        assert counted.most(lambda method=method: method(of, seen(9))) <= 50  # type: ignore[misc]  # a default binds
+        assert counted.most(lambda method=method: method(of, moment_at(9))) <= 50  # type: ignore[misc]  # a default binds
         assert counted.made == number

@@ -28,7 +28,7 @@ from floorcast.store.projection_store import ProjectionStore
 from tests.floor.random_floors import PLAN, agent_events, call, call_events, ticks
 from tests.floor.random_floors import new_floor as planned
 from tests.search import tries
-from tests.statistics.floors import scopes, seen, visible
+from tests.statistics.floors import moment_at, scopes, visible
 
 DAY_FIGURES = tuple(figure for figure in FIGURES if figure not in LIVE_FIGURES)
 SERVICES = (10, 20)
@@ -163,7 +163,7 @@ def test_the_list_is_as_long_as_the_figure(
     """Figures and lists agree for late, repeated and reordered events, evictions and restarts."""
     harness = FigureCallsHarness()
     harness.live(steps)
-    harness.check(seen(400), limit)
+    harness.check(moment_at(400), limit)
 
 
 @pytest.mark.parametrize("after", [-1, 0, 1])
@@ -174,7 +174,7 @@ def test_a_call_becomes_quiet_in_both_at_the_same_moment(after: int) -> None:
     harness.take(call("call.queue", 100, 2, service=20))
     harness.take(call("call.answer", 100, 2, agent="ANN"))
     quiet = Moment(0).quiet_call
-    harness.check(Moment(seen(100).now + quiet + after))
+    harness.check(Moment(moment_at(100).now + quiet + after))
 
 
 @st.composite
@@ -204,7 +204,7 @@ def test_a_call_with_compacted_steps_is_listed(
         patch.setattr(calls, "MAX_STEPS", 6)
         harness = FigureCallsHarness()
         harness.live(steps)
-        harness.check(seen(400))
+        harness.check(moment_at(400))
 
 
 @pytest.mark.parametrize(("figure", "expected"), [("totalOffered", 40), ("totalAbandoned", 10)])
@@ -218,11 +218,11 @@ def test_a_page_shows_the_floor_at_the_start_of_the_read(figure: Figure, expecte
     harness.take(call("call.queue", 61, 99, service=20), evict_ended=True)
     for number in range(10, 15):
         harness.take(call("call.answer", 62, number))
-    day = FloorView(harness.floor).day_of(seen(100).now).number
+    day = FloorView(harness.floor).day_of(moment_at(100).now).number
     selection = FigureSelection(10, figure, day)
     (scope,) = visible(harness.floor, rows=3).scopes()
     page = FigureCalls(
-        scope._replace(services=[10]), seen(100), selection, harness.evicted_calls(selection)
+        scope._replace(services=[10]), moment_at(100), selection, harness.evicted_calls(selection)
     )
     with closing(page):
         for turn, _ in enumerate(page):
@@ -231,7 +231,7 @@ def test_a_page_shows_the_floor_at_the_start_of_the_read(figure: Figure, expecte
             harness.take(call("call.disposition", 100 + turn, turn, termCode="x"))
             harness.take(call("call.queue", 100, 1000 + turn, service=10), evict_ended=True)
     assert page.total == len(page.calls) == expected
-    late = [row.transaction_id for row in page.calls if row.answered == seen(100).now]
+    late = [row.transaction_id for row in page.calls if row.answered == moment_at(100).now]
     assert late == []
     if figure == "totalOffered":
         assert sum(row.answered is not None for row in page.calls) == 5
@@ -256,8 +256,10 @@ def row_of_limited_user(*later: InboundEvent) -> dict[str, Any]:
         floor.begin_entry(number, ticks(200 + number))
         floor.fold(event, ticks(200 + number), "-")
     (scope,) = visible(floor, limits=frozenset({(1, 1)})).scopes()
-    selection = FigureSelection(10, "totalOffered", FloorView(floor).day_of(seen(100).now).number)
-    page = FigureCalls(scope._replace(services=[10]), seen(300), selection, None)
+    selection = FigureSelection(
+        10, "totalOffered", FloorView(floor).day_of(moment_at(100).now).number
+    )
+    page = FigureCalls(scope._replace(services=[10]), moment_at(300), selection, None)
     with closing(page):
         for _ in page:
             pass

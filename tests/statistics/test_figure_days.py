@@ -10,10 +10,10 @@ from floorcast.statistics.figure_days import FigureDay, read_figure_day
 from floorcast.statistics.requests import Figure
 from floorcast.statistics.visibility import Moment
 from tests.floor.random_floors import new_floor
-from tests.statistics.floors import seen
+from tests.statistics.floors import moment_at
 
 HOUR = 3_600_000
-NOON = seen(0).now
+NOON = moment_at(0).now
 MIDNIGHT = NOON - 12 * HOUR
 VIEW = FloorView(new_floor())
 TODAY = VIEW.day_of(NOON).number

@@ -33,7 +33,7 @@ from tests.floor.random_floors import (
     ticks,
 )
 from tests.search import tries
-from tests.statistics.floors import seen, visible
+from tests.statistics.floors import moment_at, visible
 
 SALES, SUPPORT = PLAN.services
 PLANS: Sequence[FloorConfig] = (
@@ -144,14 +144,14 @@ class Requests(RuleBasedStateMachine):
     def ask(self, span: IntervalSpan, wanted: ServiceFilter, ahead: int, *, limited: bool) -> None:
         """Compare responses for a full or a limited user, at a time that may be off."""
         visibility = visible(self.floor, limits=frozenset({(1, 1)}) if limited else None)
-        moment = seen(self.seconds + ahead)
+        moment = moment_at(self.seconds + ahead)
         expected = rows_of(visibility, moment, span, wanted=wanted)
         assert rows_of(visibility, moment, span, self.cache, wanted) == expected
 
     @rule(span=SPANS, meanwhile=st.lists(call_events() | agent_events(), max_size=4))
     def ask_while_events_come(self, span: IntervalSpan, meanwhile: list[InboundEvent]) -> None:
         """Compare responses while the fold continues between two slices."""
-        moment = seen(self.seconds)
+        moment = moment_at(self.seconds)
         expected = rows_of(visible(self.floor), moment, span)
         rows: list[bytes] = []
         scopes = visible(self.floor, rows=1).scopes()
@@ -178,8 +178,12 @@ class Requests(RuleBasedStateMachine):
             for answer in answers:
                 answer.take(turns)
             if isinstance(meanwhile, ServiceFilter):
-                rows = rows_of(visible(self.floor), seen(self.seconds), span, self.cache, meanwhile)
-                expected = rows_of(visible(self.floor), seen(self.seconds), span, wanted=meanwhile)
+                rows = rows_of(
+                    visible(self.floor), moment_at(self.seconds), span, self.cache, meanwhile
+                )
+                expected = rows_of(
+                    visible(self.floor), moment_at(self.seconds), span, wanted=meanwhile
+                )
                 assert rows == expected
             elif isinstance(meanwhile, tuple):
                 self.fold(shifted(meanwhile[0], self.seconds - meanwhile[1]))
@@ -191,7 +195,7 @@ class Requests(RuleBasedStateMachine):
 
     def start(self, span: IntervalSpan) -> ResponseInProgress:
         """Begin an answer about all services that reads one service per turn."""
-        moment = seen(self.seconds)
+        moment = moment_at(self.seconds)
         scopes = visible(self.floor, rows=1).scopes()
         slices = encoded_intervals(scopes, moment, span, self.cache)
         return ResponseInProgress(iter(slices), rows_of(visible(self.floor), moment, span), [])
@@ -231,7 +235,7 @@ class Made:
     def of(self, floor: Floor, seconds: float, cache: IntervalCache) -> int:
         """Return the number of rows that a request for the day builds."""
         before = self.rows
-        rows_of(visible(floor), seen(seconds), IntervalSpan(), cache)
+        rows_of(visible(floor), moment_at(seconds), IntervalSpan(), cache)
         return self.rows - before
 
 
@@ -274,7 +278,7 @@ def test_rows_cached_for_one_service_serve_a_request_for_all(
 ) -> None:
     """Rows are cached by service, so requests with different filters share them."""
     made, cache, floor = Made(monkeypatch), IntervalCache(), busy_floor(3)
-    now = seen(900.0 * 20 - 1)
+    now = moment_at(900.0 * 20 - 1)
     rows_of(visible(floor), now, IntervalSpan(), cache, ServiceFilter(services=frozenset({2})))
     assert made.of(floor, 900.0 * 20 - 1, cache) == 2 * 68 + 1
 
@@ -306,9 +310,9 @@ def test_at_its_limit_a_client_keeps_its_cached_rows(monkeypatch: pytest.MonkeyP
     assert 6 < again < 6 * 68
     assert made.of(floor, now, cache) == again
     only = ServiceFilter(services=frozenset({6}))
-    rows_of(visible(floor), seen(now), IntervalSpan(), cache, only)
+    rows_of(visible(floor), moment_at(now), IntervalSpan(), cache, only)
     before = made.rows
-    later = seen(now + 700)
+    later = moment_at(now + 700)
     for _ in range(2):
         before = made.rows
         rows_of(visible(floor), later, IntervalSpan(), cache, only)
@@ -336,7 +340,7 @@ class Asked:
 
     def begin(self, wanted: ServiceFilter = EVERYTHING, seconds: int = 900) -> ResponseInProgress:
         """Begin an answer."""
-        span, moment, visibility = IntervalSpan(seconds), seen(self.now), visible(self.floor)
+        span, moment, visibility = IntervalSpan(seconds), moment_at(self.now), visible(self.floor)
         scopes = visible(self.floor, rows=1).scopes(wanted)
         slices = encoded_intervals(scopes, moment, span, self.cache)
         return ResponseInProgress(
@@ -458,7 +462,7 @@ def test_dropping_a_day_drops_its_number_of_agents() -> None:
     for number, (at, who) in enumerate(story, 2):
         floor.begin_entry(number, ticks(at))
         floor.fold(agent("READY", at, who, service=10), ticks(at), "-")
-        for moment in (seen(at + 100), seen(at + 1000)):
+        for moment in (moment_at(at + 100), moment_at(at + 1000)):
             for span in (IntervalSpan(), IntervalSpan(900, 86_400)):
                 rows = rows_of(visible(floor), moment, span, cache)
                 assert rows == rows_of(visible(floor), moment, span)

@@ -9,7 +9,7 @@ from floorcast.floor.view import COLUMNS, MOVED_ON, Column, Service
 from floorcast.statistics.interval_rows import interval_row
 from floorcast.statistics.service_intervals import IntervalSpan
 from tests.floor.random_floors import PLAN, agent, call
-from tests.statistics.floors import folded, seen
+from tests.statistics.floors import fold_events, moment_at
 from tests.statistics.test_service_intervals import rows_of
 
 
@@ -17,7 +17,7 @@ def test_percentiles_are_nearest_ranks() -> None:
     """For ten waits of 1 to 10 s, the shown waits are the fifth, the ninth and the last."""
     events = [call("call.queue", 0, number, service=10) for number in range(1, 11)]
     events += [call("call.answer", number, number) for number in range(1, 11)]
-    (row,) = rows_of(folded(PLAN, events), 1000, IntervalSpan(3600))
+    (row,) = rows_of(fold_events(PLAN, events), 1000, IntervalSpan(3600))
     assert (row.wait_p50, row.wait_p90, row.wait_max) == (5, 9, 10)
     assert (row.offered, row.handled, row.queue_max) == (10, 10, 10)
 
@@ -25,18 +25,18 @@ def test_percentiles_are_nearest_ranks() -> None:
 def test_agents_max_is_carried_into_intervals_without_a_change() -> None:
     """Two agents log on at noon, and one of them logs off in the second hour."""
     events = [agent("READY", 0, "ANN", service=10), agent("READY", 1, "BOB", service=10)]
-    floor = folded(PLAN, events)
-    floor.begin_entry(50, seen(5000).now * 10_000)
-    floor.fold(agent("LOGOFF", 5000, "BOB"), seen(5000).now * 10_000, "-")
+    floor = fold_events(PLAN, events)
+    floor.begin_entry(50, moment_at(5000).now * 10_000)
+    floor.fold(agent("LOGOFF", 5000, "BOB"), moment_at(5000).now * 10_000, "-")
     rows = rows_of(floor, 12_000, IntervalSpan(3600))
     assert [row.agents_max for row in rows] == [2, 2, 1, 1]
 
 
 def test_a_call_whose_source_s_clock_is_ahead_is_in_the_next_interval() -> None:
     """A future interval is shown at once, because the intervals would not add up without it."""
-    floor = folded(PLAN, [call("call.queue", 1000, 1, service=10)])
+    floor = fold_events(PLAN, [call("call.queue", 1000, 1, service=10)])
     (row,) = rows_of(floor, 800)
-    assert (row.offered, row.start, row.complete) == (1, seen(900).now, False)
+    assert (row.offered, row.start, row.complete) == (1, moment_at(900).now, False)
 
 
 @given(st.lists(st.integers(0, 10**6), min_size=COLUMNS, max_size=COLUMNS))

@@ -6,7 +6,7 @@ from floorcast.floor.floor import Floor
 from floorcast.model.inbound import InboundEvent
 from floorcast.statistics.live_connects import live_connects
 from tests.floor.random_floors import call, fold_all, new_floor
-from tests.statistics.floors import scopes, seen
+from tests.statistics.floors import moment_at, scopes
 
 
 def day_of(*events: InboundEvent) -> Floor:
@@ -21,7 +21,7 @@ def said(code: str, seconds: float, number: int = 1, service: int = 10) -> list[
 
 
 def totals(floor: Floor, seconds: float, *services: int) -> list[int]:
-    answer = live_connects(scopes(floor, *services), seen(seconds))
+    answer = live_connects(scopes(floor, *services), moment_at(seconds))
     return [int(row.total) for row in answer.live_connects]
 
 
@@ -32,8 +32,10 @@ def test_six_intervals_of_five_minutes_end_now() -> None:
     assert totals(floor, 360) == [0, 0, 0, 0, 1, 2]
     assert totals(floor, 60 + 1799) == [3, 0, 0, 0, 0, 0]
     assert totals(floor, 60 + 1800) == [2, 0, 0, 0, 0, 0]
-    ends = [int(row.time_stamp) for row in live_connects(scopes(floor), seen(360)).live_connects]
-    assert ends == [seen(360 - ago).now for ago in (1500, 1200, 900, 600, 300, 0)]
+    ends = [
+        int(row.time_stamp) for row in live_connects(scopes(floor), moment_at(360)).live_connects
+    ]
+    assert ends == [moment_at(360 - ago).now for ago in (1500, 1200, 900, 600, 300, 0)]
 
 
 def test_only_right_party_contacts_count_once_per_call() -> None:

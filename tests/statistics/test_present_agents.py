@@ -11,7 +11,7 @@ from floorcast.site.configuration import FloorConfig, Service
 from floorcast.statistics.agent_averages import agent_averages, averages_answer
 from floorcast.statistics.agent_stats import ServiceFigures, agent_statistics, agent_statistics_ex
 from floorcast.statistics.visibility import Moment
-from tests.statistics.floors import agent_at, at, folded, only, scopes
+from tests.statistics.floors import agent_at, at, fold_events, only, scopes
 
 HOUR = 3_600_000
 
@@ -22,7 +22,7 @@ def plan(zone: str) -> FloorConfig:
 
 def figures(zone: str, begin: str, now: int, kind: str = "READY") -> ServiceFigures:
     """Return the figures of an agent that has sent nothing since it entered a state."""
-    floor = folded(plan(zone), [agent_at(kind, begin, service=10)])
+    floor = fold_events(plan(zone), [agent_at(kind, begin, service=10)])
     agent = only(agent_statistics_ex(scopes(floor), Moment(now)).all())
     return only(agent.services)
 
@@ -35,7 +35,7 @@ def test_an_agent_that_has_been_ready_for_40_s_adds_40_s() -> None:
 
 def test_only_time_since_midnight_counts_today() -> None:
     """A state that began yesterday counts as a visit today."""
-    floor = folded(
+    floor = fold_events(
         plan("America/New_York"), [agent_at("READY", "2026-11-22T22:00:00-05:00", service=10)]
     )
     moment = Moment(at("2026-11-23T00:10:00-05:00"))
@@ -68,7 +68,7 @@ def test_a_day_has_the_length_of_the_calendar_day(zone: str, day: str, hours: fl
     start = datetime.fromisoformat(day).replace(tzinfo=here)
     end = (start + timedelta(days=1)).timestamp() * 1000
     begin = int(start.timestamp() * 1000) - HOUR
-    floor = folded(
+    floor = fold_events(
         plan(zone),
         [agent_at("READY", begin, service=10), agent_at("LOGOFF", int(end) + HOUR)],
     )
@@ -81,7 +81,7 @@ def test_a_day_has_the_length_of_the_calendar_day(zone: str, day: str, hours: fl
 def test_a_quiet_agent_adds_no_more_time() -> None:
     """Sixteen hours after its last event, an agent is no longer shown and its time stops."""
     begin = at("2026-11-23T01:00:00-05:00")
-    floor = folded(plan("America/New_York"), [agent_at("READY", begin, service=10)])
+    floor = fold_events(plan("America/New_York"), [agent_at("READY", begin, service=10)])
     just, over = Moment(begin + 16 * HOUR - 1), Moment(begin + 16 * HOUR)
     assert only(agent_statistics(scopes(floor), just).all()).ready_duration == 16 * 3600 - 1
     assert agent_statistics(scopes(floor), over).all() == []
@@ -96,6 +96,6 @@ def test_an_event_makes_a_quiet_agent_count_again() -> None:
     """When the next event arrives, the whole time before it counts for the previous state."""
     begin = at("2026-11-23T01:00:00-05:00")
     events = [agent_at("READY", begin, service=10), agent_at("NOT_READY", begin + 20 * HOUR)]
-    floor = folded(plan("America/New_York"), events)
+    floor = fold_events(plan("America/New_York"), events)
     row = only(agent_statistics(scopes(floor), Moment(begin + 20 * HOUR)).all())
     assert (row.agent_status, row.ready_duration) == ("Not Ready", 20 * 3600)

@@ -18,7 +18,7 @@ from floorcast.statistics.service_intervals import IntervalSpan, service_interva
 from floorcast.statistics.service_stats import service_stats
 from floorcast.statistics.visibility import Moment
 from tests.floor.random_floors import PLAN, agent, agent_events, call, call_events, fold_all
-from tests.statistics.floors import folded, scopes, seen
+from tests.statistics.floors import fold_events, moment_at, scopes
 
 STORIES = st.lists(call_events() | agent_events(), max_size=40)
 MS_PER_HOUR = 3_600_000
@@ -28,15 +28,15 @@ def rows_of(
     floor: Floor, seconds: float, span: IntervalSpan | None = None
 ) -> list[ServiceInterval]:
     """Return the rows of all services at a time in seconds after noon."""
-    return service_intervals(scopes(floor), seen(seconds), span or IntervalSpan()).all()
+    return service_intervals(scopes(floor), moment_at(seconds), span or IntervalSpan()).all()
 
 
 @given(STORIES, st.sampled_from([300, 900, 1800, 3600]))
 def test_intervals_sum_to_the_day(story: list[InboundEvent], seconds: int) -> None:
     """For any interval length, each count adds up to the count in service statistics."""
-    floor = folded(PLAN, story)
+    floor = fold_events(PLAN, story)
     rows = rows_of(floor, 1000, IntervalSpan(seconds))
-    for day in service_stats(scopes(floor), seen(1000)).all():
+    for day in service_stats(scopes(floor), moment_at(1000)).all():
         own = [row for row in rows if row.service_id == day.service_id]
         assert sum(row.offered for row in own) == day.total_offered
         assert sum(row.handled for row in own) == day.total_handled
@@ -49,7 +49,7 @@ def test_intervals_sum_to_the_day(story: list[InboundEvent], seconds: int) -> No
 
 def test_the_current_state_counts_up_to_now_and_is_split_at_boundaries() -> None:
     """An agent that has been ready for 20 minutes without an event is in two intervals."""
-    rows = rows_of(folded(PLAN, [agent("READY", 0, service=10)]), 1200)
+    rows = rows_of(fold_events(PLAN, [agent("READY", 0, service=10)]), 1200)
     assert [(row.ready_time, row.occupancy, row.complete) for row in rows] == [
         (900, 0, True),
         (300, 0, False),
@@ -59,22 +59,22 @@ def test_the_current_state_counts_up_to_now_and_is_split_at_boundaries() -> None
 def test_last_returns_the_current_interval_and_those_that_began_within_it() -> None:
     """The current interval is always included. Others are included only if they fit completely."""
     events = [call("call.queue", 600 * number, number, service=10) for number in range(5)]
-    floor = folded(PLAN, [*events])
+    floor = fold_events(PLAN, [*events])
     spans = (IntervalSpan(900), IntervalSpan(900, 1800), IntervalSpan(900, 1))
     starts = [[row.start for row in rows_of(floor, 2500, span)] for span in spans]
-    first = seen(0).now
+    first = moment_at(0).now
     quarters = [first, first + 900_000, first + 1_800_000]
     assert starts == [quarters, quarters[1:], quarters[2:]]
 
 
 def test_a_call_that_waits_over_midnight_is_offered_in_the_first_interval() -> None:
     """A call that waits over midnight is offered again on the new day, as in service statistics."""
-    floor = folded(PLAN, [call("call.queue", 11.9 * 3600, 1, service=10)])
-    floor.begin_entry(90, seen(12.2 * 3600).now * 10_000)
+    floor = fold_events(PLAN, [call("call.queue", 11.9 * 3600, 1, service=10)])
+    floor.begin_entry(90, moment_at(12.2 * 3600).now * 10_000)
     (row,) = rows_of(floor, 12.2 * 3600)
-    (day,) = service_stats(scopes(floor), seen(12.2 * 3600)).all()
+    (day,) = service_stats(scopes(floor), moment_at(12.2 * 3600)).all()
     assert (row.offered, day.total_offered) == (1, 1)
-    assert row.start == seen(12 * 3600).now
+    assert row.start == moment_at(12 * 3600).now
 
 
 @pytest.mark.parametrize(

@@ -26,13 +26,13 @@ from tests.floor.random_floors import (
 )
 from tests.statistics.floors import (
     agent_at,
+    as_json,
     at,
     call_at,
-    folded,
+    fold_events,
+    moment_at,
     only,
-    plain,
     scopes,
-    seen,
     visible,
 )
 
@@ -47,7 +47,7 @@ def day_of(*events: InboundEvent) -> Floor:
 
 
 def row_of(floor: Floor, seconds: float, service: int = 10) -> ServiceStatistics:
-    return only(service_stats(scopes(floor, service), seen(seconds)).all())
+    return only(service_stats(scopes(floor, service), moment_at(seconds)).all())
 
 
 def inbound(
@@ -109,7 +109,7 @@ def test_a_day_of_three_calls() -> None:
         call("call.queue", 0, 3),
         call("call.end", 12, 3),
     )
-    row = plain(row_of(floor, 120))
+    row = as_json(row_of(floor, 120))
     assert {name: row[name] for name in EXPECTED} == EXPECTED
 
 
@@ -163,17 +163,17 @@ def test_short_abandons_have_their_own_threshold() -> None:
 
 def test_a_service_with_an_agent_or_a_call_today_is_listed() -> None:
     """A service that is only declared in the site is not listed."""
-    assert service_stats(scopes(day_of()), seen(0)).all() == []
+    assert service_stats(scopes(day_of()), moment_at(0)).all() == []
     floor = day_of(agent("LOGON", 0, service=10), agent("LOGOFF", 1))
-    assert [row.service_id for row in service_stats(scopes(floor), seen(5)).all()] == ["10"]
+    assert [row.service_id for row in service_stats(scopes(floor), moment_at(5)).all()] == ["10"]
     floor = day_of(call("call.queue", 0, service=20), call("call.end", 1))
-    assert [row.service_id for row in service_stats(scopes(floor), seen(5)).all()] == ["20"]
+    assert [row.service_id for row in service_stats(scopes(floor), moment_at(5)).all()] == ["20"]
 
 
 def test_a_service_of_yesterday_is_not_listed() -> None:
     """A service without an agent or an offered call since midnight is not listed."""
     floor = day_of(agent("LOGON", 0, service=10), agent("LOGOFF", 1))
-    assert service_stats(scopes(floor), seen(13 * 3600)).all() == []
+    assert service_stats(scopes(floor), moment_at(13 * 3600)).all() == []
 
 
 def test_current_calls() -> None:
@@ -187,7 +187,7 @@ def test_current_calls() -> None:
         call("call.start", 5, 4, service=10, direction="OUTBOUND"),
         call("call.answer", 6, 4, agent="ANN"),
     )
-    row = plain(row_of(floor, 61.9))
+    row = as_json(row_of(floor, 61.9))
     assert (row["totalCallsInQueue"], row["longestCallInQueue"]) == (2, 60)
     assert (row["callsWithAgent"], row["cip"]) == (1, 3)
     shown = [(one["transactionId"], one["state"], one["agentLoginId"]) for one in row["calls"]]
@@ -199,7 +199,7 @@ def test_current_calls() -> None:
         "account": None,
         "phone": "650",
         "agentLoginId": None,
-        "callStartTime": seen(2).now,
+        "callStartTime": moment_at(2).now,
         "state": "DIALING",
     }
 
@@ -230,10 +230,10 @@ def test_a_call_that_waits_at_midnight_is_offered_in_both_days() -> None:
     """A call that waits over midnight is handled on the day of the answer, with its whole wait."""
     begin = MIDNIGHT - 100_000
     waits = [call_at("start", begin, service=10, direction="INBOUND"), call_at("queue", begin)]
-    floor = folded(PLAN, waits)
+    floor = fold_events(PLAN, waits)
     assert offered(floor, MIDNIGHT - 1) == (1, 0, 0)
     assert offered(floor, MIDNIGHT) == (1, 0, 0)
-    floor = folded(PLAN, [*waits, call_at("answer", MIDNIGHT + 50_000)])
+    floor = fold_events(PLAN, [*waits, call_at("answer", MIDNIGHT + 50_000)])
     assert offered(floor, MIDNIGHT - 1) == (1, 0, 0)
     assert offered(floor, MIDNIGHT + 50_000) == (1, 1, 0)
     row = only(service_stats(visible(floor).scopes(), Moment(MIDNIGHT + 50_000)).all())
@@ -243,7 +243,7 @@ def test_a_call_that_waits_at_midnight_is_offered_in_both_days() -> None:
 def test_a_call_that_was_quiet_at_midnight_is_not_offered_again() -> None:
     """A call that had been quiet for four hours at midnight is not offered again."""
     begin = MIDNIGHT - 4 * HOUR
-    floor = folded(PLAN, [call_at("queue", begin, service=10)])
+    floor = fold_events(PLAN, [call_at("queue", begin, service=10)])
     assert offered(floor, MIDNIGHT) == (0, 0, 0)
 
 
@@ -251,10 +251,10 @@ def test_a_call_that_waited_over_midnight_stays_offered_when_quiet() -> None:
     """A quiet call leaves the queue but stays offered, whether it is in memory or not."""
     waits = call_at("queue", MIDNIGHT - HOUR, service=10)
     hours = [agent_at("READY", MIDNIGHT + hour * HOUR, service=10) for hour in (6, 12, 18)]
-    floor = folded(PLAN, [waits, *hours])
+    floor = fold_events(PLAN, [waits, *hours])
     assert offered(floor, MIDNIGHT + 18 * HOUR) == (1, 0, 0)
     assert waiting_calls(visible(floor).scopes(), Moment(MIDNIGHT + 18 * HOUR)).all() == []
-    floor = folded(PLAN, [waits, *hours, agent_at("READY", MIDNIGHT + 30 * HOUR)])
+    floor = fold_events(PLAN, [waits, *hours, agent_at("READY", MIDNIGHT + 30 * HOUR)])
     assert floor.call_table.calls == {}
 
 
@@ -278,7 +278,7 @@ def test_campaigns_of_today_add_up() -> None:
 def test_offered_is_the_sum_of_the_outcomes(events: list[InboundEvent]) -> None:
     """For every service, offered = handled + abandoned + moved on + still waiting."""
     floor = day_of(*events)
-    for row in service_stats(scopes(floor), seen(500)).all():
+    for row in service_stats(scopes(floor), moment_at(500)).all():
         moved_on = 0
         for one in floor.call_table.calls.values():
             turns = [segment for segment in one.segments if str(segment.service) == row.service_id]
@@ -302,7 +302,7 @@ def test_a_restart_at_any_position_gives_the_same_answers(
     whole, first = day_of(*events), day_of(*events[:cut])
     again = Floor(from_snapshot(list(snapshot_parts(first.snapshot_state()))))
     fold_all(again, events[cut:], begin=2 + len(events[:cut]))
-    one, other = (service_stats(scopes(floor), seen(500)).all() for floor in (whole, again))
+    one, other = (service_stats(scopes(floor), moment_at(500)).all() for floor in (whole, again))
     assert one == other
 
 
@@ -321,8 +321,8 @@ def test_the_site_s_targets_are_in_the_row() -> None:
         Service(id=2, name="Without"),
     )
     logons = [agent_at("LOGON", MIDNIGHT, f"A{number}", service=number) for number in (1, 2)]
-    floor = folded(FloorConfig(services=services), logons)
+    floor = fold_events(FloorConfig(services=services), logons)
     moment = Moment(MIDNIGHT + 1)
-    own, other = map(plain, service_stats(visible(floor).scopes(), moment).all())
+    own, other = map(as_json, service_stats(visible(floor).scopes(), moment).all())
     assert (own["targetServiceLevel"], own["targetSeconds"]) == (80, 30)
     assert not {"targetServiceLevel", "targetSeconds"} & other.keys()

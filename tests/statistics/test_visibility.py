@@ -9,9 +9,9 @@ from floorcast.model.errors import InvalidParameter
 from floorcast.site.configuration import CallCenter, FloorConfig, Service
 from floorcast.statistics.requests import ServiceFilter
 from floorcast.statistics.visibility import Moment, Visibility
-from tests.statistics.floors import agent_at, at, folded, visible
+from tests.statistics.floors import agent_at, at, fold_events, visible
 
-PARENT = folded(
+PARENT = fold_events(
     FloorConfig(
         time_zone="America/New_York",
         call_centers=(CallCenter(id=1, name="North"), CallCenter(id=2, name="South")),
@@ -23,7 +23,7 @@ PARENT = folded(
     ),
     [agent_at("READY", "2026-11-23T12:00:00-05:00", service=10)],
 )
-CHILD = folded(
+CHILD = fold_events(
     FloorConfig(call_centers=(CallCenter(id=3, name="East"),), services=(
         Service(id=10, name="Sales", call_center=3), Service(id=40, name="Claims", call_center=3),
     )),
@@ -80,7 +80,7 @@ def test_call_centers_of_different_clients_with_the_same_id_differ() -> None:
     """Limits use the client and the id, because two clients may use the same call center id."""
     ten = CallCenter(id=10, name="Ten")
     plan = FloorConfig(call_centers=(ten,), services=(Service(id=1, name="One", call_center=10),))
-    parent, child = (folded(plan, [agent_at("READY", 0, service=1)], client=n) for n in (1, 2))
+    parent, child = (fold_events(plan, [agent_at("READY", 0, service=1)], client=n) for n in (1, 2))
     views = [FloorView(parent), FloorView(child)]
     limits = frozenset({(1, 10)})
     assert services(Visibility(views, limits)) == [[1], []]

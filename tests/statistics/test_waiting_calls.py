@@ -6,7 +6,7 @@ from floorcast.floor.floor import Floor
 from floorcast.model.inbound import InboundEvent
 from floorcast.statistics.waiting_calls import waiting_calls
 from tests.floor.random_floors import agent, call, fold_all, new_floor
-from tests.statistics.floors import only, plain, scopes, seen, visible
+from tests.statistics.floors import as_json, moment_at, only, scopes, visible
 
 
 def day_of(*events: InboundEvent) -> Floor:
@@ -17,8 +17,8 @@ def day_of(*events: InboundEvent) -> Floor:
 
 def waiting(floor: Floor, seconds: float, *services: int) -> list[str]:
     """Return the start of each wait in seconds after noon."""
-    rows = waiting_calls(scopes(floor, *services), seen(seconds)).all()
-    return [str(int(row.time_stamp) - seen(0).now // 1000) for row in rows]
+    rows = waiting_calls(scopes(floor, *services), moment_at(seconds)).all()
+    return [str(int(row.time_stamp) - moment_at(0).now // 1000) for row in rows]
 
 
 def test_calls_wait_until_they_are_answered_or_end() -> None:
@@ -75,7 +75,7 @@ def test_a_row_shows_the_customer() -> None:
         ),
         call("call.queue", 1, skill="French", priority=308),
     )
-    row = plain(only(waiting_calls(scopes(floor), seen(2)).all()))
+    row = as_json(only(waiting_calls(scopes(floor), moment_at(2)).all()))
     assert {name: row[name] for name in ("phone", "name", "agentSkill", "priority")} == {
         "phone": "650",
         "name": "Will Smith",
@@ -87,15 +87,17 @@ def test_a_row_shows_the_customer() -> None:
 def test_unknown_members_are_null() -> None:
     """A call without a start or a known service is visible only to full users."""
     floor = day_of(call("call.queue", 1))
-    row = plain(only(waiting_calls(scopes(floor), seen(2)).all()))
+    row = as_json(only(waiting_calls(scopes(floor), moment_at(2)).all()))
     known = {name: value for name, value in row.items() if value is not None}
-    assert known == {"timeStamp": str(seen(1).now // 1000)}
-    assert waiting_calls(visible(floor, limits=frozenset({(1, 1)})).scopes(), seen(2)).all() == []
+    assert known == {"timeStamp": str(moment_at(1).now // 1000)}
+    assert (
+        waiting_calls(visible(floor, limits=frozenset({(1, 1)})).scopes(), moment_at(2)).all() == []
+    )
 
 
 def test_the_calls_of_all_floors_are_one_queue() -> None:
     """A parent's user sees the child's calls, too, and all calls are ordered by wait."""
     one = day_of(call("call.queue", 0, service=10), call("call.queue", 20, 2, service=10))
     other = day_of(call("call.queue", 10, service=20))
-    rows = waiting_calls(visible(one, other).scopes(), seen(30)).all()
+    rows = waiting_calls(visible(one, other).scopes(), moment_at(30)).all()
     assert [row.service_id for row in rows] == ["10", "20", "10"]

@@ -38,7 +38,7 @@ OTHER_PLAN = FloorConfig(
 SERVICES = st.sampled_from([10, 20, "Sales", "Support", "Elsewhere", "30", 44, "Help"])
 AGENTS = st.sampled_from(["ANN", "BOB", 9, "10", "New One", "NINE"])
 CAMPAIGNS = st.sampled_from([5, "5", "Spring", "Autumn"])
-MOMENTS = (
+AGENT_EVENT_TYPES = (
     "LOGON", "READY", "NOT_READY", "IN_CALL", "IN_CALL", "AGENT_HOLD", "AGENT_RESUMED",
     "WRAP_UP", "WRAP_UP", "LOGOFF", "PREVIEW_DIAL_OFFERED", "PREVIEW_DIAL_SKIPPED", "DIALING",
     "AGENT_TRANSFER_INITIATED_AGENT2", "AGENT_TRANSFER_COMPLETE_AGENT2",
@@ -58,7 +58,7 @@ class Day(NamedTuple):
 
 
 @st.composite
-def calls_told(draw: st.DrawFn) -> tuple[str, dict[str, object]]:
+def call_events(draw: st.DrawFn) -> tuple[str, dict[str, object]]:
     kind = draw(st.sampled_from(["start", "queue", "queue", "answer", "end", "disposition"]))
     number = draw(st.integers(1, 4))
     data: dict[str, object] = {"transactionId": number, "sessionId": f"S{number}"}
@@ -86,8 +86,11 @@ def calls_told(draw: st.DrawFn) -> tuple[str, dict[str, object]]:
 
 
 @st.composite
-def agents_heard(draw: st.DrawFn) -> tuple[str, dict[str, object]]:
-    data: dict[str, object] = {"agent": draw(AGENTS), "eventType": draw(st.sampled_from(MOMENTS))}
+def agent_events(draw: st.DrawFn) -> tuple[str, dict[str, object]]:
+    data: dict[str, object] = {
+        "agent": draw(AGENTS),
+        "eventType": draw(st.sampled_from(AGENT_EVENT_TYPES)),
+    }
     if draw(st.booleans()):
         data["service"] = draw(SERVICES)
     if data["eventType"] == "NOT_READY":
@@ -108,7 +111,7 @@ def agents_heard(draw: st.DrawFn) -> tuple[str, dict[str, object]]:
 
 
 @st.composite
-def campaigns_updated(draw: st.DrawFn) -> tuple[str, dict[str, object]]:
+def campaign_events(draw: st.DrawFn) -> tuple[str, dict[str, object]]:
     data: dict[str, object] = {"campaign": draw(CAMPAIGNS), "service": draw(st.none() | SERVICES)}
     data["state"] = draw(st.sampled_from([None, "PLAYING", "PAUSED", "DEACTIVATED"]))
     for count in ("loaded", "remaining", "dialable", "uploaded", "completed"):
@@ -119,7 +122,7 @@ def campaigns_updated(draw: st.DrawFn) -> tuple[str, dict[str, object]]:
 
 
 @st.composite
-def messages(draw: st.DrawFn) -> tuple[str, dict[str, object]]:
+def message_events(draw: st.DrawFn) -> tuple[str, dict[str, object]]:
     kind = draw(st.sampled_from(["email.attempt", "sms.attempt"]))
     return kind, {
         "service": draw(SERVICES),
@@ -134,8 +137,8 @@ def logs(draw: st.DrawFn, plan: FloorConfig = PLAN, begin: datetime = MIDNIGHT) 
     at = int(begin.timestamp() * 1000) - draw(st.sampled_from([0, HOUR, 6 * HOUR, 20 * HOUR]))
     entries = [StoredEntry(1, at * 10_000, "site", msgspec.json.encode(plan))]
     events = st.lists(
-        calls_told() | calls_told() | agents_heard() | agents_heard() | campaigns_updated()
-        | messages(),
+        call_events() | call_events() | agent_events() | agent_events() | campaign_events()
+        | message_events(),
         max_size=4,
     )  # fmt: skip
     for number in range(2, 2 + draw(st.integers(1, 14))):

@@ -19,13 +19,13 @@ __all__ = [
     "Rows",
     "Site",
     "agent_of",
-    "answers",
-    "answers_to",
     "call",
     "in_call",
+    "log_entries",
+    "rows_of_events",
+    "rows_of_log",
     "service_of",
     "state",
-    "taken",
 ]
 
 NOON = int(datetime(2026, 11, 23, 17, tzinfo=UTC).timestamp() * 1000)  # in New York
@@ -77,7 +77,7 @@ def _name(number: int) -> dict[str, Any]:
     return {"transactionId": number, "sessionId": f"S{number}"}
 
 
-def taken(arrivals: Iterable[tuple[int, Event]], site: Site = SITE) -> list[StoredEntry]:
+def log_entries(arrivals: Iterable[tuple[int, Event]], site: Site = SITE) -> list[StoredEntry]:
     """Return a site entry and an entry per event.
 
     Each event is recorded at the given ms, or just after the previous one.
@@ -89,15 +89,15 @@ def taken(arrivals: Iterable[tuple[int, Event]], site: Site = SITE) -> list[Stor
     return entries
 
 
-def answers(events: Sequence[Event], now: int, site: Site = SITE, **limits: int) -> Rows:
+def rows_of_events(events: Sequence[Event], now: int, site: Site = SITE, **limits: int) -> Rows:
     """Return every method's rows at ``now``.
 
     Events are recorded in order, but not before their own times.
     """
-    return answers_to(taken(((one.at, one) for one in events), site), now, **limits)
+    return rows_of_log(log_entries(((one.at, one) for one in events), site), now, **limits)
 
 
-def answers_to(entries: Iterable[StoredEntry], now: int, **limits: int) -> Rows:
+def rows_of_log(entries: Iterable[StoredEntry], now: int, **limits: int) -> Rows:
     """Return every method's rows for a log at ``now``."""
     records = Records()
     try:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from hypothesis import strategies as st
 
 from floorcast.verify.verification import StoredEntry
-from tests.verify.recomputing import NOON, Event, call, event, in_call, taken
+from tests.verify.recomputing import NOON, Event, call, event, in_call, log_entries
 
 __all__ = ["KINDS", "Arrivals", "arrivals"]
 
@@ -37,7 +37,7 @@ class Arrivals(NamedTuple):
 
 
 @st.composite
-def of_a_call(draw: st.DrawFn, seconds: float, kinds: Sequence[str]) -> Event:
+def call_events(draw: st.DrawFn, seconds: float, kinds: Sequence[str]) -> Event:
     kind, number = draw(st.sampled_from(kinds)), draw(st.integers(1, 4))
     data: dict[str, Any] = {}
     if kind == "missed":
@@ -62,7 +62,7 @@ def of_a_call(draw: st.DrawFn, seconds: float, kinds: Sequence[str]) -> Event:
 
 
 @st.composite
-def of_an_agent(draw: st.DrawFn, seconds: float) -> Event:
+def agent_events(draw: st.DrawFn, seconds: float) -> Event:
     kind = draw(STATES)
     data: dict[str, Any] = {}
     if draw(st.booleans()):
@@ -88,13 +88,13 @@ def arrivals(draw: st.DrawFn, kinds: Sequence[str] = KINDS) -> Arrivals:
     for _ in range(draw(st.integers(1, 30))):
         seconds += draw(PAUSES)
         is_call = draw(st.booleans())
-        one = draw(of_a_call(seconds, kinds) if is_call else of_an_agent(seconds))
+        one = draw(call_events(seconds, kinds) if is_call else agent_events(seconds))
         for _ in range(2 if draw(st.integers(0, 9)) == 9 else 1):
             delay = draw(DELAYS) if draw(st.integers(0, 2)) == 2 else behind[is_call]
             events.append((seconds + delay, one))
     shuffled = sorted(events, key=lambda one: one[0])
     return Arrivals(
-        taken((one.at, one) for _, one in events),
-        taken((NOON + round(when * 1000), one) for when, one in shuffled),
+        log_entries((one.at, one) for _, one in events),
+        log_entries((NOON + round(when * 1000), one) for when, one in shuffled),
         NOON + round((seconds + 840 + draw(st.sampled_from([0, 7.5, 1800]))) * 1000),
     )

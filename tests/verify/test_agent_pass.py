@@ -15,13 +15,13 @@ from tests.verify.recomputing import (
     Event,
     Rows,
     agent_of,
-    answers,
-    answers_to,
     call,
     in_call,
+    log_entries,
+    rows_of_events,
+    rows_of_log,
     service_of,
     state,
-    taken,
 )
 
 
@@ -53,27 +53,27 @@ def wrapped(rows: Rows) -> tuple[int, int]:
 def test_a_wrap_up_belongs_to_the_call_before_it() -> None:
     """A wrap-up belongs to the previous call even if its end arrives after the next answer."""
     events = a_wrap_up_and_the_next_call()
-    assert wrapped(answers(events, NOW)) == (30, 0)
+    assert wrapped(rows_of_events(events, NOW)) == (30, 0)
     unnamed = [*events[:5], state("WRAP_UP", 65), *events[6:]]
-    assert wrapped(answers(unnamed, NOW)) == (30, 0)
-    assert service_of(answers(unnamed, NOW), 10)["averageHandleDuration"] == 90
+    assert wrapped(rows_of_events(unnamed, NOW)) == (30, 0)
+    assert service_of(rows_of_events(unnamed, NOW), 10)["averageHandleDuration"] == 90
 
 
 def test_a_wrap_up_belongs_to_the_call_that_it_names() -> None:
     """A wrap-up can name a call that was answered before the agent's last call."""
     events = a_wrap_up_and_the_next_call()[:-1]
     again = [state("WRAP_UP", 130, **in_call(1)), state("READY", 150)]
-    assert wrapped(answers([*events, *again], NOW)) == (50, 0)
+    assert wrapped(rows_of_events([*events, *again], NOW)) == (50, 0)
 
 
 def test_a_delayed_source_gives_the_same_figures() -> None:
     """Either source may be delayed by up to a quarter of an hour."""
     events = a_wrap_up_and_the_next_call()
-    expected = answers(events, NOW)
+    expected = rows_of_events(events, NOW)
     states = [one for one in events if b"agent.state" in one.line]
     calls = [one for one in events if one not in states]
-    assert answers([*states, *calls], NOW) == expected
-    assert wrapped(answers([*calls, *states], NOW)) == (30, 0)
+    assert rows_of_events([*states, *calls], NOW) == expected
+    assert wrapped(rows_of_events([*calls, *states], NOW)) == (30, 0)
 
 
 @pytest.mark.parametrize("order", list(permutations(range(4))))
@@ -85,7 +85,7 @@ def test_states_are_ordered_by_their_own_times(order: tuple[int, ...]) -> None:
         state("NOT_READY", 300, reason="LUNCH"),
         state("READY", 600),
     ]
-    rows = answers([events[index] for index in order], NOON + 700_000)
+    rows = rows_of_events([events[index] for index in order], NOON + 700_000)
     row = agent_of(rows, "Ann")
     assert (row["readyDuration"], row["notReadyLunchDuration"]) == (240 + 100, 300)
     assert rows["service/agents/status"][0]["serviceId"] == 10
@@ -99,10 +99,10 @@ def test_a_state_that_is_too_late_changes_no_figure() -> None:
         state("READY", 2000),
         state("IN_CALL", 1099, **in_call(1)),
     ]
-    rows = answers(events, NOW)
+    rows = rows_of_events(events, NOW)
     assert agent_of(rows, "Ann")["talkDuration"] == 0
     assert service_of(rows, 10)["totalHandled"] == 0
-    rows = answers([*events, state("IN_CALL", 1100, **in_call(1))], NOW)
+    rows = rows_of_events([*events, state("IN_CALL", 1100, **in_call(1))], NOW)
     assert agent_of(rows, "Ann")["talkDuration"] == 900
     assert service_of(rows, 10)["totalHandled"] == 1
 
@@ -110,24 +110,24 @@ def test_a_state_that_is_too_late_changes_no_figure() -> None:
 def test_a_logon_that_is_too_late_still_gives_the_service() -> None:
     """A late LOGON sets the service only if no later event has named one."""
     late = state("LOGON", 0, service=20)
-    rows = answers([state("READY", 1000), late], NOW)
+    rows = rows_of_events([state("READY", 1000), late], NOW)
     assert rows["service/agents/status"][0]["serviceId"] == 20
     assert agent_of(rows, "Ann")["readyDuration"] == 2600
-    rows = answers([state("READY", 1000, service=10), late], NOW)
+    rows = rows_of_events([state("READY", 1000, service=10), late], NOW)
     assert rows["service/agents/status"][0]["serviceId"] == 10
     before = state("LOGOFF", -100, service=10)
-    rows = answers([before, state("READY", 1000), late], NOW)
+    rows = rows_of_events([before, state("READY", 1000), late], NOW)
     assert rows["service/agents/status"][0]["serviceId"] == 20
 
 
 def test_a_future_state_counts_from_the_time_it_was_recorded() -> None:
     """A clock that is ahead does not add time in the future."""
     ahead = [state("READY", 0, service=10), state("NOT_READY", 299)]
-    rows = answers(ahead, NOON + 299_000)
+    rows = rows_of_events(ahead, NOON + 299_000)
     assert agent_of(rows, "Ann")["readyDuration"] == 299
     # the same event, recorded at 10 s: none of the next 289 s counts as Ready
-    entries = taken([(NOON, ahead[0]), (NOON + 10_000, ahead[1])])
-    rows = answers_to(entries, NOON + 40_000)
+    entries = log_entries([(NOON, ahead[0]), (NOON + 10_000, ahead[1])])
+    rows = rows_of_log(entries, NOON + 40_000)
     row = agent_of(rows, "Ann")
     assert (row["readyDuration"], row["notReadyOtherDuration"]) == (10, 30)
 
@@ -135,9 +135,9 @@ def test_a_future_state_counts_from_the_time_it_was_recorded() -> None:
 def test_a_long_silence_before_a_logon_does_not_count() -> None:
     """The time before a LOGON counts only if the silence before it was short enough."""
     events = [state("READY", 0, service=10), state("READY", 60), state("LOGON", 3000)]
-    rows = answers(events, NOW, quiet_agent=1_000_000)
+    rows = rows_of_events(events, NOW, quiet_agent=1_000_000)
     assert agent_of(rows, "Ann")["readyDuration"] == 60
-    assert agent_of(answers(events, NOW), "Ann")["readyDuration"] == 3000
+    assert agent_of(rows_of_events(events, NOW), "Ann")["readyDuration"] == 3000
 
 
 def test_a_custom_reason_counts_as_the_site_declares() -> None:
@@ -147,7 +147,7 @@ def test_a_custom_reason_counts_as_the_site_declares() -> None:
         state("NOT_READY", 0, service=10, reason="Coffee"),
         state("NOT_READY", 60, reason="?"),
     ]
-    rows = answers(events, NOON + 100_000, plan)
+    rows = rows_of_events(events, NOON + 100_000, plan)
     row = agent_of(rows, "Ann")
     assert (row["notReadyBreakDuration"], row["notReadyOtherDuration"]) == (60, 40)
     assert rows["service/agents/status"][0]["reasonCode"] == "?"
@@ -163,7 +163,7 @@ def test_an_agent_of_several_services_counts_its_time_at_one() -> None:
         call("end", 160, 1),
         state("READY", 160),
     ]
-    rows = answers(events, NOON + 200_000)
+    rows = rows_of_events(events, NOON + 200_000)
     assert [service_of(rows, one)["totalAgents"] for one in (10, 20)] == [1, 1]
     (agent,) = rows["service/agent/stats/ex"]
     figures = {one["id"]: (one["readyDuration"], one["talkDuration"]) for one in agent["services"]}
@@ -175,7 +175,7 @@ def test_an_answer_gives_the_call_of_a_state_that_names_none() -> None:
     answer, entered = call("answer", 5, 1, agent="ANN"), state("IN_CALL", 5, service=10)
     start = call("start", 0, 1, service=10, direction="INBOUND", callerId="650")
     for events in ([start, answer, entered], [start, entered, answer]):
-        (row,) = answers(events, NOW)["service/agents/status"]
+        (row,) = rows_of_events(events, NOW)["service/agents/status"]
         assert (row["transactionId"], row["phone"], row["callType"]) == (1, "650", "INBOUND")
 
 
@@ -189,7 +189,7 @@ def test_answers_and_wrap_ups_are_on_the_current_service() -> None:
         state("WRAP_UP", 70, **named),
         state("READY", 80),
     ]
-    entries = taken((one.at, one) for one in story)
-    rows = answers_to(entries, NOON + 90_000)
+    entries = log_entries((one.at, one) for one in story)
+    rows = rows_of_log(entries, NOON + 90_000)
     assert [service_of(rows, number)["totalHandled"] for number in (10, 20)] == [1, 1]
     assert verify(1, entries, Moment(NOON + 90_000)).differences == []

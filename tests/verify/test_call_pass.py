@@ -10,9 +10,9 @@ from tests.verify.recomputing import (
     Event,
     Site,
     agent_of,
-    answers,
     call,
     in_call,
+    rows_of_events,
     service_of,
     state,
 )
@@ -26,7 +26,7 @@ def queued(number: int = 1, service: int = 10, direction: str = "INBOUND") -> li
 
 
 def counted(events: list[Event], plan: Site = SITE) -> tuple[int, int, int]:
-    row = service_of(answers(events, NOW, plan), 10)
+    row = service_of(rows_of_events(events, NOW, plan), 10)
     return row["totalOffered"], row["totalHandled"], row["totalAbandoned"]
 
 
@@ -45,16 +45,16 @@ def test_a_call_that_leaves_the_queue_counts_as_moved_on() -> None:
     moved = [*queued(), call("queue", 30, service=20), call("end", 30.5)]
     assert counted(moved) == (1, 0, 0)
     assert counted(moved, exits_count()) == (1, 0, 0)
-    assert answers(left, NOW)["service/calls/status"] == []
+    assert rows_of_events(left, NOW)["service/calls/status"] == []
 
 
 def test_talk_time_ends_when_a_call_leaves_its_agent() -> None:
     """A call that has left its agent is not with an agent, although it continues."""
     events = [*queued(), state("IN_CALL", 10, service=10, **in_call(1))]
     left = [*events, call("leave", 70, reason="TRANSFER")]
-    row = service_of(answers(left, NOW), 10)
+    row = service_of(rows_of_events(left, NOW), 10)
     assert (row["averageTalkDuration"], row["callsWithAgent"]) == (60, 0)
-    assert service_of(answers(events, NOW), 10)["callsWithAgent"] == 1
+    assert service_of(rows_of_events(events, NOW), 10)["callsWithAgent"] == 1
 
 
 @pytest.mark.parametrize("direction", ["OUTBOUND", "MANUAL"])
@@ -66,13 +66,13 @@ def test_an_outbound_call_without_a_queue_counts_in_no_wait(direction: str) -> N
         call("end", 65, 2),
     ]
     lost = [*queued(), call("end", 50)]
-    row = service_of(answers([*own, *lost], NOW), 10)
+    row = service_of(rows_of_events([*own, *lost], NOW), 10)
     assert (row["totalOffered"], row["totalHandled"], row["totalAbandoned"]) == (2, 1, 1)
     assert (row["abandonRate"], row["serviceLevel"]) == (100, 0)
     assert row["totalCallsAnsweredWithinSLA"] == row["averageSpeedOfAnswer"] == 0
     assert row["averageTalkDuration"] == 60
     waited = [*queued(3, direction=direction), call("answer", 5, 3)]
-    row = service_of(answers([*own, *waited], NOW), 10)
+    row = service_of(rows_of_events([*own, *waited], NOW), 10)
     assert (row["totalHandled"], row["averageSpeedOfAnswer"], row["serviceLevel"]) == (2, 5, 100)
 
 
@@ -88,7 +88,7 @@ def test_the_second_agent_of_a_conference_has_answered_too() -> None:
         state("READY", 80),
         state("READY", 90, "BOB"),
     ]
-    rows = answers(events, NOW)
+    rows = rows_of_events(events, NOW)
     assert [agent_of(rows, one)["inboundCalls"] for one in ("Ann", "BOB")] == [1, 1]
     row = service_of(rows, 10)
     assert (row["totalHandled"], row["averageWrapupDuration"]) == (1, 30)
@@ -102,11 +102,11 @@ def test_an_agent_in_another_call_has_left_the_one_before() -> None:
         state("IN_CALL", 10, service=10, **in_call(1)),
         state("IN_CALL", 20, service=10, **in_call(2)),
     ]
-    assert service_of(answers(events, NOW), 10)["callsWithAgent"] == 1
+    assert service_of(rows_of_events(events, NOW), 10)["callsWithAgent"] == 1
     other = state("IN_CALL", 15, "BOB", service=10, **in_call(1))
-    assert service_of(answers([*events, other], NOW), 10)["callsWithAgent"] == 2
+    assert service_of(rows_of_events([*events, other], NOW), 10)["callsWithAgent"] == 2
     back = state("IN_CALL", 30, service=10, **in_call(1))
-    assert service_of(answers([*events, back], NOW), 10)["callsWithAgent"] == 1
+    assert service_of(rows_of_events([*events, back], NOW), 10)["callsWithAgent"] == 1
 
 
 def test_a_disposition_without_an_agent_belongs_to_the_one_who_had_the_call() -> None:
@@ -118,13 +118,13 @@ def test_a_disposition_without_an_agent_belongs_to_the_one_who_had_the_call() ->
         state("READY", 70, "BOB", service=10),
         state("READY", 70, service=10),
     ]
-    rows = answers(events, NOW)
+    rows = rows_of_events(events, NOW)
     assert [agent_of(rows, one)["rpcComplete"] for one in ("Ann", "BOB")] == [1, 0]
     joined = state("IN_CALL", 40, "BOB", service=10, **in_call(1))
-    rows = answers([*events, joined], NOW)
+    rows = rows_of_events([*events, joined], NOW)
     assert [agent_of(rows, one)["rpcComplete"] for one in ("Ann", "BOB")] == [0, 1]
     gone = state("IN_CALL", 50, "BOB", service=10, **in_call(2))
-    rows = answers([*events, joined, gone], NOW)
+    rows = rows_of_events([*events, joined, gone], NOW)
     assert [agent_of(rows, one)["rpcComplete"] for one in ("Ann", "BOB")] == [1, 0]
 
 
@@ -141,7 +141,7 @@ def test_a_call_that_returns_is_handled_once_with_its_first_talk_time() -> None:
         state("WRAP_UP", 100),
         state("READY", 120),
     ]
-    row = service_of(answers(events, NOW), 10)
+    row = service_of(rows_of_events(events, NOW), 10)
     assert (row["totalOffered"], row["totalHandled"]) == (1, 1)
     figures = ("averageTalkDuration", "averageWrapupDuration", "averageHandleDuration")
     assert [row[one] for one in figures] == [30, 5, 35]
@@ -152,22 +152,24 @@ def test_a_member_comes_from_the_latest_event_by_its_own_time() -> None:
     start = call("start", 0, service=10, direction="INBOUND", priority=1, callerId="650")
     queue = call("queue", 5, priority=7)
     for events in ([start, queue], [queue, start]):
-        (row,) = answers(events, NOW)["service/calls/status"]
+        (row,) = rows_of_events(events, NOW)["service/calls/status"]
         assert (row["priority"], row["phone"]) == ("7", "650")
     update = call("update", 6, callerId="651", service=20, consumer={"firstName": "Will"})
-    (row,) = answers([queue, update, start], NOW)["service/calls/status"]
+    (row,) = rows_of_events([queue, update, start], NOW)["service/calls/status"]
     assert (row["phone"], row["name"], row["serviceId"]) == ("651", "Will", "20")
 
 
 def test_an_answer_takes_the_service_that_the_state_names() -> None:
     """If ``call.answer`` names no service, the service that IN_CALL names is used."""
     events = [call("answer", 5, agent="ANN"), state("IN_CALL", 6, **in_call(1, service=10))]
-    assert service_of(answers(events, NOW), 10)["totalHandled"] == 1
+    assert service_of(rows_of_events(events, NOW), 10)["totalHandled"] == 1
 
 
 def test_a_state_that_names_a_call_keeps_the_call_from_going_quiet() -> None:
     """A state that names a call, such as a hold, keeps the call from going quiet."""
     events = queued()
-    assert answers(events, NOW, quiet_call=1_000_000)["service/calls/status"] == []
+    assert rows_of_events(events, NOW, quiet_call=1_000_000)["service/calls/status"] == []
     hold = state("AGENT_HOLD", 3000, service=10, **in_call(1))
-    assert len(answers([*events, hold], NOW, quiet_call=1_000_000)["service/calls/status"]) == 1
+    assert (
+        len(rows_of_events([*events, hold], NOW, quiet_call=1_000_000)["service/calls/status"]) == 1
+    )

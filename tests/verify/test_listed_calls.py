@@ -7,7 +7,7 @@ from floorcast.statistics.visibility import Moment
 from floorcast.verify.listed_calls import listed_calls
 from floorcast.verify.sums import CallListDigest
 from tests.floor.random_floors import call, fold_all, new_floor, ticks
-from tests.statistics.floors import seen
+from tests.statistics.floors import moment_at
 
 
 def listed(*names: tuple[int, str]) -> dict[str, int]:
@@ -27,7 +27,7 @@ def test_calls_in_memory_and_out_of_it_are_listed() -> None:
     floor.call_table.evict_ended(ticks(9_999) // 10_000)
     left = list(floor.call_table.evicted)
     assert [one.transaction for one in left] == [2]
-    rows = {row.pop("name"): row for row in listed_calls(floor, left, Moment(seen(300).now))}
+    rows = {row.pop("name"): row for row in listed_calls(floor, left, Moment(moment_at(300).now))}
     every = [(number, f"S{number}") for number in range(4)]
     assert rows == {
         "10 totalOffered": listed(*every),

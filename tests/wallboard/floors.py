@@ -14,12 +14,12 @@ from tests.real.sites import event, ndjson
 from tests.wallboard.screen import Screen, screen
 from tests.wallboard.shifts import WALL_SITE
 
-__all__ = ["shown", "waits"]
+__all__ = ["open_wallboard", "waiting_call"]
 
 PHONE = 600  # pixels; a narrower screen is a phone
 
 
-def waits(
+def waiting_call(
     number: int, service: int, time: str | None = None, **who: object
 ) -> list[dict[str, Any]]:
     """Return the events of a call that is waiting for a service."""
@@ -32,7 +32,7 @@ def waits(
 
 
 @contextmanager
-def shown(
+def open_wallboard(
     folder: Path,
     browser: Browser,
     events: Iterable[dict[str, Any]],

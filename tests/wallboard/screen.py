@@ -36,20 +36,20 @@ class Screen:
         self.page: Page = context.new_page()
         self.page.set_default_timeout(PATIENCE)
         self.url = url
-        self.complaints: list[str] = []
-        self.asked: list[str] = []
-        self.answers: list[Response] = []
-        self.page.on("console", self._heard)
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("request", lambda request: self.asked.append(request.url))
-        self.page.on("response", self._answered)
+        self.errors: list[str] = []
+        self.requested_urls: list[str] = []
+        self.responses: list[Response] = []
+        self.page.on("console", self._add_console_message)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("request", lambda request: self.requested_urls.append(request.url))
+        self.page.on("response", self._add_response)
 
-    def _heard(self, message: ConsoleMessage) -> None:
+    def _add_console_message(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
-            self.complaints.append(message.text)
+            self.errors.append(message.text)
 
-    def _answered(self, response: Response) -> None:
-        self.answers.append(response)
+    def _add_response(self, response: Response) -> None:
+        self.responses.append(response)
 
     def pass_time(self, seconds: float) -> None:
         """Advance the page's clock. The test must call ``page.clock.install()`` first."""
@@ -88,13 +88,13 @@ class Screen:
 
         Playwright's own method would evaluate text in the page, which the page's policy forbids.
         """
-        self.until_so(lambda: self.page.evaluate(condition, argument), condition)
+        self.until_true(lambda: self.page.evaluate(condition, argument), condition)
 
-    def until_so(self, so: Callable[[], object], condition: str) -> None:
-        """Wait until ``so`` returns a true value. The page continues to run."""
+    def until_true(self, condition: Callable[[], object], description: str) -> None:
+        """Wait until ``condition`` returns a true value. The page continues to run."""
         deadline = time.monotonic() + PATIENCE / 1000
-        while not so():
-            assert time.monotonic() < deadline, f"it never came about that {condition}"
+        while not condition():
+            assert time.monotonic() < deadline, f"timed out waiting: {description}"
             self.page.wait_for_timeout(LOOK)
 
     def until_text(self, selector: str, text: str) -> None:
@@ -114,9 +114,9 @@ class Screen:
         """Return the token of the position that a panel shows."""
         return self.page.get_attribute(f"#{section}", "data-feed-token") or ""
 
-    def answer(self, path: str, token: str) -> dict[str, Any]:
+    def response(self, path: str, token: str) -> dict[str, Any]:
         """Return the API's response that the page received with a token."""
-        for response in reversed(self.answers):
+        for response in reversed(self.responses):
             if response.url.endswith(path) and response.headers.get("feed-token") == token:
                 found: dict[str, Any] = response.json()
                 return found

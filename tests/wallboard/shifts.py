@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.real.sites import SITE, event
 
-__all__ = ["SERVICES", "WALL_SITE", "campaigns", "shift", "with_rule"]
+__all__ = ["SERVICES", "WALL_SITE", "campaigns", "shift", "site_with_alert"]
 
 SERVICES = {38049: "Sales", 38050: "Help", 38061: "Claims", 38062: "Collections", 38063: "Français"}
 WALL_SITE = SITE.replace(
@@ -33,7 +33,7 @@ FIRST = ("Ana", "Bo", "Chidi", "Dana", "Emre", "Fay", "Goran", "Hana", "Idris", 
 LAST = ("Okafor", "Nowak", "Silva", "Haddad", "Lind", "Marsh", "Ito", "Berg", "Costa", "Reyes")
 
 
-def with_rule() -> str:
+def site_with_alert() -> str:
     """Return the wallboard tests' site with an alert that fires at two waiting calls."""
     first, second = WALL_SITE.split("\n\n[[client]]", 1)
     return f"{first}\n{RULE}\n[[client]]{second}"
@@ -60,7 +60,7 @@ def shift(
         when = at(random.expovariate(1 / 240))
         yield event("agent.state", next(numbers), time=when, **data, eventType=state, **reason)
     for _ in range(calls):
-        yield from _done(next(numbers), services, random, numbers, at)
+        yield from _finished_call(next(numbers), services, random, numbers, at)
     for _ in range(waiting):
         number = next(numbers)
         service = random.choice(services[:3])
@@ -71,7 +71,7 @@ def shift(
         yield event("call.queue", next(numbers), time=at(ago), **call)
 
 
-def _done(
+def _finished_call(
     number: int,
     services: list[int],
     random: Random,

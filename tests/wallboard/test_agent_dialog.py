@@ -7,7 +7,7 @@ from pathlib import Path
 from playwright.sync_api import Browser
 
 from tests.real.sites import event, ndjson
-from tests.wallboard.floors import shown, waits
+from tests.wallboard.floors import open_wallboard, waiting_call
 from tests.wallboard.screen import Screen
 
 LOGIN = "x" * 60
@@ -16,8 +16,8 @@ STATE = {"agent": LOGIN, "service": 38049, "eventType": "NOT_READY", "reason": "
 
 def test_the_dialog_shows_and_follows_an_agent(browser: Browser, tmp_path: Path) -> None:
     """The dialog opens by keyboard and shows the agent's login, state, time and service."""
-    events = [*waits(1, 38049), event("agent.state", "a1", **STATE)]
-    with shown(tmp_path, browser, events) as (wall, source):
+    events = [*waiting_call(1, 38049), event("agent.state", "a1", **STATE)]
+    with open_wallboard(tmp_path, browser, events) as (wall, source):
         opener = f"#agents [data-login={LOGIN}] button"
         wall.page.wait_for_selector(opener)
         wall.page.focus("#agents .scroll")
@@ -35,7 +35,7 @@ def test_the_dialog_shows_and_follows_an_agent(browser: Browser, tmp_path: Path)
         wall.until_text(part("state"), "Logged out")
         wall.page.keyboard.press("Escape")
         wall.page.wait_for_selector("#agent", state="hidden")
-        assert wall.complaints == []
+        assert wall.errors == []
 
 
 def test_arrow_keys_move_between_agents(wall: Screen) -> None:
@@ -65,7 +65,7 @@ def test_arrow_keys_move_between_agents(wall: Screen) -> None:
 
 def test_agents_are_not_buttons_on_a_wall(browser: Browser, tmp_path: Path) -> None:
     """A wall has no input devices, so the agents on it are not buttons."""
-    events = [*waits(1, 38049), event("agent.state", "a1", **STATE)]
-    with shown(tmp_path, browser, events, view="#wall") as (wall, _):
+    events = [*waiting_call(1, 38049), event("agent.state", "a1", **STATE)]
+    with open_wallboard(tmp_path, browser, events, view="#wall") as (wall, _):
         wall.page.wait_for_selector("#agents [data-login]")
         assert wall.page.locator("#agents tbody button").count() == 0

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser
 
 from tests.real.server import Caller, running
 from tests.real.sites import event, ndjson
-from tests.wallboard.floors import shown, waits
+from tests.wallboard.floors import open_wallboard, waiting_call
 from tests.wallboard.screen import Screen, screen
 from tests.wallboard.shifts import shift
 
@@ -70,7 +70,7 @@ def test_the_list_is_searched_and_sorted_by_keyboard(crowded: Screen) -> None:
     page.focus("#agents input")
     keys.type("berg ready dana")
     crowded.until_text("#agents h2", "of 2,000 agents")
-    crowded.until_so(  # the list is drawn shortly after the last key
+    crowded.until_true(  # the list is drawn shortly after the last key
         lambda: {name[:9] for name in drawn(crowded)} == {"Dana Berg"}, "only hers are drawn"
     )
     keys.press("ControlOrMeta+A")
@@ -102,7 +102,9 @@ def test_the_list_is_searched_and_sorted_by_keyboard(crowded: Screen) -> None:
 def test_the_reason_is_shown_in_full(browser: Browser, tmp_path: Path) -> None:
     """The reason replaces the visible name of the state, and fits in the cell."""
     late = {"agent": "ANN", "service": 38049, "eventType": "NOT_READY", "reason": "TEAM MEETING"}
-    with shown(tmp_path, browser, [*waits(1, 38049), event("agent.state", "a1", **late)]) as (
+    with open_wallboard(
+        tmp_path, browser, [*waiting_call(1, 38049), event("agent.state", "a1", **late)]
+    ) as (
         wall,
         _,
     ):

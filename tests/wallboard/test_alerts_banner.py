@@ -7,16 +7,16 @@ from pathlib import Path
 from playwright.sync_api import Browser
 
 from tests.real.sites import event, ndjson
-from tests.wallboard.floors import shown, waits
+from tests.wallboard.floors import open_wallboard, waiting_call
 from tests.wallboard.screen import Screen
-from tests.wallboard.shifts import with_rule
+from tests.wallboard.shifts import site_with_alert
 
 SERVICE = 38049
 
 
 def queue(*numbers: int) -> list[dict[str, object]]:
     """Return the events of waiting calls with these numbers."""
-    return [one for number in numbers for one in waits(number, SERVICE)]
+    return [one for number in numbers for one in waiting_call(number, SERVICE)]
 
 
 def fires(wall: Screen) -> None:
@@ -28,7 +28,7 @@ def test_the_banner_shows_alerts_and_users_acknowledge_them(
     browser: Browser, tmp_path: Path
 ) -> None:
     """The banner appears and disappears with the alert, and screen readers announce it."""
-    with shown(tmp_path, browser, queue(1), site=with_rule()) as (wall, source):
+    with open_wallboard(tmp_path, browser, queue(1), site=site_with_alert()) as (wall, source):
         wall.page.wait_for_selector("#show-alerts:not([hidden])")
         assert wall.page.is_hidden("#alerts")
         source.take(ndjson(queue(2)))
@@ -52,12 +52,12 @@ def test_the_banner_shows_alerts_and_users_acknowledge_them(
         ]
         source.take(ndjson(ended))
         wall.until("document.getElementById('alerts').hidden")
-        assert wall.complaints == []
+        assert wall.errors == []
 
 
 def test_sound_and_notifications_are_off_by_default(browser: Browser, tmp_path: Path) -> None:
     """The user's choice is stored. A message explains that the browser blocks notifications."""
-    with shown(tmp_path, browser, queue(1, 2), site=with_rule()) as (wall, _):
+    with open_wallboard(tmp_path, browser, queue(1, 2), site=site_with_alert()) as (wall, _):
         fires(wall)
         wall.page.click("#show-alerts")
         boxes = {name: f"#alerts-dialog [name={name}]" for name in ("sound", "notices")}
@@ -75,9 +75,9 @@ def test_sound_and_notifications_are_off_by_default(browser: Browser, tmp_path: 
 
 def test_a_view_shows_the_alerts_of_its_services(browser: Browser, tmp_path: Path) -> None:
     """A view that shows only another service has no alerts."""
-    events = [*queue(1, 2), *waits(3, 38050)]
+    events = [*queue(1, 2), *waiting_call(3, 38050)]
     view = "#service=38050"
-    with shown(tmp_path, browser, events, site=with_rule(), view=view) as (wall, _):
+    with open_wallboard(tmp_path, browser, events, site=site_with_alert(), view=view) as (wall, _):
         wall.page.wait_for_selector("#show-alerts:not([hidden])")
         assert wall.page.is_hidden("#alerts")
         assert wall.page.inner_text("#show-alerts") == "Alerts"

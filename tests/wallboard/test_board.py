@@ -26,8 +26,8 @@ def test_the_board_uses_only_this_server_without_errors(wall: Screen, source: Ca
     wall.page.fill("#agents input", "seby")
     wall.page.wait_for_selector("#agents [data-login=SEBY]")
     wall.until(f"document.getElementById('services').dataset.feedToken !== '{token}'")
-    assert wall.complaints == []
-    paths = [url.removeprefix(wall.url) for url in wall.asked]
+    assert wall.errors == []
+    paths = [url.removeprefix(wall.url) for url in wall.requested_urls]
     assert [path for path in paths if not ASKED.match(path)] == []
 
 
@@ -99,7 +99,7 @@ def test_hidden_tabs_do_not_follow_feeds(wall: Screen, source: Caller) -> None:
 
     def until_streams(count: int) -> None:
         metric = "floorcast_feed_open_streams"
-        wall.until_so(lambda: source.metric_value(metric) == count, f"{count} streams are open")
+        wall.until_true(lambda: source.metric_value(metric) == count, f"{count} streams are open")
 
     until_streams(0)
     wall.sign_in()

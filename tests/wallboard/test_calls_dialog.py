@@ -12,7 +12,7 @@ from playwright.sync_api import Browser
 from floorcast.auth.session import ALLOWED_ROLES
 from tests.real.server import Caller
 from tests.real.sites import event
-from tests.wallboard.floors import shown, waits
+from tests.wallboard.floors import open_wallboard, waiting_call
 from tests.wallboard.screen import Screen
 from tests.wallboard.shifts import WALL_SITE
 
@@ -55,13 +55,13 @@ def test_figures_open_their_calls_by_mouse_and_keyboard(wall: Screen, source: Ca
     figures(wall)
     wall.page.keyboard.press("Escape")
     assert wall.page.evaluate("document.activeElement.className") == "opens"
-    assert wall.complaints == []
+    assert wall.errors == []
 
 
 def test_more_calls_are_added_page_by_page(browser: Browser, tmp_path: Path) -> None:
     """Each page adds up to a thousand different calls. The last page has no button for more."""
-    events = [one for number in range(1, 2302) for one in waits(number, SERVICE)]
-    with shown(tmp_path, browser, events) as (wall, _):
+    events = [one for number in range(1, 2302) for one in waiting_call(number, SERVICE)]
+    with open_wallboard(tmp_path, browser, events) as (wall, _):
         wall.page.click(opener(SERVICE, "queue"))
         assert figures(wall)[1:] == (wall.page.inner_text("#calls-note"), 1000)
         assert wall.page.inner_text("#calls-note").startswith("1,000 of 2,301 calls")
@@ -77,8 +77,8 @@ def test_more_calls_are_added_page_by_page(browser: Browser, tmp_path: Path) -> 
 
 def test_the_table_fits_on_a_phone(browser: Browser, tmp_path: Path) -> None:
     """The dialog fits on the screen, and the cells are aligned with the column titles."""
-    events = [one for number in range(1, 40) for one in waits(number, SERVICE)]
-    with shown(tmp_path, browser, events, size=(390, 844)) as (wall, _):
+    events = [one for number in range(1, 40) for one in waiting_call(number, SERVICE)]
+    with open_wallboard(tmp_path, browser, events, size=(390, 844)) as (wall, _):
         wall.page.click(opener(SERVICE, "queue"))
         figures(wall)
         wide = wall.page.evaluate("""() => {
@@ -110,12 +110,12 @@ def test_numbers_and_names_stay_on_one_line(browser: Browser, tmp_path: Path) ->
     who = {"callerId": "+12125550182", "account": "4000123456789012"}
     events = [
         event("agent.state", "a1", agent="NYOUNG", service=SERVICE, eventType="READY"),
-        *waits(1, SERVICE, **who),
+        *waiting_call(1, SERVICE, **who),
         event("call.answer", "b1", **call, agent="NYOUNG", service=SERVICE),
         event("call.end", "c1", **call),
         event("call.disposition", "d1", **call, termCode="Promise to pay"),
     ]
-    with shown(tmp_path, browser, events, site=site) as (wall, _):
+    with open_wallboard(tmp_path, browser, events, site=site) as (wall, _):
         wall.until_text("#agents tbody", "Nadia Youngblood")
         for width in (1440, 390):
             wall.page.set_viewport_size({"width": width, "height": 844})

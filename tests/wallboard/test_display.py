@@ -12,9 +12,9 @@ from playwright.sync_api import Browser
 
 from tests.real.server import Server
 from tests.real.sites import event
-from tests.wallboard.floors import shown, waits
+from tests.wallboard.floors import open_wallboard, waiting_call
 from tests.wallboard.screen import Screen, screen
-from tests.wallboard.shifts import WALL_SITE, campaigns, shift, with_rule
+from tests.wallboard.shifts import WALL_SITE, campaigns, shift, site_with_alert
 
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text("utf-8")
 VIEWS: dict[str, tuple[int, int, Literal["light", "dark"], str]] = {
@@ -106,8 +106,8 @@ def trying() -> Iterator[dict[str, Any]]:
     """Yield events that lead to long names and large figures."""
     yield from campaigns()
     yield from shift(agents=150, calls=400, waiting=110)
-    yield from waits(1, 38061, callerId=SIP)
-    yield from waits(2, 38050, consumer={"firstName": ARABIC, "lastName": ""})
+    yield from waiting_call(1, 38061, callerId=SIP)
+    yield from waiting_call(2, 38050, consumer={"firstName": ARABIC, "lastName": ""})
     for number, login in enumerate(("x" * 60, ARABIC)):
         late = {"agent": login, "service": 38049, "eventType": "NOT_READY", "reason": "LUNCH"}
         yield event("agent.state", f"long {number}", **late)
@@ -118,7 +118,7 @@ def test_nothing_overflows_on_any_screen(tmp_path: Path, browser: Browser) -> No
 
     Names are long, or are written from right to left.
     """
-    with shown(tmp_path, browser, trying(), site=SITE) as (wall, _):
+    with open_wallboard(tmp_path, browser, trying(), site=SITE) as (wall, _):
         wall.page.wait_for_selector("#agents [data-login]")
         wall.page.fill("#agents input", "x" * 60)
         wall.until_text("#agents h2", "1 of ")
@@ -144,7 +144,9 @@ def test_nothing_overflows_on_any_screen(tmp_path: Path, browser: Browser) -> No
 
 def test_long_names_are_shown_in_full_on_a_wall(tmp_path: Path, browser: Browser) -> None:
     """Long names of services are not cut off on a wall."""
-    with shown(tmp_path, browser, trying(), site=SITE, view="#wall", size=(1920, 1080)) as (
+    with open_wallboard(
+        tmp_path, browser, trying(), site=SITE, view="#wall", size=(1920, 1080)
+    ) as (
         wall,
         _,
     ):
@@ -176,10 +178,10 @@ def test_an_alert_leaves_room_for_the_rows_below_it(tmp_path: Path, browser: Bro
         f'{{id = {39000 + number}, name = "Team {number}", call_center = 1623}},'
         for number in range(5)
     )
-    site = with_rule().replace("{id = 38061,", f"{more}{{id = 38061,")
+    site = site_with_alert().replace("{id = 38061,", f"{more}{{id = 38061,")
     events = [*shift(agents=10, calls=40, waiting=9)]
-    events += [one for number in range(5) for one in waits(9_000 + number, 39000 + number)]
-    with shown(tmp_path, browser, events, site=site) as (wall, _):
+    events += [one for number in range(5) for one in waiting_call(9_000 + number, 39000 + number)]
+    with open_wallboard(tmp_path, browser, events, site=site) as (wall, _):
         wall.page.wait_for_selector("#alerts:not([hidden])")
         wall.until("document.querySelectorAll('#services tbody tr').length >= 9")
         wall.until("document.querySelectorAll('#waiting tbody tr').length > 9")
@@ -207,11 +209,11 @@ def ragged(wall: Screen, selector: str) -> float:
 
 def test_names_of_any_direction_are_aligned(tmp_path: Path, browser: Browser) -> None:
     """In panels and dialogs, right-to-left names are aligned with other names."""
-    site = with_rule().replace('"Help"', f'"{ARABIC}"').replace('"Queue"', f'"{ARABIC}"')
+    site = site_with_alert().replace('"Help"', f'"{ARABIC}"').replace('"Queue"', f'"{ARABIC}"')
     events = [*shift(agents=20, calls=90, waiting=9)]
-    events += waits(2, 38050, callerId=ARABIC)
+    events += waiting_call(2, 38050, callerId=ARABIC)
     letter = 4  # pixels by which letters' own margins can differ
-    with shown(tmp_path, browser, events, site=site) as (wall, _):
+    with open_wallboard(tmp_path, browser, events, site=site) as (wall, _):
         wall.page.wait_for_selector("#agents [data-login]")
         wall.page.wait_for_selector("#waiting tbody tr")
         wall.page.wait_for_selector("#alerts:not([hidden])")
@@ -240,7 +242,7 @@ LINE_WIDTHS = """() => {
 def test_lines_scale_with_the_screen(tmp_path: Path, browser: Browser) -> None:
     """The widths of the trend's line and the service level's bar scale with the screen."""
     events = shift(agents=10, calls=60, waiting=3)
-    with shown(tmp_path, browser, events, view="#wall", size=(1280, 720)) as (wall, _):
+    with open_wallboard(tmp_path, browser, events, view="#wall", size=(1280, 720)) as (wall, _):
         wall.page.wait_for_selector(".services .trend path")
         narrow = wall.page.evaluate(LINE_WIDTHS)
         wall.page.set_viewport_size({"width": 3840, "height": 2160})
@@ -304,10 +306,14 @@ def test_every_dialog_works_with_every_input_method(
     tmp_path: Path, browser: Browser, size: tuple[int, int], scheme: Literal["light", "dark"]
 ) -> None:
     """Every dialog is accessible and fits the screen. Escape closes it and returns the focus."""
-    site = with_rule().replace('"Sales"', '"Claims and damages, new policies"')
+    site = site_with_alert().replace('"Sales"', '"Claims and damages, new policies"')
     late = {"agent": "x" * 60, "service": 38049, "eventType": "NOT_READY", "reason": "LUNCH"}
-    events = [*waits(1, 38049, callerId=SIP), *waits(2, 38049), event("agent.state", "a", **late)]
-    with shown(tmp_path, browser, events, site=site, size=size) as (wall, _):
+    events = [
+        *waiting_call(1, 38049, callerId=SIP),
+        *waiting_call(2, 38049),
+        event("agent.state", "a", **late),
+    ]
+    with open_wallboard(tmp_path, browser, events, site=site, size=size) as (wall, _):
         wall.page.emulate_media(color_scheme=scheme)
         wall.page.wait_for_selector("#agents [data-login]")
         wall.until("!document.getElementById('alerts').hidden")
@@ -324,4 +330,4 @@ def test_every_dialog_works_with_every_input_method(
             wall.page.wait_for_selector(f"#{dialog}", state="hidden")
             assert wall.page.evaluate("(one) => document.activeElement.matches(one)", opener)
         assert wall.page.evaluate("document.documentElement.scrollWidth") <= size[0]
-        assert wall.complaints == []
+        assert wall.errors == []

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.real.server import Caller
-from tests.wallboard.floors import shown
+from tests.wallboard.floors import open_wallboard
 from tests.wallboard.screen import Screen
 from tests.wallboard.shifts import WALL_SITE, shift
 
@@ -82,7 +82,10 @@ def test_site_targets_override_the_browser_thresholds(
 ) -> None:
     """The services' targets, weighted by their calls, give the overall target."""
     site = WALL_SITE.replace("sla_seconds = ", f"target_service_level = {target}, sla_seconds = ")
-    with shown(tmp_path, browser, shift(agents=10, calls=60, waiting=0), site=site) as (wall, _):
+    with open_wallboard(tmp_path, browser, shift(agents=10, calls=60, waiting=0), site=site) as (
+        wall,
+        _,
+    ):
         limits = '{"serviceLevel": [50, 40]}'
         keep = "(kept) => localStorage.setItem('floorcast.thresholds', kept)"
         wall.page.evaluate(keep, limits)
@@ -104,7 +107,10 @@ def test_tiles_show_long_names_in_full(tmp_path: Path, browser: Browser) -> None
     site = WALL_SITE
     for number, name in enumerate(("Sales", "Help", "Claims", "Collections"), 11):
         site = site.replace(f'"{name}"', f'"Warranty registration {number}"')
-    with shown(tmp_path, browser, shift(agents=120, calls=300, waiting=9), site=site) as (wall, _):
+    with open_wallboard(tmp_path, browser, shift(agents=120, calls=300, waiting=9), site=site) as (
+        wall,
+        _,
+    ):
         wall.page.wait_for_selector("#agents [data-login]")
         assert "Warranty" in tile(wall, "needs")[1]
         for width in (360, 1024, 1280, 1366, 1440, 1920):

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.real.sites import event, ndjson
-from tests.wallboard.floors import shown, waits
+from tests.wallboard.floors import open_wallboard, waiting_call
 from tests.wallboard.screen import Screen
 
 SALES, HELP = 38049, 38050
@@ -28,9 +28,9 @@ def told(wall: Screen) -> list[int]:
 
 def test_intervals_match_the_api(browser: Browser, tmp_path: Path) -> None:
     """The sums are right for every interval length, and new calls appear."""
-    events = [*waits(1, SALES), *waits(2, SALES), *waits(3, HELP)]
+    events = [*waiting_call(1, SALES), *waiting_call(2, SALES), *waiting_call(3, HELP)]
     events.append(event("call.end", "end 1", transactionId=1, sessionId="S1"))
-    with shown(tmp_path, browser, events) as (wall, source):
+    with open_wallboard(tmp_path, browser, events) as (wall, source):
         wall.page.focus("#show-intervals")
         wall.page.keyboard.press("Enter")
         assert told(wall) == [3, 0, 1]
@@ -39,21 +39,21 @@ def test_intervals_match_the_api(browser: Browser, tmp_path: Path) -> None:
             wall.until("document.querySelectorAll('#intervals tbody tr').length > 0")
             assert told(wall) == [3, 0, 1]
         wall.page.select_option("#intervals [name=service]", str(HELP))
-        wall.until_so(lambda: told(wall) == [1, 0, 0], "one call of Help is offered")
-        source.take(ndjson(waits(4, HELP)))
+        wall.until_true(lambda: told(wall) == [1, 0, 0], "one call of Help is offered")
+        source.take(ndjson(waiting_call(4, HELP)))
         wall.pass_time(20)
-        wall.until_so(lambda: told(wall) == [2, 0, 0], "the new call is offered")
+        wall.until_true(lambda: told(wall) == [2, 0, 0], "the new call is offered")
         wall.page.keyboard.press("Escape")
         wall.page.wait_for_selector("#intervals", state="hidden")
-        assert wall.complaints == []
+        assert wall.errors == []
 
 
 def test_a_day_comes_from_the_archive(browser: Browser, tmp_path: Path) -> None:
     """The dialog shows a day from the archive. Without a day, it shows the last hours again."""
     pytest.importorskip("pyarrow")
-    events = [*waits(1, SALES), *waits(2, SALES)]
+    events = [*waiting_call(1, SALES), *waiting_call(2, SALES)]
     options = ("--archive", str(tmp_path / "archive"))
-    with shown(tmp_path, browser, events, options=options) as (wall, _):
+    with open_wallboard(tmp_path, browser, events, options=options) as (wall, _):
         wall.page.click("#show-intervals")
         assert told(wall) == [2, 0, 0]
         day = datetime.now(ZoneInfo("America/New_York")).date().isoformat()
@@ -65,12 +65,12 @@ def test_a_day_comes_from_the_archive(browser: Browser, tmp_path: Path) -> None:
         assert wall.page.locator("#intervals tbody tr").count() == 0
         wall.page.fill("#intervals [name=day]", "")
         assert told(wall) == [2, 0, 0]
-        assert wall.complaints == []
+        assert wall.errors == []
 
 
 def test_a_day_without_an_archive_is_explained(browser: Browser, tmp_path: Path) -> None:
     """Without an archive, the dialog explains the reason and shows no figures."""
-    with shown(tmp_path, browser, waits(1, SALES)) as (wall, _):
+    with open_wallboard(tmp_path, browser, waiting_call(1, SALES)) as (wall, _):
         wall.page.click("#show-intervals")
         told(wall)
         wall.page.fill("#intervals [name=day]", "2020-01-01")
@@ -82,7 +82,7 @@ def test_a_day_is_requested_again_if_the_server_is_busy(browser: Browser, tmp_pa
     """Until the response arrives, the dialog shows the server's reason and no figures."""
     pytest.importorskip("pyarrow")
     options = ("--archive", str(tmp_path / "archive"))
-    with shown(tmp_path, browser, waits(1, SALES), options=options) as (wall, _):
+    with open_wallboard(tmp_path, browser, waiting_call(1, SALES), options=options) as (wall, _):
         busy = {"code": 503, "message": "try again in a moment"}
         report = f"{wall.url}/reporting/service/stats"
         wall.page.route(
@@ -104,7 +104,7 @@ def test_a_day_is_requested_again_if_the_server_is_busy(browser: Browser, tmp_pa
 
 def test_the_table_fits_on_a_phone(browser: Browser, tmp_path: Path) -> None:
     """The table is not wider than the dialog."""
-    with shown(tmp_path, browser, waits(1, SALES), size=(390, 844)) as (wall, _):
+    with open_wallboard(tmp_path, browser, waiting_call(1, SALES), size=(390, 844)) as (wall, _):
         wall.page.click("#show-intervals")
         told(wall)
         assert wall.page.evaluate(

@@ -42,7 +42,7 @@ def beside(tab: Screen, count: int) -> list[Screen]:
 
 def until_streams(tab: Screen, source: Caller, count: int) -> None:
     """Wait until the server has this many open streams."""
-    tab.until_so(lambda: source.metric_value(STREAMS) == count, f"{count} streams are open")
+    tab.until_true(lambda: source.metric_value(STREAMS) == count, f"{count} streams are open")
 
 
 def test_eight_tabs_share_one_connection(shared: Screen, source: Caller) -> None:
@@ -66,7 +66,7 @@ def test_eight_tabs_share_one_connection(shared: Screen, source: Caller) -> None
     for tab in tabs:
         tab.until(f"{STATE} === '5'")
         tab.until_text("#freshness", "Live")
-        assert tab.complaints == []
+        assert tab.errors == []
     assert tabs[0].token("agents") >= token
     assert source.metric_value(STREAMS) == 2
 
@@ -90,7 +90,7 @@ def test_tabs_with_different_views_share_the_connection(shared: Screen, source: 
         answer = source.http.post("/realtime/service/liveConnects", json=body).json()
         wanted.append(sum(int(one["total"]) for one in answer["liveConnects"]))
     assert wanted[0] != wanted[1]
-    shared.until_so(lambda: [told(shared), told(other)] == wanted, "each has its own")
+    shared.until_true(lambda: [told(shared), told(other)] == wanted, "each has its own")
 
 
 def test_one_tab_renews_the_session_for_all_tabs(shared: Screen, source: Caller) -> None:
@@ -106,7 +106,7 @@ def test_one_tab_renews_the_session_for_all_tabs(shared: Screen, source: Caller)
         ids = {tab.page.evaluate(kept) for tab in (shared, other)}
         return len(ids) == 1 and not ids & {None, session}
 
-    shared.until_so(renewed, "both tabs have the new session")
+    shared.until_true(renewed, "both tabs have the new session")
     assert other.page.is_hidden(FORM)
 
 
@@ -129,7 +129,7 @@ def test_the_page_works_without_a_worker(browser: Browser, floor: Server) -> Non
         wall.sign_in(user="manager")
         wall.page.wait_for_selector("#services tbody tr")
         wall.page.wait_for_selector("#agents [data-login]")
-        assert any("/agentEvent/feed/sse" in url for url in wall.asked)
+        assert any("/agentEvent/feed/sse" in url for url in wall.requested_urls)
 
 
 def test_a_reopened_tab_uses_the_current_session(

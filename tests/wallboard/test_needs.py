@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.real.sites import event, ndjson
-from tests.wallboard.floors import shown, waits
+from tests.wallboard.floors import open_wallboard, waiting_call
 from tests.wallboard.screen import Screen
 
 TILE = "[data-tile=needs]"
@@ -26,7 +26,7 @@ def until_needs(wall: Screen, count: int) -> None:
 
 def test_waiting_calls_without_agents_are_a_problem(tmp_path: Path, browser: Browser) -> None:
     """The problem changes after an agent logs in, and disappears after the agent is ready."""
-    with shown(tmp_path, browser, waits(1, 38049)) as (wall, source):
+    with open_wallboard(tmp_path, browser, waiting_call(1, 38049)) as (wall, source):
         until_needs(wall, 2)
         assert wall.page.get_attribute("[data-tile=ready]", "data-level") == "act"
         assert note(wall) == (
@@ -51,7 +51,7 @@ def test_waiting_calls_without_agents_are_a_problem(tmp_path: Path, browser: Bro
 
 def test_an_unresponsive_server_is_a_problem(tmp_path: Path, browser: Browser) -> None:
     """The tile says that the server does not respond, and does not claim that nothing is urgent."""
-    with shown(tmp_path, browser, waits(1, 38049)) as (wall, _):
+    with open_wallboard(tmp_path, browser, waiting_call(1, 38049)) as (wall, _):
         until_needs(wall, 2)
         wall.page.route("**/realtime/**", lambda route: route.abort())
         wall.pass_time(20)

@@ -52,7 +52,7 @@ def test_a_time_before_the_log_is_explained_once(wall: Screen) -> None:
     wall.until_text("#freshness-state", "Live")
     assert wall.page.is_hidden("#past-bar")
     failed = "the server responded with a status of 400"
-    assert [one for one in wall.complaints if failed not in one] == []
+    assert [one for one in wall.errors if failed not in one] == []
 
 
 def test_the_board_shows_the_floor_as_it_was(browser: Browser, floor: Server) -> None:
@@ -72,8 +72,8 @@ def test_the_board_shows_the_floor_as_it_was(browser: Browser, floor: Server) ->
         call = {"transactionId": 4712, "sessionId": "S4712"}
         source.take(ndjson([event("call.queue", "past 1", **call, service=38063)]))
         assert wall.page.get_attribute(QUEUE, "data-value") == waiting
-        wall.until_so(lambda: answered(wall, "liveConnects"), "the last panel has its response")
-        wall.until_so(lambda: len(places_of(wall)) == 1, "every panel is at one position")
+        wall.until_true(lambda: answered(wall, "liveConnects"), "the last panel has its response")
+        wall.until_true(lambda: len(places_of(wall)) == 1, "every panel is at one position")
         places = places_of(wall)
         since = moment_in(wall.page.get_attribute("#queue-chart .plot", "aria-label") or "")
         half_an_hour_before = range(25, 41)  # minutes; intervals have five
@@ -85,7 +85,7 @@ def test_the_board_shows_the_floor_as_it_was(browser: Browser, floor: Server) ->
         wall.page.wait_for_selector(f"{QUEUE}[data-value='{int(waiting or 0) + 1}']")
         assert wall.page.is_hidden("#past-bar")
         source.take(ndjson([event("call.end", "p2", **call)]))
-        assert wall.complaints == []
+        assert wall.errors == []
 
 
 def test_stepping_through_the_past_on_a_phone(browser: Browser, floor: Server) -> None:
@@ -119,7 +119,7 @@ def answered(wall: Screen, method: str) -> bool:
     The page requests the methods one after another.
     """
     return any(
-        one.url.endswith(method) and "at" in body_of(one.request) for one in list(wall.answers)
+        one.url.endswith(method) and "at" in body_of(one.request) for one in list(wall.responses)
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.real.sites import event
-from tests.wallboard.floors import shown, waits
+from tests.wallboard.floors import open_wallboard, waiting_call
 from tests.wallboard.screen import Screen
 from tests.wallboard.shifts import WALL_SITE
 
@@ -38,13 +38,13 @@ def floor() -> Iterator[dict[str, object]]:
         yield event("agent.state", f"on {number}", **ready)
     for call, (number, seconds) in enumerate(((7, 150), (21, 400), (12, 70), (3, 20))):
         at = (now - timedelta(seconds=seconds)).isoformat()
-        yield from waits(call, 50000 + number, time=at)
+        yield from waiting_call(call, 50000 + number, time=at)
 
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[Screen]:
     """Yield a screen in the desk view with many services."""
-    with shown(tmp_path_factory.mktemp("many"), browser, floor(), site=SITE) as (wall, _):
+    with open_wallboard(tmp_path_factory.mktemp("many"), browser, floor(), site=SITE) as (wall, _):
         yield wall
 
 
@@ -102,7 +102,10 @@ def test_a_search_finds_services_or_reports_none(desk: Screen) -> None:
 def test_urgent_services_stay_and_others_rotate_on_a_wall(tmp_path: Path, browser: Browser) -> None:
     """Urgent services stay on the wall while all other services are shown in turn."""
     size = (1920, 1080)
-    with shown(tmp_path, browser, floor(), site=SITE, view="#wall", size=size) as (wall, _):
+    with open_wallboard(tmp_path, browser, floor(), site=SITE, view="#wall", size=size) as (
+        wall,
+        _,
+    ):
         wall.until_text("#services h2", "urgent first · page")
         seen: list[str] = []
         for _turn in range(2 * MANY):

@@ -14,7 +14,7 @@ def test_figures_match_the_api_at_the_same_token(wall: Screen) -> None:
     wall.until("document.querySelectorAll('#campaigns tbody tr').length === 3")
     wall.until("document.querySelectorAll('#services tbody tr').length === 5")
     token, shown = wall.token("services"), wall.rows("services")
-    stats = wall.answer("/realtime/service/stats", token)["stats"]
+    stats = wall.response("/realtime/service/stats", token)["stats"]
     members = ["serviceLevel", "totalCallsInQueue", "longestCallInQueue", "abandonRate"]
     members += ["averageSpeedOfAnswer", "totalHandled", "totalOffered", "totalAgents"]
     assert {number: row[:-1] for number, row in shown.items()} == {
@@ -24,18 +24,18 @@ def test_figures_match_the_api_at_the_same_token(wall: Screen) -> None:
     assert sum(one["totalCallsInQueue"] for one in stats) == 9
 
     token, waiting = wall.token("waiting"), list(wall.rows("waiting").values())
-    calls = wall.answer("/realtime/service/calls/status", token)["callsDetails"]
+    calls = wall.response("/realtime/service/calls/status", token)["callsDetails"]
     assert [[one["serviceName"], one["phone"], one["timeStamp"]] for one in calls] == waiting
 
     token = wall.token("connects-chart")
-    connects = wall.answer("/realtime/service/liveConnects", token)["liveConnects"]
+    connects = wall.response("/realtime/service/liveConnects", token)["liveConnects"]
     told = wall.page.get_attribute("#connects-chart .plot", "aria-label") or ""
     totals = [part.split()[-1] for part in told.split(": ", 1)[1].split(", ")]
     assert totals == [one["total"] for one in connects]
     assert int(connects[3]["total"]) > 0
 
     shown = wall.rows("campaigns")
-    campaigns = wall.answer("/realtime/campaign/stats", wall.token("campaigns"))["stats"]
+    campaigns = wall.response("/realtime/campaign/stats", wall.token("campaigns"))["stats"]
     assert list(shown) == [str(one["campaignId"]) for one in campaigns]
     assert "27.9% 11,150 of 40,000" in shown["7001"][1]
     # a line may break only after a separator

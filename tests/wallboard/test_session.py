@@ -29,12 +29,12 @@ def until_status(wall: Screen, caller: Caller, secret: str, status: int) -> None
     """Wait until the server accepts or refuses a screen's key with this status."""
     headers = {"Authorization": f"Bearer {secret}"}
 
-    def answer() -> bool:
+    def is_answered() -> bool:
         reply = caller.http.post("/session/screen", headers=headers)
         wall.page.wait_for_timeout(200)  # only twenty attempts with a wrong key are allowed
         return reply.status_code == status
 
-    wall.until_so(answer, f"the key gets {status}")
+    wall.until_true(is_answered, f"the key gets {status}")
 
 
 def test_a_screen_reconnects_automatically(tmp_path: Path, browser: Browser) -> None:
@@ -54,7 +54,7 @@ def test_a_screen_reconnects_automatically(tmp_path: Path, browser: Browser) -> 
         assert wall.page.get_attribute("html", "data-view") == "wall"
         assert set(wall.texts(NAMES)) == {"Sales", "Claims"}
         wall.page.wait_for_selector("#agents [data-login]")
-        assert not [url for url in wall.asked[1:] if secret in url]
+        assert not [url for url in wall.requested_urls[1:] if secret in url]
         wall.page.evaluate("sessionStorage.clear()")
         wall.page.context.clear_cookies()
         wall.open("#desk")

@@ -49,4 +49,4 @@ def test_the_page_respects_the_rate_limit(wall: Screen) -> None:
         wall.page.clock.run_for(11_900)
         assert wall.page.evaluate("window.asked") == rounds
         wall.page.clock.run_for(99)
-    assert wall.complaints == []
+    assert wall.errors == []

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.real.sites import event
-from tests.wallboard.floors import shown
+from tests.wallboard.floors import open_wallboard
 from tests.wallboard.screen import Screen
 from tests.wallboard.shifts import WALL_SITE
 
@@ -44,7 +44,7 @@ def test_a_service_is_found_and_selected_by_keyboard(
     tmp_path: Path, browser: Browser, size: tuple[int, int]
 ) -> None:
     """The search has the focus at first. Enter moves the focus to the results."""
-    with shown(tmp_path, browser, logged_on(), site=SITE, size=size) as (wall, _):
+    with open_wallboard(tmp_path, browser, logged_on(), site=SITE, size=size) as (wall, _):
         wall.tool("#show-view")
         assert wall.page.evaluate("document.activeElement.type") == "search"
         assert len(wall.texts(BOXES)) == 60
@@ -67,7 +67,7 @@ def test_a_service_is_found_and_selected_by_keyboard(
 
 def test_the_search_starts_empty_and_reports_no_matches(tmp_path: Path, browser: Browser) -> None:
     """A reopened dialog has an empty search. A search also finds call centers."""
-    with shown(tmp_path, browser, logged_on(), site=SITE) as (wall, _):
+    with open_wallboard(tmp_path, browser, logged_on(), site=SITE) as (wall, _):
         wall.page.click("#show-view")
         assert search(wall, "billing ")[-3:] == ["Billing 10", "Billing 11", "Billing 12"]
         assert search(wall, "خدمة العملاء 3") == ["خدمة العملاء 3"]

@@ -19,7 +19,7 @@ from tests.http.servers import ACME, CHILD, ApiHarness, run_with_harness
 from tests.real.nodes import Clock, NodeHarness
 from tests.real.sites import SITE, ndjson
 from tests.real.sites import event as cloud_event
-from tests.statistics.floors import agent_at, call_at, event_at, folded
+from tests.statistics.floors import agent_at, call_at, event_at, fold_events
 from tests.virtual_time import START
 
 NOW = START // 10_000  # ms
@@ -50,7 +50,7 @@ OF_BOTH = (("ANN", 38049), ("BOB", 2))
 
 
 def floor(*events: InboundEvent, plan: FloorConfig = PLAN, client: int = ACME) -> Floor:
-    return folded(plan, events, client)
+    return fold_events(plan, events, client)
 
 
 def ready(who: str, service: int = 38049) -> InboundEvent:

@@ -19,7 +19,7 @@ from floorcast.site.file_reader import parse
 from floorcast.sse.framing import StreamFormat
 from tests.http.feed_events import agent_event, call_start, sms
 from tests.http.servers import ACME, CHILD, SITE, ApiHarness, run_with_harness
-from tests.sse.connections import Connection, messages, plain
+from tests.sse.connections import Connection, messages, stream_text
 
 EVENTS, AGENTS = "/realtime/event/feed/sse", "/realtime/agentEvent/feed/sse"
 SUPERUSER = 'name = "superuser", password = "correct horse", role = "Superuser"'
@@ -43,7 +43,7 @@ class Stream:
             gzip=self.headers.get("content-encoding") == "gzip",
             chunked=self.headers.get("transfer-encoding") == "chunked",
         )
-        return plain(self.connection.got, form)
+        return stream_text(self.connection.got, form)
 
     @property
     def events(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""The events of a simulation, grouped by call."""
+"""Runs a simulation, and groups its events by call."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from floorcast.simulator.scenario import AgentPlan, FloorPlan, ServicePlan
 from floorcast.simulator.simulation import Simulation
 from tests.simulator.parity import START
 
-__all__ = ["MINUTE", "advanced", "by_call", "seconds", "stationary"]
+__all__ = ["MINUTE", "by_call", "erlang_floor", "events_until", "seconds"]
 
 MINUTE = 60_000  # ms
 
 
-def advanced(simulation: Simulation, until: int, step: int = MINUTE) -> list[CloudEvent]:
+def events_until(simulation: Simulation, until: int, step: int = MINUTE) -> list[CloudEvent]:
     """Return all events up to ``until`` (ms), taken in slices of ``step``."""
     events: list[CloudEvent] = []
     for upto in range(simulation.now + step, until + step, step):
@@ -40,7 +40,7 @@ def seconds(event: CloudEvent) -> float:
     return (event.time - START) / timedelta(seconds=1)
 
 
-def stationary(
+def erlang_floor(
     agents: int, calls_per_hour: float, talk: float, patience: float | None = None
 ) -> FloorPlan:
     """Erlang's floor: one queue, Poisson arrivals, exponential talks, and no breaks."""
