@@ -263,6 +263,59 @@ def test_a_batch_that_is_too_large_is_halved(make: Make) -> None:
     assert found == Verdicts(3, 0, [Rejected(2, 413, "too large")])
 
 
+NO_REASON = {"code": 202, "message": "no"}
+
+
+def verdict(index: int) -> dict[str, object]:
+    """Return the server's verdict on the event at ``index``."""
+    return {"index": index, "id": str(index), **NO_REASON}
+
+
+@pytest.mark.parametrize("status", [HTTPStatus.OK, HTTPStatus.BAD_REQUEST])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"rejected": []},
+        {"rejected": [verdict(0), verdict(1)]},
+        {"rejected": [verdict(0), verdict(1), verdict(1)]},
+        {"rejected": [verdict(0), verdict(1), verdict(3)]},
+        {"rejected": [verdict(0), verdict(1), verdict(-1)]},
+        {"accepted": -1, "duplicates": 1, "rejected": [verdict(0), verdict(1), verdict(2)]},
+        {"rejected": [verdict(0)], "moreRejected": 1},
+        {"rejected": [verdict(0)], "moreRejected": 3},
+        {"rejected": [verdict(0), verdict(1), verdict(2)], "moreRejected": -1, "accepted": 1},
+    ],
+)
+def test_verdicts_that_leave_an_event_out_are_an_error(
+    make: Make, status: int, body: dict[str, object]
+) -> None:
+    """An event without a verdict is never lost in silence, whatever the response's status is."""
+    with running(Answer(status, {**NO_REASON, **body})) as intake:
+        sender = make(intake.url)
+        with pytest.raises(errors.UnexpectedAnswer, match="does not account for all 3 events"):
+            sender.send(EVENTS)
+    assert sender.slept == []
+
+
+def test_events_that_a_response_only_counts_are_sent_again(make: Make) -> None:
+    """If a response lists only some of the rejected events, smaller batches get the others."""
+    some = Answer(HTTPStatus.OK, {"accepted": 1, "rejected": [verdict(1)], "moreRejected": 2})
+    left = Answer(HTTPStatus.OK, {"duplicates": 1, "rejected": [verdict(1)]})
+    right = Answer(HTTPStatus.BAD_REQUEST, {**NO_REASON, "rejected": [verdict(0), verdict(1)]})
+    with running(some, left, right) as intake:
+        found = make(intake.url).send(events(4))
+    assert ids(intake) == [["0", "1", "2", "3"], ["0", "1"], ["2", "3"]]
+    assert (found.accepted, found.duplicates) == (0, 1)
+    assert [one.index for one in found.rejected] == [1, 2, 3]
+
+
+def test_a_rejection_without_a_verdict_is_an_error(make: Make) -> None:
+    """If even the response to a single event has no verdict, the sender raises an error."""
+    counted = Answer(HTTPStatus.BAD_REQUEST, {**NO_REASON, "rejected": [], "moreRejected": 1})
+    with running(counted) as intake, pytest.raises(errors.UnexpectedAnswer, match="no reason"):
+        make(intake.url).send(EVENTS[:1])
+
+
 @pytest.mark.parametrize("url", ["127.0.0.1:8080", "http://two..dots"])
 def test_an_invalid_address_is_refused(make: Make, url: str) -> None:
     """An invalid address is refused when the sender is created."""

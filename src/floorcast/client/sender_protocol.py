@@ -98,6 +98,9 @@ class SenderProtocol:
         except TooLarge as refused:  # a proxy's limit may be lower than the server's
             if len(lines) == 1:
                 return Verdicts(rejected=[Rejected(0, refused.code, refused.message)])
+        except _Unlisted:  # smaller batches have fewer events to list
+            if len(lines) == 1:
+                raise UnexpectedAnswer("the response has no reason for a rejection") from None
         half = len(lines) // 2
         first = yield from self._batch(lines[:half])
         return first.merged((yield from self._batch(lines[half:])), half)
@@ -110,26 +113,57 @@ class SenderProtocol:
         request = HttpRequest("POST", "/ingest/v1/events", content=b"".join(lines), headers=headers)
 
         def read(response: HttpResponse) -> Verdicts:
-            if response.status == HTTPStatus.BAD_REQUEST:
-                return _all_refused(request, response)
-            found = decode(response, Verdicts)
-            if found.accepted + found.duplicates + len(found.rejected) != len(lines):
-                raise UnexpectedAnswer(f"the response does not account for all {len(lines)} events")
-            return found
+            return _read_answer(request, response).verdicts(len(lines))
 
         return ApiCall(request, read, frozenset({HTTPStatus.BAD_REQUEST}))
 
 
-def _all_refused(request: HttpRequest, response: HttpResponse) -> Verdicts:
-    """Return the verdicts of a batch without an accepted event, or raise the server's refusal."""
+class _Unlisted(Exception):
+    """The server rejected events without listing all of them."""
 
-    class Refused(Struct):
-        rejected: list[Rejected]
 
+class _Answer(Struct, rename="camel"):
+    """The server's response to a batch. ``more_rejected`` counts the events that it does not list.
+
+    ``rejected`` is None if the response does not have it.
+    """
+
+    accepted: int = 0
+    duplicates: int = 0
+    rejected: list[Rejected] | None = None
+    more_rejected: int = 0
+
+    def verdicts(self, events: int) -> Verdicts:
+        """Return the verdicts on a batch of this many events.
+
+        Raises UnexpectedAnswer if the response does not account for each of them, and _Unlisted if
+        it does not say which of them were rejected.
+        """
+        rejected = self.rejected or []
+        indices = {one.index for one in rejected if 0 <= one.index < events}
+        counts = (self.accepted, self.duplicates, self.more_rejected)
+        if (
+            min(counts) < 0
+            or len(indices) != len(rejected)  # two verdicts on one event leave another without one
+            or sum(counts) + len(rejected) != events
+        ):
+            raise UnexpectedAnswer(f"the response does not account for all {events} events")
+        if self.more_rejected:
+            raise _Unlisted
+        return Verdicts(self.accepted, self.duplicates, rejected)
+
+
+def _read_answer(request: HttpRequest, response: HttpResponse) -> _Answer:
+    """Return the response's content, or raise the server's refusal."""
+    if response.status != HTTPStatus.BAD_REQUEST:
+        return decode(response, _Answer)
     try:
-        return Verdicts(rejected=msgspec.json.decode(response.content, type=Refused).rejected)
+        answer = msgspec.json.decode(response.content, type=_Answer)
     except msgspec.DecodeError:
-        raise to_exception(request, response) from None
+        answer = None
+    if answer is None or answer.rejected is None:  # not the verdicts of a batch
+        raise to_exception(request, response)
+    return answer
 
 
 def _batches(events: Iterable[CloudEvent]) -> Iterator[list[bytes]]:
