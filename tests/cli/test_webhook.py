@@ -6,6 +6,7 @@ import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from itertools import count
 from pathlib import Path
 
 import msgspec
@@ -13,9 +14,19 @@ import pytest
 from standardwebhooks import Webhook as Verifier
 
 from floorcast.kv.folder import open_kv
+from floorcast.kv.port import Item
 from floorcast.kv.token_secret import token_secret
+from floorcast.log.lost_entries import KnownLog
 from floorcast.model.errors import InvalidParameter, SettingError, Unavailable
-from floorcast.model.token import TICKS_PER_SECOND, encode, end_of_entry, system_now
+from floorcast.model.token import (
+    TICKS_PER_SECOND,
+    decode,
+    encode,
+    end_of_entry,
+    entry_of,
+    system_now,
+)
+from floorcast.server.stores import LOG_END_KEY
 from floorcast.webhooks.progress import (
     BUCKET,
     Progress,
@@ -169,6 +180,55 @@ def test_unusable_token_is_refused(admin: AdminCommands) -> None:
         "webhook", "resume", "ops", "--client", "1", "--from", ""
     )
     assert stored_progress(admin) == Progress()
+
+
+def test_a_token_from_the_future_is_refused(admin: AdminCommands) -> None:
+    """The error has both times. A token from a clock that is slightly ahead is accepted."""
+    secret = store_progress(admin, Progress())
+    later = encode(1, system_now() + 60 * TICKS_PER_SECOND, end_of_entry(7), secret)
+    with pytest.raises(InvalidParameter, match="in the future; this machine's time is 20"):
+        admin.invoke("webhook", "resume", "ops", "--client", "1", "--from", later)
+    assert stored_progress(admin) == Progress()
+    soon = encode(1, system_now() + TICKS_PER_SECOND, end_of_entry(7), secret)
+    admin.run("webhook", "resume", "ops", "--client", "1", "--from", soon)
+
+
+def foreign_token(client: int, other: bytes, secret: bytes) -> str:
+    """Return another log's token, which client 1 reads as one of the log's later half.
+
+    A token that happens to be read as an earlier position cannot be recognized.
+    """
+    begin = system_now() - 60 * TICKS_PER_SECOND
+    made = (encode(client, begin + tick, end_of_entry(7), other) for tick in count())
+    return next(
+        one
+        for one in made
+        if min(entry_of(decode(1, one, key).position) for key in (secret, b"")) > 1 << 43
+    )
+
+
+@pytest.mark.parametrize("known", ["nothing", "position", "log"])
+def test_a_token_of_another_log_is_refused(admin: AdminCommands, known: str) -> None:
+    """A token of another client, installation or program is refused, and nothing changes.
+
+    This works whether or not the store has a position of the webhook or the end of the log.
+    """
+    secret = store_progress(admin, Progress())
+    before = Progress(token=encode(1, system_now(), end_of_entry(900), secret))
+    if known == "position":
+        store_progress(admin, before)
+    elif known == "log":
+        kv = open_kv(admin.folder / "floorcast-data")
+        run(kv.write([Item(*LOG_END_KEY, msgspec.json.encode(KnownLog("x", {1: 900})))]))
+        run(kv.close())
+    for client, other in ((2, secret), (1, b"another installation's secret"), (2, b"")):
+        foreign = foreign_token(client, other, secret)
+        with pytest.raises(InvalidParameter, match="not from a feed of client"):
+            admin.invoke("webhook", "resume", "ops", "--client", "1", "--from", foreign)
+    assert stored_progress(admin).order == 0
+    own = encode(1, system_now() - 60 * TICKS_PER_SECOND, end_of_entry(890), secret)
+    admin.run("webhook", "resume", "ops", "--client", "1", "--from", own)
+    assert stored_progress(admin).token == own
 
 
 def test_unknown_name_error_lists_the_webhooks(admin: AdminCommands) -> None:

@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
+import msgspec
 import typer
 
 from floorcast.cli.admin import ClientStore
+from floorcast.feeds.cursors import MAX_CLOCK_AHEAD
 from floorcast.kv.port import Conflict, Item, KeyValueStore
 from floorcast.kv.token_secret import token_secret
+from floorcast.log.lost_entries import KnownLog
 from floorcast.model.errors import InvalidParameter, Unavailable
-from floorcast.model.token import TICKS_PER_SECOND, decode, system_now
+from floorcast.model.token import (
+    TICKS_PER_SECOND,
+    Token,
+    decode,
+    end_of_entry,
+    entry_of,
+    system_now,
+)
+from floorcast.server.stores import LOG_END_KEY
 from floorcast.site.changes import pluralize
 from floorcast.site.configuration import SiteClient
 from floorcast.site.webhooks import Webhook
 from floorcast.webhooks.progress import (
     BUCKET,
     Progress,
+    all_progress,
     progress_item,
     progress_key,
     read_progress,
@@ -29,6 +42,9 @@ __all__ = ["find_webhook", "progress_rows", "resume_webhook"]
 
 MAX_ATTEMPTS = 5  # attempts to write while the server writes at the same time
 FEED_SECONDS = 24 * 3_600  # how far back feeds reach
+MAX_ENTRIES_PER_SECOND = 10_000  # of a client's log, far more than a server stores
+REFERENCE_SECONDS = 1_200  # the stored positions may be this old
+MAX_ENTRY = 1 << 36  # a number that no client's log reaches; a foreign token's is up to 1 << 44
 
 
 async def progress_rows(client_store: ClientStore) -> list[tuple[str, ...]]:
@@ -78,13 +94,13 @@ async def resume_webhook(client_store: ClientStore, name: str, token: str | None
 
     ``token`` is the position to resume from: None stands for the webhook's own position, and an
     empty string for now. Raises ``typer.BadParameter`` if the client declares no such webhook,
-    InvalidParameter if the token is damaged or too old, and Unavailable if the server keeps writing
-    the progress.
+    InvalidParameter if the token is damaged, too old, from the future or not from the client's
+    feeds, and Unavailable if the server keeps writing the progress.
     """
     kv, owner = client_store.kv, client_store.owner
     find_webhook(owner, name)
     if token:
-        _check_token(owner.id, token, await token_secret(kv))
+        _check_token(kv, owner, token, await token_secret(kv))
     key = progress_key(owner.id, name)
     for _ in range(MAX_ATTEMPTS):
         seen = Item(BUCKET, key, kv.get(BUCKET, key))
@@ -98,12 +114,56 @@ async def resume_webhook(client_store: ClientStore, name: str, token: str | None
     raise Unavailable("the webhook's progress is being written by the server; try again")
 
 
-def _check_token(client: int, token: str, secret: bytes) -> None:
+def _check_token(kv: KeyValueStore, owner: SiteClient, token: str, secret: bytes) -> None:
     try:
-        ticks = decode(client, token, secret).ticks
+        found = [decode(owner.id, token, one) for one in (secret, b"")]
     except ValueError as error:
         raise InvalidParameter("--from: expected a token or an eventId of a feed") from error
-    if system_now() - ticks > FEED_SECONDS * TICKS_PER_SECOND:
+    ticks, now = found[0].ticks, system_now()
+    if now - ticks > FEED_SECONDS * TICKS_PER_SECOND:
         raise InvalidParameter(
             "--from: the token is more than 24 hours old, and feeds reach back only 24 hours"
         )
+    if ticks - now > MAX_CLOCK_AHEAD:
+        raise InvalidParameter(
+            f"--from: the token's time, {_time(ticks)}, is in the future; this machine's time is"
+            f" {_time(now)}"
+        )
+    known = list(_known_positions(kv, owner.id, secret))
+    if not any(_may_be_of_log(one, known) for one in found):
+        raise InvalidParameter(
+            f"--from: the token is not from a feed of client {owner.name} on this server: expected"
+            " a token or an eventId that the client's feeds or webhooks have sent"
+        )
+
+
+def _known_positions(kv: KeyValueStore, client: int, secret: bytes) -> Iterator[Token]:
+    """Yield stored positions in the client's log, with their times."""
+    for raw in all_progress(kv, client).values():
+        progress = read_progress(raw)
+        for token in filter(None, (progress.token, progress.end)):
+            try:
+                yield decode(client, token, secret)
+            except ValueError:
+                continue
+    recorded = kv.get(*LOG_END_KEY)
+    if recorded is not None:
+        heads = msgspec.json.decode(recorded, type=KnownLog).heads
+        yield Token(system_now(), end_of_entry(heads.get(client, 0)))
+
+
+def _may_be_of_log(token: Token, known: list[Token]) -> bool:
+    """Return whether the client's log may have reached a token's position by the token's time.
+
+    The position in a foreign token is a random number, which is almost always far beyond the log.
+    """
+    latest = min(
+        (
+            entry_of(one.position)
+            + MAX_ENTRIES_PER_SECOND
+            * (max(0, token.ticks - one.ticks) // TICKS_PER_SECOND + REFERENCE_SECONDS)
+            for one in known
+        ),
+        default=MAX_ENTRY,
+    )
+    return entry_of(token.position) <= latest

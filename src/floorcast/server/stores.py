@@ -23,7 +23,7 @@ from floorcast.log.port import EventLog
 from floorcast.model.errors import SettingError
 from floorcast.model.token import Now
 
-__all__ = ["Stores", "open_stores", "record_log_end", "require_nats"]
+__all__ = ["LOG_END_KEY", "Stores", "open_stores", "record_log_end", "require_nats"]
 
 LOG_END_KEY = ("log", "known")  # the bucket and key under which admin.db records the end of the log
 
