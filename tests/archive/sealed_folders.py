@@ -26,8 +26,8 @@ PHONE = "+1 212 555 0147"
 class Floor:
     """A node and its archive. The node's clock starts two minutes after ten in the morning."""
 
-    def __init__(self, path: Path, **settings: object) -> None:
-        self.clock = Clock(int(START.timestamp()) * TICKS_PER_SECOND)
+    def __init__(self, path: Path, start: datetime = START, **settings: object) -> None:
+        self.clock = Clock(int(start.timestamp()) * TICKS_PER_SECOND)
         self.harness = NodeHarness(path, self.clock, **settings)  # type: ignore[arg-type]  # callers pass only settings
         self.archive = path / "archive"
         self._number = 0

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from floorcast.model.person import Person, call_key, erase_values, ids_contain, normalize_phone
+from floorcast.model.person import (
+    Person,
+    PersonCalls,
+    call_key,
+    erase_values,
+    ids_contain,
+    normalize_phone,
+)
 
 ADA = Person(("12125550147",), ("ACC-1",))
 
@@ -77,5 +84,19 @@ def test_the_call_of_an_event_is_found() -> None:
     assert call_key({"data": call}) == (7, "S")
     assert call_key({"data": {"agent": 1, "call": call}}) == (7, "S")
     assert call_key(call) == (7, "S")
+    assert call_key({"type": "call.end", "data": {**call, "call": {}}}) == (7, "S")
     assert call_key({"data": {"agent": 1}}) is None
     assert call_key({"data": {"transactionId": "x", "sessionId": "S"}}) is None
+
+
+def test_an_id_is_the_same_call_as_long_as_a_floor_knows_the_call() -> None:
+    """After more than two days without the call, its id is somebody else's call."""
+    calls, hour = PersonCalls(), 3_600_000
+    calls.add((7, "S"), 100 * hour, 101 * hour)
+    assert calls.has((7, "S"), 40 * hour, 48 * hour)
+    assert calls.has((7, "S"), 153 * hour, 160 * hour)
+    assert not calls.has((7, "S"), 154 * hour, 160 * hour)
+    assert not calls.has((7, "T"), 100 * hour, 101 * hour)
+    assert not calls.has(None, 100 * hour, 101 * hour)
+    assert calls.between(0, 48 * hour) == {(7, "S")}
+    assert calls.between(0, 47 * hour) == set()

@@ -7,6 +7,7 @@ that are known in another way.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 import msgspec
@@ -23,10 +24,10 @@ from floorcast.archive.personal import keyed_hash
 from floorcast.archive.storage import Archive
 from floorcast.archive.tables import parquet_bytes, read_parquet
 from floorcast.model.errors import Unavailable
-from floorcast.model.inbound import ALERT_SOURCE
-from floorcast.model.person import CallKey, Person, call_key, erase_values
+from floorcast.model.inbound import ALERT_SOURCE, milliseconds
+from floorcast.model.person import CallKey, Person, PersonCalls, erase_values
 
-__all__ = ["calls_in_archive", "erase_from_archive", "has_hashes", "with_hashes"]
+__all__ = ["erase_from_archive", "find_calls", "has_hashes", "with_hashes"]
 
 PERSONAL = ("phone", "account", "firstName", "lastName")
 PERSONAL_FILES = ("events", "calls")  # the other files have no personal data
@@ -43,23 +44,21 @@ def with_hashes(person: Person, key: bytes) -> Person:
     return person._replace(accounts=(*person.accounts, *hashes))
 
 
-def calls_in_archive(archive: Archive, client: int, person: Person) -> set[CallKey]:
-    """Return the calls in which one of the person's values appears. Raises Unavailable."""
-    found: set[CallKey] = set()
+def find_calls(archive: Archive, client: int, person: Person, calls: PersonCalls) -> None:
+    """Add the calls in which one of the person's values appears. Raises Unavailable."""
     for manifest in _hours(archive, client):
         for name in PERSONAL_FILES:
             for row in _rows(archive, manifest, name):
                 key = _key(row)
-                if key is not None and key not in found and _belongs_to(row, person):
-                    found.add(key)
-    return found
+                if key is not None and _names(row, person):
+                    calls.add(key, *_times(row))
 
 
 def erase_from_archive(
     archive: Archive,
     client: int,
     person: Person,
-    calls: set[CallKey],
+    calls: PersonCalls,
     now: str,
     *,
     dry_run: bool,
@@ -68,23 +67,61 @@ def erase_from_archive(
 
     ``now`` (ISO 8601) is the time that is recorded in the manifests. Raises Unavailable.
     """
-    total = 0
-    for manifest in _hours(archive, client):
-        changed = dict.fromkeys(PERSONAL_FILES, 0)
+    named = []
+
+    def erase_hour(manifest: HourManifest, *, naming: bool) -> int:
+        changed: dict[str, int] = {}
+        contents: dict[str, bytes] = {}
         for name in PERSONAL_FILES:
             rows = _rows(archive, manifest, name)
-            for row in rows:
-                if _key(row) in calls or _belongs_to(row, person):
-                    changed[name] += _erase(row, person)
-            if changed[name] and not dry_run:
-                content, count = parquet_bytes(name, rows)
-                archive.write(f"{manifest.path}/{name}.parquet", content)
-                manifest.files[name] = describe_file(content, count)
-        total += sum(changed.values())
-        if any(changed.values()) and not dry_run:
-            manifest.erased.append(Erasure(now, {n: c for n, c in changed.items() if c}))
-            archive.write(f"{manifest.path}/{HOUR_MANIFEST}", encode_manifest(manifest))
+            if not naming and any(_names(row, person) for row in rows):
+                named.append(manifest.path)
+            theirs = _rows_of(rows, person, calls, naming=naming)
+            count = sum([_erase(row, person) for row in theirs])
+            if count:
+                changed[name] = count
+                contents[name], number = parquet_bytes(name, rows)
+                manifest.files[name] = describe_file(contents[name], number)
+        if changed and not dry_run:
+            _record(manifest, now, changed)
+            _write(archive, manifest, contents)
+        return sum(changed.values())
+
+    # The rows that name the person are erased last. Until then, they identify the calls, so that
+    # the command can be repeated if it fails halfway.
+    total = sum(erase_hour(manifest, naming=False) for manifest in _hours(archive, client))
+    for path in dict.fromkeys(named):
+        manifest = archive.manifest(path)
+        total += 0 if manifest is None else erase_hour(manifest, naming=True)
     return total
+
+
+def _rows_of(rows: list[Row], person: Person, calls: PersonCalls, *, naming: bool) -> Iterator[Row]:
+    """Yield the person's rows, either those that name the person or the others of their calls."""
+    for row in rows:
+        key, times = _key(row), _times(row)
+        if _names(row, person) == naming and (naming or calls.has(key, *times)):
+            if key is not None:
+                calls.add(key, *times)
+            yield row
+
+
+def _record(manifest: HourManifest, now: str, changed: dict[str, int]) -> None:
+    erased = manifest.erased
+    if erased and erased[-1].time == now:
+        changed = dict(Counter(erased.pop().rows) + Counter(changed))
+    erased.append(Erasure(now, changed))
+
+
+def _write(archive: Archive, manifest: HourManifest, contents: dict[str, bytes]) -> None:
+    """Write an hour, the manifest first.
+
+    If a file cannot be written, it differs from its manifest until the command is repeated. If the
+    manifest came last, the repeated command would find nothing to change, and it would stay wrong.
+    """
+    archive.write(f"{manifest.path}/{HOUR_MANIFEST}", encode_manifest(manifest))
+    for name, content in contents.items():
+        archive.write(f"{manifest.path}/{name}.parquet", content)
 
 
 def _hours(archive: Archive, client: int) -> Iterator[HourManifest]:
@@ -104,10 +141,22 @@ def _rows(archive: Archive, manifest: HourManifest, name: str) -> list[Row]:
 
 
 def _key(row: Row) -> CallKey | None:
-    return call_key(row)
+    transaction, session = row["transactionId"], row["sessionId"]
+    return None if transaction is None or session is None else (int(transaction), session)
 
 
-def _belongs_to(row: Row, person: Person) -> bool:
+def _times(row: Row) -> tuple[int, int]:
+    """Return when the row's call began and ended, or when its event was recorded, in ms."""
+    if "data" in row:
+        recorded = milliseconds(row["recordedAt"])
+        return recorded, recorded
+    end = row["expired"] if row["ended"] is None else row["ended"]
+    begin = min(row[name] or end for name in ("started", "joined", "answered"))
+    return milliseconds(begin), milliseconds(end)
+
+
+def _names(row: Row, person: Person) -> bool:
+    """Return whether one of the person's values appears in the row."""
     if "data" in row:
         if row["data"] is None or row["source"] == ALERT_SOURCE:
             return False  # an alert's figures or ids may equal an account by chance

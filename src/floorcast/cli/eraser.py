@@ -13,7 +13,7 @@ import msgspec
 from floorcast.archive.extra import require_extra
 from floorcast.archive.jobs import hash_key
 from floorcast.config.settings import Settings
-from floorcast.floor.erasing import erase_agent, erase_call, is_of
+from floorcast.floor.erasing import calls_of_agent, erase_agent, erase_call, is_of
 from floorcast.floor.state import decode_call, encode_call, from_snapshot, snapshot_parts
 from floorcast.kv.token_secret import token_secret
 from floorcast.log.erasing import rewrite_entries, stored_lines
@@ -21,7 +21,8 @@ from floorcast.log.log_file import StreamRow
 from floorcast.log.log_reader import LogReader
 from floorcast.model.errors import SettingError, Unavailable
 from floorcast.model.inbound import ALERT_SOURCE
-from floorcast.model.person import CallKey, Person, call_key, erase_values, ids_contain
+from floorcast.model.person import CallKey, Person, PersonCalls, call_key, erase_values, ids_contain
+from floorcast.model.token import to_ms
 from floorcast.server.admin_store import open_admin_store
 from floorcast.sqlite.files import compact
 from floorcast.store.erasing import Changes, RewriteCounts, rewrite_store, stored_bodies
@@ -48,7 +49,10 @@ class Eraser:
         self._client = client
         self._person = person
         self._dry_run = dry_run
-        self._calls: set[CallKey] = set()
+        self._archived_person = person
+        self._found = PersonCalls()
+        self._kept = (0, 0)  # the time (ms) that the log covers
+        self._calls: set[CallKey] = set()  # the calls of that time
         self.in_cluster = False
         self.kept_in_ids = 0
         self.missing_archive = ""
@@ -63,12 +67,14 @@ class Eraser:
         has_store = mirror.exists()
         if has_store:
             self._find_in_store(mirror)
-        rows = self._erase_archive()
-        events = rewrite_entries(log, ordinal, self._erase_log_event, dry_run=self._dry_run)
+        self._find_in_archive()
+        # The log is last. Until then, it identifies the calls, so that the command can be repeated.
         stored = RewriteCounts(0, 0, 0)
         if has_store:
             changes = Changes(self._erase_call, self._erase_published_event, self._erase_snapshot)
             stored = rewrite_store(mirror, self._client, changes, dry_run=self._dry_run)
+        rows = self._erase_archive()
+        events = rewrite_entries(log, ordinal, self._erase_log_event, dry_run=self._dry_run)
         if not self._dry_run:
             for path in (log, mirror) if has_store else (log,):
                 _compact(path)
@@ -87,6 +93,7 @@ class Eraser:
             raise Unavailable(f"{path} cannot be read: {error}") from error
         try:
             stream = _find_stream(reader, self._client)
+            self._kept = _kept_times(reader, stream)
             self.in_cluster = bool(reader.stream_positions())
             for line in stored_lines(reader, stream):
                 event = _decode(line)
@@ -95,7 +102,7 @@ class Eraser:
                 self.kept_in_ids += ids_contain(event, self._person)
                 key = call_key(event)
                 if key is not None:
-                    self._calls.add(key)
+                    self._found.add(key, *self._kept)
         finally:
             reader.close()
         return stream.ordinal
@@ -103,14 +110,18 @@ class Eraser:
     def _find_in_store(self, path: Path) -> None:
         for kind, body in stored_bodies(path, self._client):
             if kind == "call":
-                calls = [decode_call(body)]
+                calls, agents = [decode_call(body)], []
             else:
-                calls = from_snapshot(_parts.decode(body)).calls
-            self._calls |= {call.key for call in calls if is_of(call, self._person)}
+                state = from_snapshot(_parts.decode(body))
+                calls, agents = state.calls, list(state.agents.values())
+            keys = {call.key for call in calls if is_of(call, self._person)}
+            for key in keys.union(*(calls_of_agent(agent, self._person) for agent in agents)):
+                self._found.add(key, *self._kept)
+        self._calls = self._found.between(*self._kept)
 
-    def _erase_archive(self) -> int:
+    def _find_in_archive(self) -> None:
         if not self._archive:
-            return 0
+            return
         require_extra()
         from floorcast.archive import erasing
         from floorcast.archive.storage import open_archive
@@ -118,14 +129,23 @@ class Eraser:
         archive = open_archive(self._archive)
         if not archive.clients():
             self.missing_archive = self._archive
-        person = self._person
         if erasing.has_hashes(archive, self._client):
-            person = erasing.with_hashes(person, hash_key(asyncio.run(self._secret())))
-        self._calls |= erasing.calls_in_archive(archive, self._client, person)
+            key = hash_key(asyncio.run(self._secret()))
+            self._archived_person = erasing.with_hashes(self._person, key)
+        erasing.find_calls(archive, self._client, self._archived_person, self._found)
+        self._calls = self._found.between(*self._kept)
+
+    def _erase_archive(self) -> int:
+        if not self._archive:
+            return 0
+        from floorcast.archive import erasing
+        from floorcast.archive.storage import open_archive
+
         now = datetime.now(UTC).isoformat(timespec="seconds")
         return erasing.erase_from_archive(
-            archive, self._client, person, self._calls, now, dry_run=self._dry_run
-        )
+            open_archive(self._archive), self._client, self._archived_person, self._found, now,
+            dry_run=self._dry_run,
+        )  # fmt: skip
 
     async def _secret(self) -> bytes:
         """Return the secret of the data folder, or of the cluster that the folder follows."""
@@ -181,6 +201,13 @@ def _find_stream(reader: LogReader, client: int) -> StreamRow:
         if row.client == client:
             return row
     raise SettingError(f"the log has no client {client}")
+
+
+def _kept_times(reader: LogReader, stream: StreamRow) -> tuple[int, int]:
+    """Return the recording times (ms) of the oldest and the newest entry."""
+    first = reader.recorded_at(stream.ordinal, reader.last_removed(stream.ordinal) + 1)
+    newest = to_ms(stream.head.recorded_at)
+    return newest if first is None else to_ms(first), newest
 
 
 def _decode(line: bytes) -> dict[str, object] | None:

@@ -8,14 +8,24 @@ from floorcast.floor.agents import CurrentCall, FloorAgent
 from floorcast.floor.calls import Call, Key
 from floorcast.model.person import Person
 
-__all__ = ["erase_agent", "erase_call", "is_of"]
+__all__ = ["calls_of_agent", "erase_agent", "erase_call", "is_of"]
 
 _PERSONAL = ("phone_dialed", "caller_id", "account", "first_name", "last_name", "operator_phone")
 
 
 def is_of(call: Call, person: Person) -> bool:
     """Return whether one of the call's numbers or its account belongs to the person."""
-    return any(person.owns(value) for value in (call.phone_dialed, call.caller_id, call.account))
+    values = (call.phone_dialed, call.caller_id, call.account, call.operator_phone)
+    return any(map(person.owns, values))
+
+
+def calls_of_agent(agent: FloorAgent, person: Person) -> set[Key]:
+    """Return the calls that an agent has had and whose number or account is the person's."""
+    return {
+        call.key
+        for call in _calls_of(agent)
+        if call.key is not None and (person.owns(call.phone) or person.owns(call.account))
+    }
 
 
 def erase_call(call: Call) -> bool:

@@ -11,6 +11,7 @@ __all__ = [
     "PERSONAL_MEMBERS",
     "CallKey",
     "Person",
+    "PersonCalls",
     "call_key",
     "erase_values",
     "ids_contain",
@@ -45,7 +46,10 @@ SIGNIFICANT_DIGITS = (
     9  # last digits of a number, which are the same with and without a country code
 )
 PREFIX_DIGITS = 6  # the most digits in a country code and an international prefix
+AGENT_TYPE = "agent.state"  # the type of the events that have their call in ``call``
 MAX_DIGITS = 15  # the most digits in a phone number (ITU-T E.164)
+# as long as a floor knows a call (``floor.call_table``); after that, its id is another call's
+SAME_CALL_MS = 52 * 3_600_000
 
 _PHONE = re.compile(r"(?:tel:|sip:)?\s*[+(]?[0-9][0-9()./\s-]*(?:@.*)?", re.IGNORECASE)
 
@@ -74,6 +78,34 @@ class Person(NamedTuple):
         return self.owns(data)
 
 
+class PersonCalls:
+    """A person's calls, and the times (ms) at which each one is known to be the person's.
+
+    A phone system can use a call's id again for somebody else's call. An archive has years of
+    calls, so an id alone does not identify one.
+    """
+
+    def __init__(self) -> None:
+        self._times: dict[CallKey, list[tuple[int, int]]] = {}
+
+    def add(self, key: CallKey, begin: int, end: int) -> None:
+        """Add a call that is the person's from ``begin`` to ``end``."""
+        times = self._times.setdefault(key, [])
+        if not any(since <= begin and end <= until for since, until in times):
+            times.append((begin, end))
+
+    def has(self, key: CallKey | None, begin: int, end: int) -> bool:
+        """Return whether the call with this id from ``begin`` to ``end`` is the person's."""
+        return key is not None and any(
+            begin <= until + SAME_CALL_MS and end >= since - SAME_CALL_MS
+            for since, until in self._times.get(key, ())
+        )
+
+    def between(self, begin: int, end: int) -> set[CallKey]:
+        """Return the ids that are the person's from ``begin`` to ``end``."""
+        return {key for key in self._times if self.has(key, begin, end)}
+
+
 def normalize_phone(text: str) -> str:
     """Return a phone number's digits without leading zeros and ``+``, or "" if it is no number."""
     if not _PHONE.fullmatch(text.strip()):
@@ -88,7 +120,9 @@ def call_key(event: dict[str, Any]) -> CallKey | None:
     if not isinstance(data, dict):
         return None
     call = data.get("call")
-    found = call if isinstance(call, dict) else data
+    # a call's event may have a member ``call`` that floorcast does not know
+    is_of_agent = event.get("type", AGENT_TYPE) == AGENT_TYPE
+    found = call if is_of_agent and isinstance(call, dict) else data
     transaction, session = found.get("transactionId"), found.get("sessionId")
     if transaction is None or not isinstance(session, str):
         return None
