@@ -18,7 +18,7 @@ from standardwebhooks import Webhook as Verifier
 from floorcast.feeds.feed import Feed
 from floorcast.kv.lease import Lease, LeaseTuning
 from floorcast.model.cancellation import cancel_all
-from floorcast.model.token import end_of_entry, event_id_maker, position
+from floorcast.model.token import TICKS_PER_SECOND, end_of_entry, event_id_maker, position
 from floorcast.site.body_template import EXAMPLES
 from floorcast.site.webhooks import Webhook, WebhookFilter
 from floorcast.webhooks.connection import Reply
@@ -178,13 +178,18 @@ class WebhookRunner:
         lease_tuning = LeaseTuning(
             ttl=12 * check_interval, margin=4 * check_interval, renewal=3 * check_interval
         )
+        self.clock_error = 0.0
+        """Seconds by which the wall clock is ahead."""
         self.lease = Lease(harness.kv, f"webhooks.{ACME}", "test", clock, lease_tuning)
         tuning = DeliveryTuning(http=http or HttpTuning(), check_interval=check_interval)
         resources = DeliveryResources(
-            harness.server, harness.loop.now, tls_context, tuning, lambda: 1.0
+            harness.server, self._wall_clock, tls_context, tuning, lambda: 1.0
         )
         self.sender = ClientSender(ACME, harness.kv, self.lease, resources, lambda: self.webhooks)
         self._task: asyncio.Task[None] | None = None
+
+    def _wall_clock(self) -> int:
+        return self.harness.loop.now() + int(self.clock_error * TICKS_PER_SECOND)
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self.lease.run(self.sender.run))

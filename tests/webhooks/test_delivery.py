@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import msgspec
 
+from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.webhooks.progress import (
     MAX_DELIVERY_RETRY_SECONDS,
 )
@@ -139,6 +140,68 @@ def test_a_webhook_is_suspended_after_24_hours_and_keeps_its_position() -> None:
             more = harness.publish([sms])
             await harness.loop.passing(65)
             assert receiver.ids() == more
+
+    run_with_harness(scenario)
+
+
+def test_a_clock_that_is_wrong_for_a_moment_neither_suspends_nor_delays_a_webhook() -> None:
+    """A failing webhook is retried as usual after the clock was two days ahead or behind."""
+
+    async def scenario(harness: ApiHarness) -> None:
+        async with (
+            running_receiver(status(503)) as receiver,
+            WebhookRunner(harness, make_webhook(receiver.url)) as runner,
+        ):
+            ids = harness.publish([sms] * 250)
+            for hours in (48, -48):
+                await harness.loop.passing(120)
+                runner.clock_error = hours * HOUR
+                await harness.loop.passing(600)
+                runner.clock_error = 0
+                assert stored_progress(harness).state == "active"
+            assert stored_progress(harness).tries > 6
+            receiver.posts.clear()
+            receiver.answer = ok
+            await harness.loop.passing(MAX_DELIVERY_RETRY_SECONDS + 5)
+            assert receiver.ids() == ids
+
+    run_with_harness(scenario)
+
+
+def test_a_retry_that_a_wrong_clock_planned_is_made_within_an_hour() -> None:
+    """A process that ended while the clock was ahead planned its next attempt for another day."""
+
+    async def scenario(harness: ApiHarness) -> None:
+        async with running_receiver(status(503)) as receiver:
+            runner = WebhookRunner(harness, make_webhook(receiver.url))
+            runner.clock_error = 48 * HOUR
+            async with runner:
+                ids = harness.publish([sms])
+                await harness.loop.passing(10)
+            receiver.posts.clear()
+            receiver.answer = ok
+            async with WebhookRunner(harness, make_webhook(receiver.url)):
+                await harness.loop.passing(HOUR)
+            assert receiver.ids() == ids
+
+    run_with_harness(scenario)
+
+
+def test_a_webhook_that_fails_before_and_after_a_restart_is_suspended_in_time() -> None:
+    """Failures of 24 hours suspend a webhook, without the time in which no process tried."""
+
+    async def scenario(harness: ApiHarness) -> None:
+        async with running_receiver(status(503)) as receiver:
+            async with WebhookRunner(harness, make_webhook(receiver.url), check_interval=60):
+                harness.publish([sms])
+                await harness.loop.passing(12 * HOUR)
+            failed = stored_progress(harness).failing / TICKS_PER_SECOND
+            assert 11.9 * HOUR < failed <= 12 * HOUR
+            async with WebhookRunner(harness, make_webhook(receiver.url), check_interval=60):
+                await harness.loop.passing(11 * HOUR)
+                assert stored_progress(harness).state == "active"
+                await harness.loop.passing(2 * HOUR)
+                assert stored_progress(harness).state == "suspended"
 
     run_with_harness(scenario)
 

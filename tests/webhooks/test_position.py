@@ -15,7 +15,7 @@ HOUR = 3_600
 def webhook_position(harness: ApiHarness) -> WebhookPosition:
     """Return a new webhook's position in ACME's feeds."""
     reader = batch_reader(ACME, make_webhook("http://a.test/"), harness.server)
-    return WebhookPosition(reader, harness.server, harness.loop.now)
+    return WebhookPosition(reader, harness.server)
 
 
 def test_a_webhook_begins_at_its_token_or_at_the_present() -> None:

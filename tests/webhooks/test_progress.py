@@ -55,13 +55,23 @@ def test_retry_delays_double_up_to_five_minutes() -> None:
 def test_a_day_of_failures_suspends_the_webhook_at_its_position() -> None:
     """The day begins with the first of consecutive failures. A success ends it."""
     first = record_failure(Progress(token="t"), "500", NOW, 1.0)
-    late = record_failure(first, "503", NOW + SUSPEND_AFTER - 1, 1.0)
+    late = record_failure(first, "503", NOW, 1.0, elapsed=SUSPEND_AFTER - 1)
     assert late.state == "active"
-    over = record_failure(first, "503", NOW + SUSPEND_AFTER, 1.0)
+    over = record_failure(late, "503", NOW, 1.0, elapsed=1)
     assert (over.state, over.token, over.suspensions) == ("suspended", "t", 1)
     assert "503" in over.reason
-    again = record_failure(record_delivery(first, 3, NOW), "500", NOW + SUSPEND_AFTER, 1.0)
-    assert (again.state, again.events, again.failures) == ("active", 3, 2)
+    again = record_failure(record_delivery(late, 3, NOW), "500", NOW, 1.0)
+    assert (again.state, again.failing, again.events, again.failures) == ("active", 0, 3, 3)
+    assert resume(over).failing == 0
+
+
+@given(st.lists(st.integers(-10 * SUSPEND_AFTER, 10 * SUSPEND_AFTER), max_size=20))
+def test_the_wall_clock_does_not_suspend_a_webhook(jumps: list[int]) -> None:
+    """Only elapsed time counts, wherever the wall clock jumps."""
+    progress = Progress()
+    for jump in jumps:
+        progress = record_failure(progress, "500", NOW + jump, 1.0, elapsed=TICKS_PER_SECOND)
+    assert (progress.state, progress.failing) == ("active", len(jumps) * TICKS_PER_SECOND)
 
 
 def test_resuming_retries_at_once_and_changes_the_position_only_on_request() -> None:

@@ -21,6 +21,7 @@ from floorcast.webhooks.delivery_resources import DeliveryResources
 from floorcast.webhooks.http_client import HttpClient
 from floorcast.webhooks.position import WebhookPosition
 from floorcast.webhooks.progress import (
+    MAX_RETRY_AFTER_SECONDS,
     Progress,
     record_delivery,
     record_failure,
@@ -62,8 +63,10 @@ class Delivery:
         self._save = save
         self._may_send = may_send
         self._keys = [signing_key(secret) for secret in webhook.secrets]
-        self._position = WebhookPosition(reader, resources.floors, resources.now)
-        self._next_read = self._check_at = self._refresh_at = 0.0
+        self._position = WebhookPosition(reader, resources.floors)
+        self._check_at = self._refresh_at = 0.0
+        self._failed_at: float | None = None  # the loop's time of the last of consecutive failures
+        self._next_read = asyncio.get_running_loop().time() + self._retry_pause()
         if progress.state == "suspended" and progress.token:
             self.waiting_since = self._position.ticks(progress.token)
         self._http = HttpClient(
@@ -93,8 +96,7 @@ class Delivery:
             self._http.close()
 
     async def _send_next_batch(self) -> None:
-        pause = (self.progress.next_try - self._resources.now()) / TICKS_PER_SECOND
-        await asyncio.sleep(max(pause, self._next_read - asyncio.get_running_loop().time(), 0))
+        await asyncio.sleep(max(self._next_read - asyncio.get_running_loop().time(), 0))
         if not self._may_send():
             await asyncio.sleep(self._resources.tuning.retry_interval)
             return
@@ -112,6 +114,13 @@ class Delivery:
             self.waiting_since = 0
             if batch.at_head:
                 await self.reader.wait(batch.through, self._resources.tuning.max_wait)
+
+    def _retry_pause(self) -> float:
+        """Return the seconds until the next attempt, which another process may have planned."""
+        if not self.progress.next_try:
+            return 0.0
+        pause = (self.progress.next_try - self._resources.now()) / TICKS_PER_SECOND
+        return min(pause, MAX_RETRY_AFTER_SECONDS)  # the clock may have been ahead
 
     def _advance(self, cursor: int, *, at_head: bool) -> None:
         now = asyncio.get_running_loop().time()
@@ -182,6 +191,7 @@ class Delivery:
             why = f"the receiver responded with {reply.status}"
         if 200 <= reply.status < 300:
             failing = self.progress.tries
+            self._failed_at = None
             self.progress = record_delivery(self.progress, len(events), now())
             self.dirty = True
             if failing:
@@ -196,10 +206,19 @@ class Delivery:
 
     async def _record_failure(self, why: str, end: str, retry_after: str) -> None:
         now, before = self._resources.now(), self.progress
-        seconds = retry_after_seconds(retry_after, now)
-        self.progress = structs.replace(
-            record_failure(before, why, now, self._resources.chance(), seconds), end=end
+        at = asyncio.get_running_loop().time()
+        elapsed = 0.0 if self._failed_at is None else at - self._failed_at
+        failed = record_failure(
+            before,
+            why,
+            now,
+            self._resources.chance(),
+            retry_after_seconds(retry_after, now),
+            elapsed=int(elapsed * TICKS_PER_SECOND),
         )
+        self._failed_at = at
+        self._next_read = at + max(0, failed.next_try - now) / TICKS_PER_SECOND
+        self.progress = structs.replace(failed, end=end)
         self.dirty = True
         if self.progress.state == "suspended":
             _log.error("webhook_suspended", **self._log_fields(), why=self.progress.reason)

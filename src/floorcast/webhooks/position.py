@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from floorcast.feeds.cursors import FEED_REACH
 from floorcast.model.errors import InvalidParameter
-from floorcast.model.token import Now, decode, end_of_entry, entry_of
+from floorcast.model.token import decode, end_of_entry, entry_of
 from floorcast.webhooks.batches import BatchReader
 from floorcast.webhooks.floors import Floors
 
@@ -17,12 +17,11 @@ class WebhookPosition:
     ``at_head`` is true if no event followed the cursor when it was set.
     """
 
-    def __init__(self, reader: BatchReader, floors: Floors, now: Now) -> None:
+    def __init__(self, reader: BatchReader, floors: Floors) -> None:
         self.cursor: int | None = None
         self.at_head = False
         self._reader = reader
         self._floors = floors
-        self._now = now
 
     async def begin(self, token: str) -> int:
         """Start at a token, or at the present if the token is empty. Returns the cursor.
@@ -61,4 +60,5 @@ class WebhookPosition:
         if needed > head:
             return needed == head + 1
         recorded_at = log.recorded_at(client, needed)
-        return recorded_at is not None and self._now() - recorded_at <= FEED_REACH
+        # a wall clock that is wrong for a moment must not suspend every webhook
+        return recorded_at is not None and log.steady_now() - recorded_at <= FEED_REACH

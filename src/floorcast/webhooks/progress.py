@@ -46,8 +46,9 @@ class Progress(Struct, frozen=True, omit_defaults=True):
 
     ``token`` is its position in the feeds. If it is empty, the webhook starts with the next event.
     While deliveries fail, ``end`` is the token of the last event of the batch, so that every retry
-    sends the same batch. ``tries`` counts consecutive failures, and ``since`` is the time of the
-    first one.
+    sends the same batch. ``tries`` counts consecutive failures, ``since`` is the time of the first
+    one, and ``failing`` is the time for which attempts have failed, in ticks. The time between two
+    attempts of different processes does not count.
     """
 
     token: str = ""
@@ -56,6 +57,7 @@ class Progress(Struct, frozen=True, omit_defaults=True):
     end: str = ""
     tries: int = 0
     since: int = 0
+    failing: int = 0
     next_try: int = 0
     delivered_at: int = 0
     events: int = 0
@@ -103,6 +105,7 @@ def record_delivery(progress: Progress, events: int, now: int) -> Progress:
         end="",
         tries=0,
         since=0,
+        failing=0,
         next_try=0,
         delivered_at=now,
         events=progress.events + events,
@@ -110,22 +113,29 @@ def record_delivery(progress: Progress, events: int, now: int) -> Progress:
 
 
 def record_failure(
-    progress: Progress, why: str, now: int, chance: float, retry_after: float = 0.0
+    progress: Progress,
+    why: str,
+    now: int,
+    chance: float,
+    retry_after: float = 0.0,
+    *,
+    elapsed: int = 0,
 ) -> Progress:
     """Return the progress after a failed attempt.
 
-    The webhook is retried later or suspended. ``chance`` is a random number from 0 to 1 that
-    spreads the retries of many webhooks.
+    The webhook is retried later or suspended. ``elapsed`` is the time since the previous failure,
+    in ticks: it must come from a clock that does not jump, as the wall clock ``now`` may.
+    ``chance`` is a random number from 0 to 1 that spreads the retries of many webhooks.
     """
-    since = progress.since or now
     attempted = structs.replace(
         progress,
         reason=why[:MAX_REASON_CHARS],
         tries=progress.tries + 1,
-        since=since,
+        since=progress.since or now,
+        failing=progress.failing + elapsed,
         failures=progress.failures + 1,
     )
-    if now - since >= SUSPEND_AFTER:
+    if attempted.failing >= SUSPEND_AFTER:
         return suspend(attempted, f"no delivery for 24 hours; the last failure: {why}")
     pause = min(
         MAX_DELIVERY_RETRY_SECONDS, FIRST_DELIVERY_RETRY_SECONDS * 2.0 ** min(progress.tries, 16)
@@ -162,6 +172,7 @@ def resume(progress: Progress, token: str | None = None) -> Progress:
         reason="",
         tries=0,
         since=0,
+        failing=0,
         next_try=0,
         order=progress.order + 1,
     )
