@@ -114,7 +114,7 @@ async def serving(
     places: int = 100,
     per_address: int = 50,
     proxies: Sequence[str] = (),
-    tls: ssl.SSLContext | None = None,
+    tls: Callable[[], ssl.SSLContext] | None = None,
     client_tls: ssl.SSLContext | None = None,
     tuning: ConnectionTuning = ConnectionTuning(),  # noqa: B008 - it is frozen
 ) -> AsyncIterator[RunningServer]:

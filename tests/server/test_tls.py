@@ -21,6 +21,7 @@ from floorcast.server.tls import Certificate
 from tests.real.nodes import until
 from tests.server.serving import body_length_app, on_uvloop, read_response, serving
 
+EC, RSA = trustme.KeyType.ECDSA, trustme.KeyType.RSA
 GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
 
 
@@ -32,9 +33,9 @@ class Issued:
         self.certificate, self.key = folder / "cert.pem", folder / "key.pem"
         self.issue()
 
-    def issue(self) -> None:
+    def issue(self, kind: trustme.KeyType = EC) -> None:
         """Write a new certificate with a new key."""
-        issued = self.authority.issue_cert("localhost", "127.0.0.1")
+        issued = self.authority.issue_cert("localhost", "127.0.0.1", key_type=kind)
         issued.private_key_pem.write_to_path(self.key)
         self.certificate.write_bytes(b"".join(pem.bytes() for pem in issued.cert_chain_pems))
 
@@ -99,7 +100,7 @@ def test_a_replaced_certificate_is_used_for_new_connections(issued: Issued) -> N
     certificate = Certificate(issued.certificate, issued.key)
 
     async def work() -> None:
-        async with serving(tls=certificate.context, client_tls=issued.caller()) as served:
+        async with serving(tls=lambda: certificate.context, client_tls=issued.caller()) as served:
             reader, writer = await served.connect()
             before = await asyncio.to_thread(serial, issued.caller(), served.port)
             key = issued.key.read_bytes()
@@ -122,13 +123,58 @@ def test_a_replaced_certificate_is_used_for_new_connections(issued: Issued) -> N
     on_uvloop(work)
 
 
+def presented(issued: Issued, port: int) -> set[str]:
+    """Return all certificates that a server presents, to callers that prefer either kind of key."""
+    serials = set()
+    for ciphers in ("ECDHE+AESGCM", "ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256"):
+        caller = issued.caller()
+        caller.set_ciphers(ciphers)
+        for newest in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            caller.maximum_version = newest
+            with suppress(ssl.SSLError):  # the caller does not accept this kind of key
+                serials.add(serial(caller, port))
+    return serials
+
+
+@pytest.mark.parametrize("kinds", [(EC, RSA, EC), (RSA, EC, RSA)])
+def test_a_replaced_certificate_may_have_another_kind_of_key(
+    issued: Issued, kinds: tuple[trustme.KeyType, ...]
+) -> None:
+    """No caller gets an old certificate, whichever kind of key the caller prefers.
+
+    A broken pair with another kind of key is logged, and the old pair stays in use.
+    """
+    issued.issue(kinds[0])
+    certificate = Certificate(issued.certificate, issued.key)
+
+    async def work() -> None:
+        async with serving(tls=lambda: certificate.context) as served:
+            for kind in kinds[1:]:
+                before = await asyncio.to_thread(presented, issued, served.port)
+                old_key = issued.key.read_bytes()
+                issued.issue(kind)
+                new_key = issued.key.read_bytes()
+                issued.key.write_bytes(old_key)
+                with capture_logs() as lines:
+                    certificate.reload()
+                assert [line["event"] for line in lines] == ["tls_not_reloaded"]
+                assert await asyncio.to_thread(presented, issued, served.port) == before
+                issued.key.write_bytes(new_key)
+                certificate.reload()
+                after = await asyncio.to_thread(presented, issued, served.port)
+                assert len(before) == len(after) == 1
+                assert before != after
+
+    on_uvloop(work)
+
+
 def test_older_tls_versions_are_refused(issued: Issued) -> None:
     """TLS 1.2 is the oldest allowed version. A connection without TLS no longer counts."""
     certificate = Certificate(issued.certificate, issued.key)
     assert certificate.context.minimum_version == ssl.TLSVersion.TLSv1_2
 
     async def work() -> None:
-        async with serving(tls=certificate.context) as served:
+        async with serving(tls=lambda: certificate.context) as served:
             reader, writer = await served.connect()
             writer.write(GET)
             with suppress(ConnectionError):
@@ -145,7 +191,7 @@ def test_a_handshake_has_a_deadline(issued: Issued) -> None:
     tuning = ConnectionTuning(head=0.2)
 
     async def work() -> None:
-        async with serving(tls=certificate.context, tuning=tuning, per_address=3) as served:
+        async with serving(tls=lambda: certificate.context, tuning=tuning, per_address=3) as served:
             silent = [await served.connect() for _ in range(3)]
             await until(lambda: served.shared.limits.total == 3)
             refused, _ = await served.connect()
@@ -168,7 +214,9 @@ def test_requests_are_answered_over_tls(issued: Issued) -> None:
         await body_length_app(scope, receive, send)
 
     async def work() -> None:
-        async with serving(look, tls=certificate.context, client_tls=issued.caller()) as served:
+        async with serving(
+            look, tls=lambda: certificate.context, client_tls=issued.caller()
+        ) as served:
             reader, writer = await served.connect()
             body = bytes(3 << 20)
             for _ in range(2):
@@ -225,8 +273,9 @@ def test_a_stream_takes_over_its_tls_connection(issued: Issued) -> None:
         assert scope["extensions"][TAKE_OVER]([(b"content-type", b"x/y")], streams[0])
 
     async def work() -> None:
-        tls = certificate.context
-        async with serving(take_over, tls=tls, client_tls=issued.caller()) as served:
+        async with serving(
+            take_over, tls=lambda: certificate.context, client_tls=issued.caller()
+        ) as served:
             reader, writer = await served.connect()
             writer.write(GET)
             head = await reader.readuntil(b"\r\n\r\n")

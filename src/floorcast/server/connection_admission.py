@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from typing import Generic, Protocol, Self, TypeVar
 
 from floorcast.server.connection_limits import ConnectionLimits, DeadlineQueue, Deadlines, Verdict
@@ -36,11 +37,15 @@ class AdmittedConnection(Protocol):
 class ConnectionAdmission(Generic[A]):
     """Admits connections within their limits, and closes overdue connections.
 
-    With ``tls``, a connection is admitted before its handshake.
+    With ``tls``, which returns the context for the next handshake, a connection is admitted before
+    its handshake.
     """
 
     def __init__(
-        self, limits: ConnectionLimits, deadlines: Deadlines[A], tls: ssl.SSLContext | None
+        self,
+        limits: ConnectionLimits,
+        deadlines: Deadlines[A],
+        tls: Callable[[], ssl.SSLContext] | None,
     ) -> None:
         self.limits = limits
         self.deadlines = deadlines

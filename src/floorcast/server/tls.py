@@ -24,24 +24,23 @@ _FileStamps = tuple[tuple[int, int], ...]  # each file's modification time and s
 
 
 class Certificate:
-    """A certificate and its key. ``context`` encrypts connections with them.
+    """A certificate and its key. ``context`` is for the next handshake.
 
-    If the files change, the context object stays the same: later handshakes use the new
-    certificate, and open connections are not affected. Raises SettingError if the files cannot be
-    used.
+    A reload replaces the context: a context that is in use would keep the old certificate beside
+    the new one if their keys are of different kinds, such as EC and RSA. Open connections are not
+    affected. Raises SettingError if the files cannot be used.
     """
 
     def __init__(self, certificate: Path, key: Path) -> None:
         self._files = (certificate, key)
         self._stamps = self._read_stamps()
-        self.context = self._load(_new_context())
+        self.context = self._load()
 
     def reload(self) -> None:
         """Reload the files. If they cannot be used, log an error and change nothing."""
         self._stamps = self._read_stamps()
         try:
-            self._load(_new_context())  # a mismatch would leave self.context half changed
-            self._load(self.context)
+            self.context = self._load()
         except SettingError as error:
             _log.error("tls_not_reloaded", why=str(error))
         else:
@@ -52,8 +51,8 @@ class Certificate:
         if self._read_stamps() != self._stamps:
             self.reload()
 
-    def _load(self, context: ssl.SSLContext) -> ssl.SSLContext:
-        certificate, key = self._files
+    def _load(self) -> ssl.SSLContext:
+        context, (certificate, key) = _new_context(), self._files
         try:
             context.load_cert_chain(certificate, key, password=_no_password)
         except (OSError, ValueError) as error:  # ssl's errors are OSErrors
@@ -151,6 +150,7 @@ class TlsListener:
 
     async def _handshake(self, sock: socket.socket, address: str) -> None:
         admission = self._admission
+        assert admission.tls is not None
         verdict = admission.admit(address)
         if verdict != "admitted":
             sock.close()
@@ -162,7 +162,7 @@ class TlsListener:
             await self._loop.connect_accepted_socket(
                 self._make_protocol,
                 sock,
-                ssl=admission.tls,
+                ssl=admission.tls(),
                 ssl_handshake_timeout=admission.deadlines.head.seconds,
                 ssl_shutdown_timeout=admission.deadlines.linger.seconds,
             )

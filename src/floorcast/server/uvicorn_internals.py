@@ -102,7 +102,7 @@ class SharedServerState(ConnectionAdmission["ServerConnection"], ServerState):
         streams: StreamPoller | None,
         limits: ConnectionLimits,
         deadlines: Deadlines[ServerConnection],
-        tls: ssl.SSLContext | None = None,
+        tls: Callable[[], ssl.SSLContext] | None = None,
     ) -> None:
         ConnectionAdmission.__init__(self, limits, deadlines, tls)
         ServerState.__init__(self)

@@ -204,7 +204,7 @@ def _server_state(
             connection_capacity(descriptors), settings.max_connections, settings.trusted_proxies
         ),
         Deadlines(tuning, asyncio.get_running_loop().time),
-        None if certificate is None else certificate.context,
+        None if certificate is None else lambda: certificate.context,
     )
 
 
