@@ -11,6 +11,7 @@ from floorcast.alerts.transitions import (
     transition_batch,
 )
 from floorcast.floor.floor import Floor
+from floorcast.floor.state import from_snapshot, snapshot_parts
 from floorcast.floor.view import FloorView
 from floorcast.model.inbound import ALERT_SOURCE, AlertTransition, read_lines
 from floorcast.site.configuration import AlertRule, FloorConfig, Service
@@ -80,3 +81,76 @@ def test_an_alert_without_a_rule_is_cleared() -> None:
     (end,) = clearing_transitions(FloorView(floor), frozenset(), NOON)
     assert (end.data.status, end.data.follows) == ("ok", 9)
     assert list(clearing_transitions(FloorView(floor), frozenset({first.data.alert}), NOON)) == []
+
+
+def folded_transition(floor: Floor, now: int) -> AlertTransition:
+    """Fold the transition that is due at a time, and return it."""
+    view = FloorView(floor)
+    (due,) = [
+        one
+        for some in evaluate_alerts(view, alerts_of(view), Moment(now))
+        for one in due_transitions(view, some, now)
+    ]
+    floor.begin_entry(floor.state.entry + 1, now * 10_000)
+    floor.fold(due, now * 10_000, "-")
+    return due
+
+
+def sending_to(floor: Floor, *to: str) -> None:
+    """Change the receivers of the rule, which must hold for ten seconds."""
+    (rule,) = PLAN.alerts
+    floor.begin_entry(floor.state.entry + 1, NOON * 10_000)
+    changed = msgspec.structs.replace(rule, to=to, hold=10)
+    floor.apply(msgspec.structs.replace(PLAN, alerts=(changed,)))
+
+
+def end_call(floor: Floor, now: int) -> None:
+    """End the call that is waiting."""
+    floor.begin_entry(floor.state.entry + 1, now * 10_000)
+    floor.fold(call_at("end", now, 2), now * 10_000, "-")
+
+
+def test_every_receiver_of_an_alert_is_sent_its_end() -> None:
+    """A webhook that a rule no longer names is sent no further change except the end.
+
+    This is also true after a restart. The next alert is sent only to the rule's webhooks.
+    """
+    floor = waiting()
+    sending_to(floor, "first", "second")
+    assert folded_transition(floor, NOON).data.to == ("first", "second")
+    sending_to(floor, "second", "third")
+    fired = folded_transition(floor, NOON + 10_000)
+    assert (fired.data.status, fired.data.to) == ("firing", ("second", "third"))
+    sending_to(floor)
+    floor = Floor(from_snapshot(list(snapshot_parts(floor.snapshot_state()))))
+    end_call(floor, NOON + 11_000)
+    end = folded_transition(floor, NOON + 11_000)
+    assert (end.data.status, end.data.to) == ("ok", ("first", "second", "third"))
+    sending_to(floor, "second")
+    floor.begin_entry(floor.state.entry + 1, NOON * 10_000)
+    floor.fold(call_at("queue", NOON + 12_000, 3, service=10), NOON * 10_000, "-")
+    assert folded_transition(floor, NOON + 60_000).data.to == ("second",)
+
+
+def test_every_receiver_of_an_alert_is_sent_its_end_when_the_rule_is_removed() -> None:
+    """This includes webhooks that the rule did not name when it was removed."""
+    floor = waiting()
+    sending_to(floor, "first")
+    folded_transition(floor, NOON)
+    sending_to(floor, "second")
+    folded_transition(floor, NOON + 10_000)
+    floor.begin_entry(floor.state.entry + 1, NOON * 10_000)
+    floor.apply(msgspec.structs.replace(PLAN, alerts=()))
+    (end,) = clearing_transitions(FloorView(floor), frozenset(), NOON + 11_000)
+    assert (end.data.status, end.data.to) == ("ok", ("first", "second"))
+
+
+def test_an_alert_that_an_earlier_release_stored_ends_at_its_receivers() -> None:
+    """An earlier release stored only the webhooks of the last change."""
+    floor = waiting()
+    fired = folded_transition(floor, NOON)
+    alert = floor.state.alerts[fired.data.alert]
+    floor.state.alerts[fired.data.alert] = msgspec.structs.replace(alert, told=())
+    sending_to(floor, "other")
+    end_call(floor, NOON + 1_000)
+    assert folded_transition(floor, NOON + 1_000).data.to == ("ops", "other")

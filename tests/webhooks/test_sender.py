@@ -25,8 +25,10 @@ from tests.webhooks.receiver import (
     Answer,
     Post,
     WebhookRunner,
+    add_alerts,
     make_webhook,
     ok,
+    publish_alert,
     running_receiver,
     status,
     stored_progress,
@@ -95,6 +97,25 @@ def test_resuming_from_a_token_sends_later_events_again() -> None:
             await write_command(harness, ids[1])
             await harness.loop.passing(5)
             assert receiver.ids() == ids[2:]
+
+    run_with_harness(scenario)
+
+
+def test_an_alert_ends_at_the_url_that_the_webhook_has_then() -> None:
+    """If the URL changes while an alert is firing, the new URL is sent the end."""
+
+    async def scenario(harness: ApiHarness) -> None:
+        add_alerts(harness)
+        async with running_receiver() as old, running_receiver() as new:
+            hook = make_webhook(old.url, send=("alerts",))
+            async with WebhookRunner(harness, hook) as runner:
+                begin = publish_alert(harness, ["ops"])
+                await harness.loop.passing(5)
+                runner.webhooks = [make_webhook(new.url, send=("alerts",))]
+                await harness.loop.passing(5)
+                end = publish_alert(harness, ["ops"], "ok")
+                await harness.loop.passing(5)
+            assert (old.ids(), new.ids()) == ([begin], [end])
 
     run_with_harness(scenario)
 

@@ -22,13 +22,18 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 def due_transitions(
     view: FloorView, evaluated: Iterable[EvaluatedAlert], now: int
 ) -> Iterator[AlertTransition]:
-    """Yield the transitions that the figures require at ``now`` (ms)."""
+    """Yield the transitions that the figures require at ``now`` (ms).
+
+    The end of an alert is also sent to the webhooks that the rule no longer names but that were
+    sent its begin, because they would otherwise never learn that it is over.
+    """
     for one in evaluated:
         alert = view.alerts.get(one.alert, NO_ALERT)
         status = next_status(one.rule, alert, one.value, calls=one.calls, now=now)
         if status != alert.status:
             ref = _AlertRef(one.alert, one.service, alert.number or view.config_entry)
-            yield _transition(ref, one.rule, status, now, value=one.value)
+            to = alert.receivers.union(one.rule.to) if status == "ok" else one.rule.to
+            yield _transition(ref, one.rule, status, now, to=to, value=one.value)
 
 
 def clearing_transitions(
@@ -37,13 +42,14 @@ def clearing_transitions(
     """Yield transitions that clear the alerts whose ids are not in ``known``."""
     for alert_id, alert in view.alerts.items():
         if alert_id not in known and alert.status != "ok":
-            yield _transition(_AlertRef(alert_id, alert.service, alert.number), alert, "ok", now)
+            ref = _AlertRef(alert_id, alert.service, alert.number)
+            yield _transition(ref, alert, "ok", now, to=alert.receivers)
 
 
 def acknowledgement(alert_id: str, alert: Alert, user: str, now: int) -> AlertTransition:
     """Return the transition that records a user's acknowledgement of a firing alert."""
     ref = _AlertRef(alert_id, alert.service, alert.number)
-    return _transition(ref, alert, "acknowledged", now, value=alert.value, user=user)
+    return _transition(ref, alert, "acknowledged", now, to=alert.to, value=alert.value, user=user)
 
 
 def transition_batch(client: int, transitions: list[AlertTransition]) -> Batch:
@@ -65,6 +71,7 @@ def _transition(
     status: AlertStatus,
     now: int,
     *,
+    to: Iterable[str],
     value: float | None = None,
     user: str | None = None,
 ) -> AlertTransition:
@@ -79,7 +86,7 @@ def _transition(
         above=rule.above,
         value=value,
         acknowledged_by=user,
-        to=rule.to,
+        to=tuple(sorted(to)),
     )
     # proposals that follow the same change have the same id, so the log stores only one of them
     return AlertTransition(

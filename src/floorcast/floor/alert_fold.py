@@ -55,6 +55,7 @@ def _next_alert(alert: Alert, data: AlertTransitionData, at: int, number: int) -
         acknowledged_by=data.acknowledged_by if acknowledged else None,
         acknowledged_at=at if acknowledged else None,
         to=data.to,
+        told=() if data.status == "ok" else tuple(sorted(alert.receivers.union(data.to))),
     )
 
 
