@@ -36,7 +36,10 @@ def test_list_has_a_row_for_each_day(admin: AdminCommands) -> None:
     assert lines[1][:4] == ["47415", "2026-11-24", "14", "yes"]
     assert lines[2][:4] == ["47415", "2026-11-25", "1", "no"]
     assert '"complete":"yes"' in admin.run("archive", "list", "--json")
-    assert admin.run("archive", "list", "--client", "4").splitlines()[1:] == []
+    assert admin.run("archive", "list", "--client", "4") == (
+        "the archive has no days of client 4; add them: floorcast serve --archive\n"
+    )
+    assert admin.run("archive", "list", "--client", "4", "--json") == ""
 
 
 def test_verify_reports_what_was_checked(admin: AdminCommands) -> None:

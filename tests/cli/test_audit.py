@@ -75,6 +75,7 @@ def test_output_is_an_aligned_table(admin: AdminCommands) -> None:
 def test_an_unknown_event_is_reported(admin: AdminCommands) -> None:
     """An empty table would look as if nothing had happened."""
     result = admin.invoke("audit", "--event", "logon")
+    assert result.stdout == ""
     assert result.stderr == ("floorcast: the audit log has no logon; its events are site_changed\n")
 
 
@@ -85,3 +86,12 @@ def test_damage_is_reported_and_other_lines_are_printed(admin: AdminCommands) ->
     result = admin.invoke("audit", "--json")
     assert "1 damaged lines were skipped" in result.stderr
     assert all(json.loads(line) for line in result.stdout.splitlines())
+
+
+def test_empty_log_is_one_line(admin: AdminCommands) -> None:
+    """There is no heading without rows, and the JSON output stays empty."""
+    (admin.folder / "floorcast-data" / FILE_NAME).unlink()
+    assert admin.run("audit") == (
+        "the audit log is empty; logins and changes to the site add lines\n"
+    )
+    assert admin.run("audit", "--json") == ""

@@ -82,6 +82,15 @@ def test_status_exits_with_1_on_a_problem(monkeypatch: pytest.MonkeyPatch) -> No
     assert "catching up" in result.stdout
 
 
+def test_empty_tables_say_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no heading without rows."""
+    assert run_status(monkeypatch, [], []).stdout.splitlines() == [
+        "no nodes; start one: floorcast serve --log …",
+        "",
+        "no streams; the first node creates them",
+    ]
+
+
 @pytest.mark.parametrize("command", ["status", "import", "export"])
 def test_cluster_address_is_required(
     command: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

@@ -96,6 +96,7 @@ def test_check_reports_asterisk_permissions(tmp_path: Path, floorcast: RunFloorc
         assert done.returncode == 0, done.stderr
         assert "sales  sales    1        0" in done.stdout
         assert "Anna    Anna   SIP/1      sales   free" in done.stdout
+        assert "\nWaiting callers\n  none\n" in done.stdout
         ami.denied = {"QueueStatus"}
         done = floorcast(*ask, FLOORCAST_AMI_SECRET="secret")
         assert (done.returncode, done.stdout) == (1, "")

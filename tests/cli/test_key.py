@@ -130,3 +130,11 @@ def test_screen_key_without_a_selection_shows_everything(admin: AdminCommands) -
         "key", "new", "--client", "1", "--service", "Sales"
     )
     assert "give only one" in admin.run_refused("key", "new", "--screen", "--api-token")
+
+
+def test_client_without_keys_is_told_how_to_create_one(admin: AdminCommands) -> None:
+    """An empty list names the command that fills it."""
+    admin.run("key", "revoke", "--client", "2", fingerprint(digest("test-token-of-acme-02")))
+    assert admin.run("key", "list", "--client", "2") == (
+        "client ACME West has no keys; create one: floorcast key new\n"
+    )

@@ -178,3 +178,16 @@ def test_dry_run_prints_changes_without_applying_them(admin: AdminCommands) -> N
     assert output[-1] == "2 changes; nothing was changed (--dry-run)"
     assert set(admin.site().clients) == {1, 2}
     assert admin.run("audit", "--json") == before
+
+
+def test_site_without_clients_is_not_an_empty_output(admin: AdminCommands) -> None:
+    """The commands say that there are no clients, and which command adds them."""
+    (admin.folder / "none.toml").write_text("")
+    assert admin.run("site", "check", "none.toml") == (
+        "none.toml is valid, but declares no clients\n"
+    )
+    admin.run("site", "apply", "site.toml")
+    admin.run("site", "apply", "none.toml", "--yes")
+    assert admin.run("site", "show") == (
+        "the site has no clients; add them: floorcast site apply FILE\n"
+    )

@@ -40,3 +40,9 @@ def test_services_alerts_and_users_are_listed() -> None:
         "user 302 north Manager call center 11, 12",
     } <= set(lines)
     assert "argon2" not in "".join(lines)
+
+
+def test_missing_parts_are_named() -> None:
+    """A client without services is different from an output that ends early."""
+    lines = [*describe_client(SiteClient(id=1, name="ACME", floor_config=FloorConfig()))]
+    assert lines[-4:] == ["  no call centers", "  no services", "  no alerts", "  no users"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 from floorcast.cli.truth_tables import MAX_AGENT_ROWS, truth_tables
 from floorcast.simulator.floor_sizing import plan_floor
@@ -37,3 +38,15 @@ def test_large_floor_is_truncated_with_a_note() -> None:
     found = lines(100)
     (cut,) = [line for line in found if line.endswith("--truth FILE writes all rows")]
     assert found.index(cut) < MAX_AGENT_ROWS + 20
+
+
+def test_floor_without_agents_says_so() -> None:
+    """There is no heading without rows."""
+    nothing: dict[str, Any] = {
+        "services": [],
+        "agents": [],
+        "campaigns": [],
+        "messages": {},
+        "faults": {},
+    }
+    assert list(truth_tables(nothing)) == ["no services", "", "no agents", ""]

@@ -136,3 +136,10 @@ def test_password_is_changed(admin: AdminCommands) -> None:
     assert "must not be the old password" in again
     with pytest.raises(NotFound, match="EVE"):
         admin.invoke("user", "password", "EVE", "--agent", "--client", "1", stdin="a long secret")
+
+
+def test_client_without_users_is_told_how_to_add_one(admin: AdminCommands) -> None:
+    """An empty list names the command that fills it."""
+    assert admin.run("user", "list", "--client", "2") == (
+        "client ACME West has no users; add one: floorcast user add\n"
+    )

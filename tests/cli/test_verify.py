@@ -136,3 +136,11 @@ def test_corrupt_database_is_reported_in_one_line(tmp_path: Path) -> None:
     result = run_verify(tmp_path, "--disk")
     assert result.exit_code == 1
     assert "log.db: not all entries can be read: " in result.stdout
+
+
+def test_log_without_events_is_reported(tmp_path: Path) -> None:
+    """No output would look as if the figures had been compared."""
+    data = DataFolder(tmp_path)
+    asyncio.run(EmbeddedLog(data, lambda: NOON * 10_000).close())
+    data.release()
+    assert run_verify(tmp_path).stdout == "nothing to verify: the log has no events\n"

@@ -141,7 +141,9 @@ def test_list_shows_the_state_without_secrets(admin: AdminCommands) -> None:
     assert "2026-02-02T02:40:00Z  the receiver responded with 500" in output
     store_progress(admin, suspend(trying, "the receiver responded with 410 Gone"))
     assert "suspended" in admin.run("webhook", "list", "--client", "1")
-    assert admin.run("webhook", "list", "--client", "2") == "the client declares no webhook\n"
+    assert admin.run("webhook", "list", "--client", "2") == (
+        "client ACME West has no webhooks; declare them in the site file: [[client.webhook]]\n"
+    )
     assert SECRET not in admin.run("site", "show")
     assert "webhooks" in admin.run("site", "show")
 

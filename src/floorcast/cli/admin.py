@@ -9,7 +9,7 @@ from __future__ import annotations
 import getpass
 import os
 import sys
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
@@ -39,7 +39,6 @@ __all__ = [
     "find_client",
     "hasher",
     "new_password",
-    "table_lines",
     "with_client",
     "with_kv",
 ]
@@ -215,11 +214,3 @@ def new_password(user_name: str, old_hash: str = "") -> str:
     if problem:
         raise typer.BadParameter(f"it {problem}", param_hint="the password")
     return given
-
-
-def table_lines(rows: Sequence[Sequence[str]], indent: str = "") -> Iterator[str]:
-    """Yield the rows as lines with aligned columns."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        yield (indent + "  ".join(cells)).rstrip()

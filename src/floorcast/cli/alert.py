@@ -13,10 +13,10 @@ from floorcast.cli.admin import (
     ClientOption,
     DataOption,
     find_client,
-    table_lines,
     with_kv,
 )
 from floorcast.cli.options import known_options
+from floorcast.cli.tables import table_lines
 from floorcast.config.sources import load
 from floorcast.model.errors import SettingError
 

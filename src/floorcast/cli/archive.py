@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from floorcast.cli.admin import table_lines
 from floorcast.cli.options import known_options
 from floorcast.cli.progress_bar import show_progress
+from floorcast.cli.tables import print_table, table_lines
 from floorcast.config.sources import load
 from floorcast.model.errors import SettingError
 from floorcast.model.wording import one_of
@@ -75,8 +75,12 @@ def show(
             print(msgspec.json.encode(dict(zip(LIST_COLUMNS, day, strict=True))).decode())
         return
     rows = [[str(cell) if not isinstance(cell, int) else f"{cell:,}" for cell in d] for d in days]
-    for line in table_lines([LIST_COLUMNS, *([row[0].replace(",", ""), *row[1:]] for row in rows)]):
-        print(line)
+    whose = "" if client is None else f" of client {client}"
+    print_table(
+        LIST_COLUMNS,
+        [[row[0].replace(",", ""), *row[1:]] for row in rows],
+        empty=f"the archive has no days{whose}; add them: floorcast serve --archive",
+    )
 
 
 def verify(

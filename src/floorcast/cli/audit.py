@@ -9,13 +9,15 @@ from typing import Annotated
 import msgspec
 import typer
 
-from floorcast.cli.admin import DataOption, table_lines
+from floorcast.cli.admin import DataOption
 from floorcast.cli.options import known_options
+from floorcast.cli.tables import print_table
 from floorcast.config.sources import load
 from floorcast.model.errors import Unavailable
 
 __all__ = ["register"]
 
+EMPTY_LOG = "the audit log is empty; logins and changes to the site add lines"
 HEADING = ("time", "event", "client", "user", "address", "what")
 # all other members are in the last column
 COLUMN_MEMBERS = ("at", "event", "client", "user", "name", "address")
@@ -54,8 +56,8 @@ def audit(
     if as_json:
         for line in lines:
             print(msgspec.json.encode(line).decode())
-    else:
-        print("\n".join(table_lines([HEADING, *map(_row, lines)])))
+    elif lines or not (event or damaged):
+        print_table(HEADING, [_row(line) for line in lines], empty=EMPTY_LOG)
     if event and not lines:
         _report_unknown_events(folder, event)
     if damaged:

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from floorcast.cli.admin import table_lines
 from floorcast.cli.options import known_options
+from floorcast.cli.tables import print_table
 from floorcast.config.settings import SETTINGS, Settings
 from floorcast.config.sources import load
 from floorcast.model.errors import SettingError
@@ -88,10 +88,9 @@ def status(
         )
         for one in found.streams
     ]
-    if nodes:
-        print("\n".join(table_lines([NODES, *nodes])))
-        print()
-    print("\n".join(table_lines([STREAMS, *streams])))
+    print_table(NODES, nodes, empty="no nodes; start one: floorcast serve --log …")
+    print()
+    print_table(STREAMS, streams, empty="no streams; the first node creates them")
     if found.problems:
         print()
         print("\n".join(f"problem: {problem}" for problem in found.problems))

@@ -16,7 +16,7 @@ import structlog
 import typer
 
 from floorcast.cli import options
-from floorcast.cli.admin import table_lines
+from floorcast.cli.tables import print_table
 from floorcast.client import AsyncSender, Timing
 from floorcast.config.sources import read_sources
 from floorcast.connectors.connect_file import ConnectFile, Kind, read_connect_file, read_secret
@@ -94,8 +94,7 @@ def print_tables(tables: Sequence[CheckTable], note: str = "") -> None:
     """Print the findings of ``--check``, and exit with 1 if a required permission is missing."""
     for title, heading, rows in tables:
         print(f"\n{title}")
-        for line in table_lines([heading, *rows]):
-            print(f"  {line}")
+        print_table(heading, rows, empty="none", indent="  ")
     if note:
         print(f"\n{note}")
     if tables[-1][0] == MISSING_RIGHTS:

@@ -56,6 +56,12 @@ _AGENTS = (
     Column("out", leaves=5),
     Column("customer", leaves=3, left=True),
 )
+# what is shown instead of a table's head, so it is one line, too
+_EMPTY = (
+    "no services to show; the site declares them: floorcast site show",
+    "no call is waiting",
+    "no agent is logged in",
+)
 
 
 class FloorResponses(Struct, kw_only=True):
@@ -84,10 +90,11 @@ def draw(
     limits = _row_limits([len(rows) for rows in tables], spare)
     parts: list[RenderableType] = []
     titles = ("Services", f"Waiting calls: {len(tables[1])}", _agents_title(responses, width))
-    for text, columns, rows, limit in zip(
-        titles, (_SERVICES, _CALLS, _AGENTS), tables, limits, strict=True
+    for text, columns, rows, limit, empty in zip(
+        titles, (_SERVICES, _CALLS, _AGENTS), tables, limits, _EMPTY, strict=True
     ):
-        parts += ["", _line(text, "bold"), fit_table(columns, rows[:limit], width)]
+        table = fit_table(columns, rows[:limit], width) if rows else _line(empty, "dim")
+        parts += ["", _line(text, "bold"), table]
         if len(rows) > limit:
             parts.append(_line(f"and {len(rows) - limit} more", "dim"))
     return Group(*heading, *parts[1:])

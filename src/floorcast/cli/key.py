@@ -13,9 +13,9 @@ from floorcast.cli.admin import (
     DataOption,
     LogOption,
     audit,
-    table_lines,
     with_client,
 )
+from floorcast.cli.tables import print_table
 
 if TYPE_CHECKING:
     from floorcast.site.configuration import CallCenter, ScreenKey, Service, SiteClient
@@ -209,8 +209,9 @@ def show(
         ]
         return [*keys, *screens]
 
-    _, rows = with_client(context, {"data": data, "log": log}, client, look)
-    print("\n".join(table_lines([("fingerprint", "kind", "made by"), *rows])))
+    owner, rows = with_client(context, {"data": data, "log": log}, client, look)
+    empty = f"client {owner.name} has no keys; create one: floorcast key new"
+    print_table(("fingerprint", "kind", "made by"), rows, empty=empty)
 
 
 @app.command("revoke")

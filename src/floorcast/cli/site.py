@@ -17,9 +17,9 @@ from floorcast.cli.admin import (
     audited_folder,
     find_client,
     hasher,
-    table_lines,
     with_kv,
 )
+from floorcast.cli.tables import table_lines
 from floorcast.model.errors import SettingError
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ __all__ = ["app", "is_terminal", "register"]
 
 app = typer.Typer(help="Apply, check and show the site's clients.", no_args_is_help=True)
 
+NO_CLIENTS = "the site has no clients; add them: floorcast site apply FILE"
 MAX_NAMED = 20  # the most clients and users that are listed before their removal
 
 FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="A site file (TOML).")]
@@ -101,7 +102,8 @@ def check_file(file: FileArgument) -> None:
         )
         for client in clients
     ]
-    print("\n".join([*table_lines(rows), f"{file} is valid"]))
+    summary = f"{file} is valid" if rows else f"{file} is valid, but declares no clients"
+    print("\n".join([*table_lines(rows), summary]))
 
 
 @app.command("show")
@@ -120,9 +122,8 @@ def show_site(
         return [find_client(site, client)] if client else list(site.clients.values())
 
     clients = with_kv(context, {"data": data, "log": log}, look)
-    print(
-        "\n\n".join("\n".join(describe_client(one)) for one in clients) or "the site has no client"
-    )
+    descriptions = ["\n".join(describe_client(one)) for one in clients]
+    print("\n\n".join(descriptions) or NO_CLIENTS)
 
 
 def is_terminal() -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from floorcast.cli.admin import table_lines
+from floorcast.cli.tables import table_lines
 
 if TYPE_CHECKING:
     from floorcast.site.configuration import AlertRule, Service, SiteClient, User
@@ -20,14 +20,14 @@ def describe_client(client: SiteClient) -> Iterator[str]:
     config = client.floor_config
     yield f"client {client.id} {client.name}"
     yield from table_lines(_facts(client), "  ")
-    tables: tuple[list[Row], ...] = (
-        [("call center", str(one.id), one.name) for one in config.call_centers],
-        [_service(one) for one in config.services],
-        [_alert(one) for one in config.alerts],
-        [_user(one) for one in client.users if not one.agent],
-    )
-    for rows in tables:
-        yield from table_lines(rows, "  ")
+    tables: dict[str, list[Row]] = {
+        "call centers": [("call center", str(one.id), one.name) for one in config.call_centers],
+        "services": [_service(one) for one in config.services],
+        "alerts": [_alert(one) for one in config.alerts],
+        "users": [_user(one) for one in client.users if not one.agent],
+    }
+    for parts, rows in tables.items():
+        yield from table_lines(rows or [(f"no {parts}",)], "  ")
 
 
 def _facts(client: SiteClient) -> list[Row]:

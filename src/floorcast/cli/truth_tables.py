@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from floorcast.cli.admin import table_lines
+from floorcast.cli.tables import table_lines
 
 __all__ = ["truth_tables"]
 
@@ -66,6 +66,8 @@ def _active_services(services: Sequence[Mapping[str, object]]) -> Sequence[Mappi
 
 
 def _table(columns: Mapping[str, str], rows: Sequence[Mapping[str, object]]) -> Iterator[str]:
+    if not rows:
+        return iter([f"no {next(iter(columns))}s"])
     cells = [list(columns), *([str(row[name]) for name in columns.values()] for row in rows)]
     width = [max(map(len, column)) for column in zip(*cells, strict=True)]
     numbers = [name not in {"service", "agent"} for name in columns]

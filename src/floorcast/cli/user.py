@@ -14,9 +14,9 @@ from floorcast.cli.admin import (
     audit,
     hasher,
     new_password,
-    table_lines,
     with_client,
 )
+from floorcast.cli.tables import print_table
 from floorcast.site.configuration import ClientCallCenter, Role, User, sort_call_centers
 
 if TYPE_CHECKING:
@@ -127,8 +127,9 @@ def show(
             for user in owner.users
         ]
 
-    _, rows = with_client(context, {"data": data, "log": log}, client, look)
-    print("\n".join(table_lines([("id", "name", "role", "call centers", "made by"), *rows])))
+    owner, rows = with_client(context, {"data": data, "log": log}, client, look)
+    empty = f"client {owner.name} has no users; add one: floorcast user add"
+    print_table(("id", "name", "role", "call centers", "made by"), rows, empty=empty)
 
 
 @app.command("remove")

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from floorcast.cli.admin import DataOption, table_lines
+from floorcast.cli.admin import DataOption
 from floorcast.cli.options import known_options
+from floorcast.cli.tables import table_lines
 from floorcast.config.sources import load
 from floorcast.model.errors import DamagedEntry, Unavailable
 
@@ -55,9 +56,10 @@ def verify_stored(
         return
     log = open_log(settings.data)
     try:
-        differences = [
-            line for stream in log.streams() for line in _verify_client(log, stream, settings)
-        ]
+        streams = list(log.streams())
+        if not streams:
+            print("nothing to verify: the log has no events")
+        differences = [line for stream in streams for line in _verify_client(log, stream, settings)]
     finally:
         log.close()
     if differences:

@@ -15,9 +15,9 @@ from floorcast.cli.admin import (
     DataOption,
     LogOption,
     audit,
-    table_lines,
     with_client,
 )
+from floorcast.cli.tables import print_table
 from floorcast.model.errors import SettingError
 
 if TYPE_CHECKING:
@@ -55,8 +55,9 @@ def show(
     """
     from floorcast.cli.webhook_progress import progress_rows
 
-    _, rows = with_client(context, {"data": data, "log": log}, client, progress_rows)
-    print("\n".join(table_lines([COLUMNS, *rows])) if rows else "the client declares no webhook")
+    owner, rows = with_client(context, {"data": data, "log": log}, client, progress_rows)
+    declare = "declare them in the site file: [[client.webhook]]"
+    print_table(COLUMNS, rows, empty=f"client {owner.name} has no webhooks; {declare}")
 
 
 @app.command("secret")
