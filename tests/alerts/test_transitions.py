@@ -12,7 +12,7 @@ from floorcast.alerts.transitions import (
 )
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import from_snapshot, snapshot_parts
-from floorcast.floor.view import FloorView
+from floorcast.floor.view import NO_ALERT, FloorView, public_alert_id
 from floorcast.model.inbound import ALERT_SOURCE, AlertTransition, read_lines
 from floorcast.site.configuration import AlertRule, FloorConfig, Service
 from floorcast.statistics.alert_evaluation import alerts_of, evaluate_alerts
@@ -50,6 +50,7 @@ def test_proposals_of_one_transition_have_the_same_id() -> None:
     assert (first.id, first.source) == (second.id, ALERT_SOURCE)
     assert first.id == f"{first.data.alert}:{floor.state.config_entry}"
     assert (first.data.status, first.data.value, first.data.to) == ("firing", 30, ("ops",))
+    assert first.data.public_id == public_alert_id(floor.state.client, first.data.alert, NO_ALERT)
     batch = transition_batch(7, [first])
     assert read_lines(b"\n".join(batch.lines)) == [first]
 
@@ -64,8 +65,7 @@ def test_nothing_is_due_until_the_figure_clears() -> None:
     floor.begin_entry(9, NOON * 10_000)
     floor.fold(first, NOON * 10_000, "-")
     assert proposed(floor) == []
-    view = FloorView(floor)
-    acknowledged = acknowledgement(first.data.alert, view.alerts[first.data.alert], "ops", NOON)
+    acknowledged = acknowledgement(FloorView(floor), first.data.alert, "ops", NOON)
     assert acknowledged.id == f"{first.data.alert}:9"
     assert (acknowledged.data.status, acknowledged.data.acknowledged_by) == ("acknowledged", "ops")
 

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.floor.alerts import NO_ALERT, Alert, alert_id, covers, next_status
+from floorcast.floor.alerts import (
+    NO_ALERT,
+    Alert,
+    alert_key,
+    covers,
+    next_status,
+    public_alert_id,
+)
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import FloorState, from_snapshot, snapshot_parts
 from floorcast.model.inbound import ALERT_SOURCE, AlertTransition
 from floorcast.model.inbound_data import AlertTransitionData
+from floorcast.model.outbound import AlertEvent
 from floorcast.site.configuration import AlertRule, FloorConfig, Service
 
 SERVICE = Service(id=7, name="Support")
@@ -30,7 +39,7 @@ FIGURES = st.lists(
     st.tuples(st.none() | st.integers(-6, 16), st.integers(0, 3), st.integers(1, 3), st.booleans()),
     max_size=40,
 )
-NUMBER = alert_id("Long wait", SERVICE.id)
+NUMBER = alert_key("Long wait", SERVICE.id)
 
 
 def model(rule: AlertRule, figures: list[tuple[int | None, int, int, bool]]) -> list[object]:
@@ -168,8 +177,67 @@ def test_a_rule_covers_the_services_or_call_centers_that_it_names() -> None:
     assert [covers(rule, 8, 5) for rule in (plain, one, center)] == [True, False, True]
 
 
-def test_a_threshold_does_not_change_an_alerts_id() -> None:
-    """An alert's id depends only on the rule's name and the service."""
-    assert alert_id("a", 1) == alert_id("a", 1)
-    assert len({alert_id("a", 1), alert_id("a", None), alert_id("b", 1), alert_id("a", 11)}) == 4
+def test_a_threshold_does_not_change_an_alerts_key() -> None:
+    """An alert's key depends only on the rule's name and the service."""
+    assert alert_key("a", 1) == alert_key("a", 1)
+    assert (
+        len({alert_key("a", 1), alert_key("a", None), alert_key("b", 1), alert_key("a", 11)}) == 4
+    )
     assert Alert("a", "totalOffered", 1, 5.0, above=True).status == "ok"
+
+
+def test_the_log_and_the_snapshots_keep_their_keys() -> None:
+    """A later release must find an alert that is stored under the key of an earlier release."""
+    assert alert_key("Long wait", 7) == "41b638aeca8d5846"
+
+
+def test_two_clients_alerts_have_different_ids() -> None:
+    """Alerts of the same rule at the same service id of two clients have different ids."""
+    ids = {public_alert_id(client, key, NO_ALERT) for client in (1, 11) for key in ("a", "1a")}
+    assert len(ids) == 4
+
+
+def change(status: str, follows: int, public_id: str = "") -> AlertTransition:
+    """Return a change of the alert to a status."""
+    data = AlertTransitionData(
+        alert=NUMBER,
+        name="Long wait",
+        figure="longestCallInQueue",
+        service=SERVICE.id,
+        status=status,  # type: ignore[arg-type]  # tests give literals
+        follows=follows,
+        threshold=120,
+        above=True,
+        public_id=public_id,
+    )
+    return AlertTransition(id="x", source=ALERT_SOURCE, specversion="1.0", data=data)
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "shown"),
+    [("new", "new", "new"), ("", "new", NUMBER), ("new", "", "new"), ("", "", NUMBER)],
+)
+def test_an_alert_keeps_its_id_until_it_is_ok(begin: str, end: str, shown: str) -> None:
+    """The id of an alert's begin is that of its end, whichever release proposes the changes.
+
+    An earlier release used the key as the id. The alert's next change has an id of its own.
+    """
+    floor = floor_with(AlertRule(name="Long wait", figure="x", threshold=120, clear=60))
+    ids = []
+    for entry, (status, public_id) in enumerate(
+        [
+            ("pending", begin),
+            ("firing", end),
+            ("acknowledged", end),
+            ("ok", end),
+            ("firing", "new"),
+        ],
+        2,
+    ):
+        floor.begin_entry(entry, entry * 10_000)
+        out = floor.fold(change(status, entry - 1, public_id), entry * 10_000, "-")
+        assert out is not None
+        assert isinstance(out.event, AlertEvent)
+        ids.append(out.event.alert_id)
+        floor = restarted(floor)
+    assert ids == [shown] * 4 + ["new"]

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from floorcast.floor.view import NO_ALERT, Alert, AlertRule, FloorView, next_status
+from floorcast.floor.view import NO_ALERT, Alert, AlertRule, FloorView, next_status, public_alert_id
 from floorcast.log.port import Batch
 from floorcast.model.inbound import ALERT_SOURCE, AlertTransition
 from floorcast.model.inbound_data import AlertStatus, AlertTransitionData
@@ -31,7 +31,7 @@ def due_transitions(
         alert = view.alerts.get(one.alert, NO_ALERT)
         status = next_status(one.rule, alert, one.value, calls=one.calls, now=now)
         if status != alert.status:
-            ref = _AlertRef(one.alert, one.service, alert.number or view.config_entry)
+            ref = _ref(view, one.alert, one.service, alert)
             to = alert.receivers.union(one.rule.to) if status == "ok" else one.rule.to
             yield _transition(ref, one.rule, status, now, to=to, value=one.value)
 
@@ -39,16 +39,17 @@ def due_transitions(
 def clearing_transitions(
     view: FloorView, known: frozenset[str], now: int
 ) -> Iterator[AlertTransition]:
-    """Yield transitions that clear the alerts whose ids are not in ``known``."""
-    for alert_id, alert in view.alerts.items():
-        if alert_id not in known and alert.status != "ok":
-            ref = _AlertRef(alert_id, alert.service, alert.number)
+    """Yield transitions that clear the alerts whose keys are not in ``known``."""
+    for key, alert in view.alerts.items():
+        if key not in known and alert.status != "ok":
+            ref = _ref(view, key, alert.service, alert)
             yield _transition(ref, alert, "ok", now, to=alert.receivers)
 
 
-def acknowledgement(alert_id: str, alert: Alert, user: str, now: int) -> AlertTransition:
+def acknowledgement(view: FloorView, key: str, user: str, now: int) -> AlertTransition:
     """Return the transition that records a user's acknowledgement of a firing alert."""
-    ref = _AlertRef(alert_id, alert.service, alert.number)
+    alert = view.alerts[key]
+    ref = _ref(view, key, alert.service, alert)
     return _transition(ref, alert, "acknowledged", now, to=alert.to, value=alert.value, user=user)
 
 
@@ -58,11 +59,17 @@ def transition_batch(client: int, transitions: list[AlertTransition]) -> Batch:
 
 
 class _AlertRef(NamedTuple):
-    """An alert's id and service, and the entry of its last change."""
+    """An alert's key, id and service, and the entry of its last change."""
 
     alert: str
+    public_id: str
     service: int | None
     follows: int
+
+
+def _ref(view: FloorView, key: str, service: int | None, alert: Alert) -> _AlertRef:
+    public_id = public_alert_id(view.client, key, alert)
+    return _AlertRef(key, public_id, service, alert.number or view.config_entry)
 
 
 def _transition(
@@ -87,6 +94,7 @@ def _transition(
         value=value,
         acknowledged_by=user,
         to=tuple(sorted(to)),
+        public_id=ref.public_id,
     )
     # proposals that follow the same change have the same id, so the log stores only one of them
     return AlertTransition(

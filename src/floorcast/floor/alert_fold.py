@@ -7,7 +7,7 @@ is applied once.
 
 from __future__ import annotations
 
-from floorcast.floor.alerts import NO_ALERT, Alert
+from floorcast.floor.alerts import NO_ALERT, Alert, public_alert_id
 from floorcast.floor.directory import Directory
 from floorcast.floor.state import FloorState
 from floorcast.model.inbound import AlertTransition
@@ -31,15 +31,20 @@ class AlertFold:
         before = state.alerts.get(data.alert, NO_ALERT)
         if data.follows != (before.number or state.config_entry):
             return None
+        public_id = data.public_id or data.alert
+        if before.status != "ok":
+            public_id = public_alert_id(state.client, data.alert, before)
         if data.status == "ok" and all(rule.name != data.name for rule in state.config.alerts):
             state.alerts.pop(data.alert, None)  # the rule is gone, and this was its last change
         else:
-            state.alerts[data.alert] = _next_alert(before, data, at, state.entry)
-        feed_event = _alert_event(state.client, data, at, event_id, state.directory)
+            state.alerts[data.alert] = _next_alert(before, data, at, state.entry, public_id)
+        feed_event = _alert_event(state.client, public_id, data, at, event_id, state.directory)
         return OutboundEvent("alerts", "", data.service, feed_event.call_center_id, feed_event)
 
 
-def _next_alert(alert: Alert, data: AlertTransitionData, at: int, number: int) -> Alert:
+def _next_alert(
+    alert: Alert, data: AlertTransitionData, at: int, number: int, public_id: str
+) -> Alert:
     """Return the alert after a transition at ``at`` (ms), which is in entry ``number``."""
     acknowledged = data.status == "acknowledged"
     return Alert(
@@ -56,11 +61,17 @@ def _next_alert(alert: Alert, data: AlertTransitionData, at: int, number: int) -
         acknowledged_at=at if acknowledged else None,
         to=data.to,
         told=() if data.status == "ok" else tuple(sorted(alert.receivers.union(data.to))),
+        public_id=public_id,
     )
 
 
 def _alert_event(
-    client: int, data: AlertTransitionData, at: int, event_id: str, directory: Directory
+    client: int,
+    public_id: str,
+    data: AlertTransitionData,
+    at: int,
+    event_id: str,
+    directory: Directory,
 ) -> AlertEvent:
     """Return the feed's event for a transition."""
     service = None if data.service is None else directory.services.get(data.service)
@@ -68,7 +79,7 @@ def _alert_event(
         event_id=event_id,
         timestamp=at,
         client_id=client,
-        alert_id=data.alert,
+        alert_id=public_id,
         name=data.name,
         status=data.status,
         figure=data.figure,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import blake2b
 
 from msgspec import Struct
@@ -9,7 +10,7 @@ from msgspec import Struct
 from floorcast.model.inbound_data import AlertStatus
 from floorcast.site.configuration import AlertRule
 
-__all__ = ["NO_ALERT", "Alert", "alert_id", "covers", "next_status"]
+__all__ = ["NO_ALERT", "Alert", "alert_key", "covers", "next_status", "public_alert_id"]
 
 
 class Alert(Struct, frozen=True):
@@ -18,7 +19,8 @@ class Alert(Struct, frozen=True):
     ``service`` is None for a rule about the whole client. ``number`` is the entry of the last
     change. ``since`` is when the status began, in ms; for an acknowledged alert, it is when the
     alert fired. ``to`` has the webhooks that the last change was sent to, and ``told`` those that
-    any change was sent to since the alert was last ok.
+    any change was sent to since the alert was last ok. ``public_id`` is the alert's id in these
+    changes, or empty if an earlier release made them: their id was the alert's key.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Alert(Struct, frozen=True):
     acknowledged_at: int | None = None
     to: tuple[str, ...] = ()
     told: tuple[str, ...] = ()
+    public_id: str = ""
 
     @property
     def receivers(self) -> frozenset[str]:
@@ -46,10 +49,28 @@ NO_ALERT = Alert("", "", None, 0.0, above=True)
 """The placeholder for an alert that has never changed."""
 
 
-def alert_id(name: str, service: int | None) -> str:
-    """Return the id of a rule's alert at a service. A new threshold does not change the id."""
+def alert_key(name: str, service: int | None) -> str:
+    """Return the key of a rule's alert at a service among a client's alerts.
+
+    A new threshold does not change the key. Logs and snapshots contain it. Two clients' alerts can
+    have the same key.
+    """
     named = f"{'' if service is None else service}\n{name}"
     return blake2b(named.encode(), digest_size=8).hexdigest()
+
+
+def public_alert_id(client: int, key: str, alert: Alert) -> str:
+    """Return an alert's id for users and receivers, which no other client's alert has.
+
+    The id does not change before the alert is ok again, because receivers match an alert's changes
+    by its id.
+    """
+    return _public_id(client, key) if alert.status == "ok" else alert.public_id or key
+
+
+@lru_cache(maxsize=20_000)
+def _public_id(client: int, key: str) -> str:
+    return blake2b(f"{client}\n{key}".encode(), digest_size=8).hexdigest()
 
 
 def covers(rule: AlertRule, service: int, call_center: int | None) -> bool:

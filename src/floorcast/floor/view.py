@@ -13,9 +13,10 @@ from floorcast.floor.agents import CallMembers, CurrentCall, FloorAgent
 from floorcast.floor.alerts import (
     NO_ALERT,
     Alert,
-    alert_id,
+    alert_key,
     covers,
     next_status,
+    public_alert_id,
 )
 from floorcast.floor.call_details import members_set_since
 from floorcast.floor.call_metadata import CallMetadata
@@ -73,10 +74,11 @@ __all__ = [
     "ServiceIntervals",
     "ServiceTotals",
     "Total",
-    "alert_id",
+    "alert_key",
     "covers",
     "members_set_since",
     "next_status",
+    "public_alert_id",
 ]
 
 
@@ -131,7 +133,7 @@ class FloorView:
 
     @property
     def alerts(self) -> Mapping[str, Alert]:
-        """The alerts that have ever changed, by id."""
+        """The alerts that have ever changed, by key."""
         return self._floor.state.alerts
 
     @property

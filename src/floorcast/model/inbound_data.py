@@ -257,6 +257,8 @@ class AlertTransitionData(_Data):
     ``follows`` is the entry of the alert's last change, or the configuration's entry if the alert
     has not changed yet. ``value`` is the figure's value. It is None outside the rule's hours, or if
     there are too few calls to evaluate the rule. ``acknowledged_by`` is a user's name.
+    ``public_id`` is the alert's id for users and receivers if this change is the first since the
+    alert was ok; it is empty in an earlier release's changes, whose id is ``alert``.
     """
 
     alert: str
@@ -270,3 +272,4 @@ class AlertTransitionData(_Data):
     value: int | float | None = None
     acknowledged_by: str | None = None
     to: tuple[str, ...] = ()
+    public_id: str = ""

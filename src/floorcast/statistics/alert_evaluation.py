@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct, structs
 
-from floorcast.floor.view import AlertRule, FloorView, alert_id, covers
+from floorcast.floor.view import AlertRule, FloorView, alert_key, covers
 from floorcast.model.token import to_ms
 from floorcast.site.alert_figures import INTERVAL, SILENCE
 from floorcast.site.alert_file import MAX_ALERTS
@@ -34,8 +34,9 @@ _NO_VALUE_WITHOUT_CALLS: Final = frozenset({"percentComplete"})
 class EvaluatedAlert(NamedTuple):
     """A rule, a service (None for the whole client) and the value of the rule's figure there.
 
-    ``value`` is None outside the rule's hours or if the figure does not exist. ``calls`` is the
-    number of calls that were handled or abandoned in the period that the figure covers.
+    ``alert`` is the alert's key. ``value`` is None outside the rule's hours or if the figure does
+    not exist. ``calls`` is the number of calls that were handled or abandoned in the period that
+    the figure covers.
     """
 
     alert: str
@@ -79,7 +80,7 @@ def evaluate_alerts(
             value, calls = None, 0
             if rule.name in active:
                 value, calls = figures.of(rule, service)
-            found.append(EvaluatedAlert(alert_id(rule.name, service), rule, service, value, calls))
+            found.append(EvaluatedAlert(alert_key(rule.name, service), rule, service, value, calls))
         yield found
 
 

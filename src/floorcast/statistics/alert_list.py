@@ -7,7 +7,7 @@ from typing import Literal
 
 from msgspec import Struct, field
 
-from floorcast.floor.view import NO_ALERT, Alert, AlertRule, FloorView
+from floorcast.floor.view import NO_ALERT, Alert, AlertRule, FloorView, public_alert_id
 from floorcast.model.inbound_data import AlertStatus
 from floorcast.statistics.alert_evaluation import EvaluatedAlert, alerts_of, evaluate_alerts
 from floorcast.statistics.visibility import Moment, Visibility
@@ -76,10 +76,10 @@ def _of_floor(view: FloorView, visibility: Visibility, moment: Moment) -> Iterat
         ]
     # alerts whose rule was removed: the next evaluation clears them
     yield [
-        alert_row(view, number, alert)
-        for number, alert in view.alerts.items()
+        alert_row(view, key, alert)
+        for key, alert in view.alerts.items()
         if alert.status != "ok"
-        and number not in known
+        and key not in known
         and visibility.sees_service(view, alert.service)
     ]
 
@@ -95,11 +95,11 @@ def _rule_of(alert: Alert) -> AlertRule:
     )
 
 
-def alert_row(view: FloorView, number: str, alert: Alert) -> AlertRow:
+def alert_row(view: FloorView, key: str, alert: Alert) -> AlertRow:
     """Return an alert's row, with the value that the figure had at the alert's last change."""
     rules = [rule for rule in view.alert_rules if rule.name == alert.name]
     rule = rules[0] if rules else _rule_of(alert)
-    return _row(view, EvaluatedAlert(number, rule, alert.service, alert.value, 0), alert)
+    return _row(view, EvaluatedAlert(key, rule, alert.service, alert.value, 0), alert)
 
 
 def _row(view: FloorView, one: EvaluatedAlert, alert: Alert) -> AlertRow:
@@ -108,7 +108,7 @@ def _row(view: FloorView, one: EvaluatedAlert, alert: Alert) -> AlertRow:
     number_of_center = None if known is None else known.call_center
     center = None if number_of_center is None else view.call_centers.get(number_of_center)
     return AlertRow(
-        alert_id=one.alert,
+        alert_id=public_alert_id(view.client, one.alert, alert),
         client_id=view.client,
         name=rule.name,
         status=alert.status,

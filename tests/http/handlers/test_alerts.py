@@ -41,9 +41,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield started
 
 
-def send(server: Server, one: object) -> None:
-    """Send an event to the server."""
-    headers = {"Authorization": f"Bearer {KEYS['ACME']}", "Content-Type": "application/x-ndjson"}
+def send(server: Server, one: object, client: str = "ACME") -> None:
+    """Send a client's event to the server."""
+    headers = {"Authorization": f"Bearer {KEYS[client]}", "Content-Type": "application/x-ndjson"}
     answer = httpx.post(f"{server.url}/ingest/v1/events", content=ndjson([one]), headers=headers)  # type: ignore[list-item]  # tests give any
     assert answer.json()["accepted"] == 1
 
@@ -120,3 +120,35 @@ def test_sources_cannot_send_alert_transitions(server: Server) -> None:
     rejected = answer.json()["rejected"]
     assert [one["index"] for one in rejected] == [0, 1]
     assert "reserved" in rejected[1]["message"]
+
+
+SILENT = """
+[[client.alert]]
+name = "Silent"
+figure = "silence"
+above = 0
+"""
+
+
+def test_a_client_and_its_child_have_alerts_of_their_own(tmp_path: Path) -> None:
+    """The same rule of two clients has two alerts. An acknowledgement changes the right one."""
+    parent, child, rest = SITE.split("\n\n[[client]]", 2)
+    site = "\n\n[[client]]".join((parent + SILENT, child + SILENT, rest))
+    with Server(tmp_path, site) as server, Caller(server.url) as caller:
+        caller.login()
+        for client in ("ACME", "CHILD"):
+            one = event("call.queue", 1, service="Any", transactionId=1, sessionId="s")
+            send(server, one, client)
+        until = time.monotonic() + PATIENCE
+        rows = listed(caller)
+        while [row["status"] for row in rows] != ["firing", "firing"]:
+            assert time.monotonic() < until, rows
+            rows = listed(caller)
+        assert len({row["alertId"] for row in rows}) == 2
+        for first, second in (rows, rows[::-1]):
+            answer = caller.http.post(f"/realtime/alerts/{first['alertId']}/acknowledge")
+            assert answer.json()["clientId"] == first["clientId"]
+            known = {row["alertId"]: row["status"] for row in listed(caller)}
+            assert known[first["alertId"]] == "acknowledged"
+            if first is rows[0]:
+                assert known[second["alertId"]] == "firing"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from floorcast.alerts.transitions import acknowledgement, transition_batch
-from floorcast.floor.view import NO_ALERT, FloorView
+from floorcast.floor.view import NO_ALERT, FloorView, public_alert_id
 from floorcast.http.auditing import audit_acknowledgement
 from floorcast.http.request_context import RequestContext
 from floorcast.http.responses import Response
@@ -20,22 +20,22 @@ __all__ = ["acknowledge"]
 async def acknowledge(context: RequestContext) -> Response:
     """Acknowledge a firing alert. An alert that is already acknowledged stays as it is."""
     services, alert_id = context.services, context.parameter
-    view = next((one for one in _views(context) if _can_see(context, one, alert_id)), None)
+    view, key = next(_found(context, alert_id), (None, ""))
     if view is None:
         raise NotFound("there is no such alert")
-    alert = view.alerts[alert_id]
+    alert = view.alerts[key]
     if alert.status == "firing":
-        transition = acknowledgement(alert_id, alert, context.session.name, to_ms(services.now()))
+        transition = acknowledgement(view, key, context.session.name, to_ms(services.now()))
         appended = await services.log.append(transition_batch(view.client, [transition]))
         await services.floor_of(view.client).wait_until_folded(appended.number)
         view = FloorView(services.floor_of(view.client).floor)
-        alert = view.alerts.get(alert_id, NO_ALERT)
+        alert = view.alerts.get(key, NO_ALERT)
     if alert.status != "acknowledged":
         raise InvalidParameter(
             f"the alert is {alert.status}: only a firing alert can be acknowledged"
         )
     audit_acknowledgement(context, view.client, alert_id, alert.name)
-    return Response.json(alert_row(view, alert_id, alert))
+    return Response.json(alert_row(view, key, alert))
 
 
 def _views(context: RequestContext) -> Iterator[FloorView]:
@@ -43,9 +43,14 @@ def _views(context: RequestContext) -> Iterator[FloorView]:
         yield FloorView(context.services.floor_of(client).floor)
 
 
-def _can_see(context: RequestContext, view: FloorView, alert_id: str) -> bool:
-    alert = view.alerts.get(alert_id)
-    return alert is not None and _visibility(context, view).sees_service(view, alert.service)
+def _found(context: RequestContext, alert_id: str) -> Iterator[tuple[FloorView, str]]:
+    """Yield the floor and the key of each alert with this id that the user can see."""
+    for view in _views(context):
+        for key, alert in view.alerts.items():
+            if public_alert_id(view.client, key, alert) == alert_id and _visibility(
+                context, view
+            ).sees_service(view, alert.service):
+                yield view, key
 
 
 def _visibility(context: RequestContext, view: FloorView) -> Visibility:

@@ -358,7 +358,8 @@ MEMBERS = {
     "AlertAnswer.alerts": "One row per rule and service. Firing alerts come first. Alerts with the"
     " same status are ordered by name, then by service.",
     "AlertAnswer.timeStamp": "When the response was created, in ms since 1970.",
-    "AlertRow.alertId": "The alert's id. It stays the same if the rule's threshold changes.",
+    "AlertRow.alertId": "The alert's id. It stays the same if the rule's threshold changes. No"
+    " other alert of any client has it.",
     "AlertRow.clientId": "The client that the rule belongs to.",
     "AlertRow.name": "The rule's name.",
     "AlertRow.status": "`ok`, `pending` (beyond the threshold, but not for long enough), `firing`,"
