@@ -63,6 +63,12 @@ class Terminal:
             self._read(0.1)
         return self.process.returncode
 
+    def hang_up(self) -> int:
+        """Close the terminal, wait until the command ends, and return its exit code."""
+        os.close(self._ours)
+        self._ours = -1
+        return self.process.wait(PATIENCE)
+
     def settings(self) -> list[object]:
         """Return the terminal's current settings."""
         return list(termios.tcgetattr(self._theirs))
@@ -85,5 +91,6 @@ class Terminal:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait(PATIENCE)
-        os.close(self._ours)
+        if self._ours >= 0:
+            os.close(self._ours)
         os.close(self._theirs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import subprocess
 import sys
 import threading
@@ -162,7 +163,10 @@ def test_missing_option_is_named(floorcast: RunFloorcast, given: list[str], mess
 
 
 def test_runs_from_connect_toml_alone(tmp_path: Path) -> None:
-    """The command runs until it is stopped and exits cleanly. Options override the file."""
+    """The command runs until it is stopped and exits cleanly. Options override the file.
+
+    SIGHUP is logged and changes nothing.
+    """
     (tmp_path / "queue_log").write_text(LOG, "utf-8")
     with running() as intake:
         (tmp_path / "connect.toml").write_text(
@@ -177,10 +181,12 @@ def test_runs_from_connect_toml_alone(tmp_path: Path) -> None:
         )  # fmt: skip
         try:
             wait_until(lambda: len(intake.received) == 3, lambda: intake.requests)
+            process.send_signal(signal.SIGHUP)
         finally:
             process.terminate()
             _, message = process.communicate(timeout=20)
     assert process.returncode == 0, message
+    assert "SIGHUP: there is nothing to reload" in message
     started = json.loads(message.splitlines()[0])
     assert (started["event"], started["reads"]) == ("the connector starts", "queue log queue_log")
     assert (started["sends_to"], started["spool"]) == (intake.url, "connect.db")

@@ -80,14 +80,14 @@ def test_server_error_is_printed_in_one_line(server: Server) -> None:
         assert "Traceback" not in terminal.text
 
 
-@pytest.mark.parametrize("ending", ["q", "\x03", "SIGTERM"])
+@pytest.mark.parametrize("ending", ["q", "\x03", "SIGTERM", "SIGHUP"])
 def test_quit_key_restores_the_terminal(server: Server, ending: str) -> None:
     """The screen, the cursor and the keyboard are restored."""
     with Terminal(command("top"), login(server)) as terminal:
         terminal.until("VINAY K")
         assert terminal.settings() != terminal.before
-        if ending == "SIGTERM":
-            terminal.process.send_signal(signal.SIGTERM)
+        if ending.startswith("SIG"):
+            terminal.process.send_signal(signal.Signals[ending])
         else:
             terminal.press(ending)
         assert terminal.ended() == 0

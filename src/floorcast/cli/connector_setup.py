@@ -25,6 +25,7 @@ from floorcast.connectors.metrics import ConnectorMetrics
 from floorcast.connectors.pbx.check_tables import MISSING_RIGHTS, CheckTable
 from floorcast.connectors.spool import Spool
 from floorcast.model.errors import FloorcastError, SettingError
+from floorcast.server.hangup import handle_hangup
 from floorcast.server.logging import set_up_log
 
 __all__ = [
@@ -106,6 +107,8 @@ def run_connector(
 ) -> None:
     """Run a connector until SIGTERM or SIGINT, or until it raises an error.
 
+    SIGHUP stops it only if its terminal was closed.
+
     ``reads`` describes the source in the log line that is written when the connector starts.
     """
     set_up_log("info", "auto")
@@ -140,6 +143,10 @@ async def _run(
             await connector.run(sender, forwarder)
 
 
+def _log_nothing_to_reload() -> None:
+    _log.info("SIGHUP: there is nothing to reload; after a change to the settings, restart")
+
+
 def _run_until_signal(work: Coroutine[Any, Any, None]) -> None:
     """Run ``work`` until SIGTERM or SIGINT, or until it raises an error.
 
@@ -151,6 +158,7 @@ def _run_until_signal(work: Coroutine[Any, Any, None]) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, task.cancel)
+        handle_hangup(_log_nothing_to_reload, task.cancel)
         try:
             await task
         except asyncio.CancelledError:

@@ -61,7 +61,7 @@ class FloorScreen:
     async def run(self, console: Console) -> None:
         """Show the floor. If the server refuses a request, restore the screen and raise the error.
 
-        Ends on q, Ctrl-C or SIGTERM.
+        Ends on q, Ctrl-C, SIGTERM or SIGHUP.
         """
         with (
             _quit_keys(self._stopped),
@@ -107,9 +107,9 @@ async def _wait(stopped: asyncio.Event, seconds: float) -> None:
 
 @contextmanager
 def _quit_keys(stopped: asyncio.Event) -> Iterator[None]:
-    """Set ``stopped`` on q, Ctrl-C or SIGTERM, and restore the terminal at the end."""
+    """Set ``stopped`` on q, Ctrl-C, SIGTERM or SIGHUP, and restore the terminal at the end."""
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stopped.set)
     if not sys.stdin.isatty():
         yield

@@ -35,6 +35,7 @@ from floorcast.server.connection_limits import (
     connection_capacity,
 )
 from floorcast.server.connection_takeover import StreamPoller, limit_by_address
+from floorcast.server.hangup import handle_hangup, ignore_hangup
 from floorcast.server.node import Node
 from floorcast.server.tls import CHECK_SECONDS, Certificate
 from floorcast.server.uvicorn_internals import (
@@ -66,12 +67,15 @@ def serve(
 ) -> None:
     """Run a server until SIGTERM or SIGINT. Calls ``on_ready`` with its address once it is ready.
 
+    SIGHUP reloads the certificate. If the server's terminal is closed, SIGHUP stops the server.
+
     If the server was ready, ``before_stop`` runs in a thread before it stops. ``accept_loss``
     allows a start with a log that has lost entries. ``sign_in`` has the initial values of the
     wallboard's sign-in form, which are public. Raises SettingError if the site file, the data
     folder or the address cannot be used, and Unavailable if the log cannot be read or written at
     the start.
     """
+    ignore_hangup()
     os.umask(0o077)  # files with callers' data are readable only by the owner
     certificate = Certificate.from_settings(settings)
     _tune_garbage_collector()
@@ -99,6 +103,7 @@ async def _serve(
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signum, stop.set)
+    handle_hangup(_log_nothing_to_reload if certificate is None else certificate.reload, stop.set)
     startup = StartupApp()
     async with AsyncExitStack() as stack:
         shared = _server_state(settings, stack, certificate)
@@ -122,7 +127,6 @@ async def _serve(
         starting = asyncio.create_task(start())
         stopping = asyncio.create_task(stop.wait())
         if certificate is not None:
-            loop.add_signal_handler(signal.SIGHUP, certificate.reload)
             watching = asyncio.create_task(_watch_certificate(certificate))
             stack.callback(watching.cancel)
         try:
@@ -157,6 +161,14 @@ async def _watch_certificate(certificate: Certificate) -> None:
     while True:
         await asyncio.sleep(CHECK_SECONDS)
         certificate.reload_if_changed()
+
+
+def _log_nothing_to_reload() -> None:
+    _log.info(
+        "nothing_to_reload",
+        why="SIGHUP reloads only the certificate, and there is none (for changes to the site, run"
+        " floorcast site apply; for changes to the settings, restart)",
+    )
 
 
 def _log_warnings(node: Node, settings: Settings) -> None:
