@@ -58,7 +58,8 @@ export class AgentsPanel {
     this.present = roster
       .present()
       .filter(({ serviceId: id }) => shows(this.view, id, center(id)));
-    this.#panel.shown(token, this.present.length ? "" : "Nobody is logged in.");
+    this.#panel.known(token);
+    this.#panel.shown(this.present.length ? "" : "Nobody is logged in.");
     this.draw();
   }
 

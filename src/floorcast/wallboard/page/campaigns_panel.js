@@ -19,7 +19,7 @@ export class CampaignsPanel {
   /** Show a response of campaign/stats. */
   show({ stats }, token) {
     this.#stats = stats;
-    this.#panel.shown(token);
+    this.#panel.known(token);
     this.draw();
   }
 
@@ -47,7 +47,7 @@ export class CampaignsPanel {
       (row, one) => this.#fill(row, one),
     );
     this.#panel.note(plural(shown.length, "campaign"));
-    this.#panel.shown("", shown.length ? "" : "No campaign has been active today.");
+    this.#panel.shown(shown.length ? "" : "No campaign has been active today.");
   }
 
   #fill(row, campaign) {

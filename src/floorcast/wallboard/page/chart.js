@@ -34,7 +34,8 @@ export class Chart {
 
   /** Draw times (seconds) and values as of `token`. */
   draw(data, token) {
-    this.#panel.shown(token);
+    this.#panel.known(token);
+    this.#panel.shown();
     this.#data = data;
     if (this.#uplot) this.#uplot.setData(data);
     else this.renew();

@@ -1,11 +1,13 @@
 /** A panel, which shows its content or explains why it has none. */
 
+import { focusFirst } from "./focus.js";
 import { mark, write } from "./table.js";
 
 export class Panel {
   #explanation;
   #content;
   #more;
+  #left = null; // the element in the content from which the explanation took the focus
 
   /** @param {string} id */
   constructor(id) {
@@ -13,6 +15,7 @@ export class Panel {
     this.isExplained = true;
     this.section = document.getElementById(id);
     this.#explanation = this.section.querySelector(".explanation");
+    this.#explanation.tabIndex = -1;
     this.#content = [...this.section.children].filter(
       (child) => !child.matches("h2, .heading, .explanation"),
     );
@@ -22,22 +25,23 @@ export class Panel {
   /** Replace the content with an explanation. */
   explain(why) {
     this.isExplained = true;
+    write(this.#explanation, sentence(why));
     this.#turn(false);
     this.section.querySelector("tbody:not(.space)")?.replaceChildren();
-    write(this.#explanation, sentence(why));
     this.note("");
     mark(this.section.dataset, "feedToken", "");
   }
 
-  /**
-   * Show the content as of `token`, or null if an event has been applied since. `nothing` is the
-   * text shown for empty content.
-   */
-  shown(token, nothing = "") {
+  /** Note that the content is known as of `token`, or null if an event has been applied since. */
+  known(token) {
     this.isExplained = false;
-    this.#turn(!nothing);
-    write(this.#explanation, nothing);
     if (token) mark(this.section.dataset, "feedToken", token);
+  }
+
+  /** Show the content or, if it is empty, the text `nothing`. */
+  shown(nothing = "") {
+    write(this.#explanation, nothing);
+    this.#turn(!nothing);
   }
 
   /** Set the note beside the title. */
@@ -45,9 +49,18 @@ export class Panel {
     write(this.#more, text);
   }
 
+  /** Show either the content or the explanation. The focus moves to the one, and back. */
   #turn(hasContent) {
-    this.#explanation.hidden = hasContent;
-    for (const child of this.#content) child.hidden = !hasContent;
+    const focused = document.activeElement;
+    const shown = hasContent ? this.#content : [this.#explanation];
+    const hidden = hasContent ? [this.#explanation] : this.#content;
+    for (const one of shown) one.hidden = false;
+    if (hidden.some((one) => one.contains(focused))) {
+      if (hasContent) focusFirst(this.#left, this.section.querySelector(".scroll"));
+      else focusFirst(this.#explanation);
+      this.#left = hasContent ? null : focused;
+    }
+    for (const one of hidden) one.hidden = true;
   }
 }
 

@@ -47,7 +47,7 @@ export class ServicesPanel {
   show({ stats }, token) {
     this.all = stats;
     this.#at = timeOf(token);
-    this.#panel.shown(token);
+    this.#panel.known(token);
     this.draw();
   }
 
@@ -98,7 +98,7 @@ export class ServicesPanel {
     if (this.#panel.isExplained) return;
     const rated = this.rated();
     const listed = this.view.isWall ? rated : this.#sorting.sorted(this.#found(rated), this.all);
-    this.#panel.shown("", this.#nothing(listed));
+    this.#panel.shown(this.#nothing(listed));
     const { shown, note } = this.view.isWall ? this.#page(listed) : { shown: listed, note: "" };
     this.#rows.show(
       shown,

@@ -26,7 +26,7 @@ export class WaitingPanel {
   /** Show a response of service/calls/status. */
   show({ callsDetails }, token) {
     this.#calls = callsDetails;
-    this.#panel.shown(token);
+    this.#panel.known(token);
     this.draw();
   }
 
@@ -41,7 +41,7 @@ export class WaitingPanel {
     if (this.#panel.isExplained) return;
     const center = (id) => this.services.get(Number(id))?.callCenterId;
     const calls = this.#calls.filter(({ serviceId: id }) => shows(this.view, id, center(id)));
-    this.#panel.shown("", calls.length ? "" : "No calls are waiting.");
+    this.#panel.shown(calls.length ? "" : "No calls are waiting.");
     const shown = calls.slice(0, Math.min(MOST, room(this.#scroll)));
     this.#rows.show(shown, looksOf, (row, call) => this.#fill(row, call));
     this.#panel.note(note(calls.length, shown.length));
