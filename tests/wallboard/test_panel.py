@@ -7,7 +7,7 @@ from pathlib import Path
 from playwright.sync_api import Browser
 
 from tests.real.sites import event, ndjson
-from tests.wallboard.floors import shown, waits
+from tests.wallboard.floors import open_wallboard, waiting_call
 
 FOCUS = "[document.activeElement.matches('#agents input'), document.activeElement.textContent]"
 MARKED = "(({ selectionStart, selectionEnd }) => [selectionStart, selectionEnd])"
@@ -19,7 +19,7 @@ def test_the_focus_moves_to_the_explanation_and_back(browser: Browser, tmp_path:
     def tell(number: int, kind: str) -> bytes:
         return ndjson([event("agent.state", number, agent="ANN", service=38049, eventType=kind)])
 
-    with shown(tmp_path, browser, waits(1, 38049)) as (wall, source):
+    with open_wallboard(tmp_path, browser, waiting_call(1, 38049)) as (wall, source):
         source.take(tell(1, "READY"))
         wall.page.wait_for_selector("#agents [data-login=ANN]")
         wall.page.fill("#agents input", "ann ready")
@@ -38,7 +38,7 @@ def test_a_scrolled_list_keeps_the_focus(browser: Browser, tmp_path: Path) -> No
 
     It does not lose the focus to every response, which a screen reader would read.
     """
-    with shown(tmp_path, browser, waits(1, 38049)) as (wall, source):
+    with open_wallboard(tmp_path, browser, waiting_call(1, 38049)) as (wall, source):
         wall.page.wait_for_selector("#waiting tbody tr")
         wall.page.focus("#waiting .scroll")
         end = event("call.end", "end 1", transactionId=1, sessionId="S1")
@@ -53,7 +53,7 @@ def test_a_scrolled_list_keeps_the_focus(browser: Browser, tmp_path: Path) -> No
                 wall.pass_time(4)
             wall.page.evaluate("new Promise(requestAnimationFrame)")
         assert wall.page.evaluate(f"[moves, {about}]") == [0, "No calls are waiting."]
-        source.take(ndjson(waits(2, 38049)))
+        source.take(ndjson(waiting_call(2, 38049)))
         wall.page.wait_for_selector("#waiting tbody tr")
         assert wall.page.evaluate("document.activeElement.matches('#waiting .scroll')")
-        assert wall.complaints == []
+        assert wall.errors == []

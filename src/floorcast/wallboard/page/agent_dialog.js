@@ -9,29 +9,38 @@ export class AgentDialog {
   #dialog = document.getElementById("agent");
   #title = document.getElementById("agent-title");
   #find = (name) => this.#dialog.querySelector(`[data-part=${name}]`);
-  #login = null;
+  #key = null;
 
-  constructor() {
-    this.#dialog.onclose = () => this.close();
+  /** @param {() => void} onClosed */
+  constructor(onClosed) {
+    this.#dialog.onclose = () => {
+      this.close();
+      onClosed();
+    };
+  }
+
+  /** Whether an agent is shown. */
+  get isOpen() {
+    return this.#key !== null;
   }
 
   /** Show an agent. */
   open(agent) {
-    this.#login = agent.login;
+    this.#key = agent.key;
     this.#fill(agent);
     this.#dialog.showModal();
   }
 
   /** Close the dialog. */
   close() {
-    this.#login = null;
+    this.#key = null;
     if (this.#dialog.open) this.#dialog.close();
   }
 
   /** Draw the agent again, if they are still logged in. */
   draw(present) {
-    if (this.#login === null) return;
-    const agent = present.find(({ login }) => login === this.#login);
+    if (!this.isOpen) return;
+    const agent = present.find(({ key }) => key === this.#key);
     if (agent) this.#fill(agent);
     else this.#leave();
   }

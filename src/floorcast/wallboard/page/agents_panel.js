@@ -5,6 +5,8 @@ import { listed } from "./agents_order.js";
 import { shows } from "./address.js";
 import * as clock from "./clock.js";
 import { count, duration, plural } from "./figures.js";
+import { keep } from "./focus.js";
+import { HeldAgent } from "./held_agent.js";
 import { Panel } from "./panel.js";
 import { reasonName, stateName } from "./roster.js";
 import { HOLD, IN_CALL, NOT_READY, WRAP_UP } from "./states.js";
@@ -32,7 +34,8 @@ export class AgentsPanel {
   #choice = { states: this.#states.chosen, search: "", order: "need", descending: false };
   #listed = [];
   #isListed = false;
-  #details = new AgentDialog();
+  #details = new AgentDialog(() => this.#closed());
+  #held = new HeldAgent(this.#rows, () => this.#details.isOpen);
   #nothing = this.#find(".nothing");
   #frame = 0;
 
@@ -101,16 +104,62 @@ export class AgentsPanel {
     this.#scroll.scrollTop = Math.max(0, (place - 2) * this.#rowHeight());
   }
 
-  /** The list is one tab stop. Within it, the arrow keys move from agent to agent. */
+  /**
+   * The list is one tab stop. Within it, the arrow keys move from agent to agent, from the one with
+   * the focus even if it has been scrolled out of view.
+   */
   #step(event) {
-    const way = { ArrowDown: "nextElementSibling", ArrowUp: "previousElementSibling" }[event.key];
-    if (!way) return;
-    const row = document.activeElement.closest("[data-login]");
-    const top = this.#scroll.getBoundingClientRect().top + this.#table.tHead.offsetHeight;
-    const inView = (one) => one.getBoundingClientRect().bottom > top;
-    const next = row ? row[way] : [...this.#rows.body.children].find(inView);
-    next?.querySelector("button")?.focus();
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (!step || this.view.isWall) return;
     event.preventDefault();
+    this.#held.look();
+    if (!this.#isListed) this.#list();
+    const place = this.#placeOf(this.#held.key);
+    const inView = Math.floor(this.#scroll.scrollTop / this.#rowHeight());
+    const next = this.#listed[place < 0 ? inView : place + step];
+    if (next) this.#focus(next.agent.key);
+  }
+
+  /** Focus an agent, in view. */
+  #focus(key) {
+    this.#held.key = key;
+    this.#reveal(this.#placeOf(key));
+    this.#drawRows();
+    const row = this.#rows.of(key);
+    row?.scrollIntoView({ block: "nearest" }); // the panel itself may be out of view
+    row?.querySelector("button")?.focus({ preventScroll: true });
+  }
+
+  /** Return the focus from the closed dialog to its agent, or to the neighbor of one who has left. */
+  #closed() {
+    const button = this.#rows.of(this.#held.key)?.querySelector("button");
+    button?.focus({ preventScroll: true });
+    if (button?.matches(":focus-visible")) this.#reveal(this.#placeOf(this.#held.key));
+    keep(this.#scroll);
+    this.#held.tell();
+  }
+
+  #placeOf(key) {
+    return this.#listed.findIndex(({ agent }) => agent.key === key);
+  }
+
+  /** Scroll the list as little as possible to show a place in it. */
+  #reveal(place) {
+    const height = this.#rowHeight();
+    const room = this.#scroll.clientHeight - this.#table.tHead.offsetHeight;
+    const { scrollTop } = this.#scroll;
+    const top = Math.min(place * height, Math.max(scrollTop, (place + 1) * height - room));
+    if (top !== scrollTop) this.#scroll.scrollTop = top;
+  }
+
+  /** Whether a keyboard user sees the agent with the focus, so that the list follows the agent. */
+  #isFollowed() {
+    const row = this.#rows.of(this.#held.key);
+    if (!row?.contains(document.activeElement) || !document.activeElement.matches(":focus-visible")) {
+      return false;
+    }
+    const [{ top, bottom }, list] = [row, this.#scroll].map((one) => one.getBoundingClientRect());
+    return top < list.bottom && bottom > list.top + this.#table.tHead.offsetHeight;
   }
 
   /** Select, sort and draw again, because levels also change with time. */
@@ -159,14 +208,22 @@ export class AgentsPanel {
   #later() {
     this.#frame ||= requestAnimationFrame(() => {
       this.#frame = 0;
-      if (!this.#isListed) this.#list();
+      this.#held.look();
+      if (!this.#isListed) {
+        const isFollowed = this.#isFollowed();
+        this.#list();
+        if (isFollowed && this.#held.key !== null) this.#reveal(this.#placeOf(this.#held.key));
+      }
       this.#drawRows();
+      this.#held.tell();
     });
   }
 
   #list() {
     this.#isListed = true;
+    const before = this.#listed;
     this.#listed = listed(this.present, this.#choice, (agent) => this.level(agent));
+    this.#held.relist(before, this.#listed);
     const all = this.present.length;
     const some = this.#listed.length;
     this.#panel.note(
@@ -188,34 +245,51 @@ export class AgentsPanel {
       Math.ceil(this.#scroll.clientHeight / height) + 2 * BEYOND,
     );
     const first = Math.min(top, Math.max(0, this.#listed.length - seen));
-    const rows = this.#listed.slice(first, first + seen);
+    const last = Math.min(first + seen, this.#listed.length);
+    const places = Array.from({ length: last - first }, (_, index) => first + index);
+    const held = this.view.isWall ? -1 : this.#placeOf(this.#held.key);
+    if (held >= last) places.push(held);
+    else if (held >= 0 && held < first) places.unshift(held);
     this.#rows.show(
-      rows,
-      ({ agent }) => agent.login,
+      places.map((place) => this.#listed[place]),
+      ({ agent }) => agent.key,
       (row, one) => this.#fill(row, one),
+      this.#held.key,
     );
-    rows.forEach((_, index) => this.#number(index, first + index + 2));
+    places.forEach((place, index) => this.#put(this.#rows.body.children[index], place, first, last));
     this.#table.ariaRowCount = String(this.#listed.length + 1);
-    const below = this.#listed.length - first - rows.length;
-    [first, below].forEach((hidden, index) => {
+    [first, this.#listed.length - last].forEach((hidden, index) => {
       this.#spaces[index].style.height = `${hidden * height}px`;
     });
   }
 
-  /** The index of a row in the whole table, most of which is not drawn. */
-  #number(index, place) {
-    const row = this.#rows.body.children[index];
-    if (row.ariaRowIndex !== String(place)) row.ariaRowIndex = String(place);
+  /**
+   * Number a row by its place in the whole table, most of which is not drawn. The row with the focus
+   * is drawn even away from the others, over the space that stands for its neighbors.
+   */
+  #put(row, place, first, last) {
+    const number = String(place + 2);
+    if (row.ariaRowIndex !== number) row.ariaRowIndex = number;
+    const isAway = place < first || place >= last;
+    mark(row.dataset, "away", isAway ? "true" : "");
+    const top = isAway ? `${this.#table.tHead.offsetHeight + place * this.#rowHeight()}px` : "";
+    if (row.style.top !== top) row.style.top = top;
   }
 
   #rowHeight() {
-    return this.#rows.body.firstElementChild?.offsetHeight || 36;
+    const row = this.#rows.body.querySelector("tr:not([data-away])");
+    return row?.offsetHeight || 36;
+  }
+
+  #open(agent) {
+    this.#held.key = agent.key; // some browsers do not focus a button that is clicked
+    this.#details.open(agent);
   }
 
   #fill(row, { agent, level }) {
     const [name, state, time, service] = row.children;
     const reason = reasonName(agent);
-    opens(name, agent.name, this.view.isWall ? null : () => this.#details.open(agent));
+    opens(name, agent.name, this.view.isWall ? null : () => this.#open(agent));
     const opener = name.querySelector("button");
     write(opener ?? name, agent.name);
     if (opener) opener.tabIndex = -1;

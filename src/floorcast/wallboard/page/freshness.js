@@ -90,6 +90,7 @@ function inWords(error) {
   return error.message;
 }
 
-function announce(words) {
+/** Have screen readers say something when they are idle. */
+export function announce(words) {
   write(announcement, words);
 }

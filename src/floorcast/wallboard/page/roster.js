@@ -8,6 +8,7 @@ import { LOGOFF, NAMES } from "./states.js";
 
 /**
  * @typedef {object} Agent       with the members of Status
+ * @property {string} key        unique, unlike the login, which a child client's agent may share
  * @property {string} login
  * @property {string} name
  * @property {AgentPast} past
@@ -30,7 +31,7 @@ export class Roster {
       let key = row.agentLoginId;
       while (this.agents.has(key)) key += "+"; // a child client's agent, who has no events in this feed
       const past = AgentPast.ofRow(row, before.get(key)?.past);
-      const agent = { login: row.agentLoginId, name: row.agentName, past };
+      const agent = { key, login: row.agentLoginId, name: row.agentName, past };
       this.agents.set(key, Object.assign(agent, past.status, { service: row.serviceName ?? "" }));
     }
   }
@@ -61,7 +62,7 @@ export class Roster {
     const login = event.agentLoginId ?? String(event.agentId);
     let agent = this.agents.get(login);
     if (!agent) {
-      agent = { login, name: login, past: AgentPast.unknown() };
+      agent = { key: login, login, name: login, past: AgentPast.unknown() };
       this.agents.set(login, agent);
     }
     agent.past.take(event, taken);

@@ -1,5 +1,7 @@
 /** Tables that are updated in place. Only nodes whose content differs are changed. */
 
+import { canFocus, focusFirst } from "./focus.js";
+
 /** Set a node's text if it differs. */
 export function write(node, text) {
   if (node.textContent !== text) node.textContent = text;
@@ -43,7 +45,7 @@ export function mark(dataset, name, value) {
 
 /** The number of whole rows that fit on a wall, where nothing scrolls. Elsewhere all fit. */
 export function room(scroll) {
-  const row = scroll.querySelector("tbody:not(.space) tr");
+  const row = scroll.querySelector("tbody:not(.space) tr:not([data-away])");
   if (!row || getComputedStyle(scroll).overflowY !== "hidden") return Infinity;
   const free =
     scroll.getBoundingClientRect().bottom - row.parentElement.getBoundingClientRect().top;
@@ -71,9 +73,21 @@ export class Rows {
     return this.#rows.get(key);
   }
 
-  /** Show `items` in this order. */
-  show(items, keyOf, fill) {
+  /** The key of the row that has the focus, or null. */
+  focused() {
     const focused = document.activeElement;
+    if (!this.body.contains(focused)) return null;
+    return [...this.#rows].find(([, row]) => row.contains(focused))?.[0] ?? null;
+  }
+
+  /**
+   * Show `items` in this order.
+   *
+   * If the row with the focus disappears, the row with the key `heir` gets the focus, by default
+   * the next row that stays, or the last one.
+   */
+  show(items, keyOf, fill, heir = null) {
+    const focused = this.focused();
     const kept = new Map();
     for (const item of items) {
       let key = keyOf(item);
@@ -81,16 +95,45 @@ export class Rows {
       kept.set(key, this.#rows.get(key) ?? this.template.cloneNode(true));
       fill(kept.get(key), item);
     }
-    for (const [key, row] of this.#rows) if (kept.get(key) !== row) row.remove();
+    const before = this.#rows;
     this.#rows = kept;
-    let next = this.body.firstElementChild;
-    for (const row of kept.values()) {
-      if (row === next) next = row.nextElementSibling;
-      else this.body.insertBefore(row, next);
+    let fixed = kept.get(focused);
+    if (focused !== null && !fixed) {
+      fixed = kept.get(heir) ?? this.#heir([...before.keys()], focused);
+      this.#bequeath(before.get(focused), fixed);
     }
-    // Moving a row in the document removes its focus.
-    if (focused !== document.activeElement && this.body.contains(focused)) {
-      focused.focus({ preventScroll: true });
+    for (const [key, row] of before) if (kept.get(key) !== row) row.remove();
+    this.#place([...kept.values()], fixed);
+  }
+
+  /** Put rows in this order. The one with the focus stays, because a moved row loses its focus. */
+  #place(rows, fixed) {
+    const at = Math.max(0, rows.indexOf(fixed));
+    for (let index = at - 1; index >= 0; index -= 1) {
+      const next = rows[index + 1];
+      if (next.previousElementSibling !== rows[index]) next.before(rows[index]);
     }
+    if (rows.length && !fixed && this.body.firstElementChild !== rows[0]) this.body.prepend(rows[0]);
+    for (let index = at + 1; index < rows.length; index += 1) {
+      const last = rows[index - 1];
+      if (last.nextElementSibling !== rows[index]) last.after(rows[index]);
+    }
+  }
+
+  #heir(keys, gone) {
+    const place = keys.indexOf(gone);
+    const isKept = (key) => this.#rows.has(key);
+    return this.#rows.get(keys.slice(place + 1).find(isKept) ?? keys.slice(0, place).findLast(isKept));
+  }
+
+  /** Move the focus from a row to the same place in another row, or else to the whole list. */
+  #bequeath(gone, heir) {
+    if (heir && !heir.isConnected) this.body.append(heir);
+    const focused = document.activeElement;
+    const cell = [...gone.children].findIndex((one) => one.contains(focused));
+    if (heir && cell < 0) heir.tabIndex = -1; // the row itself has the focus
+    const buttons = heir ? [heir.children[cell], heir].map((one) => one?.querySelector("button")) : [];
+    const same = buttons.find((button) => button && canFocus(button));
+    focusFirst(cell < 0 ? heir : same, this.body.closest(".scroll"));
   }
 }
