@@ -1,6 +1,6 @@
 """Measures the archive's costs: sealing an hour, and a report on a month by day.
 
-    python benchmarks/archive.py [--events 41667] [--agents 10000] [--services 500] [--days 31]
+    python -m benchmarks.archive [--events 41667] [--agents 10000] [--services 500] [--days 31]
 
 The benchmark folds and writes a busy client's hour as the sealing worker does. It then writes the
 hours of a month to a temporary folder and reports on them by day. Both run in this process.

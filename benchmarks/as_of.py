@@ -1,6 +1,6 @@
 """Measures how long responses about the past take, and how they affect the feeds.
 
-    python benchmarks/as_of.py [--events 1000000] [--asked 20] [--agents 10000] [--services 500]
+    python -m benchmarks.as_of [--events 1000000] [--asked 20] [--agents 10000] [--services 500]
 
 The benchmark fills a data folder with the last 24 hours, through a node whose clock it advances. It
 then starts a server on the folder, and requests the service statistics at random times of the day,
@@ -26,11 +26,12 @@ from pathlib import Path
 import apsw
 import httpx
 import msgspec
-import workload
-from processes import Running, floorcast
 
+from benchmarks import workload
+from benchmarks.processes import Running, floorcast
 from floorcast.config.settings import Settings
 from floorcast.http.app import Api
+from floorcast.http.routes import ROUTES
 from floorcast.server.logging import set_up_log
 from floorcast.server.node import Node
 
@@ -80,7 +81,7 @@ async def fill(folder: Path, site: Path, options: argparse.Namespace) -> None:
     encode = msgspec.json.Encoder().encode
     async with Node(Settings(data=folder, site=site), lambda: clock[0]) as node:
         await node.start()
-        transport = httpx.ASGITransport(app=Api(node.server))
+        transport = httpx.ASGITransport(app=Api(node.server, ROUTES))
         async with httpx.AsyncClient(transport=transport, base_url="http://bench") as client:
             for _ in range(count):
                 clock[0] = next(moved)
@@ -113,7 +114,11 @@ def latencies(server: Running, session: dict[str, str], until: threading.Event) 
         token = client.post(feed, json={}, headers=session).json()["token"]
         while not until.is_set() or number < 100:
             number += 1
-            event = {"specversion": "1.0", "id": f"b{time.time_ns()}", "source": "b"}
+            event: dict[str, object] = {
+                "specversion": "1.0",
+                "id": f"b{time.time_ns()}",
+                "source": "b",
+            }
             event |= {"type": "sms.attempt", "data": {"service": 1, "eventType": "Attempt"}}
             begun = time.perf_counter()
             client.post("/ingest/v1/events", content=json.dumps(event), headers=KEY)

@@ -1,6 +1,6 @@
 """Measures a cluster: intake, reading from 1, 2 and 3 nodes, and a server's failure.
 
-    PYTHONPATH=. python benchmarks/cluster.py [--events 200000] [--seconds 10]
+    python -m benchmarks.cluster [--events 200000] [--seconds 10]
 
 All NATS servers and all nodes share this machine's CPUs. The figures can be compared within one
 run, but they do not show what separate machines would achieve.
@@ -20,10 +20,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import httpx
-from intake import fresh_bodies, rate, send_all
-from processes import Running, floorcast
 from rich.console import Console
 
+from benchmarks.intake import fresh_bodies, rate, send_all
+from benchmarks.processes import Running, floorcast
 from floorcast.cluster.link import NatsLink
 from floorcast.cluster.streams import new_identity, open_log_streams
 from tests.nats_servers import NatsServers

@@ -1,6 +1,6 @@
 """Runs a cluster under faults for minutes, and counts lost, repeated and reordered events.
 
-    PYTHONPATH=. python benchmarks/cluster_soak.py [--minutes 25] [--seed 1]
+    python -m benchmarks.cluster_soak [--minutes 25] [--seed 1]
 
 The cluster has three NATS servers and three nodes. Three sources send events, and readers switch
 nodes at every request. Each fault lasts some seconds: a NATS server or a node is killed, paused or

@@ -1,6 +1,6 @@
 """Measures how a crowd of one client's connections affects another client's intake and stream.
 
-    python benchmarks/crowd.py [--idle 10000] [--slow 1000] [--flooding 100] [--seconds 30]
+    python -m benchmarks.crowd [--idle 10000] [--slow 1000] [--flooding 100] [--seconds 30]
 
 The crowd has 100 connections from each of the addresses 127.0.1.x. Idle connections stay open after
 one request, slow connections send one byte of a request per second, and flooding connections send
@@ -25,8 +25,8 @@ from multiprocessing.sharedctypes import SynchronizedArray
 from pathlib import Path
 from typing import NamedTuple
 
-import workload
-from processes import Running, floorcast
+from benchmarks import workload
+from benchmarks.processes import Running, floorcast
 
 KEY = "quiet-client-ingest-key-of-bench"
 TOKEN = "quiet-client-api-token-of-bench"

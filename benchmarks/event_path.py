@@ -5,7 +5,7 @@ agent event. The round records every module whose code runs from the start of th
 until both readers have the event. The path consists of the modules that run in most rounds. It
 therefore excludes a periodic task that happens to run in a single round.
 
-    python benchmarks/event_path.py
+    python -m benchmarks.event_path
 """
 
 from __future__ import annotations
@@ -193,7 +193,7 @@ def _profiled(work: Callable[[], None], recorder: Recorder) -> None:
         work()
     finally:
         sys.setprofile(None)
-        threading.setprofile(None)  # type: ignore[arg-type]  # the documentation allows None
+        threading.setprofile(None)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ A store gets a day's calls from several services, and all these calls have left 
 benchmark reads the first page and a middle page, for one service and for a service with twice as
 many calls. The times are CPU times in ms, each the best of several measurements.
 
-    python benchmarks/figure_calls.py --help
+    python -m benchmarks.figure_calls --help
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Measures intake: durable events per second in requests of 1,000, compared with Redis.
 
-    python benchmarks/intake.py [--events 200000] [--connections 4]
+    python -m benchmarks.intake [--events 200000] [--connections 4]
 
 The benchmark measures floorcast with every feature enabled, the bare path (``bare_server.py``), and
 redis-py if redis-server is installed. redis-py pipelines equal events into a Redis stream with
@@ -22,8 +22,9 @@ from itertools import count
 from pathlib import Path
 
 import redis
-import workload
-from processes import floorcast, listening
+
+from benchmarks import workload
+from benchmarks.processes import floorcast, listening
 
 ROUNDS = 2
 _seeds = count(1)
@@ -77,7 +78,7 @@ def floorcast_rate(folder: Path, events: int, connections: int) -> float:
 
 def bare_rate(folder: Path, events: int, connections: int) -> float:
     """Return the rate of the bare path."""
-    command = [sys.executable, str(Path(__file__).with_name("bare_server.py"))]
+    command = [sys.executable, "-m", "benchmarks.bare_server"]
     with listening([*command, str(folder / "bare.db")], r"listening on (\d+)") as server:
         return rate(server.port, events, connections)
 

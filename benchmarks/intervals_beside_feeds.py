@@ -1,6 +1,6 @@
 """Measures how requests for a day's intervals delay a client's intake and stream.
 
-    python benchmarks/intervals_beside_feeds.py [--seconds 30] [--every 1]
+    python -m benchmarks.intervals_beside_feeds [--seconds 30] [--every 1]
 
 A server accepts a day's events, about a million, from 500 services and 10,000 agents. Then the
 client sends an event every 50 ms and reads it from a stream. It first does this alone, and then
@@ -22,9 +22,10 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-import crowd
 import httpx
-from processes import Running, floorcast
+
+from benchmarks import crowd
+from benchmarks.processes import Running, floorcast
 
 AGENTS, SERVICES, CALLS = 10_000, 500, 20  # calls per agent
 BATCH = 1_000

@@ -1,6 +1,6 @@
 """Measures memory for several floor sizes, by logged-in agents and calls in progress.
 
-python benchmarks/memory.py
+python -m benchmarks.memory
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
-from intake import send_all
-from processes import floorcast
+
+from benchmarks.intake import send_all
+from benchmarks.processes import floorcast
 
 SIZES = ((0, 0), (10_000, 0), (0, 10_000), (10_000, 10_000))
 _encode = msgspec.json.Encoder().encode

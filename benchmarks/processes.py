@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import httpx
-import workload
+
+from benchmarks import workload
 
 __all__ = ["Running", "floorcast", "listening"]
 

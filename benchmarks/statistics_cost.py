@@ -5,7 +5,7 @@ calls each method many times. The best time counts. It repeats this on smaller f
 have as many agents as before. The results show how the cost grows, and that the cost of one service
 does not depend on the other services.
 
-    python benchmarks/statistics_cost.py
+    python -m benchmarks.statistics_cost
 """
 
 from __future__ import annotations

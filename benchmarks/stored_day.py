@@ -1,6 +1,6 @@
 """Measures, for a stored day, how fast a reader catches up and how fast a server restarts.
 
-    python benchmarks/stored_day.py [--events 1000000]
+    python -m benchmarks.stored_day [--events 1000000]
 
 The benchmark fills a server. Then one reader reads the whole interaction feed over HTTP, in pages
 of 1,000 events. Its rate is compared with the machine's bound, which is plain reads of the same
@@ -22,8 +22,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import apsw
-from intake import rate
-from processes import Running, floorcast
+
+from benchmarks.intake import rate
+from benchmarks.processes import Running, floorcast
 
 CONNECTIONS = 2
 EPOCH = 0x01B21DD213814000  # ticks of a UUID's clock in 1970

@@ -1,6 +1,6 @@
 """Measures the cost of TLS for streams and long polls.
 
-    python benchmarks/tls.py [--readers 300] [--events 100]
+    python -m benchmarks.tls [--readers 300] [--events 100]
 
 Each reader has its own connection. Events arrive one by one, 50 ms apart. The benchmark measures
 the time from sending an event until each reader has it, and the server's CPU time and memory.
@@ -13,7 +13,6 @@ import asyncio
 import json
 import ssl
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -23,8 +22,9 @@ from pathlib import Path
 import httpx
 import trustme
 import uvloop
-import workload
-from processes import PROGRAM, Running, listening
+
+from benchmarks import workload
+from benchmarks.processes import PROGRAM, Running, listening
 
 GAP = 0.05  # seconds between two events
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -157,4 +157,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -170,7 +170,7 @@ async def measure(options: argparse.Namespace, port: int, pipe: Connection) -> N
         for number in range(options.webhooks)
     ]
     lease = Lease(kv, "bench")
-    resources = DeliveryResources(floors, system_now, tls_context())
+    resources = DeliveryResources(floors, system_now, tls_context)
     sender = ClientSender(CLIENT, kv, lease, resources, lambda: webhooks)
     task = asyncio.create_task(lease.run(sender.run))
     await busy(floors, options.rate, 3)
@@ -190,7 +190,7 @@ async def measure(options: argparse.Namespace, port: int, pipe: Connection) -> N
 async def compare(port: int) -> None:
     """Print the CPU time that a request of 30 KB takes with each library."""
     url, body, times = f"http://127.0.0.1:{port}/hook", b"x" * 30_000, 2000
-    one = HttpClient(urlsplit(url), tls_context(), allow_private=True)
+    one = HttpClient(urlsplit(url), tls_context, allow_private=True)
     async with httpx.AsyncClient() as other:
         for name, post in (
             ("floorcast", lambda: one.post({"a": "b"}, body)),

@@ -1,6 +1,6 @@
 """Measures many idle readers, one sleeping reader, and many readers that reconnect at once.
 
-    python benchmarks/fanout/readers.py [idle] [sleeper] [flood]
+    python -m benchmarks.fanout.readers [idle] [sleeper] [flood]
 
 idle: There are 10,000 readers, and half of them use long polls. The benchmark measures memory, CPU
 time, and the time in which one event reaches all readers.
@@ -16,7 +16,6 @@ import argparse
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -24,12 +23,8 @@ from pathlib import Path
 
 import httpx
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-import processes
-import workload
-from crowd import Crowd, request
-
+from benchmarks import processes, workload
+from benchmarks.fanout.crowd import Crowd, request
 from floorcast.sse.channels import KEEPALIVE_SECONDS
 
 FEED, STREAM = "/realtime/event/feed", "/realtime/event/feed/sse"

@@ -1,6 +1,6 @@
 """Measures fan-out from one source to many readers, compared with nchan and a Python app.
 
-    python benchmarks/fanout/run.py [--readers 100 1000 5000] [--rates 100 1000] [--seconds 10]
+    python -m benchmarks.fanout.run [--readers 100 1000 5000] [--rates 100 1000] [--seconds 10]
                                     [--folder DIR]
 
 Each server in turn receives events at the same rate from a source that the server cannot slow down.
@@ -19,15 +19,12 @@ import argparse
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import NamedTuple
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from servers import KINDS, MEMORY, MODULES, Server
+from benchmarks.fanout.servers import KINDS, MEMORY, MODULES, Server
 
 GRACE = 1.0  # seconds after the last event during which deliveries still count
 CONNECTIONS = 64  # of the source
@@ -128,12 +125,15 @@ def main() -> None:
     parser.add_argument("--servers", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()))
     options = parser.parse_args()
-    needs = {"nchan": shutil.which("nginx") and (MODULES / "ngx_nchan_module.so").exists()}
-    needs["in-memory"] = MEMORY.is_dir()
-    needs["python"] = shutil.which("redis-server")
-    servers = [name for name in options.servers if needs.get(name, True)]
+    has_nchan = shutil.which("nginx") and (MODULES / "ngx_nchan_module.so").exists()
+    available = {
+        "nchan": bool(has_nchan),
+        "in-memory": MEMORY.is_dir(),
+        "python": shutil.which("redis-server") is not None,
+    }
+    servers = [name for name in options.servers if available.get(name, True)]
     for name in set(options.servers) - set(servers):
-        print(f"{name}: not to be had here, left out")
+        print(f"{name}: not available on this machine, left out")
     head = f"{'':<12}{'delivered/s':>12}{'arrived':>8}{'p50 ms':>10}{'p99 ms':>10}"
     head += f"{'cpu µs':>10}{'KiB':>9}{'lost':>6}    of floorcast's: rate, p50, p99, cpu"
     with tempfile.TemporaryDirectory() as scratch:

@@ -12,8 +12,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-import processes
-import workload
+from benchmarks import processes, workload
 
 __all__ = ["KINDS", "MEMORY", "Server", "floorcast", "in_memory", "nchan", "python_app"]
 
@@ -96,7 +95,7 @@ def python_app(folder: Path) -> Iterator[Server]:
     port, redis_port = _free_port(), _free_port()
     sock = str(folder / "redis.sock")
     store = ["redis-server", "--port", str(redis_port), "--unixsocket", sock, "--save", ""]
-    app = [sys.executable, str(HERE / "app.py"), str(port), sock]
+    app = [sys.executable, "-m", "benchmarks.fanout.app", str(port), sock]
     body = f"@TS={STAMP}".ljust(SIZE, "x")
     offer = f"*3\r\n$7\r\nPUBLISH\r\n$6\r\nevents\r\n${SIZE}\r\n{body}\r\n".encode()
     subscribe = b"GET /events HTTP/1.1\r\nHost: bench\r\n\r\n"

@@ -1,6 +1,6 @@
 """Measures the turns of floorcast's event loop.
 
-    python benchmarks/fanout/turns.py [--readers 5000] [--rate 1000] [--seconds 10]
+    python -m benchmarks.fanout.turns [--readers 5000] [--rate 1000] [--seconds 10]
 
 A timer is due every millisecond. Its delay is the length of the turn that it had to wait for. The
 thread's CPU time shows how much of this length the loop worked, and did not wait for a busy CPU.
@@ -18,9 +18,8 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 EVERY = 0.001  # seconds
+PROGRAM = (sys.executable, "-m", "benchmarks.fanout.turns")
 LONG = 0.010  # seconds; no turn should take longer
 
 
@@ -46,7 +45,7 @@ def watched() -> None:
         seen[:] = time.perf_counter(), time.thread_time()
         loop.call_later(EVERY, look)
 
-    Node.start = started  # type: ignore[method-assign]  # measures the loop from inside
+    Node.start = started  # type: ignore[assignment, method-assign]  # measures the loop from inside
     try:
         main()
     finally:
@@ -56,8 +55,8 @@ def watched() -> None:
 
 def main() -> None:
     """Run a load against a measured server, and print its longest turns."""
-    import servers  # noqa: PLC0415 -- the measured process does not need it
-    from run import HERE, measure  # noqa: PLC0415 -- as above
+    from benchmarks.fanout import servers  # noqa: PLC0415 -- not for the measured process
+    from benchmarks.fanout.run import HERE, measure  # noqa: PLC0415 -- as above
 
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--readers", type=int, default=5000)
@@ -69,7 +68,7 @@ def main() -> None:
         subprocess.run(["gcc", "-O2", "-o", str(load), str(HERE / "load.c")], check=True)
         os.environ["TURNS"] = str(Path(scratch, "turns"))
         (folder := Path(scratch, "run")).mkdir()
-        with servers.floorcast(folder, program=[sys.executable, __file__]) as server:
+        with servers.floorcast(folder, program=PROGRAM) as server:
             found = measure(load, server, options.readers, options.rate, options.seconds)
         lines = Path(scratch, "turns").read_text().split("\n")
     turns = [tuple(map(float, line.split())) for line in lines]

@@ -181,6 +181,27 @@ def test_every_package_is_in_the_package_table() -> None:
     assert packages == set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
 
 
+def test_benchmarks_are_named_as_they_are_run() -> None:
+    """Pages and the benchmarks' docstrings name ``python -m benchmarks.NAME``, which must exist.
+
+    Run by its path, a benchmark would not find the modules that it shares with the others.
+    """
+    benchmarks = sorted((ROOT / "benchmarks").rglob("*.py"))
+    pages = [*ROOT.glob("*.md"), *sorted((ROOT / "docs").rglob("*.md"))]
+    by_path = []
+    named = set()
+    for page in (*pages, *benchmarks):
+        text = page.read_text("utf-8")
+        by_path += [f"{page.name}: {path}" for path in re.findall(r"python benchmarks/\S+", text)]
+        for name in re.findall(r"python -m benchmarks\.([a-z_.]*[a-z_])", text):
+            named.add(ROOT / "benchmarks" / f"{name.replace('.', '/')}.py")
+    started = {file for file in benchmarks if "__main__" in file.read_text("utf-8")}
+    by_others = {ROOT / "benchmarks" / name for name in ("bare_server.py", "fanout/app.py")}
+    assert by_path == []
+    assert named - started == set(), "named, but cannot be run"
+    assert started - named == by_others, "can be run, but no page or docstring says how"
+
+
 def test_files_named_in_the_docs_exist() -> None:
     """A path such as ``floor/floor.py`` in the documentation must exist."""
     missing = [
