@@ -45,7 +45,13 @@ class AuthNode:
         key_throttle = KeyThrottle(self.clock)
         credentials = LoginVerifier(self.site, self.passwords, self.throttle, key_throttle)
         self.sessions = Sessions(
-            self.site, self.kv, credentials, self.passwords, self.clock, shared=shared
+            self.site,
+            self.kv,
+            credentials,
+            self.passwords,
+            self.clock,
+            monotonic=self.clock,
+            shared=shared,
         )
 
     def restarted(self) -> AuthNode:

@@ -125,13 +125,17 @@ def test_a_full_disk_raises_no_error(
 
 
 def test_identical_refusals_share_one_line_per_minute(tmp_path: Path) -> None:
-    """A client that is refused a thousand times a second cannot fill the disk."""
-    clock = Clock()
-    audit = AuditLog(tmp_path, clock)
+    """A client that is refused a thousand times a second cannot fill the disk.
+
+    This holds even if the wall clock is set back in that minute.
+    """
+    clock, monotonic = Clock(), Clock()
+    audit = AuditLog(tmp_path, clock, monotonic=monotonic)
     for _ in range(1000):
         audit.record_refusal("refused", client=1, path="/a")
     audit.record_refusal("refused", client=1, path="/b")
-    clock.advance(61)
+    clock.advance(-3600)
+    monotonic.advance(61)
     audit.flush()
     audit.record_refusal("refused", client=1, path="/a")
     found = [(line["path"], line.get("more")) for line in lines(tmp_path)]

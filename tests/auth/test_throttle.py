@@ -353,3 +353,21 @@ def test_a_user_can_always_log_in_after_the_announced_wait(
     assert wait <= 5 * (len({address for address, _ in guesses}) + 1)
     clock.advance(wait)
     assert not wait or guess(throttle, THERE) == 0
+
+
+@pytest.mark.parametrize("hours", [1, 1000])
+def test_a_cluster_clock_that_is_set_back_locks_nobody_out(hours: int) -> None:
+    """One attempt of each caller succeeds, and then the delays are the same as before."""
+    clock = Clock()
+    throttle = new_throttle(clock)
+    while not guess(throttle):
+        pass
+    for number in range(40):
+        guess(throttle, f"198.51.100.{number}")
+    assert guess(throttle, THERE)
+    clock.advance(-3600 * hours)
+    assert guess(throttle) == 0
+    assert 0 < guess(throttle) <= 60
+    assert guess(throttle, THERE) <= 5
+    clock.advance(60)
+    assert guess(throttle) == 0

@@ -245,7 +245,8 @@ def run_with_harness(work: Callable[[ApiHarness], Awaitable[None]], rate: int = 
         key_throttle = KeyThrottle(loop.now)
         throttle = Throttle(MemoryKeyValueStore(), loop.now)
         credentials = LoginVerifier(site, passwords, throttle, key_throttle)
-        harness = ApiHarness(loop, site, Sessions(site, kv, credentials, passwords, loop.now), rate)
+        sessions = Sessions(site, kv, credentials, passwords, loop.now, monotonic=loop.now)
+        harness = ApiHarness(loop, site, sessions, rate)
         harness.kv = kv
         try:
             await work(harness)

@@ -35,7 +35,8 @@ class IntakeHarness:
         self.projections = projections
         self.floor = floor
         self.limits = limits
-        self.intake = Intake(projections.log, projections.clock, lambda: None)
+        clock = projections.clock
+        self.intake = Intake(projections.log, clock, lambda: None, monotonic=clock)
 
     async def send(self, *events: Event) -> IngestResult:
         """Send a request with these events."""

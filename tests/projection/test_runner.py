@@ -399,6 +399,24 @@ def test_a_slow_floor_writes_more_snapshots(monkeypatch: pytest.MonkeyPatch) -> 
     run(work)
 
 
+def test_a_clock_that_is_set_back_delays_no_snapshot(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next snapshot does not wait until the clock is where it was."""
+    monkeypatch.setattr(runner, "PAST_SNAPSHOT_EVENTS", 4)
+
+    async def work(harness: ProjectionHarness) -> None:
+        async with harness.running(harness.floor()) as floor:
+            harness.clock.move(-5 * 3600)
+            for _ in range(2):
+                number = await harness.take(harness.sms(), harness.sms())
+                await floor.wait_until_folded(number)
+                await asyncio.sleep(0)
+            snapshot = harness.store.newest_snapshot(CLIENT, number)
+            assert snapshot is not None
+            assert snapshot.entry == 2
+
+    run(work)
+
+
 def test_each_hour_of_the_log_ends_with_a_snapshot() -> None:
     """The last snapshot of an hour is the floor before the next hour's first entry."""
 

@@ -51,7 +51,8 @@ class Clock:
 class NodeHarness:
     """A running node, whose site and data are in a folder.
 
-    If nodes share a ``runner``, all of them run whenever one of them runs.
+    If nodes share a ``runner``, all of them run whenever one of them runs. Waits are measured with
+    ``monotonic``, which is the same clock by default.
     """
 
     def __init__(
@@ -63,9 +64,11 @@ class NodeHarness:
         started: bool = True,
         site: str = SITE,
         runner: asyncio.Runner | None = None,
+        monotonic: Clock | None = None,
         **settings: object,
     ) -> None:
         self.clock = clock
+        self.monotonic = monotonic or clock
         self.data = folder / "data" if keeps else MEMORY
         self.site = folder / "site.toml"
         self.site.write_text(site)
@@ -171,7 +174,7 @@ class NodeHarness:
 
     async def _open(self, *, started: bool) -> None:
         settings = structs.replace(Settings(data=self.data, site=self.site), **self._settings)
-        self.node = Node(settings, self.clock, CHEAP)
+        self.node = Node(settings, self.clock, CHEAP, monotonic=self.monotonic)
         await self.node.__aenter__()
         transport = httpx.ASGITransport(
             app=Api(self.node.server, ROUTES), client=("192.0.2.1", 1234)

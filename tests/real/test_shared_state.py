@@ -63,7 +63,9 @@ async def nodes(url: str, count: int, clock: Clock) -> AsyncIterator[list[NodeLo
                 await apply(kv, parse(SMALL), CHEAP)
             site = Site(kv)
             credentials = LoginVerifier(site, passwords, Throttle(kv, clock), KeyThrottle(clock))
-            sessions = Sessions(site, kv, credentials, passwords, clock, shared=True)
+            sessions = Sessions(
+                site, kv, credentials, passwords, clock, monotonic=clock, shared=True
+            )
             logins.append(NodeLogin(kv, site, sessions))
         yield logins
 

@@ -94,6 +94,20 @@ def test_a_failing_client_does_not_stop_the_others(house: NodeHarness) -> None:
     assert sealing.state.sealed == 3
 
 
+def test_a_clock_that_is_set_back_stops_no_client(house: NodeHarness) -> None:
+    """Hours that are due, and retries, do not wait until the clock is where it was."""
+    sealing, pool = archive_of(house, CHILD)
+    house.run(sealing.run_round())
+    pool.broken.clear()
+    pool.asked.clear()
+    house.clock.move(-10 * 3600)
+    house.run(sealing.run_round())
+    assert {ACME, CHILD} <= set(pool.asked)
+    pool.asked.clear()
+    house.run(sealing.run_round())
+    assert pool.asked == []
+
+
 def test_missing_hours_are_logged_once(house: NodeHarness) -> None:
     """This applies even if they are found repeatedly."""
     sealing, _ = archive_of(house)

@@ -24,7 +24,7 @@ from floorcast.sqlite.background_writer import BackgroundWriter
 from tests.log.damaging import flip, leaf_of, zero_page
 from tests.real.nodes import Clock, NodeHarness, temporary_folder, until
 from tests.real.server import AGENTS, EVENTS
-from tests.real.sites import ACME, CHEAP, KEYS, SITE, event, ndjson
+from tests.real.sites import ACME, CHEAP, KEYS, PASSWORD, SITE, TOKENS, event, ndjson
 
 INTAKE = "/ingest/v1/events"
 SOURCE = {"Authorization": f"Bearer {KEYS['ACME']}", "Content-Type": "application/x-ndjson"}
@@ -360,3 +360,50 @@ def test_a_site_file_without_clients_is_refused_at_startup(folder: Path) -> None
     kv = open_kv(house.data)
     assert kv.items("site")
     asyncio.run(kv.close())
+
+
+def wrong_login(house: NodeHarness) -> httpx.Response:
+    """Try a wrong password."""
+    login = {"clientName": "ACME", "userName": "sysadmin", "password": "wrong"}
+    headers = {"LV-Access": TOKENS["ACME"]}
+    return house.ask("POST", "/session/login", json=login, headers=headers)
+
+
+def wrong_key(house: NodeHarness) -> httpx.Response:
+    """Send events with a wrong ingest key."""
+    headers = SOURCE | {"Authorization": "Bearer not-the-key-of-any-client"}
+    return house.ask("POST", INTAKE, content=SMS, headers=headers)
+
+
+def new_session(house: NodeHarness) -> httpx.Response:
+    """Log in, and log out again if that succeeds."""
+    login = {"clientName": "ACME", "userName": "sysadmin", "password": PASSWORD}
+    headers = {"LV-Access": TOKENS["ACME"]}
+    answer = house.ask("POST", "/session/login", json=login, headers=headers)
+    if answer.status_code == 200:
+        house.ask("DELETE", f"/session/logout/{answer.json()['sessionId']}")
+    return answer
+
+
+@pytest.mark.parametrize("jump", [-7200, 7200])
+def test_a_wall_clock_that_jumps_changes_no_wait(folder: Path, jump: int) -> None:
+    """Set back, it makes nobody wait for hours. Set ahead, it lets no guesses through."""
+    house = NodeHarness(folder, Clock(), monotonic=Clock(), rate_limit=5)
+    session = house.login("superuser")
+
+    def request(house: NodeHarness) -> httpx.Response:
+        return house.ask("GET", "/realtime/alerts", session)
+
+    attempts = (request, new_session, wrong_login, wrong_key)
+    for attempt in attempts:
+        for _ in range(100):
+            answer = attempt(house)
+            if answer.status_code == 429:
+                break
+        assert 1 <= int(answer.headers["retry-after"]) <= 60, attempt
+    house.clock.move(jump)
+    assert [attempt(house).status_code for attempt in attempts] == [429] * 4
+    assert int(request(house).headers["retry-after"]) <= 60
+    house.monotonic.move(61)
+    assert not [attempt for attempt in attempts if attempt(house).status_code == 429]
+    house.end()

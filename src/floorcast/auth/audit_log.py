@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from floorcast.model.token import TICKS_PER_SECOND, Now, system_now
+from floorcast.model.token import TICKS_PER_SECOND, Now, monotonic_now, system_now
 from floorcast.site.changes import Change
 
 __all__ = ["FILE_NAME", "AuditLog", "AuditTuning", "AuditValue", "files", "read"]
@@ -41,7 +41,7 @@ class AuditTuning(NamedTuple):
 
 
 class _RefusalGroup(NamedTuple):
-    since: int  # ticks
+    since: int  # ticks of the monotonic clock
     more: int  # refusals since the last written line
 
 
@@ -53,10 +53,16 @@ class AuditLog:
     """
 
     def __init__(
-        self, folder: Path | None, now: Now = system_now, tuning: AuditTuning | None = None
+        self,
+        folder: Path | None,
+        now: Now = system_now,
+        tuning: AuditTuning | None = None,
+        *,
+        monotonic: Now = monotonic_now,
     ) -> None:
         self._path = None if folder is None else folder / FILE_NAME
         self._now = now
+        self._monotonic = monotonic
         self._tuning = tuning or AuditTuning()
         self._groups: dict[tuple[tuple[str, AuditValue], ...], _RefusalGroup] = {}  # oldest first
         self._failing = False
@@ -93,12 +99,12 @@ class AuditLog:
             return
         while len(self._groups) >= self._tuning.max_groups:
             self._write_oldest_group()
-        self._groups[key] = _RefusalGroup(self._now(), 0)
+        self._groups[key] = _RefusalGroup(self._monotonic(), 0)
         self.record(event, **fields)
 
     def flush(self, *, everything: bool = False) -> None:
         """Append the refusals that have been grouped for a minute, or all grouped refusals."""
-        before = self._now() - self._tuning.group_seconds * TICKS_PER_SECOND
+        before = self._monotonic() - self._tuning.group_seconds * TICKS_PER_SECOND
         while self._groups:
             oldest = next(iter(self._groups.values()))
             if oldest.since > before and not everything:

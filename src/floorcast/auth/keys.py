@@ -117,10 +117,13 @@ class _Count(NamedTuple):
 
 
 class KeyThrottle:
-    """The wrong and the valid keys that each address has used."""
+    """The wrong and the valid keys that each address has used.
 
-    def __init__(self, now: Now, max_counts: int = MAX_COUNTS) -> None:
-        self._now = now
+    ``monotonic`` is a clock that does not jump, as the wall clock may.
+    """
+
+    def __init__(self, monotonic: Now, max_counts: int = MAX_COUNTS) -> None:
+        self._now = monotonic
         self._max_counts = max_counts
         # by network and key, and by network alone (key "") for different keys; oldest use first
         self._wrong: dict[tuple[str, str], _Count] = {}

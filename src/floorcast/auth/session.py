@@ -108,13 +108,16 @@ class SessionRateLimit:
     """Limits the number of sessions that a user and a client can open per minute.
 
     A login that returns an existing session does not count. Memory use depends on the number of
-    sessions that were opened in the last minute.
+    sessions that were opened in the last minute. ``monotonic`` is a clock that does not jump.
     """
 
     def __init__(
-        self, now: Now, per_user: int = MAX_USER_SESSIONS, per_client: int = MAX_CLIENT_SESSIONS
+        self,
+        monotonic: Now,
+        per_user: int = MAX_USER_SESSIONS,
+        per_client: int = MAX_CLIENT_SESSIONS,
     ) -> None:
-        self._now = now
+        self._now = monotonic
         self._per_user = per_user
         self._per_client = per_client
         self._opened: deque[tuple[int, int, tuple[int, bool, str]]] = deque()  # oldest first

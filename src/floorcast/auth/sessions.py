@@ -69,6 +69,7 @@ class Sessions:
         passwords: Passwords,
         now: Now,
         *,
+        monotonic: Now,
         shared: bool = False,
     ) -> None:
         self._lifetime = (LIFETIME + shared * MAX_WRITE_LAG) * TICKS_PER_SECOND
@@ -80,7 +81,7 @@ class Sessions:
         # by the digests of their ids, longest unused first
         self._active: OrderedDict[str, Session] = OrderedDict()
         self._by_key: dict[str, Session] = {}
-        self._new = SessionRateLimit(now)
+        self._new = SessionRateLimit(monotonic)
         self._opening: SingleFlight[Session] = SingleFlight()
         self._used: set[str] = set()  # digests of the sessions with unwritten uses
         self._ended: dict[str, bytes] = {}  # by key, as stored in the bucket

@@ -59,6 +59,8 @@ USER = DelayPolicy(free_failures=20, max_delay=5, decay_seconds=10, max_count=25
 MAX_TURNS = 60  # addresses that can wait for a turn with one user
 TURN_EXPIRY_SECONDS = 30  # seconds after its start in which a turn must be taken
 
+# how far a stored time may be ahead, because the clocks of a cluster's nodes differ a little
+CLOCK_SLACK_SECONDS = 5
 TRUST_SECONDS = 30 * 86_400  # seconds for which an address is trusted after a login
 MAX_COUNTS = 100_000  # counts of each kind, and as many trusted addresses
 COUNTS_PER_WRITE = 250  # counts that one write deletes
@@ -99,6 +101,9 @@ class _Decision(NamedTuple):
 
 class Throttle:
     """The counts of wrong passwords. Restarting a single server resets them.
+
+    ``now`` is a monotonic clock, or the cluster's clock, on which its nodes agree. The cluster's
+    clock can be set back. A wait that is then longer than any delay ends at once.
 
     Every method raises ``Unavailable`` if it cannot write to the key-value store.
     """
@@ -188,9 +193,11 @@ class Throttle:
 
     def _decide(self, attempt: Attempt) -> _Decision:
         now = self._now()
-        from_address = self._get(USER_FROM_ADDRESS_BUCKET, attempt.user_at_address)
-        of_user = self._get(USER_BUCKET, attempt.user)
-        of_address = self._get(ADDRESS_BUCKET, attempt.address)
+        from_address = _plausible(
+            self._get(USER_FROM_ADDRESS_BUCKET, attempt.user_at_address), now, USER_FROM_ADDRESS
+        )
+        of_user = _plausible(self._get(USER_BUCKET, attempt.user), now, USER)
+        of_address = _plausible(self._get(ADDRESS_BUCKET, attempt.address), now, ADDRESS)
         turns = of_user.turns
         trusted_since = self._get(TRUSTED_BUCKET, attempt.user_at_address).last
         if trusted_since and now - trusted_since <= TRUST_SECONDS * TICKS_PER_SECOND:
@@ -255,6 +262,18 @@ class Throttle:
                 await self._kv.write(
                     [Item(bucket, key, None) for key in old[at : at + COUNTS_PER_WRITE]]
                 )
+
+
+def _plausible(count: _Count, now: int, policy: DelayPolicy) -> _Count:
+    """Return the count without the waits that must be due to a clock that was set back."""
+    until = now + (policy.max_delay + CLOCK_SLACK_SECONDS) * TICKS_PER_SECOND
+    last_turn = until + MAX_TURNS * policy.max_delay * TICKS_PER_SECOND
+    return _Count(
+        count.wrong,
+        count.last,
+        count.until if count.until <= until else 0,
+        tuple(turn for turn in count.turns if turn[1] <= last_turn),
+    )
 
 
 def _increment(

@@ -19,7 +19,7 @@ import typer
 
 from floorcast.cli.options import KEY_HELP
 from floorcast.cli.progress_bar import NoProgress, ProgressDisplay, show_progress
-from floorcast.model.token import TICKS_PER_SECOND, Now, system_now
+from floorcast.model.token import TICKS_PER_SECOND, Now, monotonic_now
 
 if TYPE_CHECKING:
     from floorcast.client import CloudEvent, Verdicts
@@ -82,7 +82,7 @@ def replay(
     key: str,
     *,
     speed: float = MAX_SPEED,
-    clock: Now = system_now,
+    clock: Now = monotonic_now,
     sleep: Callable[[float], None] = time.sleep,
     chance: Callable[[], float] = random.random,
     progress: ProgressDisplay | None = None,

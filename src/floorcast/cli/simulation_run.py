@@ -10,7 +10,7 @@ from floorcast.cli.progress_bar import NoProgress, ProgressDisplay
 from floorcast.cli.replay import MAX_SPEED, Totals
 from floorcast.client import CloudEvent, Sender
 from floorcast.client.sender_protocol import MAX_BATCH_EVENTS
-from floorcast.model.token import TICKS_PER_SECOND, Now, system_now
+from floorcast.model.token import TICKS_PER_SECOND, Now, monotonic_now
 from floorcast.simulator.faults import FaultInjector
 from floorcast.simulator.simulation import Simulation
 
@@ -49,7 +49,7 @@ class SimulationRun:
         sender: Sender,
         stopping: threading.Event,
         *,
-        clock: Now = system_now,
+        clock: Now = monotonic_now,
         progress: ProgressDisplay | None = None,
     ) -> None:
         self.totals = Totals()

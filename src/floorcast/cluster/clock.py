@@ -7,7 +7,6 @@ jump is logged, and it is accepted only after it has lasted for a minute.
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Iterable
 from datetime import datetime
@@ -15,9 +14,9 @@ from typing import Final
 
 import structlog
 
-from floorcast.model.token import TICKS_PER_SECOND, Now
+from floorcast.model.token import TICKS_PER_SECOND, Now, monotonic_now
 
-__all__ = ["ClusterClock", "parse_ticks", "steady_now"]
+__all__ = ["ClusterClock", "parse_ticks"]
 
 MAX_SAMPLES: Final = 16  # per server
 MAX_SERVERS: Final = 64
@@ -25,11 +24,6 @@ STEP_TICKS: Final = 2 * TICKS_PER_SECOND  # a larger change of the offset is a s
 HOLD_TICKS: Final = 60 * TICKS_PER_SECOND  # how long a step must last before it is accepted
 
 _log = structlog.stdlib.get_logger(__name__)
-
-
-def steady_now() -> int:
-    """Return the machine's monotonic clock in ticks. Its zero is arbitrary."""
-    return time.monotonic_ns() // 100
 
 
 class _ServerTimes:
@@ -57,7 +51,7 @@ class ClusterClock:
     Until a server has responded, the time is that of the machine's clock.
     """
 
-    def __init__(self, wall: Now, steady: Now = steady_now) -> None:
+    def __init__(self, wall: Now, steady: Now = monotonic_now) -> None:
         self.steady = steady
         self._offset = wall() - steady()
         self._servers: dict[str, _ServerTimes] = {}

@@ -26,11 +26,14 @@ class _Window(NamedTuple):
 
 
 class RateLimit:
-    """Counts each session's requests per minute. A ``limit`` of 0 means no limit."""
+    """Counts each session's requests per minute. A ``limit`` of 0 means no limit.
 
-    def __init__(self, limit: int, now: Now) -> None:
+    ``monotonic`` is a clock that does not jump, as the wall clock may.
+    """
+
+    def __init__(self, limit: int, monotonic: Now) -> None:
         self._limit = limit
-        self._now = now
+        self._now = monotonic
         self._windows: dict[str, _Window] = {}  # in the order in which they end
 
     def __len__(self) -> int:

@@ -21,7 +21,7 @@ from floorcast.ingest.quotas import Quotas
 from floorcast.ingest.verdicts import Rejected
 from floorcast.log.port import Batch, EventLog
 from floorcast.model.errors import Unavailable
-from floorcast.model.token import Now, to_ms
+from floorcast.model.token import Now, monotonic_now, to_ms
 from floorcast.projection.runner import Projection
 from floorcast.site.configuration import Limits
 
@@ -226,11 +226,17 @@ class NothingAccepted(IngestResult, tag=False):
 class Intake:
     """Accepts requests with events. ``log_failed`` is called if the log rejects a batch."""
 
-    def __init__(self, log: EventLog, now: Now, log_failed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        log: EventLog,
+        now: Now,
+        log_failed: Callable[[], None],
+        monotonic: Now = monotonic_now,
+    ) -> None:
         self._log = log
         self._now = now
         self._log_failed = log_failed
-        self._quotas = Quotas(now)
+        self._quotas = Quotas(monotonic)
         # otherwise, each of a client's uploads would take a slice of every turn
         self._decoding = ClientSemaphore()
 

@@ -107,10 +107,10 @@ class _InProgress:
 
 
 class Quotas:
-    """Enforces every client's limits on its requests."""
+    """Enforces every client's limits on its requests. ``monotonic`` is a clock without jumps."""
 
-    def __init__(self, now: Now) -> None:
-        self._now = now
+    def __init__(self, monotonic: Now) -> None:
+        self._now = monotonic
         self._clients: dict[int, _InProgress] = {}
         self._logged: dict[tuple[int, Kind], int] = {}
 
@@ -185,7 +185,8 @@ class Quotas:
     def _log_reached_limits(self, client: int, limits: Limits, kinds: set[Kind]) -> None:
         now = self._now()
         for kind in sorted(kinds):
-            if now - self._logged.get((client, kind), 0) >= LOG_INTERVAL:
+            logged = self._logged.get((client, kind))
+            if logged is None or now - logged >= LOG_INTERVAL:
                 self._logged[client, kind] = now
                 _log.warning(
                     "client_limit_reached", client=client, limit=kind, most=getattr(limits, kind)

@@ -37,6 +37,7 @@ __all__ = [
     "end_of_entry",
     "entry_of",
     "event_id_maker",
+    "monotonic_now",
     "position",
     "system_now",
     "to_ms",
@@ -59,6 +60,18 @@ Now = Callable[[], int]
 def system_now() -> int:
     """Return the machine's time in ticks."""
     return time.time_ns() // 100
+
+
+_MONOTONIC = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # macOS has no CLOCK_BOOTTIME
+
+
+def monotonic_now() -> int:
+    """Return ticks that never jump, from an arbitrary zero, for waits and limits per minute.
+
+    The wall clock can be set back or ahead by hours, which would make waits last or end as much.
+    The time for which the machine was suspended counts.
+    """
+    return time.clock_gettime_ns(_MONOTONIC) // 100
 
 
 def to_ms(ticks: int) -> int:

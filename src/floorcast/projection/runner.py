@@ -200,7 +200,7 @@ class Projection:
         The log removes old entries. Facts that only those entries contain (names, ids, the counts
         of an agent's events) must be in a snapshot long before then.
         """
-        due = self._now() - self._snapshot_at >= MAX_SNAPSHOT_AGE_TICKS
+        due = self._waited_for(MAX_SNAPSHOT_AGE_TICKS)
         if due and self._events_since_snapshot:
             await self.snapshot()
 
@@ -228,8 +228,12 @@ class Projection:
         since = self._events_since_snapshot
         if since < PAST_SNAPSHOT_EVENTS or not self.writes_snapshots:
             return False
-        waited = self._now() - self._snapshot_at
-        return since >= SNAPSHOT_EVENTS or waited >= PAST_SNAPSHOT_SECONDS * TICKS_PER_SECOND
+        waited = self._waited_for(PAST_SNAPSHOT_SECONDS * TICKS_PER_SECOND)
+        return since >= SNAPSHOT_EVENTS or waited
+
+    def _waited_for(self, ticks: int) -> bool:
+        """Return whether the last snapshot is this old, or the clock was set back since then."""
+        return not 0 <= self._now() - self._snapshot_at < ticks
 
     async def _snapshot(self) -> None:
         self._events_since_snapshot = 0

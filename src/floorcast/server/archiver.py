@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 import msgspec
 import structlog
@@ -58,6 +58,13 @@ def check_archive(settings: Settings) -> None:
         raise SettingError("archive needs a data folder: give one with --data")
 
 
+class _Pause(NamedTuple):
+    """A client's pause between two checks for due hours, in ms."""
+
+    begin: int
+    end: int
+
+
 class Archiver:
     """Seals the hours of the clients that a node serves."""
 
@@ -74,7 +81,7 @@ class Archiver:
             PoolTuning(max_jobs=1, seconds=SEAL_SECONDS, memory_bytes=SEAL_MEMORY_BYTES)
         )
         self._round_lock = asyncio.Lock()
-        self._next_due: dict[int, int] = {}
+        self._pauses: dict[int, _Pause] = {}
         self._pending: dict[int, int] = {}
         self._missing: set[tuple[int, str]] = set()
 
@@ -91,12 +98,7 @@ class Archiver:
 
     async def _seal_due(self) -> None:
         while True:
-            now = to_ms(self._server.now())
-            due = [
-                client
-                for client in list(self._server.floors)
-                if self._next_due.get(client, 0) <= now
-            ]
+            due = [client for client in list(self._server.floors) if self._is_due(client)]
             for client in due:
                 await self._seal(client)
             if not any(self._pending.get(client) for client in due if self._is_due(client)):
@@ -107,7 +109,9 @@ class Archiver:
         await self._pool.close()
 
     def _is_due(self, client: int) -> bool:
-        return self._next_due.get(client, 0) <= to_ms(self._server.now())
+        pause, now = self._pauses.get(client), to_ms(self._server.now())
+        # before its begin, a pause may last for hours, because the clock was set back
+        return pause is None or not pause.begin <= now < pause.end
 
     async def _seal(self, client: int) -> None:
         floor = self._server.floors.get(client)
@@ -118,11 +122,11 @@ class Archiver:
             answer = await self._pool.run(client, seal, self._encode_job(client, now))
         except (FloorcastError, WorkerFault) as error:
             self.state.failures += 1
-            self._next_due[client] = now + RETRY_MS
+            self._pauses[client] = _Pause(now, now + RETRY_MS)
             why = str(error).strip().splitlines()[-1]
             _log.warning("archive_failed", client=client, why=why, hint="the server will try again")
             return
-        self._record_report(client, msgspec.msgpack.decode(answer, type=SealReport))
+        self._record_report(client, msgspec.msgpack.decode(answer, type=SealReport), now)
 
     def _encode_job(self, client: int, now: int) -> bytes:
         settings, server = self._settings, self._server
@@ -141,11 +145,11 @@ class Archiver:
             )
         )
 
-    def _record_report(self, client: int, report: SealReport) -> None:
+    def _record_report(self, client: int, report: SealReport, now: int) -> None:
         self._pending[client] = report.pending
         self.state.pending = sum(self._pending.values())
         if not report.pending:
-            self._next_due[client] = report.next_due
+            self._pauses[client] = _Pause(now, report.next_due)
         if report.sealed is not None:
             self.state.corrected += report.corrected
             self.state.sealed += not report.corrected

@@ -33,7 +33,7 @@ from floorcast.kv.token_secret import token_secret
 from floorcast.log.appender import CommitObserver
 from floorcast.model.cancellation import cancel_all
 from floorcast.model.errors import FloorcastError, SettingError
-from floorcast.model.token import Now, system_now
+from floorcast.model.token import Now, monotonic_now, system_now
 from floorcast.projection.refold import FoldLimits
 from floorcast.projection.runner import FoldObserver
 from floorcast.projection.supervisor import FoldOptions, ProjectionSupervisor
@@ -79,12 +79,14 @@ class Node:
         now: Now = system_now,
         hasher: Hasher | None = None,
         *,
+        monotonic: Now = monotonic_now,
         accept_loss: bool = False,
     ) -> None:
         self.archiver: Archiver | None = None
         self._accept_loss = accept_loss
         self._settings = settings
         self._now = now
+        self._monotonic = monotonic
         self._hasher = hasher or Hasher()
         self._metrics = Metrics()
         self._stack = AsyncExitStack()
@@ -159,7 +161,9 @@ class Node:
         stack.push_async_callback(self._record_log_end)
         self._now, self._catch_up, self._shared = stores.now, stores.catch_up, stores.shared
         log, kv = stores.log, stores.kv
-        self._audit = AuditLog(None if data == IN_MEMORY else data, self._now)
+        self._audit = AuditLog(
+            None if data == IN_MEMORY else data, self._now, monotonic=self._monotonic
+        )
         if self._settings.site is not None:
             await self._apply_site(kv, self._settings.site)
         self._site = Site(kv)
@@ -184,12 +188,19 @@ class Node:
             metrics.watch(stores.cluster)
         passwords = Passwords(self._hasher)
         self._stack.callback(passwords.close)
-        key_throttle = KeyThrottle(now)
-        credentials = LoginVerifier(
-            self._site, passwords, Throttle(stores.counts, now), key_throttle
-        )
+        monotonic = self._monotonic
+        key_throttle = KeyThrottle(monotonic)
+        # nodes share the counts of a cluster, and only its clock
+        throttle = Throttle(stores.counts, now if stores.shared else monotonic)
+        credentials = LoginVerifier(self._site, passwords, throttle, key_throttle)
         sessions = Sessions(
-            self._site, stores.kv, credentials, passwords, now, shared=stores.shared
+            self._site,
+            stores.kv,
+            credentials,
+            passwords,
+            now,
+            monotonic=monotonic,
+            shared=stores.shared,
         )
         self._stack.push_async_callback(self._close_sessions, sessions)
         streams = Hub(epoch=sessions.epoch)
@@ -200,10 +211,10 @@ class Node:
             site=self._site,
             log=log,
             metrics=metrics,
-            rate_limit=RateLimit(settings.rate_limit, now),
+            rate_limit=RateLimit(settings.rate_limit, monotonic),
             keys=KeyVerifier(self._site, key_throttle),
             streams=streams,
-            intake=Intake(log, now, metrics.log_failures.inc),
+            intake=Intake(log, now, metrics.log_failures.inc, monotonic),
             admission=Admission(settings.max_in_flight, store),
             audit=self._audit,
             clients=frozenset(settings.clients),
