@@ -103,7 +103,7 @@ def test_list_of_subcommands_is_not_truncated(name: str) -> None:
         ("replay", "Usage: floorcast replay [OPTIONS] FILE"),
         ("cluster config", "Usage: floorcast cluster config [OPTIONS] HOST…"),
         ("backup", "--data DIR The data folder. [default: floorcast-data]"),
-        ("connect livevox", "--url URL The server. [default: http://127.0.0.1:8080]"),
+        ("connect livevox", "server to send the events to. [default: http://127.0.0.1:8080]"),
         ("connect livevox", "0 for none. [default: 5; from 0 to 3,600]"),
         ("user add", "The user's id. [default: the next free id; at least 0]"),
     ],

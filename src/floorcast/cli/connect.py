@@ -6,10 +6,10 @@ import os
 
 import typer
 
-from floorcast.cli import connect_options as options
 from floorcast.cli.connect_asterisk import connect_asterisk, run_asterisk
 from floorcast.cli.connect_freeswitch import connect_freeswitch, run_freeswitch
 from floorcast.cli.connect_livevox import connect_livevox, run_livevox
+from floorcast.cli.connect_options import ConfigOption, ConnectOptions
 
 __all__ = ["app", "register"]
 
@@ -27,7 +27,7 @@ def register(program: typer.Typer) -> None:
 
 
 @app.callback()
-def _connect_from_file(context: typer.Context, config: options.ConfigOption = None) -> None:
+def _connect_from_file(context: typer.Context, config: ConfigOption = None) -> None:
     """Connect the source that a connect.toml describes, unless a subcommand is given."""
     if context.invoked_subcommand:
         context.obj = config
@@ -37,7 +37,7 @@ def _connect_from_file(context: typer.Context, config: options.ConfigOption = No
         raise typer.Exit(2)
     from floorcast.cli.connector_setup import read_settings
 
-    settings, secrets = read_settings(context, config, {}, None)
+    settings, secrets = read_settings(context, ConnectOptions(config=config), None)
     if settings.freeswitch is not None:
         run_freeswitch(settings, secrets)
     elif settings.livevox is not None:

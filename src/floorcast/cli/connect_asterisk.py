@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from floorcast.cli import connect_options as options
+from floorcast.cli.connect_options import (
+    ConnectOptions,
+    epoch_seconds,
+    secret_option,
+    time_option,
+    with_options,
+)
 from floorcast.model.errors import SettingError
 
 if TYPE_CHECKING:
@@ -19,14 +26,16 @@ if TYPE_CHECKING:
 __all__ = ["connect_asterisk", "run_asterisk"]
 
 
-def connect_asterisk(
-    context: typer.Context,
+@dataclass(frozen=True, kw_only=True)
+class AsteriskOptions(ConnectOptions):
+    """The options of ``floorcast connect asterisk``."""
+
     ami: Annotated[
-        str | None, typer.Option(metavar="HOST[:PORT]", help="The manager interface.")
-    ] = None,
+        str | None, typer.Option(metavar="HOST[:PORT]", help="The manager interface (AMI).")
+    ] = None
     ami_user: Annotated[
-        str | None, typer.Option(metavar="NAME", help="A user of manager.conf.")
-    ] = None,
+        str | None, typer.Option(metavar="NAME", help="A user in manager.conf.")
+    ] = None
     ami_secret_file: Annotated[
         str | None,
         typer.Option(
@@ -34,52 +43,39 @@ def connect_asterisk(
             help="A file with the user's secret on its first line. Without it, "
             "FLOORCAST_AMI_SECRET or a prompt is used.",
         ),
-    ] = None,
-    ami_secret: Annotated[
-        str | None, typer.Option(hidden=True, callback=options.reject_on_command_line)
-    ] = None,
+    ] = None
+    ami_secret: Annotated[str | None, secret_option()] = None
     ami_tls: Annotated[
         bool | None,
         typer.Option(
             "--ami-tls", help="Use TLS for the manager interface, on port 5039 by default."
         ),
-    ] = None,
+    ] = None
     ami_ca_file: Annotated[
         str | None,
         typer.Option(
             metavar="FILE",
             help="The CA certificate for Asterisk's certificate. Default: the machine's CAs.",
         ),
-    ] = None,
+    ] = None
     queue_log: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="The queue log, in addition to or instead of AMI."),
-    ] = None,
+    ] = None
+    since: Annotated[
+        datetime | None,
+        time_option("--from", text="Read the queue log from this time on. Default: 26 hours ago."),
+    ] = None
     source: Annotated[
         str | None,
         typer.Option(
             metavar="NAME", help="The name of this Asterisk in event ids; never change it."
         ),
-    ] = None,
-    key: options.KeyOption = None,
-    key_file: options.KeyFileOption = None,
-    url: options.UrlOption = None,
-    spool: options.SpoolOption = None,
-    since: Annotated[
-        datetime | None,
-        typer.Option(
-            "--from",
-            formats=["%Y-%m-%dT%H:%M:%SZ"],
-            metavar="YYYY-MM-DDTHH:MM:SSZ",
-            help="Read the queue log from this time on. Default: 26 hours ago.",
-        ),
-    ] = None,
-    record: options.RecordOption = None,
-    metrics_port: options.MetricsPortOption = None,
-    metrics_host: options.MetricsHostOption = None,
-    check: options.CheckOption = False,
-    config: options.ConfigOption = None,
-) -> None:
+    ] = None
+
+
+@with_options(AsteriskOptions)
+def connect_asterisk(context: typer.Context, given: AsteriskOptions) -> None:
     """Send Asterisk's events to a server.
 
     Sends the events of queues and agents as they happen. Reads AMI (--ami), the queue log
@@ -88,25 +84,8 @@ def connect_asterisk(
     """
     from floorcast.cli.connector_setup import read_settings
 
-    flags: dict[str, object] = {
-        "ami": ami,
-        "ami_user": ami_user,
-        "ami_secret_file": ami_secret_file,
-        "ami_tls": ami_tls,
-        "ami_ca_file": ami_ca_file,
-        "queue_log": queue_log,
-        "source": source,
-        "key": key,
-        "key_file": key_file,
-        "url": url,
-        "spool": spool,
-        "record": record,
-        "metrics_port": metrics_port,
-        "metrics_host": metrics_host,
-    }
-    _ = ami_secret  # read from the environment: see read_settings
-    settings, secrets = read_settings(context, config or context.obj, flags, "asterisk")
-    run_asterisk(settings, secrets, check=check, since=since)
+    settings, secrets = read_settings(context, given, "asterisk")
+    run_asterisk(settings, secrets, check=given.check, since=epoch_seconds(given.since))
 
 
 def run_asterisk(
@@ -114,7 +93,7 @@ def run_asterisk(
     secrets: dict[str, str],
     *,
     check: bool = False,
-    since: datetime | None = None,
+    since: float | None = None,
 ) -> None:
     """Check or run the connector that the settings describe. Raises SettingError."""
     from floorcast.cli.connector_setup import run_connector
@@ -130,7 +109,7 @@ def run_asterisk(
     source = AsteriskSource(
         ami=address,
         queue_log=Path(table.queue_log) if table.queue_log else None,
-        since=since.replace(tzinfo=UTC).timestamp() if since else None,
+        since=since,
         record=Path(settings.record) if settings.record else None,
     )
     names = (("AMI", source.ami), ("queue log", source.queue_log))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from floorcast.cli import connect_options as options
+from floorcast.cli.connect_options import ConnectOptions, secret_option, with_options
 from floorcast.model.errors import SettingError
 
 if TYPE_CHECKING:
@@ -17,18 +18,20 @@ if TYPE_CHECKING:
 __all__ = ["connect_freeswitch", "run_freeswitch"]
 
 
-def connect_freeswitch(
-    context: typer.Context,
+@dataclass(frozen=True, kw_only=True)
+class FreeswitchOptions(ConnectOptions):
+    """The options of ``floorcast connect freeswitch``."""
+
     esl: Annotated[
-        str | None, typer.Option(metavar="HOST[:PORT]", help="The event socket.")
-    ] = None,
+        str | None, typer.Option(metavar="HOST[:PORT]", help="The event socket (ESL).")
+    ] = None
     esl_user: Annotated[
         str | None,
         typer.Option(
             metavar="NAME@DOMAIN",
             help="A user in the directory. Default: the event socket's own password.",
         ),
-    ] = None,
+    ] = None
     esl_password_file: Annotated[
         str | None,
         typer.Option(
@@ -36,26 +39,18 @@ def connect_freeswitch(
             help="A file with the password on its first line. Without it, FLOORCAST_ESL_PASSWORD "
             "or a prompt is used.",
         ),
-    ] = None,
-    esl_password: Annotated[
-        str | None, typer.Option(hidden=True, callback=options.reject_on_command_line)
-    ] = None,
+    ] = None
+    esl_password: Annotated[str | None, secret_option()] = None
     source: Annotated[
         str | None,
         typer.Option(
             metavar="NAME", help="The name of this FreeSWITCH in event ids; never change it."
         ),
-    ] = None,
-    key: options.KeyOption = None,
-    key_file: options.KeyFileOption = None,
-    url: options.UrlOption = None,
-    spool: options.SpoolOption = None,
-    record: options.RecordOption = None,
-    metrics_port: options.MetricsPortOption = None,
-    metrics_host: options.MetricsHostOption = None,
-    check: options.CheckOption = False,
-    config: options.ConfigOption = None,
-) -> None:
+    ] = None
+
+
+@with_options(FreeswitchOptions)
+def connect_freeswitch(context: typer.Context, given: FreeswitchOptions) -> None:
     """Send FreeSWITCH's events to a server.
 
     Sends the events of queues and agents as they happen. Reads mod_callcenter's events from the
@@ -64,22 +59,8 @@ def connect_freeswitch(
     """
     from floorcast.cli.connector_setup import read_settings
 
-    flags: dict[str, object] = {
-        "esl": esl,
-        "esl_user": esl_user,
-        "esl_password_file": esl_password_file,
-        "source": source,
-        "key": key,
-        "key_file": key_file,
-        "url": url,
-        "spool": spool,
-        "record": record,
-        "metrics_port": metrics_port,
-        "metrics_host": metrics_host,
-    }
-    _ = esl_password  # read from the environment: see read_settings
-    settings, secrets = read_settings(context, config or context.obj, flags, "freeswitch")
-    run_freeswitch(settings, secrets, check=check)
+    settings, secrets = read_settings(context, given, "freeswitch")
+    run_freeswitch(settings, secrets, check=given.check)
 
 
 def run_freeswitch(settings: ConnectFile, secrets: dict[str, str], *, check: bool = False) -> None:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from floorcast.cli import connect_options as options
+from floorcast.cli.connect_options import (
+    ConnectOptions,
+    epoch_seconds,
+    secret_option,
+    time_option,
+    with_options,
+)
 from floorcast.model.errors import SettingError
 
 if TYPE_CHECKING:
@@ -18,17 +25,19 @@ if TYPE_CHECKING:
 __all__ = ["connect_livevox", "run_livevox"]
 
 
-def connect_livevox(
-    context: typer.Context,
+@dataclass(frozen=True, kw_only=True)
+class LivevoxOptions(ConnectOptions):
+    """The options of ``floorcast connect livevox``."""
+
     from_url: Annotated[
         str | None, typer.Option("--from", metavar="URL", help="The server to follow.")
-    ] = None,
+    ] = None
     client: Annotated[
         str | None, typer.Option(metavar="NAME", help="The client's name on that server.")
-    ] = None,
+    ] = None
     user: Annotated[
         str | None, typer.Option(metavar="NAME", help="The name of one of the client's users.")
-    ] = None,
+    ] = None
     password_file: Annotated[
         str | None,
         typer.Option(
@@ -36,10 +45,8 @@ def connect_livevox(
             help="A file with the user's password on its first line. Without it, FLOORCAST_PASSWORD"
             " or a prompt is used.",
         ),
-    ] = None,
-    password: Annotated[
-        str | None, typer.Option(hidden=True, callback=options.reject_on_command_line)
-    ] = None,
+    ] = None
+    password: Annotated[str | None, secret_option()] = None
     api_token_file: Annotated[
         str | None,
         typer.Option(
@@ -47,10 +54,8 @@ def connect_livevox(
             help="A file with one of the client's API tokens (LV-Access) on its first line. Without"
             " it, FLOORCAST_API_TOKEN or a prompt is used.",
         ),
-    ] = None,
-    api_token: Annotated[
-        str | None, typer.Option(hidden=True, callback=options.reject_on_command_line)
-    ] = None,
+    ] = None
+    api_token: Annotated[str | None, secret_option()] = None
     poll_seconds: Annotated[
         float | None,
         typer.Option(
@@ -59,30 +64,22 @@ def connect_livevox(
             metavar="SECONDS",
             help="The time between two requests for the waiting calls; 0 for none. [default: 5]",
         ),
-    ] = None,
+    ] = None
     since: Annotated[
         datetime | None,
-        typer.Option(
-            formats=["%Y-%m-%dT%H:%M:%SZ"],
-            metavar="YYYY-MM-DDTHH:MM:SSZ",
-            help="At the first start, read the feeds from this time on. Default: as far back as"
-            " they reach, 24 hours.",
+        time_option(
+            text="At the first start, read the feeds from this time on. Default: as far back as"
+            " they reach, 24 hours."
         ),
-    ] = None,
+    ] = None
     source: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="The name of this server in ids; never change it."),
-    ] = None,
-    key: options.KeyOption = None,
-    key_file: options.KeyFileOption = None,
-    url: options.UrlOption = None,
-    spool: options.SpoolOption = None,
-    record: options.RecordOption = None,
-    metrics_port: options.MetricsPortOption = None,
-    metrics_host: options.MetricsHostOption = None,
-    check: options.CheckOption = False,
-    config: options.ConfigOption = None,
-) -> None:
+        typer.Option(metavar="NAME", help="The name of this server in event ids; never change it."),
+    ] = None
+
+
+@with_options(LivevoxOptions)
+def connect_livevox(context: typer.Context, given: LivevoxOptions) -> None:
     """Send the events of another server with this API.
 
     The other server is LiveVox or floorcast. Follows the feeds at --from as a user of the client,
@@ -91,26 +88,8 @@ def connect_livevox(
     """
     from floorcast.cli.connector_setup import read_settings
 
-    flags: dict[str, object] = {
-        "from_url": from_url,
-        "client": client,
-        "user": user,
-        "password_file": password_file,
-        "api_token_file": api_token_file,
-        "poll_seconds": poll_seconds,
-        "source": source,
-        "key": key,
-        "key_file": key_file,
-        "url": url,
-        "spool": spool,
-        "record": record,
-        "metrics_port": metrics_port,
-        "metrics_host": metrics_host,
-    }
-    _ = password, api_token  # read from the environment: see read_settings
-    settings, secrets = read_settings(context, config or context.obj, flags, "livevox")
-    begin = since.replace(tzinfo=UTC).timestamp() if since else None
-    run_livevox(settings, secrets, check=check, since=begin)
+    settings, secrets = read_settings(context, given, "livevox")
+    run_livevox(settings, secrets, check=given.check, since=epoch_seconds(given.since))
 
 
 def run_livevox(

@@ -16,6 +16,7 @@ import structlog
 import typer
 
 from floorcast.cli import options
+from floorcast.cli.connect_options import ConnectOptions
 from floorcast.cli.tables import print_table
 from floorcast.client import AsyncSender, Timing
 from floorcast.config.sources import read_sources
@@ -54,18 +55,19 @@ class Connector(Protocol):
 
 
 def read_settings(
-    context: typer.Context, config: Path | None, flags: dict[str, object], kind: Kind | None
+    context: typer.Context, given: ConnectOptions, kind: Kind | None
 ) -> tuple[ConnectFile, dict[str, str]]:
-    """Read the settings from the file, the environment and the flags.
+    """Read the settings from the file, the environment and the options.
 
     Returns them with the secrets from the environment. If ``kind`` is None, the file determines
     the kind of connector. Raises SettingError.
     """
     environ = dict(os.environ)
     named = environ.pop("FLOORCAST_CONFIG", None)
-    sourced = read_sources(flags, environ=environ, known=options.known_options(context))
+    sourced = read_sources(given.settings(), environ=environ, known=options.known_options(context))
     values = {name: one.value for name, one in sourced.items()}
-    settings = read_connect_file(config or (Path(named) if named else None), values, kind)
+    config: Path | None = given.config or context.obj or (Path(named) if named else None)
+    settings = read_connect_file(config, values, kind)
     return settings, {name: str(values[name]) for name in CONNECTOR_SECRETS if name in values}
 
 
