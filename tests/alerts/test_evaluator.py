@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import msgspec
 import pytest
@@ -12,8 +13,10 @@ from floorcast.alerts.evaluator import AlertEvaluator
 from floorcast.floor.floor import Floor
 from floorcast.log.memory import MemoryLog
 from floorcast.log.port import Appended, Batch
+from floorcast.model.cancellation import cancel_all
 from floorcast.model.errors import Unavailable
 from floorcast.model.inbound import AlertTransition, read_lines
+from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.projection.initial_state import initial_state
 from floorcast.projection.refold import FoldLimits
 from floorcast.projection.runner import FoldObserver, Projection
@@ -39,6 +42,12 @@ class Node:
         self.projection = Projection(floor, log, store, {}, clock, observer)
         self.evaluator = AlertEvaluator({CLIENT: self.projection}, log, clock, FoldLimits())
 
+    async def evaluate_all(self, log: MemoryLog) -> None:
+        """Evaluate the rules as a server does every second, and wait until they are evaluated."""
+        await self.evaluator.evaluate_all()
+        await asyncio.gather(*self.evaluator._running.values())  # noqa: SLF001 — no other end
+        await self.projection.wait_until_folded(log.head(CLIENT).number)
+
     async def evaluate(self, log: MemoryLog) -> None:
         """Evaluate the rules once, and wait until the projection has folded all entries."""
         await self.evaluator.evaluate_and_append(self.projection)
@@ -50,6 +59,33 @@ async def take(log: MemoryLog, clock: Clock, kind: str) -> None:
     now = clock() // 10_000
     event = msgspec.structs.replace(call_at(kind, now, 2, service=10), id=f"{kind}{now}")
     await log.append(Batch(CLIENT, [msgspec.json.encode(event)], [event]))
+
+
+async def seconds(node: Node, log: MemoryLog, clock: Clock, count: int) -> None:
+    """Let seconds pass, with an evaluation in each of them."""
+    for _ in range(count):
+        clock.move(1.0)
+        await node.evaluate_all(log)
+
+
+@asynccontextmanager
+async def running(log: MemoryLog, clock: Clock) -> AsyncIterator[Node]:
+    """Run a node, which has folded the whole log when the block begins."""
+    node = Node(log, clock)
+    task = asyncio.create_task(node.projection.run())
+    await node.projection.wait_until_folded(log.head(CLIENT).number)
+    yield node
+    await node.evaluator.close()
+    await cancel_all([task])
+
+
+async def log_with(clock: Clock, hold: int = 2) -> MemoryLog:
+    """Return a log with the rule."""
+    log = MemoryLog(clock)
+    (rule,) = PLAN.alerts
+    plan = msgspec.structs.replace(PLAN, alerts=(msgspec.structs.replace(rule, hold=hold),))
+    await log.append_site(CLIENT, msgspec.json.encode(plan))
+    return log
 
 
 def transitions(log: MemoryLog) -> list[tuple[str, float | None]]:
@@ -125,3 +161,186 @@ async def _refused() -> None:
     assert [one.data.status for one in await node.evaluator.evaluate(node.projection)] == ["firing"]
     await node.evaluator.close()
     task.cancel()
+
+
+def test_nothing_fires_before_the_sources_have_sent_what_they_could_not() -> None:
+    """After a restart, a call that ended while the server was down does not fire an alert."""
+    asyncio.run(_restart())
+
+
+async def _restart() -> None:
+    clock = Clock()
+    log = await log_with(clock)
+    async with running(log, clock) as node:
+        await take(log, clock, "queue")
+        await seconds(node, log, clock, 10)
+    clock.move(600)
+    async with running(log, clock) as node:
+        await seconds(node, log, clock, 30)
+        await take(log, clock, "end")
+        await seconds(node, log, clock, 100)
+    assert transitions(log) == []
+
+
+def test_a_call_that_still_waits_after_a_restart_fires_a_minute_later() -> None:
+    """Figures that no source has corrected are right."""
+    asyncio.run(_still_waiting())
+
+
+async def _still_waiting() -> None:
+    clock = Clock()
+    log = await log_with(clock)
+    await take(log, clock, "queue")
+    clock.move(600)
+    async with running(log, clock) as node:
+        await seconds(node, log, clock, 64)
+    assert transitions(log) == [("pending", 661), ("firing", 663)]
+
+
+def test_a_firing_alert_does_not_clear_on_old_figures() -> None:
+    """After a restart, a firing alert stays until the figures are known again."""
+    asyncio.run(_firing_restart())
+
+
+async def _firing_restart() -> None:
+    clock = Clock()
+    log = await log_with(clock, hold=0)
+    async with running(log, clock) as node:
+        await take(log, clock, "queue")
+        await seconds(node, log, clock, 25)
+        await take(log, clock, "end")
+    assert transitions(log) == [("firing", 21)]
+    clock.move(600)
+    async with running(log, clock) as node:
+        await seconds(node, log, clock, 60)
+        assert transitions(log) == [("firing", 21)]
+        await seconds(node, log, clock, 1)
+    assert transitions(log) == [("firing", 21), ("ok", 0)]
+
+
+def test_the_time_without_a_server_does_not_count_for_a_rule() -> None:
+    """A rule that must hold for 90 s fires 90 s after the figures are known again."""
+    asyncio.run(_hold())
+
+
+async def _hold() -> None:
+    clock = Clock()
+    log = await log_with(clock, hold=90)
+    async with running(log, clock) as node:
+        await take(log, clock, "queue")
+        await seconds(node, log, clock, 30)
+    assert transitions(log) == [("pending", 21)]
+    clock.move(600)
+    async with running(log, clock) as node:
+        await seconds(node, log, clock, 61 + 89)
+        assert transitions(log) == [("pending", 21)]
+        await seconds(node, log, clock, 1)
+    assert transitions(log)[1:] == [("firing", 30 + 600 + 61 + 90)]
+
+
+def test_nothing_is_evaluated_while_events_cannot_be_stored() -> None:
+    """While sources are refused, no rule is evaluated. Afterward, they have time to send."""
+    asyncio.run(_stalled())
+
+
+async def _stalled() -> None:
+    clock = Clock()
+    log = await log_with(clock, hold=0)
+    async with running(log, clock) as node:
+        await take(log, clock, "queue")
+        await seconds(node, log, clock, 15)
+        log.stall_reason = "no quorum"
+        await seconds(node, log, clock, 20)
+        log.stall_reason = ""
+        await seconds(node, log, clock, 19)
+        await take(log, clock, "end")
+        await seconds(node, log, clock, 60)
+    assert transitions(log) == []
+
+
+class LaggingLog(MemoryLog):
+    """A log that lacks what other nodes have stored in the last ``behind`` ticks."""
+
+    behind = 0
+
+    def ticks_behind(self, client: int) -> int:
+        """Return ``behind``."""
+        assert client == CLIENT
+        return self.behind
+
+
+def test_a_node_that_lags_behind_its_cluster_evaluates_nothing() -> None:
+    """A node evaluates no rule while its log may lack other nodes' entries."""
+    asyncio.run(_lagging())
+
+
+async def _lagging() -> None:
+    clock = Clock()
+    log = LaggingLog(clock)
+    await log.append_site(CLIENT, msgspec.json.encode(PLAN))
+    async with running(log, clock) as node:
+        await take(log, clock, "queue")
+        log.behind = 10 * TICKS_PER_SECOND
+        await seconds(node, log, clock, 60)
+        assert transitions(log) == []
+        log.behind = TICKS_PER_SECOND
+        await seconds(node, log, clock, 70)
+    assert transitions(log) == [("pending", 121), ("firing", 123)]
+
+
+def test_a_busy_floor_is_evaluated_once_it_has_folded_the_log() -> None:
+    """An evaluation waits for the entries that the log has, instead of being skipped."""
+    asyncio.run(_busy())
+
+
+async def _busy() -> None:
+    clock = Clock()
+    log = await log_with(clock)
+    async with running(log, clock) as node:
+        await take(log, clock, "queue")
+        for _ in range(30):
+            clock.move(1.0)
+            await log.append_site(CLIENT, b"not yet folded " + str(clock()).encode())
+            await node.evaluate_all(log)
+    assert transitions(log)[:2] == [("pending", 21), ("firing", 23)]
+
+
+def test_a_floor_that_is_replaced_during_an_evaluation_changes_nothing() -> None:
+    """The figures of a floor that has failed may be those of half an entry."""
+    asyncio.run(_replaced())
+
+
+async def _replaced() -> None:
+    clock = Clock()
+    log = await log_with(clock, hold=0)
+    async with running(log, clock) as node:
+        await take(log, clock, "queue")
+        await seconds(node, log, clock, 15)
+        clock.move(5.0)
+        floors = {CLIENT: node.projection}
+        evaluator = AlertEvaluator(floors, log, clock, FoldLimits())
+        await evaluator.evaluate_all()
+        floors.clear()
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert transitions(log) == []
+        await evaluator.close()
+
+
+def test_a_clock_that_is_wrong_for_a_moment_fires_nothing() -> None:
+    """Neither a wait of a day nor a day of silence is true while the clock is a day ahead."""
+    asyncio.run(_wrong_clock())
+
+
+async def _wrong_clock() -> None:
+    clock = Clock()
+    log = await log_with(clock, hold=0)
+    async with running(log, clock) as node:
+        await take(log, clock, "queue")
+        await seconds(node, log, clock, 2)
+        clock.move(86_400)
+        await seconds(node, log, clock, 10)
+        clock.move(-86_400)
+        await take(log, clock, "end")
+        await seconds(node, log, clock, 200)
+    assert transitions(log) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from floorcast.alerts.transitions import (
+    HeldTime,
     acknowledgement,
     clearing_transitions,
     due_transitions,
@@ -33,13 +34,18 @@ def waiting() -> Floor:
     return fold_events(PLAN, [call_at("queue", NOON - 30_000, 2, service=10)])
 
 
+def without_gaps(now: int) -> HeldTime:
+    """Return a function that gives the whole time since an alert began to be pending."""
+    return lambda _key, alert: now - alert.since
+
+
 def proposed(floor: Floor) -> list[AlertTransition]:
     """Return the transitions that are due at noon."""
     view = FloorView(floor)
     return [
         one
         for some in evaluate_alerts(view, alerts_of(view), Moment(NOON))
-        for one in due_transitions(view, some, NOON)
+        for one in due_transitions(view, some, NOON, without_gaps(NOON))
     ]
 
 
@@ -89,7 +95,7 @@ def folded_transition(floor: Floor, now: int) -> AlertTransition:
     (due,) = [
         one
         for some in evaluate_alerts(view, alerts_of(view), Moment(now))
-        for one in due_transitions(view, some, now)
+        for one in due_transitions(view, some, now, without_gaps(now))
     ]
     floor.begin_entry(floor.state.entry + 1, now * 10_000)
     floor.fold(due, now * 10_000, "-")

@@ -19,6 +19,7 @@ from floorcast.log.log_file import open_log
 from floorcast.log.port import Appended, Batch
 from floorcast.model.errors import SettingError, TooLarge, Unavailable
 from floorcast.model.inbound import read_lines
+from floorcast.model.token import TICKS_PER_SECOND
 from tests.contract.test_event_log import ids_of
 from tests.log.batches import Clock, batch
 from tests.log.faults import failing_disk
@@ -148,6 +149,18 @@ def test_append_is_refused_before_the_node_follows(harness: Harness) -> None:
     with pytest.raises(Unavailable, match="not followed"):
         harness.run(other.append(batch(ACME, ["a"])))
     harness.run(other.close())
+
+
+def test_a_node_without_a_check_counts_as_behind(harness: Harness) -> None:
+    """A node that has not compared its copy with the streams for minutes may lack entries."""
+    log = harness.open()
+    harness.run(log.append(batch(ACME, ["a"])))
+    assert isinstance(log.clock, Clock)
+    log.catch_up()
+    assert log.ticks_behind(ACME) == 0
+    checked = max(follower.complete_until for follower in log.followers)
+    log.clock.ticks = checked + 600 * TICKS_PER_SECOND
+    assert log.ticks_behind(ACME) >= 590 * TICKS_PER_SECOND
 
 
 def test_folder_of_another_log_is_refused(harness: Harness) -> None:

@@ -135,6 +135,14 @@ def test_an_unwritten_stream_is_empty(harness: LogHarness) -> None:
     assert log.healthy
 
 
+def test_a_log_that_has_everything_is_not_behind(harness: LogHarness) -> None:
+    """A log is up to date when an append returns, whether or not it has the client's stream."""
+    harness.append(ACME, "a")
+    if isinstance(harness.log, StampedLog):
+        harness.log.catch_up()
+    assert (harness.log.ticks_behind(ACME), harness.log.ticks_behind(OTHER)) == (0, 0)
+
+
 def test_appended_events_are_read_back_unchanged(harness: LogHarness) -> None:
     """An entry contains the batch's lines, joined by newlines."""
     a_batch = batch(ACME, ["a", "b"])

@@ -13,6 +13,7 @@ from functools import partial
 
 import structlog
 
+from floorcast.alerts.continuity import Continuity
 from floorcast.alerts.transitions import clearing_transitions, due_transitions, transition_batch
 from floorcast.floor.view import FloorView
 from floorcast.log.port import EventLog
@@ -20,7 +21,7 @@ from floorcast.model.cancellation import cancel_all
 from floorcast.model.errors import Unavailable
 from floorcast.model.inbound import AlertTransition
 from floorcast.model.loop_turns import take_turn
-from floorcast.model.token import Now, to_ms
+from floorcast.model.token import TICKS_PER_SECOND, Now, to_ms
 from floorcast.projection.refold import FoldLimits
 from floorcast.projection.runner import Projection
 from floorcast.site.alert_file import MAX_ALERTS
@@ -29,11 +30,17 @@ from floorcast.statistics.visibility import Moment
 
 __all__ = ["AlertEvaluator"]
 
+MAX_FOLD_SECONDS = 2.0  # for a floor to fold what the log has
+MAX_BEHIND_TICKS = 5 * TICKS_PER_SECOND  # that this node's log may lack other nodes' entries
+
 _log = structlog.stdlib.get_logger(__name__)
 
 
 class AlertEvaluator:
-    """Evaluates the alerts of every client that this node serves."""
+    """Evaluates the alerts of every client that this node serves.
+
+    No alert is evaluated while its figures may be out of date. See ``Continuity``.
+    """
 
     def __init__(
         self, floors: Mapping[int, Projection], log: EventLog, now: Now, limits: FoldLimits
@@ -43,15 +50,24 @@ class AlertEvaluator:
         self._now = now
         self._limits = limits
         self._running: dict[int, asyncio.Task[None]] = {}
+        self._continuity: dict[int, Continuity] = {}
         self._over_limit: set[int] = set()
 
     async def evaluate_all(self) -> None:
         """Start an evaluation for every client whose previous evaluation has finished."""
+        for client in self._continuity.keys() - self._floors.keys():
+            del self._continuity[client]
+        if not self._log.healthy or self._log.stall_reason:
+            return  # the sources are refused, and no transition could be stored
         for client, floor in list(self._floors.items()):
+            if client in self._running:
+                continue
             state = floor.floor.state
-            if client not in self._running and (state.config.alerts or state.alerts):
+            if state.config.alerts or state.alerts:
                 task = self._running[client] = asyncio.create_task(self.evaluate_and_append(floor))
                 task.add_done_callback(partial(self._finished, client))
+            else:  # a rule may be declared at any time
+                self._continuity_of(floor).resume(to_ms(self._now()))
 
     async def close(self) -> None:
         """Stop evaluating."""
@@ -61,11 +77,17 @@ class AlertEvaluator:
         del self._running[client]
 
     async def evaluate_and_append(self, floor: Projection) -> None:
-        """Append a client's due transitions to its log."""
+        """Append a client's due transitions to its log, unless its figures may be out of date."""
         try:
+            if not await self._is_current(floor):
+                return
+            continuity = self._continuity_of(floor)
+            if not continuity.resume(to_ms(self._now())):
+                return
             transitions = await self.evaluate(floor)
             if transitions:
                 await self._log.append(transition_batch(floor.client, transitions))
+            continuity.finish(to_ms(self._now()))
         except Unavailable as error:  # the next evaluation proposes them again
             _log.warning("alerts_not_logged", client=floor.client, why=str(error))
         except Exception:  # noqa: BLE001 — a fault in one client's figures must not stop the others
@@ -73,9 +95,7 @@ class AlertEvaluator:
 
     async def evaluate(self, floor: Projection) -> list[AlertTransition]:
         """Return a client's due transitions."""
-        if floor.last_folded < self._log.head(floor.client).number:
-            return []  # the figures lag behind the log; the next evaluation will see them
-        view = FloorView(floor.floor)
+        continuity, view = self._continuity_of(floor), FloorView(floor.floor)
         moment = Moment(to_ms(self._now()), self._limits.quiet_call, self._limits.quiet_agent)
         rules, pairs = view.alert_rules, alerts_of(view)
         self._warn(floor.client, len(pairs))
@@ -83,11 +103,34 @@ class AlertEvaluator:
         found: list[AlertTransition] = []
         for evaluated in evaluate_alerts(view, pairs, moment):
             known.update(one.alert for one in evaluated)
-            found += due_transitions(view, evaluated, moment.now)
+            found += due_transitions(view, evaluated, moment.now, continuity.held)
             await take_turn(floor.client)
+        continuity.forget(frozenset(known))
+        if self._floors.get(floor.client) is not floor:
+            return []  # the floor is being rebuilt, and the figures may be those of half an entry
         if rules is view.alert_rules:
             found += clearing_transitions(view, frozenset(known), moment.now)
         return found
+
+    async def _is_current(self, floor: Projection) -> bool:
+        """Return whether the floor has what the log has. Waits a moment for a busy floor."""
+        if self._log.ticks_behind(floor.client) > MAX_BEHIND_TICKS:
+            return False
+        head = self._log.head(floor.client).number
+        if floor.last_folded < head:
+            try:
+                async with asyncio.timeout(MAX_FOLD_SECONDS):
+                    await floor.wait_until_folded(head)
+            except (TimeoutError, Unavailable):
+                return False
+        return True
+
+    def _continuity_of(self, floor: Projection) -> Continuity:
+        known = self._continuity.get(floor.client)
+        if known is None:
+            heard_at = floor.floor.state.newest_event_at or self._now()
+            known = self._continuity[floor.client] = Continuity(to_ms(heard_at))
+        return known
 
     def _warn(self, client: int, count: int) -> None:
         if count <= MAX_ALERTS:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -14,13 +14,22 @@ from floorcast.model.inbound import ALERT_SOURCE, AlertTransition
 from floorcast.model.inbound_data import AlertStatus, AlertTransitionData
 from floorcast.statistics.alert_evaluation import EvaluatedAlert
 
-__all__ = ["acknowledgement", "clearing_transitions", "due_transitions", "transition_batch"]
+__all__ = [
+    "HeldTime",
+    "acknowledgement",
+    "clearing_transitions",
+    "due_transitions",
+    "transition_batch",
+]
+
+HeldTime = Callable[[str, Alert], int]
+"""Returns for how long the alert with this key has been pending, in ms."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def due_transitions(
-    view: FloorView, evaluated: Iterable[EvaluatedAlert], now: int
+    view: FloorView, evaluated: Iterable[EvaluatedAlert], now: int, held: HeldTime
 ) -> Iterator[AlertTransition]:
     """Yield the transitions that the figures require at ``now`` (ms).
 
@@ -29,7 +38,9 @@ def due_transitions(
     """
     for one in evaluated:
         alert = view.alerts.get(one.alert, NO_ALERT)
-        status = next_status(one.rule, alert, one.value, calls=one.calls, now=now)
+        status = next_status(
+            one.rule, alert, one.value, calls=one.calls, held=held(one.alert, alert)
+        )
         if status != alert.status:
             ref = _ref(view, one.alert, one.service, alert)
             to = alert.receivers.union(one.rule.to) if status == "ok" else one.rule.to

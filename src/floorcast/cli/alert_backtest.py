@@ -18,7 +18,7 @@ from floorcast.feeds.cursors import local_time
 from floorcast.floor.days import Calendar
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import FloorState
-from floorcast.floor.view import FloorView
+from floorcast.floor.view import Alert, FloorView
 from floorcast.log.log_file import StreamRow
 from floorcast.log.log_reader import LogReader
 from floorcast.model.errors import SettingError
@@ -147,9 +147,13 @@ def _is_alert_entry(payload: bytes) -> bool:
 
 
 def _evaluate(floor: Floor, moment: Moment) -> Iterator[tuple[int, AlertTransitionData]]:
+
+    def held(_key: str, alert: Alert) -> int:
+        return moment.now - alert.since
+
     view = FloorView(floor)
     for alerts in evaluate_alerts(view, alerts_of(view), moment):
-        for transition in due_transitions(view, alerts, moment.now):
+        for transition in due_transitions(view, alerts, moment.now, held):
             floor.fold(transition, moment.now * TICKS_PER_MS, "")
             yield moment.now, transition.data
 

@@ -203,13 +203,21 @@ class JetStreamLog:
         """See ``EventLog.recorded_at``."""
         return self._copy.recorded_at(client, number)
 
+    def ticks_behind(self, client: int) -> int:
+        """See ``EventLog.ticks_behind``."""
+        follower = self._follower(client)
+        return 0 if follower is None else follower.ticks_behind(self._now())
+
     def lost_until(self, client: int) -> int:
         """See ``EventLog.lost_until``. A repair may not have restored everything that was lost."""
-        stream = stream_name(stream_number(client, len(self.followed_log.streams)))
-        for follower in self.followers:
-            if follower.stream == stream and follower.complete_until > follower.restored_at:
-                return follower.restored_at
+        follower = self._follower(client)
+        if follower is not None and follower.complete_until > follower.restored_at:
+            return follower.restored_at
         return 0
+
+    def _follower(self, client: int) -> StreamFollower | None:
+        stream = stream_name(stream_number(client, len(self.followed_log.streams)))
+        return next((one for one in self.followers if one.stream == stream), None)
 
     def last_removed(self, client: int) -> int:
         """See ``EventLog.last_removed``."""

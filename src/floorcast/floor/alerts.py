@@ -81,12 +81,13 @@ def covers(rule: AlertRule, service: int, call_center: int | None) -> bool:
 
 
 def next_status(
-    rule: AlertRule, alert: Alert, value: float | None, *, calls: int, now: int
+    rule: AlertRule, alert: Alert, value: float | None, *, calls: int, held: int
 ) -> AlertStatus:
-    """Return the alert's status for the figure's value at ``now`` (ms).
+    """Return the alert's status for the figure's current value.
 
     ``value`` is None outside the rule's hours and where the figure does not exist. ``calls`` is the
-    number of calls from which the figure was computed.
+    number of calls from which the figure was computed. ``held`` is for how long a pending alert has
+    been pending, in ms.
     """
     if value is None or calls < rule.min_calls:
         return "ok"
@@ -95,5 +96,6 @@ def next_status(
         return "ok" if back else alert.status
     if not (value > rule.threshold if rule.above else value < rule.threshold):
         return "ok"
-    held = now - alert.since if alert.status == "pending" else 0
+    if alert.status != "pending":
+        held = 0
     return "firing" if held >= rule.hold * 1000 else "pending"

@@ -144,6 +144,10 @@ class EmbeddedLog:
             return stream.head.recorded_at
         return self._reader.recorded_at(stream.ordinal, number)
 
+    def ticks_behind(self, client: int) -> int:  # noqa: ARG002 — the port's
+        """See ``EventLog.ticks_behind``. No other node writes to this log."""
+        return 0
+
     def lost_until(self, client: int) -> int:  # noqa: ARG002 — the port's
         """See ``EventLog.lost_until``."""
         return NO_LIMIT

@@ -128,6 +128,10 @@ class MemoryLog:
             return None
         return client_log.entries[number - client_log.removed - 1].recorded_at
 
+    def ticks_behind(self, client: int) -> int:  # noqa: ARG002 — the port's
+        """See ``EventLog.ticks_behind``. No other node writes to this log."""
+        return 0
+
     def lost_until(self, client: int) -> int:  # noqa: ARG002 — the port's
         """See ``EventLog.lost_until``."""
         return NO_LIMIT

@@ -161,6 +161,13 @@ class EventLog(Protocol):
         """Return the recording time of entry ``number``, in ticks, or None if it is not stored."""
         ...
 
+    def ticks_behind(self, client: int) -> int:
+        """Return for how many ticks this log may have lacked entries that other nodes have stored.
+
+        Returns 0 if it is up to date.
+        """
+        ...
+
     def lost_until(self, client: int) -> int:
         """Return the tick up to which a missing entry may be lost permanently.
 
