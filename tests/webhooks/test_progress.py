@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.webhooks.progress import (
@@ -16,6 +17,7 @@ from floorcast.webhooks.progress import (
     read_progress,
     record_delivery,
     record_failure,
+    remaining_pause,
     resume,
     retry_after_seconds,
     suspend,
@@ -88,8 +90,22 @@ def test_retry_after_is_seconds_or_a_date() -> None:
     assert retry_after_seconds("120", NOW) == 120
     assert retry_after_seconds("Tue, 14 Nov 2023 22:14:20 GMT", NOW) == 60
     assert retry_after_seconds("Tue, 14 Nov 2003 22:14:20 GMT", NOW) == 0
+    hours_behind = "Tue, 14 Nov 2023 20:13:20 GMT"
+    assert retry_after_seconds("Tue, 14 Nov 2023 20:13:50 GMT", NOW, hours_behind) == 30
+    assert retry_after_seconds("Tue, 14 Nov 2023 22:14:20 GMT", NOW, "yesterday") == 60
     for odd in ("", "soon", "-5", "1e9", "Tue, 99 Nov 9999999 22:14:20 GMT"):
         assert retry_after_seconds(odd, NOW) == 0
+
+
+@given(st.integers(-(10**9), 10**9))
+def test_a_clock_that_jumps_never_makes_a_planned_pause_longer(jump: int) -> None:
+    """This holds for the process that takes over, which knows only the wall clock."""
+    failed = record_failure(Progress(tries=3), "500", NOW, 1.0)
+    assert remaining_pause(failed, NOW) == 8
+    assert 0 <= remaining_pause(failed, NOW + jump * TICKS_PER_SECOND) <= 8
+    older = structs.replace(failed, pause=0)  # as an earlier release wrote it
+    assert 0 <= remaining_pause(older, NOW + jump * TICKS_PER_SECOND) <= 3600
+    assert remaining_pause(Progress(), NOW) == remaining_pause(resume(failed), NOW) == 0
 
 
 def test_stored_progress_can_be_read() -> None:

@@ -24,10 +24,11 @@ class RequestFailed(Exception):
 
 
 class Reply(NamedTuple):
-    """The status of a response and its raw ``Retry-After``, which is empty if there is none."""
+    """The status of a response, and its raw ``Retry-After`` and ``Date``, empty if missing."""
 
     status: int
     retry_after: str = ""
+    date: str = ""
 
 
 class ClosedEarly(Exception):
@@ -43,7 +44,7 @@ class ReceiverConnection(asyncio.Protocol):
         self._parser: httptools.HttpResponseParser | None = None
         self._reply: asyncio.Future[Reply] = loop.create_future()
         self._body_ended: asyncio.Future[bool] = loop.create_future()
-        self._retry_after = ""
+        self._retry_after = self._date = ""
         self._head_bytes = self._body_bytes = 0
         self.usable = True
 
@@ -57,7 +58,7 @@ class ReceiverConnection(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         self._reply, self._body_ended = loop.create_future(), loop.create_future()
         self._parser = httptools.HttpResponseParser(self)
-        self._retry_after = ""
+        self._retry_after = self._date = ""
         self._head_bytes = self._body_bytes = 0
         if not self.usable:
             raise ClosedEarly
@@ -87,16 +88,19 @@ class ReceiverConnection(asyncio.Protocol):
             self.abort()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Store ``Retry-After``."""
-        if name.lower() == b"retry-after":
-            self._retry_after = value[:64].decode("latin-1")
+        """Store ``Retry-After`` and ``Date``."""
+        match name.lower():
+            case b"retry-after":
+                self._retry_after = value[:64].decode("latin-1")
+            case b"date":
+                self._date = value[:64].decode("latin-1")
 
     def on_headers_complete(self) -> None:
         """Finish waiting for the head, unless the response is a 1xx response."""
         assert self._parser is not None
         status = self._parser.get_status_code()
         if status >= MIN_FINAL_STATUS and not self._reply.done():
-            self._reply.set_result(Reply(status, self._retry_after))
+            self._reply.set_result(Reply(status, self._retry_after, self._date))
 
     def on_body(self, body: bytes) -> None:
         """Count the bytes of the body, and close the connection if there are too many."""

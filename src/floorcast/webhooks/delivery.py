@@ -21,10 +21,10 @@ from floorcast.webhooks.delivery_resources import DeliveryResources
 from floorcast.webhooks.http_client import HttpClient
 from floorcast.webhooks.position import WebhookPosition
 from floorcast.webhooks.progress import (
-    MAX_RETRY_AFTER_SECONDS,
     Progress,
     record_delivery,
     record_failure,
+    remaining_pause,
     retry_after_seconds,
     suspend,
 )
@@ -66,7 +66,9 @@ class Delivery:
         self._position = WebhookPosition(reader, resources.floors)
         self._check_at = self._refresh_at = 0.0
         self._failed_at: float | None = None  # the loop's time of the last of consecutive failures
-        self._next_read = asyncio.get_running_loop().time() + self._retry_pause()
+        self._next_read = asyncio.get_running_loop().time() + remaining_pause(
+            progress, resources.now()
+        )
         if progress.state == "suspended" and progress.token:
             self.waiting_since = self._position.ticks(progress.token)
         self._http = HttpClient(
@@ -114,13 +116,6 @@ class Delivery:
             self.waiting_since = 0
             if batch.at_head:
                 await self.reader.wait(batch.through, self._resources.tuning.max_wait)
-
-    def _retry_pause(self) -> float:
-        """Return the seconds until the next attempt, which another process may have planned."""
-        if not self.progress.next_try:
-            return 0.0
-        pause = (self.progress.next_try - self._resources.now()) / TICKS_PER_SECOND
-        return min(pause, MAX_RETRY_AFTER_SECONDS)  # the clock may have been ahead
 
     def _advance(self, cursor: int, *, at_head: bool) -> None:
         now = asyncio.get_running_loop().time()
@@ -201,10 +196,10 @@ class Delivery:
         elif reply.status == STATUS_GONE:
             await self._suspend("the receiver responded with 410 Gone")
         else:
-            await self._record_failure(why, events[-1].id, reply.retry_after)
+            await self._record_failure(why, events[-1].id, reply)
         return 200 <= reply.status < 300
 
-    async def _record_failure(self, why: str, end: str, retry_after: str) -> None:
+    async def _record_failure(self, why: str, end: str, reply: Reply) -> None:
         now, before = self._resources.now(), self.progress
         at = asyncio.get_running_loop().time()
         elapsed = 0.0 if self._failed_at is None else at - self._failed_at
@@ -213,7 +208,7 @@ class Delivery:
             why,
             now,
             self._resources.chance(),
-            retry_after_seconds(retry_after, now),
+            retry_after_seconds(reply.retry_after, now, reply.date),
             elapsed=int(elapsed * TICKS_PER_SECOND),
         )
         self._failed_at = at

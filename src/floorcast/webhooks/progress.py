@@ -27,6 +27,7 @@ __all__ = [
     "read_progress",
     "record_delivery",
     "record_failure",
+    "remaining_pause",
     "resume",
     "retry_after_seconds",
     "suspend",
@@ -48,7 +49,8 @@ class Progress(Struct, frozen=True, omit_defaults=True):
     While deliveries fail, ``end`` is the token of the last event of the batch, so that every retry
     sends the same batch. ``tries`` counts consecutive failures, ``since`` is the time of the first
     one, and ``failing`` is the time for which attempts have failed, in ticks. The time between two
-    attempts of different processes does not count.
+    attempts of different processes does not count. ``pause`` is how long before ``next_try`` it was
+    set, in ticks; earlier releases did not store it.
     """
 
     token: str = ""
@@ -59,6 +61,7 @@ class Progress(Struct, frozen=True, omit_defaults=True):
     since: int = 0
     failing: int = 0
     next_try: int = 0
+    pause: int = 0
     delivered_at: int = 0
     events: int = 0
     failures: int = 0
@@ -107,6 +110,7 @@ def record_delivery(progress: Progress, events: int, now: int) -> Progress:
         since=0,
         failing=0,
         next_try=0,
+        pause=0,
         delivered_at=now,
         events=progress.events + events,
     )
@@ -141,7 +145,8 @@ def record_failure(
         MAX_DELIVERY_RETRY_SECONDS, FIRST_DELIVERY_RETRY_SECONDS * 2.0 ** min(progress.tries, 16)
     ) * (0.5 + chance / 2)
     pause = max(pause, min(retry_after, MAX_RETRY_AFTER_SECONDS))
-    return structs.replace(attempted, next_try=now + int(pause * TICKS_PER_SECOND))
+    ticks = int(pause * TICKS_PER_SECOND)
+    return structs.replace(attempted, next_try=now + ticks, pause=ticks)
 
 
 def suspend(progress: Progress, why: str) -> Progress:
@@ -154,6 +159,7 @@ def suspend(progress: Progress, why: str) -> Progress:
         state="suspended",
         reason=why[:MAX_REASON_CHARS],
         next_try=0,
+        pause=0,
         suspensions=progress.suspensions + 1,
     )
 
@@ -174,15 +180,32 @@ def resume(progress: Progress, token: str | None = None) -> Progress:
         since=0,
         failing=0,
         next_try=0,
+        pause=0,
         order=progress.order + 1,
     )
 
 
-def retry_after_seconds(header: str, now: int) -> float:
-    """Return the seconds in a ``Retry-After`` header, or 0 if the header is absent or malformed."""
+def remaining_pause(progress: Progress, now: int) -> float:
+    """Return the seconds until the next attempt, which another process may have planned.
+
+    The clock ``now`` may have been set back since then. This does not make the pause longer.
+    """
+    longest = progress.pause or int(MAX_RETRY_AFTER_SECONDS) * TICKS_PER_SECOND
+    return max(0, min(progress.next_try - now, longest)) / TICKS_PER_SECOND
+
+
+def retry_after_seconds(header: str, now: int, date: str = "") -> float:
+    """Return the seconds in a ``Retry-After`` header, or 0 if the header is absent or malformed.
+
+    A ``Retry-After`` that is a time is relative to the response's ``date``, because the receiver's
+    clock and ``now`` may differ by hours.
+    """
     text = header.strip()
     if text.isascii() and text.isdigit():
         return float(text[:9])
     with contextlib.suppress(ValueError, TypeError, OverflowError):
-        return max(0.0, parsedate_to_datetime(text).timestamp() - now / TICKS_PER_SECOND)
+        until, sent = parsedate_to_datetime(text).timestamp(), now / TICKS_PER_SECOND
+        with contextlib.suppress(ValueError, TypeError, OverflowError):
+            sent = parsedate_to_datetime(date.strip()).timestamp()
+        return max(0.0, until - sent)
     return 0.0
