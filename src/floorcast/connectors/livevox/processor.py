@@ -7,7 +7,8 @@ from typing import Any, Literal, NamedTuple
 
 from floorcast.client import CloudEvent
 from floorcast.client.events import AgentEvent, CallTermination, Interaction
-from floorcast.connectors.livevox.mapping import FeedMapper
+from floorcast.connectors.livevox.feed_mapping import FeedMapper
+from floorcast.connectors.livevox.list_mapping import ListMapper
 from floorcast.connectors.livevox.state import FeedState
 from floorcast.connectors.pbx.spool_writer import SpoolStep
 from floorcast.connectors.pbx.unreadable import ConnectorWarnings, Unreadable
@@ -50,7 +51,8 @@ class LivevoxProcessor:
         self._state = FeedState()
         for row in rows:
             self._state.restore(*row)
-        self._mapper = FeedMapper(source, self._state)
+        self._feeds = FeedMapper(source, self._state)
+        self._lists = ListMapper(source, self._state)
         self._warnings = warnings
         self._events: list[CloudEvent] = []
         self._position: dict[str, str] = {}
@@ -103,13 +105,13 @@ class LivevoxProcessor:
         if item.event is None:
             return []
         if isinstance(item.event, AgentEvent):
-            return self._mapper.map_agent_event(item.event, item.raw)
-        return self._mapper.map_interaction(item.event, item.raw, round(item.at * 1000))
+            return self._feeds.map_agent_event(item.event, item.raw)
+        return self._feeds.map_interaction(item.event, item.raw, round(item.at * 1000))
 
     def _map_list(self, item: ListResponse) -> list[CloudEvent]:
         now = round(item.at * 1000)
         if item.name == "waiting":
-            return self._mapper.map_waiting_calls(item.rows)
+            return self._lists.map_waiting_calls(item.rows)
         if item.name == "campaigns":
-            return self._mapper.map_campaigns(item.rows, now)
-        return self._mapper.map_statuses(item.rows, now)
+            return self._lists.map_campaigns(item.rows, now)
+        return self._lists.map_statuses(item.rows, now)

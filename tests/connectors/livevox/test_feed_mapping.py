@@ -1,8 +1,7 @@
-"""Tests that map another server's data to events with that server's ids and times."""
+"""Tests that map the feeds' events to events with that server's ids and times."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -10,85 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from floorcast.client import CloudEvent
-from floorcast.client.agent_answers import AgentDetails
-from floorcast.client.answers import CampaignStatistics, TimezoneCount, WaitingCall
+from floorcast.client.answers import WaitingCall
 from floorcast.client.events import read_agent_event, read_interaction
-from floorcast.connectors.livevox.mapping import FeedMapper
-from floorcast.connectors.livevox.state import FeedState
 from floorcast.connectors.pbx.unreadable import Unreadable
 from floorcast.model.inbound import InboundEvent
+from tests.connectors.livevox.mapping_harness import NAMED, NOON, MappingHarness, iso, ms_after_noon
 from tests.search import tries
-
-NOON = 1_795_428_000_000  # ms
-NAMED: dict[str, Any] = {"transactionId": 7, "sessionId": "s7"}
-
-
-def iso(at: int) -> str:
-    """Return a time as the interaction feed prints it."""
-    return datetime.fromtimestamp((NOON + at) / 1000, UTC).isoformat(timespec="milliseconds")
-
-
-class MappingHarness:
-    """A mapper and all events that it has returned."""
-
-    def __init__(self) -> None:
-        self.state = FeedState()
-        self.mapper = FeedMapper("other", self.state)
-        self.events: list[CloudEvent] = []
-
-    def agent(self, kind: str, at: int, agent: int = 1, **more: object) -> list[CloudEvent]:
-        """Map an event of the agent feed."""
-        raw = msgspec.json.encode(
-            {
-                "timestamp": NOON + at,
-                "agentId": agent,
-                "agentLoginId": f"A{agent}",
-                "eventType": kind,
-                "eventId": f"a{agent}/{at}/{kind}",
-                **more,
-            }
-        )
-        return self._add(self.mapper.map_agent_event(read_agent_event(raw), raw))
-
-    def call(self, kind: str, at: int, **more: object) -> list[CloudEvent]:
-        """Map an event of the interaction feed about the call."""
-        raw = msgspec.json.encode(
-            {
-                **NAMED,
-                "interactionType": "VOICE",
-                "callEventType": kind,
-                "eventId": f"{kind}/{at}",
-                "timestamp": iso(at),
-                "serviceId": 5,
-                "callDirection": "INBOUND",
-                **more,
-            }
-        )
-        return self._add(self.mapper.map_interaction(read_interaction(raw), raw, NOON))
-
-    def ended(self, at: int, hold: int, *, success: int = 1, **more: object) -> list[CloudEvent]:
-        """Map the call's end, which has the wait in whole seconds."""
-        members = {"transferHoldDuration": hold, "operatorTransfer": 1, "start": iso(0)}
-        outcome = {"operatorTransferSuccessful": success, "end": iso(at)}
-        return self.call("CALL_TERMINATION", at, **{**members, **outcome, **more})
-
-    def _add(self, events: list[CloudEvent]) -> list[CloudEvent]:
-        self.events += events
-        return events
-
-    def queues(self) -> list[tuple[int, object]]:
-        """Return the times and services at which the call began to wait."""
-        return [
-            (ms_after_noon(one), one.data.get("service"))
-            for one in self.events
-            if one.type == "call.queue"
-        ]
-
-
-def ms_after_noon(event: CloudEvent) -> int:
-    """Return an event's time in ms after noon."""
-    return round(event.time.timestamp() * 1000) - NOON
 
 
 def test_an_agent_event_keeps_its_fields() -> None:
@@ -209,42 +135,6 @@ def test_a_transferred_call_waits_again() -> None:
     assert harness.queues() == [(15_000, 6), (0, 5)]  # 4 of the 7 seconds belong to it
 
 
-def test_a_listed_waiting_call_is_matched_by_its_number() -> None:
-    """A listed call waits from its row's time. Repeated and unrelated rows have no effect."""
-    harness = MappingHarness()
-    harness.call("CALL_START", 300, start=iso(300), callerId="555")
-    row = WaitingCall(service_id=5, phone="555", time_stamp=NOON // 1000)
-    other = WaitingCall(service_id=5, phone="556", time_stamp=NOON // 1000)
-    (event,) = harness.mapper.map_waiting_calls([other, row])
-    assert (event.type, ms_after_noon(event), event.data["service"]) == ("call.queue", 300, 5)
-    assert harness.mapper.map_waiting_calls([row]) == []
-    (moved,) = harness.mapper.map_waiting_calls(
-        [WaitingCall(service_id=6, phone="555", time_stamp=NOON // 1000 + 9)]
-    )
-    assert (ms_after_noon(moved), moved.data["service"]) == (9_000, 6)
-    harness.agent("IN_CALL", 20_000, callServiceId=6, **NAMED)
-    assert [one.type for one in harness.ended(30_000, 20, serviceId=6)] == ["call.end"]
-
-
-def test_two_rows_with_the_same_number_are_two_calls() -> None:
-    """Two calls from the same number can wait at the same time."""
-    harness = MappingHarness()
-    for number in (1, 2):
-        harness.call(
-            "CALL_START", number * 1_000, start=iso(number * 1_000), callerId="555",
-            transactionId=number, sessionId=str(number),
-        )  # fmt: skip
-    rows = [
-        WaitingCall(service_id=5, phone="555", time_stamp=NOON // 1000 + number)
-        for number in (2, 1)
-    ]
-    found = harness.mapper.map_waiting_calls(rows)
-    assert {(one.data["transactionId"], ms_after_noon(one)) for one in found} == {
-        (1, 1_000),
-        (2, 2_000),
-    }
-
-
 def test_a_call_end_keeps_the_values_derived_by_the_other_server() -> None:
     """An end has the values derived by the other server.
 
@@ -274,49 +164,10 @@ def test_messages_and_dispositions_become_events() -> None:
         raw = msgspec.json.encode(
             {"interactionType": kind, "eventType": "Attempt", "serviceId": "5", "eventId": kind}
         )
-        (event,) = harness.mapper.map_interaction(read_interaction(raw), raw, NOON)
+        (event,) = harness.feeds.map_interaction(read_interaction(raw), raw, NOON)
         assert (event.type, event.id, event.data["service"]) == (event_type, kind, 5)
     (event,) = harness.call("CALL_DISPOSITION", 50, termCode="RPC", agentId="3")
     assert (event.type, event.data["agent"], ms_after_noon(event)) == ("call.disposition", 3, 50)
-
-
-def test_a_campaign_is_sent_when_its_counts_change_and_every_hour() -> None:
-    """A campaign is sent when its counts change and every hour.
-
-    The first event of a day adds the campaign to that day's list.
-    """
-    mapper = MappingHarness().mapper
-    row = CampaignStatistics(
-        campaign_id=9,
-        loaded=10,
-        remaining=4,
-        timezone_breakdown=[TimezoneCount(timezone="ET", count=4)],
-    )
-    (event,) = mapper.map_campaigns([row], NOON)
-    assert event.data == {"campaign": 9, "loaded": 10, "remaining": 4, "timezones": {"ET": 4}}
-    assert mapper.map_campaigns([row], NOON + 60_000) == []
-    assert len(mapper.map_campaigns([row], NOON + 3_600_000)) == 1
-    row.remaining = 3
-    assert len(mapper.map_campaigns([row], NOON + 3_600_001)) == 1
-
-
-def test_agent_states_are_corrected_after_lost_events() -> None:
-    """Only newer states are sent. Agents who are missing from the list have logged off."""
-    harness = MappingHarness()
-    for agent in (1, 2, 3):
-        harness.agent("READY", 0, agent=agent)
-    rows = [
-        AgentDetails(agent_login_id="A1", state_id=3, reason_code="LUNCH",
-                     state_changed_after=NOON + 5, service_id=5),
-        AgentDetails(agent_login_id="A2", state_id=2, state_changed_after=NOON),
-        AgentDetails(agent_login_id="A9", state_id=2, state_changed_after=NOON + 9),
-    ]  # fmt: skip
-    found = harness.mapper.map_statuses(rows, NOON + 60_000)
-    assert [(one.data["agent"], one.data["eventType"], ms_after_noon(one)) for one in found] == [
-        (1, "NOT_READY", 5),
-        (3, "LOGOFF", 60_000),
-    ]
-    assert harness.mapper.map_statuses(rows, NOON + 60_000) == []
 
 
 def test_a_repeated_page_produces_the_same_ids() -> None:
@@ -352,7 +203,7 @@ def test_an_invalid_agent_event_is_unreadable(event: dict[str, Any]) -> None:
     harness = MappingHarness()
     raw = msgspec.json.encode({key: str(value) for key, value in event.items()})
     with pytest.raises(Unreadable):
-        harness.mapper.map_agent_event(read_agent_event(raw), raw)
+        harness.feeds.map_agent_event(read_agent_event(raw), raw)
     msgspec.json.encode(list(harness.state.take_changes().values()))
 
 
@@ -396,9 +247,9 @@ def test_any_input_becomes_events_or_is_unreadable(
         raw = msgspec.json.encode({**GOOD, **members, **kind})
         try:
             if "interactionType" in kind:
-                found = harness.mapper.map_interaction(read_interaction(raw), raw, NOON)
+                found = harness.feeds.map_interaction(read_interaction(raw), raw, NOON)
             else:
-                found = harness.mapper.map_agent_event(read_agent_event(raw), raw)
+                found = harness.feeds.map_agent_event(read_agent_event(raw), raw)
         except Unreadable:
             continue
         for event in found:
@@ -409,5 +260,5 @@ def test_any_input_becomes_events_or_is_unreadable(
         WaitingCall(service_id=1, phone="1", account="1", time_stamp=time)
         for time in (None, -(10**30), NOON // 1000, 10**30)
     ]
-    msgspec.json.encode(harness.mapper.map_waiting_calls(rows))
+    msgspec.json.encode(harness.lists.map_waiting_calls(rows))
     msgspec.json.encode(list(harness.state.take_changes().values()))

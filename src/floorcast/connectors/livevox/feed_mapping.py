@@ -1,19 +1,15 @@
-"""Maps another server's feeds to events for this server. No I/O, no clock.
+"""Maps the events of another server's feeds to events for this server. No I/O, no clock.
 
 The feeds report a call's start, end and agents. A call's wait is derived from the list of waiting
-calls or from the durations that are reported when the call ends. An event keeps the other server's
-id and time. The id of a derived event is that id with a suffix.
+calls (``list_mapping.py``) or from the durations that are reported when the call ends. An event
+keeps the other server's id and time. The id of a derived event is that id with a suffix.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 
 from floorcast.client import CloudEvent
-from floorcast.client.agent_answers import AgentDetails
-from floorcast.client.answers import CampaignStatistics, WaitingCall
 from floorcast.client.events import (
     AgentEvent,
     CallDisposition,
@@ -25,40 +21,27 @@ from floorcast.client.events import (
 )
 from floorcast.connectors.livevox import event_data
 from floorcast.connectors.livevox.event_data import Data, epoch_ms, without_none
-from floorcast.connectors.livevox.state import FeedAgent, FeedCall, FeedState, SentCampaign
+from floorcast.connectors.livevox.events import is_time, is_too_large, new_event
+from floorcast.connectors.livevox.state import FeedAgent, FeedCall, FeedState
 from floorcast.connectors.livevox.waits import (
-    SECOND_MS,
-    by_contact,
     duration_ms,
     had_no_wait,
-    match_waiting_call,
     wait_start,
 )
 from floorcast.connectors.pbx.unreadable import Unreadable
 from floorcast.model.states import CALL_STATES, EVENT_STATE
-from floorcast.model.states import State as AgentStateName
 
 __all__ = ["FeedMapper"]
 
-# after this time, unchanged campaign counts are sent again; each day has its own campaigns
-RESEND_AFTER_MS = 3_600_000
 DIAL_EVENTS = frozenset({"MANUAL_DIAL", "DIALING", "PREVIEW_DIAL_OFFERED", "PREVIEW_DIAL_ACCEPTED"})
-MAX_NUMBER = 2**63 - 1
-MAX_TIME_MS = 253_402_300_799_999  # the end of the year 9999
 MAX_SESSION_CHARACTERS = 256
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_STATUS_EVENT = {
-    AgentStateName.HOLD.value: "AGENT_HOLD",
-    AgentStateName.PREVIEW_DIAL.value: "PREVIEW_DIAL_OFFERED",
-}
 
 
 class FeedMapper:
-    """Applies received items one at a time and returns the resulting events.
+    """Applies the feeds' events one at a time and returns the resulting events.
 
-    ``source`` names the followed server in ids. The methods raise Unreadable for an item that
-    cannot become an event.
+    ``source`` names the followed server in ids. The methods raise Unreadable for an event that
+    cannot be converted.
     """
 
     def __init__(self, source: str, state: FeedState) -> None:
@@ -74,7 +57,7 @@ class FeedMapper:
             raise Unreadable(f"an agent event of type {kind!r}")
         if at is None or (event.agent_id is None and not event.agent_login_id):
             raise Unreadable("an agent event without an agent or a time")
-        if not _is_time(at) or _too_large(event.agent_id):
+        if not is_time(at) or is_too_large(event.agent_id):
             raise Unreadable("an agent event with a number that is too large")
         name = str(event.agent_login_id if event.agent_id is None else event.agent_id)
         agent = self._state.agent(name)
@@ -100,7 +83,7 @@ class FeedMapper:
         """
         at, service = event.timestamp, event.call_service_id
         assert at is not None
-        if _too_large(service):
+        if is_too_large(service):
             service = None
         moved = service is not None and service != call.served
         known_turn = call.answered is not None or call.turns > 0
@@ -144,7 +127,7 @@ class FeedMapper:
         number, session = event.transaction_id, event.session_id
         if number is None or not session or event.event_type == "WRAP_UP":
             return None
-        if _too_large(number) or len(session) > MAX_SESSION_CHARACTERS:
+        if is_too_large(number) or len(session) > MAX_SESSION_CHARACTERS:
             return None
         if self._state.has_ended(number, session):
             return None
@@ -165,7 +148,7 @@ class FeedMapper:
             raise Unreadable(f"an interaction of type {event.interaction_type!r}")
         if event.transaction_id is None or not event.session_id:
             raise Unreadable("a call without a transaction or a session")
-        if _too_large(event.transaction_id) or len(event.session_id) > MAX_SESSION_CHARACTERS:
+        if is_too_large(event.transaction_id) or len(event.session_id) > MAX_SESSION_CHARACTERS:
             raise Unreadable("a call whose transaction or session is too long")
         began = event.start if type(event) is CallStart else None
         at = next((one for one in map(epoch_ms, (began, event.timestamp)) if one is not None), now)
@@ -225,134 +208,14 @@ class FeedMapper:
         data = names | without_none(service=service)
         return [self._event(f"{event_id}/queue", "call.queue", joined, data), *events]
 
-    # --- requested lists ------------------------------------------------------------------------
-
-    def map_waiting_calls(self, rows: Sequence[WaitingCall]) -> list[CloudEvent]:
-        """Map the calls that are waiting now.
-
-        Each row is a call of the feed that has no agent yet. A row has no id. It is therefore
-        matched with the latest call that has the same phone number or account and began before the
-        row's time.
-        """
-        if not rows:
-            return []
-        free = by_contact(self._state.calls.values())
-        used: set[str] = set()
-        events = []
-        named = [row for row in rows if _is_time((row.time_stamp or 0) * SECOND_MS)]
-        for row in sorted(named, key=lambda one: one.time_stamp or 0, reverse=True):
-            found = match_waiting_call(row, free, used)
-            if found is None or found.waits_at == row.service_id or _too_large(row.service_id):
-                continue
-            call = self._state.call(found.transaction, found.session, found.first_seen)
-            call.waits_at = call.served = row.service_id
-            call.turns += 1
-            joined = max((row.time_stamp or 0) * SECOND_MS, call.free_since or 0)
-            call.waited_first = call.waited_first or call.answered is None
-            data = without_none(
-                transactionId=call.transaction,
-                sessionId=call.session,
-                service=row.service_id,
-                priority=row.priority,
-            )
-            event_id = f"{call.key}/queue/{call.turns}"
-            events.append(self._event(event_id, "call.queue", joined, data))
-        return events
-
-    def map_campaigns(self, rows: Sequence[CampaignStatistics], now: int) -> list[CloudEvent]:
-        """Map the changed counts of today's campaigns. ``now`` is in ms."""
-        events = []
-        for row in rows:
-            if row.campaign_id is None:
-                continue
-            zones = {
-                one.timezone: one.count
-                for one in row.timezone_breakdown
-                if one.timezone and one.count is not None
-            }
-            counts = without_none(
-                service=row.service_id,
-                uploaded=row.uploaded,
-                loaded=row.loaded,
-                completed=row.completed,
-                remaining=row.remaining,
-                timezones=zones or None,
-            )
-            if _too_large({"campaign": row.campaign_id, **counts}):
-                raise Unreadable("a campaign with a number that is too large")
-            name = str(row.campaign_id)
-            last = self._state.campaigns.get(name)
-            if last is not None and last.counts == counts and now - last.at < RESEND_AFTER_MS:
-                continue
-            self._state.store_campaign(name, SentCampaign(counts=counts, at=now))
-            data = {"campaign": row.campaign_id, **counts}
-            events.append(self._event(f"campaign/{name}/{now}", "campaign.update", now, data))
-        return events
-
-    def map_statuses(self, rows: Sequence[AgentDetails], now: int) -> list[CloudEvent]:
-        """Convert the states of logged-in agents to events after feed events have been lost.
-
-        Returns an event for each state that began after the agent's last event, and a LOGOFF for
-        each agent who is no longer logged in. Agents without an id in the feed are ignored.
-        """
-        by_login = {row.agent_login_id: row for row in rows if row.agent_login_id}
-        events = []
-        for name, agent in list(self._state.agents.items()):
-            row = by_login.get(agent.login) if agent.login else None
-            if row is not None:
-                events += self._map_status(name, agent, row)
-            elif agent.login and agent.kind not in {"", "LOGOFF"}:
-                events.append(self._status_event(name, "LOGOFF", now, {}))
-        return events
-
-    def _map_status(self, name: str, agent: FeedAgent, row: AgentDetails) -> list[CloudEvent]:
-        kind, since = _kind_of(row.state_id), row.state_changed_after
-        if kind is None or since is None or since <= agent.at or not _is_time(since):
-            return []
-        call = without_none(
-            transactionId=row.transaction_id,
-            sessionId=row.session_id,
-            account=row.account,
-            phoneNumber=row.phone,
-        )
-        data = without_none(service=row.service_id, reason=row.reason_code, call=call or None)
-        return [self._status_event(name, kind, since, data)]
-
-    def _status_event(self, name: str, kind: str, at: int, data: Data) -> CloudEvent:
-        agent = self._state.agent(name)
-        agent.kind, agent.at = kind, at
-        named: Data = {"agent": int(name) if name.isdigit() else name, "eventType": kind}
-        return self._event(f"status/{name}/{kind}/{at}", "agent.state", at, named | data)
-
     def _event(self, event_id: str, kind: str, at: int, data: Data) -> CloudEvent:
-        if _too_large(data) or not _is_time(at):
-            raise Unreadable(f"a {kind} with a number or a time that is too large")
-        time = _EPOCH + timedelta(milliseconds=at)
-        return CloudEvent(id=event_id, source=self._source, type=kind, time=time, data=data)
+        return new_event(self._source, event_id, kind, at, data)
 
 
 def _call_ids(event: CallStart) -> tuple[int, str]:
     assert event.transaction_id is not None
     assert event.session_id is not None
     return event.transaction_id, event.session_id
-
-
-def _kind_of(state_id: int | None) -> str | None:
-    """Return the type of the event that puts an agent into a state, or None if there is none."""
-    if state_id in _STATUS_EVENT:
-        return _STATUS_EVENT[state_id]
-    found = [one.name for one in AgentStateName if one.value == state_id]
-    return found[0] if found and found[0] in EVENT_STATE else None
-
-
-def _is_time(at: int) -> bool:
-    return 0 <= at <= MAX_TIME_MS
-
-
-def _too_large(value: object) -> bool:
-    if isinstance(value, dict):
-        return any(map(_too_large, value.values()))
-    return isinstance(value, int) and not -MAX_NUMBER <= value <= MAX_NUMBER
 
 
 def _digest(raw: bytes) -> str:
