@@ -24,7 +24,7 @@ from floorcast.cluster.jetstream_kv import JetStreamKeyValueStore
 from floorcast.cluster.link import COMMAND_TIMEOUT_SECONDS, NatsLink
 from floorcast.cluster.peers import query_peers
 from floorcast.cluster.saved_store import BUCKETS, SavedStore, check_store
-from floorcast.cluster.stream_messages import Mismatch, check_position
+from floorcast.cluster.stream_checks import Mismatch, check_position
 from floorcast.cluster.streams import (
     KV_STREAM,
     REPAIR,

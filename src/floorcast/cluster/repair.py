@@ -30,7 +30,8 @@ from floorcast.cluster.migrate import open_folder
 from floorcast.cluster.ordered_consumer import OrderedConsumer
 from floorcast.cluster.peers import query_peers
 from floorcast.cluster.store_repair import repair_store
-from floorcast.cluster.stream_messages import Mismatch, check_message, message_time
+from floorcast.cluster.stream_checks import Mismatch, check_message
+from floorcast.cluster.stream_messages import message_time
 from floorcast.cluster.streams import (
     GENERATION,
     KV_STREAM,

@@ -24,7 +24,8 @@ from floorcast.cluster.link import NatsLink, RequestRefused, StreamCheck, has_qu
 from floorcast.cluster.log_messages import digest, recorded_at
 from floorcast.cluster.ordered_consumer import Message, OrderedConsumer
 from floorcast.cluster.reader_lag import ReaderLag
-from floorcast.cluster.stream_messages import Mismatch, check_position, newest_seq
+from floorcast.cluster.stream_checks import Mismatch, check_position
+from floorcast.cluster.stream_messages import newest_seq
 from floorcast.cluster.streams import REPAIR, StreamState, is_stream_missing, parse_state
 from floorcast.log.log_file import StreamPosition
 from floorcast.model.errors import FloorcastError, Unavailable

@@ -1,89 +1,37 @@
-"""Reads single messages of a stream, and compares them with a node's copy."""
+"""Reads single messages of a stream."""
 
 from __future__ import annotations
 
 import asyncio
-from base64 import b64decode
 from collections.abc import Sequence
 
 from floorcast.cluster.clock import parse_ticks
 from floorcast.cluster.link import NatsLink, RequestRefused
-from floorcast.cluster.log_messages import digest
-from floorcast.cluster.streams import REPAIR, StreamState
-from floorcast.log.log_file import StreamPosition
-from floorcast.model.errors import Unavailable
 
-__all__ = ["Mismatch", "check_message", "check_position", "message_time", "newest_seq"]
+__all__ = ["find_message", "message_time", "newest_seq"]
 
 NO_MESSAGE = 10037  # JetStream's code
 
 
-class Mismatch(Unavailable):
-    """The stream is not the one that this node has copied, or no longer has the copied messages."""
-
-
 async def message_time(link: NatsLink, stream: str, seq: int) -> int:
     """Return the tick at which the stream stored the message, or 0 if there is no such message."""
-    found = await _get_message(link, stream, {"seq": seq}) if seq else None
+    found = await find_message(link, stream, {"seq": seq}) if seq else None
     return 0 if found is None else parse_ticks(found["time"])
 
 
 async def newest_seq(link: NatsLink, stream: str, subjects: Sequence[str]) -> int:
     """Return the number of the subjects' newest message, from the leader. Raises Unavailable."""
     found = await asyncio.gather(
-        *(_get_message(link, stream, {"last_by_subj": s}) for s in subjects)
+        *(find_message(link, stream, {"last_by_subj": s}) for s in subjects)
     )
     return max((int(one["seq"]) for one in found if one is not None), default=0)
 
 
-async def check_position(
-    link: NatsLink, state: StreamState, identity: str, position: StreamPosition
-) -> None:
-    """Check that the stream still has the copied messages.
+async def find_message(link: NatsLink, stream: str, which: object) -> dict[str, str] | None:
+    """Return the message that ``which`` selects, as JetStream encodes it, or None.
 
-    Raises Mismatch, with advice, if it does not, and Unavailable if the stream does not respond.
+    Raises Unavailable if the stream does not respond.
     """
-    stream, seq = position.stream, position.seq
-    if state.identity != identity:
-        raise Mismatch(
-            f"{stream} belongs to another log ({state.identity or 'not of floorcast'}) than this "
-            f"node's copy ({identity}): {REPAIR}, or give this node another folder"
-        )
-    if state.generation != position.generation:
-        raise Mismatch(
-            f"{stream} was repaired from another node's folder: restart this node, so that it "
-            "copies a node that is ready"
-        )
-    if state.first_seq > seq + 1:
-        raise Mismatch(
-            f"{stream} begins at message {state.first_seq}, and this node has it up to {seq}: "
-            "restart this node, so that it copies a node that is ready"
-        )
-    await check_message(link, state, position)
-
-
-async def check_message(link: NatsLink, state: StreamState, position: StreamPosition) -> None:
-    """Check that the stream still has the last copied message.
-
-    Raises Mismatch if it does not, and Unavailable if the stream does not respond.
-    """
-    stream, seq = position.stream, position.seq
-    if state.last_seq < seq:
-        raise Mismatch(
-            f"{stream} ends at message {state.last_seq}, and this node has it up to {seq}: the "
-            f"stream has lost messages; {REPAIR}"
-        )
-    if not position.digest or seq < state.first_seq:
-        return
-    found = await _get_message(link, stream, {"seq": seq})
-    if found is not None and _digest(found) != position.digest:
-        raise Mismatch(
-            f"message {seq} of {stream} is not the one that this node has: the stream has lost "
-            f"messages and others have taken their places; {REPAIR}"
-        )
-
-
-async def _get_message(link: NatsLink, stream: str, which: object) -> dict[str, str] | None:
     try:
         found = await link.api(f"STREAM.MSG.GET.{stream}", which)
     except RequestRefused as error:
@@ -92,9 +40,3 @@ async def _get_message(link: NatsLink, stream: str, which: object) -> dict[str, 
         raise
     message: dict[str, str] = found["message"]
     return message
-
-
-def _digest(found: dict[str, str]) -> bytes:
-    lines = b64decode(found.get("hdrs", "")).decode().split("\r\n")
-    headers = dict(line.split(": ", 1) for line in lines if ": " in line)
-    return digest(found["subject"], headers, b64decode(found.get("data", "")))
