@@ -27,7 +27,7 @@ def test_the_site_and_segments_keep_their_stored_names() -> None:
     ("struct", "names"),
     [
         (FloorState, {"heard_at", "plan", "terms"}),
-        (FloorAgent, {"at_hand", "on", "reached", "several", "slot", "wraps_up"}),
+        (FloorAgent, {"at_hand", "on", "reached", "slot", "wraps_up"}),
         (Call, {"folded", "gone", "last_taken", "legs", "told"}),
         (CurrentCall, {"named", "served"}),
         (CompactedSteps, {"gave_up", "gave_up_segments"}),

@@ -12,7 +12,7 @@ from floorcast.statistics.visibility import Moment
 from floorcast.verify.verification import verify
 from tests.search import tries
 from tests.verify.recomputing import NOON, Rows, agent_of, log_entries, rows_of_log, state
-from tests.verify.shuffled_floors import KINDS, Arrivals, arrivals
+from tests.verify.shuffled_floors import KINDS, TOO_LATE, Arrivals, arrivals
 
 PATIENT = settings(
     max_examples=tries(100),
@@ -47,6 +47,13 @@ def test_late_events_give_the_same_figures_as_events_in_order(floor: Arrivals) -
 @given(arrivals([kind for kind in KINDS if kind not in UNFOLDED]))
 def test_the_fold_agrees_in_any_order_of_arrival(floor: Arrivals) -> None:
     """The fold and the recomputation agree if events of any kind are repeated and delayed."""
+    assert verify(1, floor.shuffled, Moment(floor.now)).differences == []
+
+
+@PATIENT
+@given(arrivals([kind for kind in KINDS if kind not in UNFOLDED], TOO_LATE))
+def test_the_fold_agrees_if_events_are_too_late(floor: Arrivals) -> None:
+    """The fold and the recomputation agree if events arrive later than a late event may."""
     assert verify(1, floor.shuffled, Moment(floor.now)).differences == []
 
 

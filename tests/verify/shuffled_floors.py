@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from floorcast.verify.verification import StoredEntry
 from tests.verify.recomputing import NOON, Event, call, event, in_call, log_entries
 
-__all__ = ["KINDS", "Arrivals", "arrivals"]
+__all__ = ["IN_TIME", "KINDS", "TOO_LATE", "Arrivals", "Pace", "arrivals"]
 
 SERVICES = st.sampled_from([10, 20, 30])
 AGENTS = st.sampled_from(["ANN", "BOB", 9])
@@ -24,8 +24,23 @@ STATES = st.sampled_from(
 )  # fmt: skip
 KINDS = ("start", "queue", "queue", "answer", "end", "disposition", "leave", "update", "missed")
 REASONS = st.sampled_from(["TIMEOUT", "TRANSFER"])
-PAUSES = st.sampled_from([0.001, 0.5, 1, 5, 20, 61])  # seconds between events
-DELAYS = st.sampled_from([0, 0, 0, 0.5, 5, 60, 400, 830])  # seconds until an event arrives
+
+
+class Pace(NamedTuple):
+    """The seconds between events, and the seconds until an event arrives."""
+
+    pauses: st.SearchStrategy[float]
+    delays: st.SearchStrategy[float]
+
+
+IN_TIME = Pace(
+    st.sampled_from([0.001, 0.5, 1, 5, 20, 61]),
+    st.sampled_from([0, 0, 0, 0.5, 5, 60, 400, 830]),
+)
+TOO_LATE = Pace(
+    st.sampled_from([0.001, 0.5, 20, 61, 800, 1000]),
+    st.sampled_from([0, 0, 0, 0.5, 60, 830, 1000, 2500]),
+)
 
 
 class Arrivals(NamedTuple):
@@ -77,24 +92,25 @@ def agent_events(draw: st.DrawFn, seconds: float) -> Event:
 
 
 @st.composite
-def arrivals(draw: st.DrawFn, kinds: Sequence[str] = KINDS) -> Arrivals:
-    """About a dozen events, some repeated, each up to fourteen minutes late.
+def arrivals(draw: st.DrawFn, kinds: Sequence[str] = KINDS, pace: Pace = IN_TIME) -> Arrivals:
+    """About a dozen events, some repeated, each up to fourteen minutes late if ``IN_TIME``.
 
     ``kinds`` are those of calls. Agents may be logged in to several services.
     """
     events: list[tuple[float, Event]] = []
     seconds = 0.0
-    behind = {True: draw(DELAYS), False: draw(DELAYS)}  # one source for calls, one for agents
+    # one source for calls, one for agents
+    behind = {True: draw(pace.delays), False: draw(pace.delays)}
     for _ in range(draw(st.integers(1, 30))):
-        seconds += draw(PAUSES)
+        seconds += draw(pace.pauses)
         is_call = draw(st.booleans())
         one = draw(call_events(seconds, kinds) if is_call else agent_events(seconds))
         for _ in range(2 if draw(st.integers(0, 9)) == 9 else 1):
-            delay = draw(DELAYS) if draw(st.integers(0, 2)) == 2 else behind[is_call]
+            delay = draw(pace.delays) if draw(st.integers(0, 2)) == 2 else behind[is_call]
             events.append((seconds + delay, one))
     shuffled = sorted(events, key=lambda one: one[0])
     return Arrivals(
         log_entries((one.at, one) for _, one in events),
         log_entries((NOON + round(when * 1000), one) for when, one in shuffled),
-        NOON + round((seconds + 840 + draw(st.sampled_from([0, 7.5, 1800]))) * 1000),
+        NOON + round((seconds + 840 + draw(st.sampled_from([0, 7.5, 1800, 5000]))) * 1000),
     )

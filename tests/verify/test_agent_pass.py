@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import permutations
 
 import pytest
@@ -23,6 +24,8 @@ from tests.verify.recomputing import (
     service_of,
     state,
 )
+
+Times = tuple[int, int]  # seconds in Ready, and in talk
 
 
 def a_wrap_up_and_the_next_call() -> list[Event]:
@@ -118,6 +121,87 @@ def test_a_logon_that_is_too_late_still_gives_the_service() -> None:
     before = state("LOGOFF", -100, service=10)
     rows = rows_of_events([before, state("READY", 1000), late], NOW)
     assert rows["service/agents/status"][0]["serviceId"] == 20
+
+
+def times_of_ann(arrivals: Sequence[tuple[float, Event]], now: float) -> dict[int | None, Times]:
+    """Return ANN's time in Ready and in talk by service, on which the fold must agree.
+
+    Each event arrives at the given second. ``now`` is the second of the answer.
+    """
+    entries = log_entries((NOON + round(when * 1000), one) for when, one in arrivals)
+    moment = Moment(NOON + round(now * 1000))
+    assert verify(1, entries, moment).differences == []
+    (row,) = rows_of_log(entries, moment.now)["service/agent/stats/ex"]
+    figures = {one["id"]: (one["readyDuration"], one["talkDuration"]) for one in row["services"]}
+    return {service: times for service, times in figures.items() if any(times)}
+
+
+def test_a_late_logon_moves_no_time_that_is_older_than_a_late_state_may_be() -> None:
+    """Its service counts for the last quarter of an hour, and not for the time before."""
+    late = (2400, state("LOGON", -10, service=20))
+    assert times_of_ann([(0, state("READY", 0)), late], 2500) == {None: (1500, 0), 20: (1000, 0)}
+    after = (2410, state("NOT_READY", 2410))
+    expected = {None: (1500, 0), 20: (910, 0)}
+    assert times_of_ann([(0, state("READY", 0)), late, after], 2500) == expected
+
+
+def test_a_state_in_order_ends_the_one_before_although_a_late_logon_came_first() -> None:
+    """A delayed source's next state ends the state before it when it began, not when it came."""
+    arrivals = [
+        (0, state("READY", 0)),
+        (2400, state("LOGON", -10, service=20)),
+        (2401, state("NOT_READY", 600)),
+        (2402, state("READY", 2402)),
+    ]
+    assert times_of_ann(arrivals, 2412) == {None: (600, 0), 20: (10, 0)}
+
+
+def test_a_logon_after_a_long_silence_undoes_the_time_before_a_late_logon() -> None:
+    """The state that was in progress ends with its own event, whatever has been counted since."""
+    later = 20 * 3600
+    arrivals = [
+        (0, state("READY", 0)),
+        (2400, state("LOGON", -10, service=20)),
+        (later, state("LOGON", later)),
+        (later + 5, state("READY", later + 5, service=10)),
+    ]
+    assert times_of_ann(arrivals, later + 9) == {10: (4, 0)}
+
+
+@pytest.mark.parametrize("late", [0, 600])
+def test_an_answer_counts_for_its_service_from_its_own_time(late: int) -> None:
+    """The time before ``call.answer`` stays where it was, also after a late ``call.queue``."""
+    arrivals = [
+        (0, state("IN_CALL", 0, services=[10, 20])),
+        (2400 + late, call("answer", 2400, 1, agent="ANN")),
+        (2401 + late, call("queue", 2390, 1, service=20)),
+    ]
+    assert times_of_ann(arrivals, 3500) == {10: (0, 2400), 20: (0, 1100)}
+
+
+def test_a_delayed_state_in_order_is_on_the_service_that_had_the_call_then() -> None:
+    """The source of the states was away, and meanwhile the call has moved to another service."""
+    arrivals = [
+        (0, state("READY", 0, services=[10, 20, 30])),
+        (300, call("queue", 300, 1, service=20)),
+        (600, call("queue", 600, 1, service=30)),
+        (1800, state("IN_CALL", 360, **in_call(1))),
+    ]
+    assert times_of_ann(arrivals, 2000) == {10: (360, 0), 20: (0, 1640)}
+    answered = [*arrivals[:2], (1800, call("answer", 360, 1, agent="ANN"))]
+    answered.append((1801, state("IN_CALL", 361)))
+    assert times_of_ann(answered, 2000) == {10: (361, 0), 20: (0, 1639)}
+
+
+def test_a_second_service_counts_for_a_call_that_was_answered_long_before() -> None:
+    """The agent logs in to several services during a call, whose queue event was a little late."""
+    arrivals = [
+        (0, state("READY", 0, service=10)),
+        (10, state("IN_CALL", 10, **in_call(1))),
+        (60, call("queue", 5, 1, service=20)),
+        (1200, state("AGENT_HOLD", 1200, services=[10, 20])),
+    ]
+    assert times_of_ann(arrivals, 2500) == {10: (10, 1190), 20: (0, 1300)}
 
 
 def test_a_future_state_counts_from_the_time_it_was_recorded() -> None:

@@ -139,7 +139,7 @@ class HourFold:
             if not agent.state:
                 continue
             until = min(self.hour.end, agent.last_event + self._quiet_agent)
-            begin = max(agent.last_event, self.hour.start)
+            begin = max(agent.counted_until, self.hour.start)
             if begin < until:
                 day = calendar.day_of(begin)
                 if (day, agent.service) not in agent.visited:

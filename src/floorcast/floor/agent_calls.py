@@ -135,7 +135,6 @@ class AgentCalls:
             if call.direction is None:
                 self._calls.tally.set_direction(call, ref.direction)
             self._calls.apply_step(call, Step(at, ANSWER, service, agent.id))
-        if agent.had_several_services:
             self._calls.tally.reassigned[key].add(agent.id)
         if kind != "IN_CALL" and key in table.calls:  # an In Call event has touched it already
             table.touch(key, at, now)

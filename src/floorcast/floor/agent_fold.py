@@ -106,15 +106,6 @@ class AgentFold:
         details = (
             None if call is None and _has_no_details(data) else self._details(data, call, service)
         )
-        if (
-            details is not None
-            and details.services
-            and len(details.services) > 1
-            and not agent.had_several_services
-        ):
-            agent.had_several_services = True
-            for one in self._timeline.calls_of(agent):
-                self._calls.tally.reassigned[one].add(agent.id)
         moment = AgentMoment(counts_at, kind, service, details)
         if counts_at >= agent.applied_until or self._timeline.can_insert(agent, counts_at, now):
             if key is not None and kind == "IN_CALL":
@@ -124,6 +115,8 @@ class AgentFold:
             if call is not None and key is not None:
                 own = then.named_service if call.named_service is None else call.named_service
                 self._agent_calls.apply_to_call(agent, kind, call, key, own, at, now)
+                if counts_at < self._timeline.horizon(now):
+                    self._reassign(agent, key, counts_at, now)
         else:
             self._apply_late(agent, moment, now)
         served = None if service == NO_SERVICE else service
@@ -151,8 +144,7 @@ class AgentFold:
         """Fold a ``call.answer`` that named the agent."""
         agent = self.agent(number)
         current = self._agent_calls.answered_call(call, number, min(at, now))
-        if agent.had_several_services:
-            self._calls.tally.reassigned[call.key].add(number)
+        self._calls.tally.reassigned[call.key].add(number)
         moment = AgentMoment(min(at, now), ANSWERED, None, EventDetails(call=current))
         if self._timeline.can_insert(agent, moment.at, now):
             self._timeline.apply(agent, moment, now)
@@ -167,15 +159,22 @@ class AgentFold:
         """
         reassigned = self._calls.tally.reassigned
         for key in list(reassigned):
-            call = self._calls.table.calls.get(key)
             for number in reassigned.pop(key):
-                known = self._state.agents.get(number)
-                if call is not None and known is not None and known.had_several_services:
-                    agent = self.agent(number)
-                    service, of_agent = agent.service, partial(service_answered_on, call, number)
-                    self._timeline.reassign(agent, key, of_agent, now)
-                    if agent.service != service:
-                        self._note_change(agent, now)
+                agent = self._state.agents.get(number)
+                if agent is not None:
+                    self._reassign(agent, key, self._timeline.horizon(now), now)
+
+    def _reassign(self, agent: FloorAgent, key: Key, since: int, now: int) -> None:
+        call = self._calls.table.calls.get(key)
+        if call is not None:
+            number, service = agent.id, agent.service
+            found = self._timeline.find_reassigned(
+                agent, key, partial(service_answered_on, call, number), since
+            )
+            if found:
+                self._timeline.replace_moments(self.agent(number), found)
+                if agent.service != service:
+                    self._note_change(agent, now)
 
     def agent(self, number: int) -> FloorAgent:
         """Return an agent that is about to change, after calling the hooks. It may be new."""
@@ -257,12 +256,15 @@ class AgentFold:
         """Fold an event that is too late for any figure.
 
         A LOGON still sets the members that no other event has set. They apply from the agent's last
-        event on.
+        event on, but not to time that is older than the window.
         """
         self._too_late()
         if moment.kind == "LOGON":
             known = moment.details or EventDetails()
-            details = EventDetails(services=known.services, team=known.team, logon_at=moment.at)
+            since = max(agent.applied_until, self._timeline.horizon(now))
+            details = EventDetails(
+                services=known.services, team=known.team, logon_at=moment.at, since=since
+            )
             late = AgentMoment(agent.applied_until, LATE_LOGON, moment.service, details)
             self._apply(agent, late, now)
 

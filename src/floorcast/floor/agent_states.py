@@ -9,6 +9,7 @@ from floorcast.floor.agents import (
     ANSWERED,
     LATE_LOGON,
     AgentMoment,
+    CountedPart,
     CurrentCall,
     EventDetails,
     FloorAgent,
@@ -32,6 +33,7 @@ from floorcast.model.states import (
 __all__ = ["AgentCounts", "AgentStates", "AgentTimes"]
 
 MAX_CURRENT_CALLS = 8  # answered calls that an agent has not left
+MAX_PARTS = 50  # parts of the time in one state that can still be taken back
 
 _HOLDS_CALL = CALL_STATES | {
     State.DIALING,
@@ -86,8 +88,39 @@ class AgentCounts:
         self._visit(agent, day.number, at, sign)
 
     def time(self, agent: FloorAgent, until: int, sign: int) -> None:
-        """Count the agent's time in its state from its last event to ``until``."""
-        begin, day = agent.last_event, self._day
+        """Count the agent's time in its state up to ``until``, where the state ends."""
+        if not agent.parts:
+            self._count(agent, agent.last_event, until, sign)
+            return
+        self._shorten(agent, until, sign)
+        self._count(agent, agent.counted_until, until, sign)
+        agent.parts = ()
+
+    def split(self, agent: FloorAgent, service: int, until: int, sign: int) -> None:
+        """Count the time up to ``until`` for a service that has just been replaced by another."""
+        begin = agent.counted_until
+        if begin < until:
+            replacement, part = agent.service, CountedPart(service, begin, until, agent.visited)
+            agent.service = service
+            self._count(agent, begin, until, sign)
+            agent.service, agent.parts = replacement, (*agent.parts, part)[-MAX_PARTS:]
+
+    def _shorten(self, agent: FloorAgent, until: int, sign: int) -> None:
+        """Take back the parts after ``until``, because the state ended then."""
+        service = agent.service
+        while agent.parts and agent.parts[-1].end > until:
+            part = agent.parts[-1]
+            agent.parts, agent.service = agent.parts[:-1], part.service
+            agent.visited = part.visited
+            self._count(agent, part.begin, part.end, -sign)
+            agent.visited = part.visited
+            if part.begin < until:
+                self._count(agent, part.begin, until, sign)
+                agent.parts = (*agent.parts, part._replace(end=until))
+        agent.service = service
+
+    def _count(self, agent: FloorAgent, begin: int, until: int, sign: int) -> None:
+        day = self._day
         if begin >= until:
             return
         if day.begin <= begin and until < day.end:
@@ -213,19 +246,26 @@ class AgentStates:
             agent.current_calls = (key,)
 
     def _apply_stateless(self, agent: FloorAgent, moment: AgentMoment, sign: int) -> None:
-        """Apply a moment that does not change the agent's state."""
-        details = moment.details
+        """Apply a moment that does not change the agent's state, but perhaps its service.
+
+        Another service counts for the time after the moment, and for a quiet agent for all the time
+        that no figure shows.
+        """
+        details, service, since = moment.details, agent.service, moment.at
         if moment.kind == ANSWERED:
             self._note_answer(agent, moment.at, None if details is None else details.call, sign)
         elif details is not None and agent.service_at <= details.logon_at:
             team = agent.team
             _set_members(agent, moment.service, details, details.logon_at)
+            since = details.since
             if team is not None:
                 agent.team = team  # the team is already known
         elif details is not None and agent.team is None:
             agent.team = details.team
         if agent.services:
             _choose_service(agent)
+        if agent.service != service and agent.state is not LOGOFF:
+            self._counts.split(agent, service, min(since, agent.last_event + self._quiet), sign)
 
     def _note_answer(self, agent: FloorAgent, at: int, call: CurrentCall | None, sign: int) -> None:
         """Fold a ``call.answer`` that named the agent.

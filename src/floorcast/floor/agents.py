@@ -20,6 +20,7 @@ __all__ = [
     "LATE_LOGON",
     "LONG_AGO",
     "AgentMoment",
+    "CountedPart",
     "CurrentCall",
     "EventDetails",
     "FloorAgent",
@@ -86,7 +87,8 @@ class EventDetails(Struct, array_like=True, gc=False):
     """The optional members of an agent's event.
 
     ``reason_slot`` is the index of the Not Ready figure in which ``reason`` counts. ``logon_at`` is
-    the time of a LOGON that arrived too late, in ms.
+    the time of a LOGON that arrived too late, and ``since`` is when its service begins to count for
+    the agent's time, in ms.
     """
 
     reason: str | None = None
@@ -97,6 +99,7 @@ class EventDetails(Struct, array_like=True, gc=False):
     skill: str | None = None
     call: CurrentCall | None = None
     logon_at: int = 0
+    since: int = 0
 
 
 class AgentMoment(Struct, array_like=True, gc=False):
@@ -108,15 +111,28 @@ class AgentMoment(Struct, array_like=True, gc=False):
     details: EventDetails | None = None
 
 
+class CountedPart(NamedTuple):
+    """The first part of the time in a state, which counts for another service than the rest.
+
+    Times are in ms. ``visited`` is the agent's ``visited`` before this part was counted.
+    """
+
+    service: int
+    begin: int
+    end: int
+    visited: tuple[tuple[int, int], ...]
+
+
 class FloorAgent(Struct, omit_defaults=True, gc=False):
     """An agent as the floor knows it now. Times are in ms.
 
-    ``since`` is when the current state began. The agent's time is counted up to ``last_event``, the
-    time of the last event. ``changed_at`` is when the last change of state, reason or service was
-    recorded. ``service`` is the one for which time counts: the current call's service if it is in
-    ``services``, or otherwise ``named_service``. ``visited`` holds the (day, service) pairs in
-    which the current visit was counted. ``call_visited`` holds the pairs of the visit to In Call
-    that a hold or transfer has interrupted.
+    ``since`` is when the current state began. The agent's time is counted up to ``counted_until``:
+    ``last_event``, the time of the last event, or the end of the last of ``parts``. ``parts`` are
+    the parts of the time since then that count for other services. ``changed_at`` is when the last
+    change of state, reason or service was recorded. ``service`` is the one for which time counts:
+    the current call's service if it is in ``services``, or otherwise ``named_service``. ``visited``
+    holds the (day, service) pairs in which the current visit was counted. ``call_visited`` holds
+    the pairs of the visit to In Call that a hold or transfer has interrupted.
 
     ``answered`` is the last call that the agent answered. ``current_calls`` holds the calls that
     the agent has not left for another one. ``in_call_at`` is the time of the last In Call event,
@@ -124,8 +140,7 @@ class FloorAgent(Struct, omit_defaults=True, gc=False):
     ``offered`` is a call that was answered before the agent was In Call.
 
     ``applied_until`` is the time of the last moment. ``past`` holds the moments of the last few
-    minutes; a late one is inserted there. ``had_several_services`` is True once the agent has been
-    logged in to several services at the same time.
+    minutes; a late one is inserted there.
     """
 
     id: int
@@ -154,8 +169,13 @@ class FloorAgent(Struct, omit_defaults=True, gc=False):
     offered: CurrentCall | None = None
     applied_until: int = field(default=LONG_AGO, name="reached")
     changed_at: int = 0
-    had_several_services: bool = field(default=False, name="several")
+    parts: tuple[CountedPart, ...] = ()
     past: list[MomentRun] = field(default_factory=list)
+
+    @property
+    def counted_until(self) -> int:
+        """The time up to which the agent's time in its state is counted, in ms."""
+        return self.parts[-1].end if self.parts else self.last_event
 
     @property
     def logged_in(self) -> bool:

@@ -291,7 +291,6 @@ class Floor:
 def _upgrade(agent: FloorAgent) -> None:
     """Convert an agent that an earlier release stored."""
     agent.applied_until = max(agent.applied_until, agent.last_event)
-    agent.had_several_services = agent.had_several_services or bool(agent.services)
     if agent.named_service is None and agent.service != NO_SERVICE:
         agent.named_service = agent.service
     if agent.state is NOT_READY and agent.reason_slot < 0:

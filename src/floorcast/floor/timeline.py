@@ -23,10 +23,13 @@ from floorcast.floor.call_effects import CallEffects
 from floorcast.floor.calls import Key
 from floorcast.floor.queue_segments import ANSWER, Step
 
-__all__ = ["Timeline", "forget_moments"]
+__all__ = ["Replacements", "Timeline", "forget_moments"]
 
 RUN_MOMENTS = 8  # moments
 MAX_RUNS = 32
+
+Replacements = dict[tuple[int, int], AgentMoment]
+"""New moments, by the number of their run and their index in it."""
 
 
 class Timeline:
@@ -40,6 +43,10 @@ class Timeline:
         self._calls = calls
         self._window = window
 
+    def horizon(self, now: int) -> int:
+        """Return the oldest time that an event recorded at ``now`` can still change."""
+        return now - self._window
+
     def can_insert(self, agent: FloorAgent, at: int, now: int) -> bool:
         """Return whether a moment at ``at`` that was recorded at ``now`` can still be inserted."""
         if at >= agent.applied_until:
@@ -52,11 +59,8 @@ class Timeline:
         at = moment.at
         if at < agent.applied_until:
             return self._insert(agent, moment)
-        if now - at > self._window:
-            if agent.past:
-                forget_moments(agent)  # events before this one are too late from now on
-            self._enter(agent, moment, 1)
-            return agent
+        if now - at > self._window and agent.past:
+            forget_moments(agent)  # events before this one are too late from now on
         if not agent.past or len(agent.past[-1].moments) >= RUN_MOMENTS:
             self._begin_run(agent, at)
         self._enter(agent, moment, 1)
@@ -125,33 +129,35 @@ class Timeline:
 
     # -- the service of a call -------------------------------------------------------------
 
-    def reassign(
-        self, agent: FloorAgent, key: Key, service_at: Callable[[int], int | None], now: int
-    ) -> None:
-        """Move the agent's time in a call to the service that is now known to have the call.
+    def find_reassigned(
+        self, agent: FloorAgent, key: Key, service_at: Callable[[int], int | None], since: int
+    ) -> Replacements:
+        """Return the agent's moments in a call with the service that is now known to have the call.
 
         ``service_at`` returns the service of the agent's segment of the call at a given time. A
-        service that the agent's own event named stays. So does the service of a moment before the
-        window.
+        service that the agent's own event named stays. So does the service of a moment before
+        ``since``.
         """
-        replacements: dict[tuple[int, int], AgentMoment] = {}
-        for number, run in enumerate(agent.past):
+        found: Replacements = {}
+        transaction, session = key
+        for number in range(len(agent.past) - 1, -1, -1):
+            run = agent.past[number]
             for index, moment in enumerate(run.moments):
                 details = moment.details
-                call = None if details is None else details.call
-                if call is None or call.key != key or call.named_service is not None:
+                if details is None or (call := details.call) is None:
                     continue
-                served = service_at(moment.at)
-                if served != call.answered_service and now - moment.at <= self._window:
-                    assert details is not None
+                if call.transaction != transaction or call.session != session:
+                    continue
+                if call.named_service is not None or moment.at < since:
+                    continue
+                if (served := service_at(moment.at)) != call.answered_service:
                     call = replace(call, answered_service=served)
-                    replacements[number, index] = replace(
-                        moment, details=replace(details, call=call)
-                    )
-        if replacements:
-            self._replace(agent, replacements)
+                    found[number, index] = replace(moment, details=replace(details, call=call))
+            if run.before.applied_until < since:
+                break
+        return found
 
-    def _replace(self, agent: FloorAgent, replacements: dict[tuple[int, int], AgentMoment]) -> None:
+    def replace_moments(self, agent: FloorAgent, replacements: Replacements) -> None:
         """Replace some moments, and correct the counts as in ``_replay``."""
         past = agent.past
         (first, start), last = min(replacements), max(replacements)
@@ -194,7 +200,7 @@ class Timeline:
             self._calls.amend(call.key, Step(moment.at, ANSWER, after.named_service, agent))
 
 
-_HISTORY = ("past", "seq", "changed_at", "had_several_services")
+_HISTORY = ("past", "seq", "changed_at")
 _STATUS = tuple(name for name in FloorAgent.__struct_fields__ if name not in _HISTORY)
 
 
@@ -203,7 +209,6 @@ def _checkpoint(agent: FloorAgent) -> FloorAgent:
     kept = copy(agent)
     kept.past = []
     kept.seq = kept.changed_at = 0
-    kept.had_several_services = False
     return kept
 
 

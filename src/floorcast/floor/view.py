@@ -192,7 +192,7 @@ class FloorView:
 
     def uncounted(self, agent: FloorAgent, begin: int, until: int) -> int:
         """Return the uncounted ms in the agent's current state between ``begin`` and ``until``."""
-        return max(0, until - max(agent.last_event, begin))
+        return max(0, until - max(agent.counted_until, begin))
 
     def is_visit_counted(self, agent: FloorAgent, day: int) -> bool:
         """Return whether a day's counter includes the visit to the agent's current state."""

@@ -247,4 +247,4 @@ def _size(floor: FloorCache) -> int:
 def _first_change(before: list[AgentState], now: list[AgentState]) -> int:
     """Return the time in ms from which the agents' times differ between two lists of states."""
     apart = set(before) ^ set(now)
-    return min((last_event for _, _, last_event in apart), default=_NEVER)
+    return min((counted_until for _, _, counted_until, _ in apart), default=_NEVER)

@@ -37,8 +37,8 @@ __all__ = [
 AgentTimes = dict[int, list[int]]
 """The agents' time in each interval of the day, in ms and in the order of the columns."""
 
-AgentState = tuple[int, int, int]
-"""An agent's id, its state, and the time in ms since which its time has not been counted."""
+AgentState = tuple[int, int, int, int]
+"""An agent's id and state, since when its time has not been counted, and its last event, in ms."""
 
 _FIRST_TIME, _LAST_TIME = int(Column.READY_TIME), int(Column.AGENTS_MOST)
 _AGENTS_LAST, _QUEUE_LAST = int(Column.AGENTS_LAST), int(Column.QUEUE_LAST)

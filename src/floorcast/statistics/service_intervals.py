@@ -261,7 +261,7 @@ def _waiting(scope: Scope, moment: Moment, today: Day) -> Mapping[int, tuple[int
 def _states(view: FloorView, service: int) -> list[AgentState]:
     """Return the current states of the agents whose present service this is."""
     return [
-        (agent.id, agent.state, agent.last_event)
+        (agent.id, agent.state, agent.counted_until, agent.last_event)
         for agent in view.logged_in_to(service).values()
         if agent.service == service and agent.state
     ]
@@ -277,8 +277,8 @@ def _times(
     first, width = day.begin + intervals[0] * SLOT_MS, intervals[1] * SLOT_MS
     quiet, until = moment.quiet_agent, min(moment.now, day.end)
     times: AgentTimes = {}
-    for _, state, last_event in states:  # 10,000 in all: min() and max() would double the time
-        begin = first if last_event < first else last_event  # noqa: FURB136 - see above
+    for _, state, since, last_event in states:  # 10,000: min() and max() would double the time
+        begin = first if since < first else since  # noqa: FURB136 - see above
         end = until if last_event + quiet > until else last_event + quiet  # noqa: FURB136 - see above
         while begin < end:
             interval = (begin - day.begin) // width

@@ -71,13 +71,11 @@ class AgentPass:
         for one, login in zip(events, login_states(events), strict=True):
             if one.kind == "answered":
                 current_call.answer(one, state)
-                if found:
-                    found[-1].call_event = current_call.event
             if one.kind != "state":
                 if found and (login.is_late or one.kind == "answered"):
-                    found[-1].apply_late_login(
-                        login, self._counting_service(agent, login, current_call.event, state)
-                    )
+                    service = self._counting_service(agent, login, current_call.event, state)
+                    self._change_service(found, one, service)
+                    found[-1].login, found[-1].call_event = login, current_call.event
                 continue
             kind = one.data["eventType"]
             entered = state_after(kind, before_offer)
@@ -85,20 +83,51 @@ class AgentPass:
                 before_offer = "Ready" if state == "Logoff" else state
             current_call.enter(one, entered)
             continues = entered == state and bool(found)
-            if found and kind == "LOGON" and one.at - found[-1].begin > self._quiet:
-                # there was no event for too long: the previous state ended when it became too old
-                continues = False
-            elif found:
-                found[-1].end = one.at
+            end = one.at
+            if found and kind == "LOGON" and one.at - found[-1].event.at > self._quiet:
+                # there was no event for too long: the previous state ended with its own event
+                continues, end = False, found[-1].event.at
+            while found and found[-1].begin > end:
+                found.pop()
+            if found:
+                found[-1].end = end
             service = self._counting_service(agent, login, current_call.event, entered)
             found.append(
-                StatePeriod(one, one.at, entered, login, service, current_call.event, continues)
+                StatePeriod(
+                    one,
+                    one.at,
+                    one.at,
+                    entered,
+                    login,
+                    service,
+                    current_call.event,
+                    continues,
+                    (service,),
+                )
             )
             state = entered
         if found:
             last = found[-1]
-            last.end = max(last.begin, min(self._now, last.begin + self._quiet))
+            last.end = max(last.begin, min(self._now, last.event.at + self._quiet))
         return found
+
+    def _change_service(
+        self, found: list[StatePeriod], one: AgentRecord, service: int | None
+    ) -> None:
+        """Count the agent's time for another service, from an event that is not a state.
+
+        A LOGON that arrived too late applies as far back as a late state could.
+        """
+        last, since = found[-1], one.at
+        if one.kind == "late":
+            since = max(since, one.recorded_at - self._records.late_ms)
+        since = min(since, last.event.at + self._quiet)
+        if service == last.service:
+            return
+        if since > last.begin:
+            found.append(last.on_service(service, since))
+        else:
+            last.service = service
 
     def _counting_service(
         self, agent: int, login: LoginState, call_event: AgentRecord | None, state: str
@@ -118,8 +147,8 @@ class AgentPass:
     def _call_service(self, agent: int, call_event: AgentRecord) -> int | None:
         """Return the service of the agent's segment of the call, from events that arrived in time.
 
-        An event arrived in time if it precedes the event that names the call, or if it was recorded
-        before the late limit for agent states had passed.
+        An event arrived in time if it is or precedes the event that names the call, or if it was
+        recorded before the late limit for agent states had passed.
         """
         if call_event.call is None:
             return None
@@ -127,7 +156,7 @@ class AgentPass:
         events = [
             event
             for event in self._records.call_events(call_event.call)
-            if event.position < call_event.position or event.recorded_at <= until
+            if event.position <= call_event.position or event.recorded_at <= until
         ]
         segment = segment_of_agent(call_path(events).segments, agent, call_event.at)
         return None if segment is None else segment.service
@@ -173,8 +202,9 @@ class AgentPass:
                 in_call = visit
             begins_today = self._days.is_today(one.begin)
             continues_today = max(one.begin, self._days.begin) < min(one.end, self._days.end)
-            if one.state != "Logoff" and (begins_today or continues_today):
-                services = {one.service, *(one.earlier_services if begins_today else ())}
+            if one.state != "Logoff":
+                services = {*(one.entered if begins_today else ())}
+                services |= {one.service} if continues_today else set()
                 visit.services |= services
                 for service in services:
                     self._sums.agents[agent][service].was_present = True
@@ -211,7 +241,7 @@ class AgentPass:
 
     def _record_presence(self, agent: int, periods: Sequence[StatePeriod]) -> None:
         last = periods[-1]
-        known_until = last.begin + self._quiet
+        known_until = last.event.at + self._quiet
         since = last.begin
         for one in reversed(periods):
             since = one.begin

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 from floorcast.verify.record_types import AgentRecord
 
@@ -81,26 +81,23 @@ class LoginState:
 
 @dataclass
 class StatePeriod:
-    """The period between two events of an agent.
+    """A period in which an agent's state and service stay the same.
 
-    ``service`` is the service that the time counts for, and ``call_event`` is the event that named
-    the current call. ``continues`` is true if the state is the same as before. ``earlier_services``
-    has earlier services, which were replaced when a later event named another one.
+    ``event`` is the event that began the state. ``service`` is the service that the time counts
+    for, and ``call_event`` is the event that named the current call. ``continues`` is true if the
+    state is the same as before. ``entered`` has the service when the agent entered the state, and
+    is empty if the period only continues the state on another service.
     """
 
     event: AgentRecord
+    begin: int
     end: int
     state: str
     login: LoginState
     service: int | None
     call_event: AgentRecord | None
     continues: bool
-    earlier_services: set[int | None] = field(default_factory=set)
-
-    @property
-    def begin(self) -> int:
-        """The time in ms at which the period begins."""
-        return self.event.at
+    entered: tuple[int | None, ...]
 
     @property
     def reason(self) -> str | None:
@@ -113,10 +110,10 @@ class StatePeriod:
         """The services that the agent is logged in to."""
         return self.login.services or (None,)
 
-    def apply_late_login(self, login: LoginState, service: int | None) -> None:
-        """Apply a login and a service that became known late."""
-        self.earlier_services.add(self.service)
-        self.login, self.service = login, service
+    def on_service(self, service: int | None, since: int) -> StatePeriod:
+        """End this period and return one on another service from ``since`` on."""
+        self.end = since
+        return replace(self, begin=since, service=service, continues=True, entered=())
 
 
 def is_answer(one: AgentRecord) -> bool:
