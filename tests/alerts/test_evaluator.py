@@ -16,6 +16,7 @@ from floorcast.log.port import Appended, Batch
 from floorcast.model.cancellation import cancel_all
 from floorcast.model.errors import Unavailable
 from floorcast.model.inbound import AlertTransition, read_lines
+from floorcast.model.loop_turns import take_turn
 from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.projection.initial_state import initial_state
 from floorcast.projection.refold import FoldLimits
@@ -318,13 +319,41 @@ async def _replaced() -> None:
         await seconds(node, log, clock, 15)
         clock.move(5.0)
         floors = {CLIENT: node.projection}
-        evaluator = AlertEvaluator(floors, log, clock, FoldLimits())
-        await evaluator.evaluate_all()
+        other = AlertEvaluator(floors, log, clock, FoldLimits())
+        await other.evaluate_all()
         floors.clear()
         for _ in range(20):
             await asyncio.sleep(0)
         assert transitions(log) == []
-        await evaluator.close()
+        await other.close()
+
+
+def test_a_rule_that_changes_during_an_evaluation_is_evaluated_anew() -> None:
+    """A threshold that no longer applies does not fire, and a removed rule's alert does not."""
+    for alerts in ((), (msgspec.structs.replace(PLAN.alerts[0], threshold=500, hold=0),)):
+        asyncio.run(_changed(msgspec.structs.replace(PLAN, alerts=alerts)))
+
+
+async def _changed(plan: FloorConfig) -> None:
+    clock = Clock()
+    log = await log_with(clock, hold=0)
+    async with running(log, clock) as node:
+        await take(log, clock, "queue")
+        await seconds(node, log, clock, 20)
+        clock.move(1.0)
+        floor = node.projection
+
+        async def turn(client: int) -> None:
+            number = await log.append_site(CLIENT, msgspec.json.encode(plan))
+            await floor.wait_until_folded(number)
+            await take_turn(client)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("floorcast.alerts.evaluator.take_turn", turn)
+            await node.evaluate_all(log)
+        assert transitions(log) == []
+        await seconds(node, log, clock, 5)
+        assert transitions(log) == []
 
 
 def test_a_clock_that_is_wrong_for_a_moment_fires_nothing() -> None:

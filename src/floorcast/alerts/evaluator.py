@@ -108,9 +108,9 @@ class AlertEvaluator:
         continuity.forget(frozenset(known))
         if self._floors.get(floor.client) is not floor:
             return []  # the floor is being rebuilt, and the figures may be those of half an entry
-        if rules is view.alert_rules:
-            found += clearing_transitions(view, frozenset(known), moment.now)
-        return found
+        if rules is not view.alert_rules:
+            return []  # the site has changed, and an old rule must not fire
+        return [*found, *clearing_transitions(view, frozenset(known), moment.now)]
 
     async def _is_current(self, floor: Projection) -> bool:
         """Return whether the floor has what the log has. Waits a moment for a busy floor."""
