@@ -55,6 +55,37 @@ def test_the_banner_shows_alerts_and_users_acknowledge_them(
         assert wall.errors == []
 
 
+def test_acknowledging_by_keyboard_never_loses_the_focus(browser: Browser, tmp_path: Path) -> None:
+    """An acknowledged alert passes the focus to the next, and the last to the dialog's button.
+
+    The dialog returns the focus to the header if the banner is gone.
+    """
+    events = [one for number in range(4) for one in waiting_call(number, 38049 + number % 2)]
+    with open_wallboard(tmp_path, browser, events, site=site_with_alert()) as (wall, source):
+        wall.until_text("#show-alerts", "Alerts: 2")
+        wall.page.focus("#alerts button")
+        wall.page.keyboard.press("Enter")
+        wall.page.focus("#alerts-dialog tr:first-child button")
+        focused = "document.activeElement.ariaLabel || document.activeElement.textContent"
+        first = wall.page.evaluate(focused)
+        wall.page.keyboard.press("Enter")
+        wall.until_text("#alerts-dialog tbody", "seen by sysadmin")
+        second = wall.page.evaluate(focused)
+        assert {first, second} == {f"Acknowledge Queue · {name}" for name in ("Sales", "Help")}
+        wall.page.keyboard.press("Enter")
+        wall.page.wait_for_selector("#alerts-dialog tr[data-level=act]", state="detached")
+        assert wall.page.evaluate(focused) == "Done"
+        ended = [
+            event("call.end", f"end {number}", transactionId=number, sessionId=f"S{number}")
+            for number in range(4)
+        ]
+        source.take(ndjson(ended))
+        wall.until("document.getElementById('alerts').hidden")
+        wall.page.keyboard.press("Enter")
+        wall.page.wait_for_selector("#alerts-dialog", state="hidden")
+        wall.until("document.activeElement.id === 'show-alerts'")
+
+
 def test_sound_and_notifications_are_off_by_default(browser: Browser, tmp_path: Path) -> None:
     """The user's choice is stored. A message explains that the browser blocks notifications."""
     with open_wallboard(tmp_path, browser, queue(1, 2), site=site_with_alert()) as (wall, _):

@@ -18,6 +18,7 @@ from tests.wallboard.shifts import WALL_SITE
 
 ROW = "#services tbody tr[data-id='{}']"
 SERVICE = 38049
+DRAWN = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
 def opener(service: object, cell: str) -> str:
@@ -59,15 +60,21 @@ def test_figures_open_their_calls_by_mouse_and_keyboard(wall: Screen, source: Ca
 
 
 def test_more_calls_are_added_page_by_page(browser: Browser, tmp_path: Path) -> None:
-    """Each page adds up to a thousand different calls. The last page has no button for more."""
+    """Each page adds up to a thousand different calls. The last page has no button for more.
+
+    The button keeps the focus while a page is loaded. After the last page, the list has the focus.
+    """
     events = [one for number in range(1, 2302) for one in waiting_call(number, SERVICE)]
     with open_wallboard(tmp_path, browser, events) as (wall, _):
         wall.page.click(opener(SERVICE, "queue"))
         assert figures(wall)[1:] == (wall.page.inner_text("#calls-note"), 1000)
         assert wall.page.inner_text("#calls-note").startswith("1,000 of 2,301 calls")
-        for rows in (2000, 2301):
-            wall.page.click("#calls [value=more]")
+        wall.page.focus("#calls [value=more]")
+        for rows, focused in ((2000, "[value=more]"), (2301, "#calls .scroll")):
+            wall.page.keyboard.press("Enter")
             wall.until(f"document.querySelectorAll('#calls tbody tr').length === {rows}")
+            wall.page.evaluate(DRAWN)
+            assert wall.page.evaluate("(one) => document.activeElement.matches(one)", focused)
         assert wall.page.is_hidden("#calls [value=more]")
         ids = wall.page.eval_on_selector_all(
             "#calls tbody tr", "rows => rows.map(r => r.dataset.id)"

@@ -84,6 +84,16 @@ def test_the_view_and_the_theme_are_remembered(wall: Screen, view: str) -> None:
     assert wall.page.get_attribute("html", "data-view") == "desk"
 
 
+def test_leaving_the_wall_does_not_lose_the_focus(wall: Screen) -> None:
+    """If the tools are in a menu, the menu's button has the focus after the wall."""
+    wall.page.set_viewport_size({"width": 1200, "height": 800})
+    wall.sign_in(view="#wall")
+    wall.page.focus("#show-wall")
+    wall.page.keyboard.press("Enter")
+    wall.until("document.documentElement.dataset.view === 'desk'")
+    assert wall.page.evaluate("document.activeElement.id") == "show-menu"
+
+
 WALLS = ((1280, 720), (1366, 768), (1920, 1080), (2560, 1440), (3840, 2160), (1080, 1920))
 SITE = (
     WALL_SITE.replace('"Sales"', '"Customer Support Level 1"')

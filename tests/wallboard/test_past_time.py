@@ -43,10 +43,12 @@ def test_a_time_before_the_log_is_explained_once(wall: Screen) -> None:
     assert wall.page.is_disabled("#past-bar [data-step='-1']")
     first = wall.page.inner_text(f"{BAR} p").removeprefix("There is no data before ")
     assert wall.page.inner_text("#past-bar [value=earliest]") == f"Go to {first.rstrip('.')}"
-    wall.page.click("#past-bar [value=earliest]")
+    wall.page.focus("#past-bar [value=earliest]")
+    wall.page.keyboard.press("Enter")
     wall.until_text(f"{BAR} p", f"You are viewing the past: {first}")
     wall.until_text("#services .explanation", "No service has had an agent or a call today.")
     assert wall.page.is_disabled("#past-bar [data-step='-1']")
+    assert wall.page.evaluate("document.activeElement.textContent") == "15 min later"
     wall.page.keyboard.press("Escape")
     wall.page.wait_for_selector(SERVICES)
     wall.until_text("#freshness-state", "Live")
@@ -89,7 +91,10 @@ def test_the_board_shows_the_floor_as_it_was(browser: Browser, floor: Server) ->
 
 
 def test_stepping_through_the_past_on_a_phone(browser: Browser, floor: Server) -> None:
-    """The bar with all its buttons fits on the screen. A step past now returns to the present."""
+    """The bar with all its buttons fits on the screen. A step past now returns to the present.
+
+    Escape first closes the menu. The buttons pass on the focus when they disappear.
+    """
     with screen(browser, floor.url, width=390, height=844) as wall:
         wall.sign_in()
         wall.page.wait_for_selector(SERVICES)
@@ -103,8 +108,14 @@ def test_stepping_through_the_past_on_a_phone(browser: Browser, floor: Server) -
         assert box["x"] + box["width"] <= 390
         wall.page.click("#past-bar [value=earliest]")
         wall.page.wait_for_selector("#past-bar b")
-        wall.page.click("#past-bar [data-step='1']")
+        wall.page.focus("#theme")
+        wall.page.keyboard.press("Escape")
+        assert wall.page.is_hidden("#theme"), "Escape does not close the menu"
+        assert wall.page.is_visible("#past-bar"), "Escape closes the menu and leaves the past"
+        wall.page.focus("#past-bar [data-step='1']")
+        wall.page.keyboard.press("Enter")
         wall.page.wait_for_selector("#past-bar", state="hidden")
+        assert wall.page.evaluate("document.activeElement.id") == "show-menu"
         wall.until_text("#freshness-state", "Live")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import httpx
 import pytest
+from playwright.sync_api import Route
 
 from floorcast.cli.demo_floor import SIGN_IN
 from tests.real.server import Server
@@ -17,6 +18,17 @@ def end(server: Server, session: str) -> None:
     """End a session outside the page, as a changed password would."""
     answer = httpx.delete(f"{server.url}/session/logout/{session}", trust_env=False, verify=False)
     assert answer.status_code == 204
+
+
+def held_back(wall: Screen, path: str) -> list[Route]:
+    """Return the page's requests for a path, to which the test responds."""
+    requests: list[Route] = []
+
+    def hold(route: Route) -> None:
+        requests.append(route)
+
+    wall.page.route(path, hold)
+    return requests
 
 
 def test_a_failed_sign_in_is_explained(wall: Screen) -> None:
@@ -35,6 +47,37 @@ def test_a_failed_sign_in_is_explained(wall: Screen) -> None:
     assert (
         wall.page.input_value("[name=password]") == wall.page.input_value("[name=apiToken]") == ""
     )
+
+
+def test_a_failed_sign_in_keeps_the_focus(wall: Screen) -> None:
+    """The button keeps the focus while the server responds, and sends only one request."""
+    wall.open()
+    requests = held_back(wall, "**/session/login*")
+    for name in ("clientName", "userName", "password", "apiToken"):
+        wall.page.fill(f"[name={name}]", "any")
+    wall.page.focus("#sign-in button")
+    wall.page.keyboard.press("Enter")
+    wall.page.keyboard.press("Enter")
+    wall.until_true(lambda: requests, "the page signs in")
+    wall.page.evaluate("new Promise(requestAnimationFrame)")
+    assert wall.page.evaluate("document.activeElement.textContent") == "Sign in"
+    requests[0].fulfill(status=502)
+    wall.until_text("#sign-in-failure", "The server cannot sign you in yet: 502")
+    assert wall.page.evaluate("document.activeElement.textContent") == "Sign in"
+    assert len(requests) == 1
+
+
+def test_late_values_do_not_move_the_focus(wall: Screen) -> None:
+    """What is typed before the demo's values arrive stays in one field."""
+    requests = held_back(wall, "**/sign-in.json")
+    wall.open()
+    wall.until("document.activeElement.name === 'clientName'")
+    wall.page.keyboard.type("OTH")
+    wall.until_true(lambda: requests, "the page requests the values")
+    requests[0].fulfill(json=SIGN_IN)
+    wall.until("document.querySelector('[name=apiToken]').value")
+    wall.page.keyboard.type("ER")
+    assert wall.page.input_value("[name=clientName]") == "OTHER"
 
 
 def test_a_token_with_invalid_characters_is_wrong(wall: Screen) -> None:
@@ -79,9 +122,11 @@ def test_an_ended_session_is_renewed_automatically(wall: Screen, floor: Server) 
 
     wall.page.reload()
     wall.page.wait_for_selector("#services tbody tr")
+    wall.page.click("#show-view")
     end(floor, wall.page.evaluate(KEPT))
     wall.pass_time(5)
     wall.page.wait_for_selector(FORM)
+    assert wall.page.is_hidden("#view"), "a dialog covers the form"
     wall.until_text("#sign-in-why", "Your session has ended")
     assert wall.page.input_value("[name=userName]") == "manager"
     wall.fill(user="manager")

@@ -6,6 +6,7 @@
 import * as address from "./address.js";
 import { alertSound, Notices } from "./alert_notices.js";
 import { count, duration, percent, plural, timeOfDay } from "./figures.js";
+import { busy, keep, keeping, returns } from "./focus.js";
 import { Refusal } from "./requests.js";
 import { mark, Rows, write } from "./table.js";
 
@@ -28,6 +29,7 @@ export class AlertsBanner {
   #failure = document.getElementById("alerts-failure");
   #said = document.getElementById("alert-announcement");
   #rows = new Rows(this.#dialog.querySelector("tbody"), "alert-row");
+  #openers = []; // of the dialog, and what has the focus without them
   #all = []; // firing and acknowledged alerts, the most urgent first
   #known = null; // the alerts of the last response, by id and time; null: no response yet
   #notices = new Notices(this.#dialog, this.#failure);
@@ -40,8 +42,11 @@ export class AlertsBanner {
       write(this.#failure, "");
       this.#dialog.showModal();
     };
+    const button = this.#banner.querySelector("button");
     this.#open.onclick = open;
-    this.#banner.querySelector("button").onclick = open;
+    button.onclick = open;
+    this.#openers = [button, this.#open, ...document.querySelectorAll("#show-menu, #board h1")];
+    returns(this.#dialog, ...this.#openers);
   }
 
   /** Start a session without any known alert. */
@@ -49,13 +54,13 @@ export class AlertsBanner {
     this.role = role;
     this.#all = [];
     this.#known = null;
-    this.#open.hidden = true;
+    this.#hide(this.#open, true);
     this.draw();
   }
 
   /** Show a response of `alerts`. */
   show({ alerts }) {
-    this.#open.hidden = !alerts.length;
+    this.#hide(this.#open, !alerts.length);
     this.#all = alerts
       .filter((one) => one.status in STATES)
       .sort((one, other) => STATES[one.status] - STATES[other.status] || one.since - other.since);
@@ -77,7 +82,7 @@ export class AlertsBanner {
   draw() {
     const shown = this.#shown();
     const firing = shown.filter((one) => one.status === "firing");
-    this.#banner.hidden = !shown.length;
+    this.#hide(this.#banner, !shown.length);
     mark(this.#banner.dataset, "level", firing.length ? "act" : "watch");
     const [first] = shown;
     if (first) {
@@ -87,7 +92,23 @@ export class AlertsBanner {
     }
     write(this.#open, firing.length ? `Alerts: ${count(firing.length)}` : "Alerts");
     this.#none.hidden = shown.length > 0;
-    this.#rows.show(shown, (one) => `${one.clientId}/${one.alertId}`, (row, one) => this.#fill(row, one));
+    const row = this.#rows.of(this.#rows.focused());
+    this.#rows.show(shown, (one) => `${one.clientId}/${one.alertId}`, (one, alert) => this.#fill(one, alert));
+    if (row) keep(...this.#buttonsAfter(row), this.#dialog.querySelector(".primary"));
+  }
+
+  /** The buttons that can have the focus once the alert of a row has been acknowledged. */
+  #buttonsAfter(row) {
+    const rows = [...this.#rows.body.rows];
+    const place = rows.indexOf(row);
+    return [...rows.slice(place + 1), ...rows.slice(0, place + 1)].map((one) => one.querySelector("button"));
+  }
+
+  #hide(element, isHidden) {
+    const hide = () => {
+      element.hidden = isHidden;
+    };
+    keeping(element, hide, ...this.#openers);
   }
 
   #shown() {
@@ -107,20 +128,17 @@ export class AlertsBanner {
     const may = ACKNOWLEDGING.includes(this.role);
     button.hidden = !may || one.status !== "firing";
     button.ariaLabel = `Acknowledge ${named(one)}`;
-    button.onclick = () => this.#acknowledge(one, button);
+    button.onclick = () => busy(button, () => this.#acknowledge(one));
     write(act.querySelector("span"), one.status === "firing" ? "" : `seen by ${one.acknowledgedBy}`);
   }
 
-  async #acknowledge(one, button) {
-    button.disabled = true;
+  async #acknowledge(one) {
     try {
       const { body } = await this.post(`/realtime/alerts/${one.alertId}/acknowledge`);
       Object.assign(one, body);
       write(this.#failure, "");
     } catch (error) {
       write(this.#failure, error instanceof Refusal ? error.message : "The server is not responding.");
-    } finally {
-      button.disabled = false;
     }
     this.draw();
   }

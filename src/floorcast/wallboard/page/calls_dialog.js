@@ -1,6 +1,7 @@
 /** A dialog with the calls that a figure of a service counts, loaded page by page. */
 
 import { count, duration, plural, timeOfDay } from "./figures.js";
+import { busy, keeping, returns } from "./focus.js";
 import { Refusal } from "./requests.js";
 import { mark, write } from "./table.js";
 import { timeOf } from "./tokens.js";
@@ -52,8 +53,9 @@ export class CallsDialog {
   constructor(ask, nameOf) {
     this.ask = ask;
     this.nameOf = nameOf;
-    this.#more.onclick = () => this.#load();
+    this.#more.onclick = () => busy(this.#more, () => this.#load());
     this.#dialog.onclose = () => this.close();
+    returns(this.#dialog, ...document.querySelectorAll("#services :is(.scroll, .explanation)"));
   }
 
   /** Show the calls behind a figure of a service. */
@@ -79,7 +81,6 @@ export class CallsDialog {
   async #load() {
     const asked = this.#asked;
     write(this.#failure, "");
-    this.#more.disabled = true;
     try {
       const cursor = this.#cursor ? { cursor: this.#cursor } : {};
       const { body, token } = await this.ask(CALLS, { ...asked, ...cursor });
@@ -90,8 +91,6 @@ export class CallsDialog {
       if (!this.#body.rows.length) write(this.#note, "");
       this.#more.hidden = false;
       write(this.#more, "Try again");
-    } finally {
-      this.#more.disabled = false;
     }
   }
 
@@ -100,9 +99,12 @@ export class CallsDialog {
     const first = this.#body.rows.length;
     this.#body.append(...calls.map((call) => this.#filled(call, call[member] ?? call.joined)));
     this.#cursor = cursor;
-    this.#more.hidden = !cursor;
     write(this.#more, "Show more");
     this.#scroll.hidden = !this.#body.rows.length;
+    const hide = () => {
+      this.#more.hidden = !cursor;
+    };
+    keeping(this.#more, hide, this.#scroll);
     const shown = this.#body.rows.length;
     const some = shown < total ? `${count(shown)} of ` : "";
     write(this.#note, `${some}${plural(total, "call")} at ${timeOfDay(at)}`);

@@ -1,6 +1,7 @@
 /** The page's theme, wall view and full-screen mode. */
 
 import * as address from "./address.js";
+import { keeping } from "./focus.js";
 
 const THEME = "floorcast.theme";
 const THEMES = ["auto", "light", "dark"];
@@ -16,7 +17,7 @@ let lock = null;
 /** @param {() => void} onChange called when colors, sizes or the view change */
 export function bind(onChange) {
   const turn = () => {
-    applyWall();
+    keeping(tools, applyWall, wall, menu);
     onChange();
   };
   applyTheme(localStorage.getItem(THEME) ?? "auto");
@@ -61,8 +62,9 @@ function bindMenu() {
     tools.dataset.open = String(isOpen);
   };
   menu.onclick = () => open(menu.ariaExpanded !== "true");
-  tools.onkeydown = ({ key }) => {
-    if (key !== "Escape" || !menu.checkVisibility()) return;
+  tools.onkeydown = (event) => {
+    if (event.key !== "Escape" || !menu.checkVisibility()) return;
+    event.preventDefault(); // Escape would also leave the past
     open(false);
     menu.focus();
   };

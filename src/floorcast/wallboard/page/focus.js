@@ -22,3 +22,34 @@ export function focusFirst(...elements) {
 export function keep(...elements) {
   if (isLost()) focusFirst(...elements);
 }
+
+/**
+ * Make a change that may hide or disable the element with the focus. If it was in `place` and is
+ * lost, focus the first of the other elements that can have it.
+ */
+export function keeping(place, change, ...elements) {
+  const had = place.contains(document.activeElement); // browsers drop the focus at once or later
+  change();
+  if (had) keep(...elements);
+}
+
+/** When a dialog closes and its opener is gone, focus the first of these elements that can be. */
+export function returns(dialog, ...elements) {
+  dialog.addEventListener("close", () => keep(...elements));
+}
+
+/**
+ * Run a button's work, once at a time. A disabled button would lose the focus, so this only marks it.
+ *
+ * @param {HTMLButtonElement} button
+ * @param {() => Promise<void>} work
+ */
+export async function busy(button, work) {
+  if (button.ariaDisabled === "true") return;
+  button.ariaDisabled = "true";
+  try {
+    await work();
+  } finally {
+    button.ariaDisabled = null;
+  }
+}

@@ -31,6 +31,7 @@ function enter() {
 
 function leave(why = "") {
   board.stop();
+  for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
   place.hidden = true;
   signIn.show(why);
 }

@@ -1,6 +1,7 @@
 /** The time that the board shows: now, or a time of the last 26 hours, chosen in a dialog. */
 
 import { momentOfDay } from "./figures.js";
+import { focusFirst, keeping } from "./focus.js";
 import { write } from "./table.js";
 
 const REACH = 26 * 3_600_000; // ms for which the server keeps the past
@@ -14,6 +15,8 @@ export class PastTime {
   #bar = document.getElementById("past-bar");
   #earlier = this.#bar.querySelector("[data-step='-1']");
   #earliestButton = this.#bar.querySelector("[value=earliest]");
+  #later = this.#bar.querySelector("[data-step='1']");
+  #menu = document.getElementById("show-menu");
   #at = null;
 
   /** @param {(at: ?number) => void} onChange the time to show, ms; null: now */
@@ -43,6 +46,10 @@ export class PastTime {
 
   /** Show a time (ms), or the present if it is null. */
   show(at) {
+    this.#keepFocus(() => this.#show(at));
+  }
+
+  #show(at) {
     this.#at = at;
     const isPast = at !== null;
     document.documentElement.dataset.past = String(isPast);
@@ -59,10 +66,17 @@ export class PastTime {
     const isTooEarly = this.earliest !== null && this.#at < this.earliest;
     const first = isTooEarly ? momentOfDay(this.earliest) : "";
     document.documentElement.dataset.past = "none";
-    this.#say(isTooEarly ? `There is no data before ${first}.` : `${why}.`);
-    this.#earlier.disabled = isTooEarly;
-    this.#earliestButton.hidden = !isTooEarly;
+    this.#keepFocus(() => {
+      this.#say(isTooEarly ? `There is no data before ${first}.` : `${why}.`);
+      this.#earlier.disabled = isTooEarly;
+      this.#earliestButton.hidden = !isTooEarly;
+    });
     write(this.#earliestButton, `Go to ${first}`);
+  }
+
+  /** A step can disable or hide the button that has the focus. */
+  #keepFocus(change) {
+    keeping(this.#bar, change, this.#earliestButton, this.#later, this.#button, this.#menu);
   }
 
   /** Set the bar's message. Empty: the time that is shown. */
@@ -93,7 +107,7 @@ export class PastTime {
   #go(at) {
     if (Number.isNaN(at)) return;
     this.onChange(at === null || at >= Date.now() ? null : at);
-    if (at === null) this.#button.focus();
+    if (at === null) focusFirst(this.#button, this.#menu);
   }
 }
 

@@ -1,5 +1,6 @@
 /** The sign-in form and its error messages. */
 
+import { busy } from "./focus.js";
 import { Refusal, send, Unreachable } from "./requests.js";
 import { Session } from "./session.js";
 
@@ -17,10 +18,8 @@ const button = form.querySelector("button");
  * @param {() => void} onSignedIn
  */
 export function bind(session, onSignedIn) {
-  form.onsubmit = async (event) => {
-    event.preventDefault();
+  const enter = async () => {
     failure.textContent = "";
-    button.disabled = true;
     try {
       await session.signIn(Object.fromEntries(new FormData(form)));
       for (const name of ["password", "apiToken"]) form.elements[name].value = "";
@@ -28,9 +27,11 @@ export function bind(session, onSignedIn) {
       onSignedIn();
     } catch (error) {
       failure.textContent = inWords(error);
-    } finally {
-      button.disabled = false;
     }
+  };
+  form.onsubmit = (event) => {
+    event.preventDefault();
+    busy(button, enter);
   };
 }
 
@@ -44,10 +45,12 @@ export async function show(reason = "") {
   failure.textContent = "";
   section.hidden = false;
   focus();
+  const first = document.activeElement;
   const { body } = await send("GET", EXAMPLE).catch(() => ({ body: {} }));
   if (!Object.keys(body).length || section.hidden) return;
+  const isUntouched = document.activeElement === first && !first.value;
   fill(body);
-  focus();
+  if (isUntouched) focus(); // what is being typed must not continue in another field
 }
 
 function fill(values) {

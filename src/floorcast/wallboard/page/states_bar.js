@@ -30,7 +30,8 @@ export class StatesBar {
   #draw(state, number) {
     const { button, part } = this.#parts.get(state) ?? this.#make(state);
     const isChosen = this.chosen.has(state);
-    button.hidden = !number && !isChosen;
+    // The button with the focus stays until the focus has moved on.
+    button.hidden = !number && !isChosen && button !== document.activeElement;
     button.ariaPressed = String(isChosen);
     write(button.lastElementChild, count(number));
     part.style.flexGrow = number;
