@@ -175,6 +175,59 @@ def test_examples_variables_and_retired_methods_are_explained() -> None:
     assert "Example: own_" not in HTML
 
 
+def place(tab: Page) -> tuple[str, int]:
+    """Return the first method or type in view, and the position of its top."""
+    found: list[tuple[str, int]] = tab.evaluate(
+        """[...document.querySelectorAll("article:not([hidden])")]
+            .map((one) => [one.id, Math.round(one.getBoundingClientRect().top)])
+            .filter(([, top]) => top > 0)"""
+    )
+    return found[0][0], found[0][1]
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+def test_a_search_keeps_the_place(phone: tuple[Page, list[str]], width: int) -> None:
+    """A search shows its first match. Without it, the page is where it was, or at the match."""
+    tab, _ = phone
+    tab.set_viewport_size({"width": width, "height": 844})
+    field = tab.get_by_label("Search")
+    tab.evaluate("document.getElementById('type-ServiceStatistics').scrollIntoView()")
+    if width < 1000:
+        field.scroll_into_view_if_needed()
+    before = place(tab)
+    for key in ("S", "C", "R", "E", "E", "N", "_", "K"):
+        field.press(key)
+    (match,) = shown(tab)
+    assert place(tab)[0] == match
+    assert field.evaluate("(one) => one.checkVisibility() && one === document.activeElement")
+    field.press("Escape")
+    assert place(tab) == before
+    field.fill("SCREEN_KEY")
+    field.press("Enter")
+    there = place(tab)
+    assert there[0] == match
+    field.press("Escape")
+    after = place(tab)
+    assert after[0] == match
+    assert abs(after[1] - there[1]) <= 1, "positions are rounded"
+
+
+def test_a_link_leads_to_what_the_search_hides(phone: tuple[Page, list[str]]) -> None:
+    """The link ends the search, and so does the way back to what a later search hides."""
+    tab, _ = phone
+    tab.get_by_label("Search").fill("abandonRate")
+    assert "type-StatisticsRequest" not in shown(tab)
+    tab.focus("#serviceStatistics a[href='#type-StatisticsRequest']")
+    tab.keyboard.press("Enter")
+    assert tab.get_by_label("Search").input_value() == ""
+    top = "document.getElementById('type-StatisticsRequest').getBoundingClientRect().top"
+    assert 0 <= tab.evaluate(top) < 100
+    tab.evaluate("() => { location.hash = 'logIn'; }")
+    tab.get_by_label("Search").fill("SCREEN_KEY")
+    tab.go_back()
+    assert 0 <= tab.evaluate(top) < 100
+
+
 def test_a_search_shows_entries_that_contain_all_words(phone: tuple[Page, list[str]]) -> None:
     """The search covers methods, members and descriptions. Escape shows everything again."""
     tab, seen = phone
