@@ -204,7 +204,7 @@ def test_the_chart_scrapes_all_nodes_but_client_figures_once() -> None:
 def test_the_chart_refuses_servers_without_a_shared_log() -> None:
     """The chart refuses several servers without a shared log, which would each lack events."""
     chart = pytest.importorskip("helm_python.chart", reason=MISSING)
-    with pytest.raises(Exception, match=r"replicas above 1 need cluster\.secret"):
+    with pytest.raises(Exception, match=r"more than one replica requires cluster\.secret"):
         chart.Chart.load(str(CHART)).render({"replicas": 2}, name="fc", namespace="floor")
 
 
