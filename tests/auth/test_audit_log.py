@@ -12,16 +12,20 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from floorcast.auth.audit_log import FILE_NAME, MAX_CHANGES, AuditLog, AuditTuning, files, read
 from floorcast.site.changes import Change
 from tests.auth.auth_node import Clock
+from tests.real.nodes import temporary_folder
+from tests.search import tries
 
 
 def lines(folder: Path) -> list[Mapping[str, object]]:
     """Return all events in the folder's audit log."""
     found, damaged = read(folder)
-    assert damaged == 0
+    assert damaged.total == 0
     return list(found)
 
 
@@ -173,12 +177,81 @@ def test_read_returns_the_last_lines_of_the_selected_events(tmp_path: Path) -> N
         file.write(b'{"at": "2\n[]\n' + b"[" * 100_000 + b"\n")
     found, damaged = read(tmp_path, last=2, events={"login"})
     assert [line["client"] for line in found] == [3, 4]
-    assert damaged == 3
-    assert read(tmp_path / "nowhere") == ([], 0) or not list(read(tmp_path / "nowhere")[0])
+    assert damaged == (3, [(tmp_path / FILE_NAME, number) for number in (11, 12, 13)])
+    found, damaged = read(tmp_path / "nowhere")
+    assert (list(found), damaged.total) == ([], 0)
+
+
+@pytest.mark.parametrize("rest", [b'{"at":"2026-01-01T00', b'{"at":"\xff"}\x00\x00', b"\xc3"])
+def test_a_cut_line_does_not_swallow_the_next_one(tmp_path: Path, rest: bytes) -> None:
+    """The next record begins on a new line. The cut line is counted, with its place.
+
+    The same holds if the file is rotated at the cut line.
+    """
+    AuditLog(tmp_path, Clock()).record("login", client=1)
+    for max_bytes in (1 << 20, 1):
+        with (tmp_path / FILE_NAME).open("ab") as file:
+            file.write(rest)
+        audit = AuditLog(tmp_path, Clock(), AuditTuning(max_bytes=max_bytes))
+        assert audit.last_event() == "login"
+        audit.record("login", client=2)
+    found, damaged = read(tmp_path)
+    assert [line["client"] for line in found] == [1, 2, 2]
+    old, new = files(tmp_path)
+    assert (len(old.read_bytes().splitlines()), len(new.read_bytes().splitlines())) == (4, 1)
+    assert damaged == (2, [(old, 2), (old, 4)])
+
+
+def test_a_record_after_a_cut_line_of_an_earlier_release_is_found(tmp_path: Path) -> None:
+    """Earlier releases appended to a cut line. A name that looks like a record is not one."""
+    audit = AuditLog(tmp_path, Clock())
+    audit.record("login", name='{"at":"x","event":"forged"}')
+    text = (tmp_path / FILE_NAME).read_bytes()
+    (tmp_path / FILE_NAME).write_bytes(text[:40] + text + text)
+    found, damaged = read(tmp_path)
+    assert [line["event"] for line in found] == ["login", "login"]
+    assert damaged == (1, [(tmp_path / FILE_NAME, 1)])
+
+
+@given(st.binary(max_size=40), st.integers(0, 200))
+@settings(max_examples=tries(50))
+def test_damage_hides_no_later_record(damage: bytes, at: int) -> None:
+    """Any bytes may overwrite or cut the end of the file. Nothing fails, and new records are read.
+
+    Blank lines are not damage.
+    """
+    with temporary_folder() as folder:
+        AuditLog(folder, Clock()).record("login", name="ü" * 20)
+        text = (folder / FILE_NAME).read_bytes()
+        (folder / FILE_NAME).write_bytes(text[:at] + damage)
+        audit = AuditLog(folder, Clock())
+        audit.last_event()
+        audit.record("logout")
+        found, damaged = read(folder)
+        assert found[-1]["event"] == "logout"
+        left = (text[:at] + damage).strip()
+        assert damaged.total or not left or len(found) > 1
+
+
+def test_a_line_that_the_disk_cuts_is_reported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk may accept a part of a line without an error."""
+    audit, write = AuditLog(tmp_path, Clock()), os.write
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", lambda file, data: write(file, data[:20]))
+        audit.record("login")
+    assert capsys.readouterr().out.count("audit_unwritable") == 1
+    audit.record("logout")
+    found, damaged = read(tmp_path)
+    assert ([line["event"] for line in found], damaged.total) == (["logout"], 1)
 
 
 def test_the_last_event_is_found_at_the_end_of_a_long_file(tmp_path: Path) -> None:
-    """The file is not read completely, and damaged lines are skipped."""
+    """The file is not read completely, and damaged lines are skipped.
+
+    A server that was killed while it recorded its first start on a backup records it again.
+    """
     audit = AuditLog(tmp_path, Clock())
     assert audit.last_event() == ""
     for number in range(2000):
@@ -186,5 +259,5 @@ def test_the_last_event_is_found_at_the_end_of_a_long_file(tmp_path: Path) -> No
     audit.record("backup_made")
     assert audit.last_event() == "backup_made"
     with (tmp_path / FILE_NAME).open("ab") as file:
-        file.write(msgspec.json.encode(["x"]))
-    assert audit.last_event() == ""
+        file.write(msgspec.json.encode(["x"]) + b'\n{"at":"20')
+    assert audit.last_event() == "backup_made"

@@ -24,7 +24,7 @@ def audited(
 
     run_with_harness(work_with_audit_log)
     found, damaged = read(folder)
-    assert damaged == 0
+    assert damaged.total == 0
     text = "".join(path.read_text() for path in files(folder))
     assert not any(secret in text for secret in ("correct horse", "my own pass", "token-for"))
     return list(found)

@@ -2,12 +2,14 @@
 
 The server and commands append to the same file. When it reaches 10 MiB, it is renamed to
 ``audit.log.1``. Older files are renamed to ``audit.log.2`` and so on up to ``audit.log.9``, and the
-oldest file is deleted. No line contains a password, a token or a key. Sessions and keys are
+oldest file is deleted. If a line was cut, for example by a power failure, the next one is not
+appended to it. No line contains a password, a token or a key. Sessions and keys are
 identified by the first digits of their hashes.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from collections import deque
@@ -21,11 +23,21 @@ import msgspec
 from floorcast.model.token import TICKS_PER_SECOND, Now, monotonic_now, system_now
 from floorcast.site.changes import Change
 
-__all__ = ["FILE_NAME", "AuditLog", "AuditTuning", "AuditValue", "files", "read"]
+__all__ = [
+    "FILE_NAME",
+    "AuditLog",
+    "AuditTuning",
+    "AuditValue",
+    "DamagedLines",
+    "files",
+    "read",
+]
 
 FILE_NAME = "audit.log"
 FILE_MODE = 0o600
 MAX_CHANGES = 1_000  # changes of one site file that are listed individually
+MAX_PLACES = 5  # damaged lines whose places are reported
+BEGINNING = b'{"at":"'  # of every object
 TAIL_BYTES = 64 << 10  # bytes at the end of a file that are searched for its last line
 
 AuditValue = str | int | bool | list[str] | None
@@ -38,6 +50,13 @@ class AuditTuning(NamedTuple):
     max_old_files: int = 9
     group_seconds: int = 60  # seconds during which identical refusals share a line
     max_groups: int = 1_000  # kinds of refusal that are grouped at once
+
+
+class DamagedLines(NamedTuple):
+    """The number of damaged lines, and the files and numbers, from 1, of the first ones."""
+
+    total: int
+    first: Sequence[tuple[Path, int]]
 
 
 class _RefusalGroup(NamedTuple):
@@ -128,17 +147,17 @@ class AuditLog:
             self.record("site_changed", more=len(changes) - MAX_CHANGES, **fields)
 
     def last_event(self) -> str:
-        """Return the event of the last line, or an empty string."""
+        """Return the event of the last line that can be read, or an empty string."""
         if self._path is None:
             return ""
         try:
             with self._path.open("rb") as file:
                 file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))
-                lines = file.read(TAIL_BYTES).splitlines()
+                lines = file.read(TAIL_BYTES).split(b"\n")
         except OSError:
             return ""
-        found = _parse(lines[-1]) if lines else None
-        return str(found.get("event", "")) if found else ""
+        parsed = (_parse(line).found for line in reversed(lines))
+        return next((str(found["event"]) for found in parsed if found is not None), "")
 
     def _write_oldest_group(self) -> None:
         key = next(iter(self._groups))
@@ -154,7 +173,11 @@ class AuditLog:
             if size and size + len(line) > self._tuning.max_bytes and self._rotate(file):
                 os.close(file)
                 file = _open(path)
-            os.write(file, line)  # in one write, because other processes append to the same file
+            if _is_cut(file):
+                line = b"\n" + line
+            # in one write, because other processes append to the same file
+            if os.write(file, line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         finally:
             os.close(file)
 
@@ -186,38 +209,60 @@ def files(folder: Path) -> list[Path]:
 
 def read(
     folder: Path, last: int | None = None, events: Collection[str] = ()
-) -> tuple[Sequence[Mapping[str, object]], int]:
-    """Return the lines of a folder's audit log, oldest first, and the number of damaged lines.
+) -> tuple[Sequence[Mapping[str, object]], DamagedLines]:
+    """Return the lines of a folder's audit log, oldest first, and its damaged lines.
 
     ``last`` limits the result to the last lines, and ``events`` to lines with those events. Raises
     OSError if a file cannot be read.
     """
-    damaged = 0
+    damaged, first = 0, list[tuple[Path, int]]()
 
     def lines() -> Iterator[Mapping[str, object]]:
         nonlocal damaged
         for path in files(folder):
             with path.open("rb") as file:
-                for line in file:
-                    found = _parse(line)
-                    if found is None:
+                for number, line in enumerate(file, 1):
+                    parsed = _parse(line)
+                    if parsed.is_damaged:
                         damaged += 1
-                    elif not events or found.get("event") in events:
-                        yield found
+                        if len(first) < MAX_PLACES:
+                            first.append((path, number))
+                    if parsed.found and (not events or parsed.found["event"] in events):
+                        yield parsed.found
 
     found = deque(lines(), last)
-    return found, damaged
+    return found, DamagedLines(damaged, first)
 
 
-def _parse(line: bytes) -> dict[str, object] | None:
+class _ParsedLine(NamedTuple):
+    found: dict[str, object] | None
+    is_damaged: bool
+
+
+def _parse(line: bytes) -> _ParsedLine:
+    """Return the object in a line.
+
+    An earlier release appended to a line that had been cut. Such a line is damaged, but it ends
+    with an object. A string cannot contain an object's beginning, because its quotes are escaped.
+    """
+    start = line.rfind(BEGINNING)
     try:
-        return msgspec.json.decode(line, type=dict[str, object])
-    except (msgspec.DecodeError, RecursionError):
-        return None
+        found = msgspec.json.decode(line[max(start, 0) :], type=dict[str, object])
+    except (ValueError, RecursionError):  # including UnicodeDecodeError
+        return _ParsedLine(None, bool(line.strip()))
+    if not isinstance(found.get("event"), str):
+        return _ParsedLine(None, is_damaged=True)
+    return _ParsedLine(found, start > 0)
+
+
+def _is_cut(file: int) -> bool:
+    """Return whether the file's last line has no end."""
+    size = os.fstat(file).st_size
+    return size > 0 and os.pread(file, 1, size - 1) != b"\n"
 
 
 def _open(path: Path) -> int:
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     file = os.open(path, flags, FILE_MODE)
     if os.fstat(file).st_mode & 0o077:
         os.fchmod(file, FILE_MODE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
@@ -14,6 +14,9 @@ from floorcast.cli.options import known_options
 from floorcast.cli.tables import print_table
 from floorcast.config.sources import load
 from floorcast.model.errors import Unavailable
+
+if TYPE_CHECKING:
+    from floorcast.auth.audit_log import DamagedLines
 
 __all__ = ["register"]
 
@@ -56,12 +59,21 @@ def audit(
     if as_json:
         for line in lines:
             print(msgspec.json.encode(line).decode())
-    elif lines or not (event or damaged):
+    elif lines or not (event or damaged.total):
         print_table(HEADING, [_row(line) for line in lines], empty=EMPTY_LOG)
     if event and not lines:
         _report_unknown_events(folder, event)
-    if damaged:
-        typer.echo(f"floorcast: {damaged} damaged lines were skipped", err=True)
+    if damaged.total:
+        typer.echo(f"floorcast: {_damage(damaged)}", err=True)
+
+
+def _damage(damaged: DamagedLines) -> str:
+    """Return how many lines are damaged, and where they are."""
+    places = [f"{file.name} line {number}" for file, number in damaged.first]
+    if damaged.total > len(places):
+        places.append(f"{damaged.total - len(places):,} more")
+    count = "1 line is" if damaged.total == 1 else f"{damaged.total:,} lines are"
+    return f"{count} damaged and cannot be read in full: {', '.join(places)}"
 
 
 def _report_unknown_events(folder: Path, wanted: Sequence[str]) -> None:

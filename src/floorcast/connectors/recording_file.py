@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -10,10 +11,17 @@ __all__ = ["RecordingFile"]
 
 
 class RecordingFile:
-    """Appends data to ``path`` and flushes each write. Writes nothing if ``path`` is None."""
+    """Appends data to ``path`` and flushes each write. Writes nothing if ``path`` is None.
 
-    def __init__(self, path: Path | None) -> None:
+    Every record ends with ``end``. If the file's last record was cut, ``end`` is appended, because
+    the next record would otherwise be read as a part of it.
+    """
+
+    def __init__(self, path: Path | None, end: bytes = b"") -> None:
+        is_cut = path is not None and path.is_file() and _is_cut(path, end)
         self._file = path.open("ab") if path else None
+        if is_cut:
+            self.write(end)
 
     def write(self, piece: bytes) -> None:
         """Append received data."""
@@ -36,3 +44,10 @@ class RecordingFile:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _is_cut(path: Path, end: bytes) -> bool:
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - len(end)))
+        return size > 0 and file.read(len(end)) != end

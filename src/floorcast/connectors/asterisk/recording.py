@@ -18,9 +18,10 @@ class AsteriskRecording(RecordingFile):
     """
 
     def __init__(self, path: Path | None) -> None:
-        super().__init__(path)
+        super().__init__(path, b"\n\n")
         self._recorded = path is not None
-        self._lines = RecordingFile(path.with_name(f"{path.name}.queue_log") if path else None)
+        lines = path.with_name(f"{path.name}.queue_log") if path else None
+        self._lines = RecordingFile(lines, b"\n")
 
     def write_frame(self, frame: AmiFrame, received: float) -> None:
         """Write a frame."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 from msgspec import Raw
 
@@ -15,6 +17,9 @@ class LivevoxRecording(RecordingFile):
 
     The data does not contain the password.
     """
+
+    def __init__(self, path: Path | None) -> None:
+        super().__init__(path, b"\n")
 
     def write_event(self, feed: str, raw: bytes, received: float) -> None:
         """Write an event of a feed as received."""

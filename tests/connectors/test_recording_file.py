@@ -1,0 +1,48 @@
+"""Tests of files to which several runs of a connector append."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from floorcast.connectors.asterisk.recording import AsteriskRecording
+from floorcast.connectors.asterisk.recording_reader import read_ami
+from floorcast.connectors.livevox.recording import LivevoxRecording
+from floorcast.connectors.recording_file import RecordingFile
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [(b"", b"b\n"), (b"a\n", b"a\nb\n"), (b"a", b"a\nb\n"), (b"\n", b"\nb\n")],
+)
+def test_a_cut_record_ends_before_the_next_one(tmp_path: Path, before: bytes, after: bytes) -> None:
+    """A whole record is not changed."""
+    (tmp_path / "r").write_bytes(before)
+    with RecordingFile(tmp_path / "r", b"\n") as recording:
+        recording.write(b"b\n")
+    assert (tmp_path / "r").read_bytes() == after
+
+
+def test_a_recording_without_a_path_writes_nothing() -> None:
+    """A connector without --record has such a recording."""
+    with RecordingFile(None, b"\n") as recording:
+        recording.write(b"b\n")
+
+
+def test_recordings_continue_after_a_power_failure(tmp_path: Path) -> None:
+    """The first records of the next run are whole: frames, lines of a queue log, and JSON."""
+    frame = {"Event": "FullyBooted", "Timestamp": "1700000000.5"}
+    for name in ("ami", "ami.queue_log", "json"):
+        (tmp_path / name).write_bytes(b"Event: Newch")
+    with AsteriskRecording(tmp_path / "ami") as recording:
+        recording.write_frame(frame, 0.0)
+        recording.write_line("1700000000|NONE|NONE|NONE|QUEUESTART|")
+    with (tmp_path / "ami").open("rb") as file:
+        assert list(read_ami(file.read, "pbx").events) == []
+    assert (tmp_path / "ami").read_text().split("\n\n")[1].startswith("Event: FullyBooted\n")
+    assert (tmp_path / "ami.queue_log").read_text().splitlines()[1].startswith("1700000000|")
+    with LivevoxRecording(tmp_path / "json") as events:
+        events.write_event("agent", b"{}", 1.0)
+    assert json.loads((tmp_path / "json").read_text().splitlines()[1])["read"] == "agent"
