@@ -156,7 +156,7 @@ def test_an_alert_that_an_earlier_release_stored_ends_at_its_receivers() -> None
     floor = waiting()
     fired = folded_transition(floor, NOON)
     alert = floor.state.alerts[fired.data.alert]
-    floor.state.alerts[fired.data.alert] = msgspec.structs.replace(alert, told=())
+    floor.state.alerts[fired.data.alert] = msgspec.structs.replace(alert, notified=())
     sending_to(floor, "other")
     end_call(floor, NOON + 1_000)
     assert folded_transition(floor, NOON + 1_000).data.to == ("ops", "other")

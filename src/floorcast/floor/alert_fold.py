@@ -60,7 +60,7 @@ def _next_alert(
         acknowledged_by=data.acknowledged_by if acknowledged else None,
         acknowledged_at=at if acknowledged else None,
         to=data.to,
-        told=() if data.status == "ok" else tuple(sorted(alert.receivers.union(data.to))),
+        notified=() if data.status == "ok" else tuple(sorted(alert.receivers.union(data.to))),
         public_id=public_id,
     )
 

@@ -18,9 +18,9 @@ class Alert(Struct, frozen=True):
 
     ``service`` is None for a rule about the whole client. ``number`` is the entry of the last
     change. ``since`` is when the status began, in ms; for an acknowledged alert, it is when the
-    alert fired. ``to`` has the webhooks that the last change was sent to, and ``told`` those that
-    any change was sent to since the alert was last ok. ``public_id`` is the alert's id in these
-    changes, or empty if an earlier release made them: their id was the alert's key.
+    alert fired. ``to`` has the webhooks that the last change was sent to, and ``notified`` those
+    that any change was sent to since the alert was last ok. ``public_id`` is the alert's id in
+    these changes, or empty if an earlier release made them: their id was the alert's key.
     """
 
     name: str
@@ -35,14 +35,14 @@ class Alert(Struct, frozen=True):
     acknowledged_by: str | None = None
     acknowledged_at: int | None = None
     to: tuple[str, ...] = ()
-    told: tuple[str, ...] = ()
+    notified: tuple[str, ...] = ()
     public_id: str = ""
 
     @property
     def receivers(self) -> frozenset[str]:
         """The webhooks that know that the alert is not ok, and must be sent its end."""
         # an earlier release stored only ``to``
-        return frozenset() if self.status == "ok" else frozenset((*self.told, *self.to))
+        return frozenset() if self.status == "ok" else frozenset((*self.notified, *self.to))
 
 
 NO_ALERT = Alert("", "", None, 0.0, above=True)
