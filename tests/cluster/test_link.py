@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from floorcast.cluster.link import NatsLink, RequestRefused
+from floorcast.cluster.jetstream_responses import RequestRefused
+from floorcast.cluster.link import NatsLink
 from floorcast.model.errors import SettingError, Unavailable
 from floorcast.model.token import TICKS_PER_SECOND, system_now
 from tests.nats_servers import SOON, NatsServers, wait_until

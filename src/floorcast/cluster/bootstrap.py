@@ -14,9 +14,10 @@ import msgspec
 import structlog
 from nats.aio.msg import Msg
 
-from floorcast.cluster.link import NatsLink, has_quorum
+from floorcast.cluster.link import NatsLink
 from floorcast.cluster.peer_messages import CopyOffer, Peer, PieceRequest, peer_subject
 from floorcast.cluster.peers import PIECE_BYTES, query_peers
+from floorcast.cluster.quorum import has_quorum
 from floorcast.cluster.stream_checks import Mismatch, check_message
 from floorcast.cluster.streams import StreamState, parse_state
 from floorcast.log import folder_copy

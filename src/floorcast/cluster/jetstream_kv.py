@@ -17,9 +17,10 @@ from typing import Final, NamedTuple, Self
 
 from msgspec import Struct
 
+from floorcast.cluster.jetstream_responses import RequestRefused
 from floorcast.cluster.kv_copy import INTERNAL, KeyState, Observer, StoreCopy
 from floorcast.cluster.kv_watch import PARTS, StoreWatch, subject
-from floorcast.cluster.link import WRITE_TIMEOUT_SECONDS, NatsLink, RequestRefused
+from floorcast.cluster.link import WRITE_TIMEOUT_SECONDS, NatsLink
 from floorcast.cluster.log_messages import stream_name
 from floorcast.cluster.streams import (
     KV_STREAM,

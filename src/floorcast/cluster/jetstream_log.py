@@ -19,7 +19,8 @@ import structlog
 
 from floorcast.cluster import log_messages
 from floorcast.cluster.entry_recovery import DamagedLog, recover_from_peers, recover_from_stream
-from floorcast.cluster.link import WRITE_TIMEOUT_SECONDS, NatsLink, RequestRefused, StorageFull
+from floorcast.cluster.jetstream_responses import RequestRefused, StorageFull
+from floorcast.cluster.link import WRITE_TIMEOUT_SECONDS, NatsLink
 from floorcast.cluster.log_messages import (
     MessageKind,
     split_batch,

@@ -15,15 +15,11 @@ from typing import Final
 import nats.errors
 import structlog
 
+from floorcast.cluster.jetstream_responses import RequestRefused
 from floorcast.cluster.kv_copy import INTERNAL, KeyMessage, StoreCopy
-from floorcast.cluster.link import (
-    WRITE_TIMEOUT_SECONDS,
-    NatsLink,
-    RequestRefused,
-    StreamCheck,
-    has_quorum,
-)
+from floorcast.cluster.link import WRITE_TIMEOUT_SECONDS, NatsLink, StreamCheck
 from floorcast.cluster.ordered_consumer import Message, OrderedConsumer
+from floorcast.cluster.quorum import has_quorum
 from floorcast.cluster.reader_lag import ReaderLag
 from floorcast.cluster.streams import (
     KV_PREFIX,

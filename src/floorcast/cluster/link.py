@@ -20,7 +20,9 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from floorcast.cluster.clock import ClusterClock, parse_ticks
+from floorcast.cluster.jetstream_responses import Ack, RequestRefused, decode_response
 from floorcast.cluster.nats_url import connect_options, display_address, parse_url
+from floorcast.cluster.quorum import has_quorum
 from floorcast.cluster.server_checks import check_servers
 from floorcast.model.cancellation import cancel_all
 from floorcast.model.errors import FloorcastError, SettingError, Unavailable
@@ -29,13 +31,8 @@ from floorcast.model.token import Now, system_now
 __all__ = [
     "COMMAND_TIMEOUT_SECONDS",
     "WRITE_TIMEOUT_SECONDS",
-    "Ack",
     "NatsLink",
-    "RequestRefused",
-    "StorageFull",
     "StreamCheck",
-    "has_quorum",
-    "live_replicas",
 ]
 
 CONNECT_SECONDS: Final = 10.0  # for the first connection, or for one that a request needs
@@ -46,46 +43,12 @@ MAX_RESPONSE_SECONDS: Final = 6.0
 RETRY_SECONDS: Final = 0.1  # before a request is repeated
 CHECK_SECONDS: Final = 1.0  # between two checks of the streams
 CLOSE_SECONDS: Final = 3.0  # seconds to send remaining data on closing
-# A replica that has been silent for 3 s no longer counts. A majority elects another leader no
-# earlier than 4 s after it last heard from the current one.
-SILENT_NS: Final = 3_000_000_000
 SWITCH_SECONDS: Final = 5.0  # seconds without a quorum before another server is tried; grows
 MAX_SWITCH_SECONDS: Final = 40.0
 MAX_PENDING_BYTES: Final = 64 << 20  # not sent yet; ``request`` sends nothing while disconnected
 PING_SECONDS: Final = 2  # seconds between pings; the second unanswered ping ends the connection
 
-# Temporary errors: the statuses 409 (already in progress), 429 and 503 (busy, no leader or quorum),
-# and JetStream's codes for a stream or consumer whose servers are down.
-TEMPORARY_STATUSES: Final = frozenset({409, 429, 503})
-OFFLINE_CODES: Final = frozenset({10118, 10119, 10194, 10195})
-STORAGE_FULL_CODES: Final = frozenset(
-    {10023, 10047, 10077}
-)  # no room in an account, on a server, or in a stream
-
 _log = structlog.stdlib.get_logger(__name__)
-
-
-class RequestRefused(FloorcastError):
-    """JetStream refused a request. ``code`` is JetStream's own (10059: no such stream)."""
-
-    def __init__(self, code: int, message: str) -> None:
-        super().__init__(f"JetStream: {message} ({code})")
-        self.code = code
-
-
-class StorageFull(Unavailable):
-    """The servers' disks, or their quotas, are full."""
-
-
-class Ack(NamedTuple):
-    """The position at which a quorum has stored a message.
-
-    ``duplicate`` is True if the message was already stored.
-    """
-
-    stream: str
-    seq: int
-    duplicate: bool
 
 
 class StreamCheck(NamedTuple):
@@ -225,12 +188,14 @@ class NatsLink:
         still be stored), and ``RequestRefused`` if JetStream refuses the message.
         """
         answer, _, _ = await self._request_until_answered(subject, payload, headers, patience)
-        return Ack(answer["stream"], answer["seq"], answer.get("duplicate", False))
+        return Ack.from_response(answer)
 
     async def publish_once(self, subject: str, payload: bytes, headers: Mapping[str, str]) -> Ack:
         """Do the same as ``publish``, but in a single attempt."""
-        answer = _decoded(await self.request(subject, payload, headers, MAX_RESPONSE_SECONDS))
-        return Ack(answer["stream"], answer["seq"], answer.get("duplicate", False))
+        answer = decode_response(
+            await self.request(subject, payload, headers, MAX_RESPONSE_SECONDS)
+        )
+        return Ack.from_response(answer)
 
     async def request(
         self,
@@ -279,7 +244,7 @@ class NatsLink:
                 answer = await self.request(
                     subject, payload, headers, min(wait, max(left, RETRY_SECONDS))
                 )
-                return _decoded(answer), sent, self.clock.steady()
+                return decode_response(answer), sent, self.clock.steady()
             except Unavailable:
                 if loop.time() + RETRY_SECONDS >= until:
                     raise
@@ -387,36 +352,6 @@ class NatsLink:
             left = "" if url is None else url.netloc.rpartition("@")[2]
             _log.warning("nats_server_without_quorum", left=left)
             await self.client.force_reconnect()
-
-
-def has_quorum(info: Mapping[str, Any]) -> bool:
-    """Return whether the stream in this ``STREAM.INFO`` has a leader that reaches most replicas."""
-    cluster = info.get("cluster") or {}
-    replicas = cluster.get("replicas") or []
-    return bool(cluster.get("leader")) and 2 * (1 + len(live_replicas(info))) > 1 + len(replicas)
-
-
-def live_replicas(info: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the replicas from which the leader has heard recently."""
-    replicas = (info.get("cluster") or {}).get("replicas") or []
-    return [
-        replica
-        for replica in replicas
-        if not replica.get("offline") and replica.get("active", 0) < SILENT_NS
-    ]
-
-
-def _decoded(answer: Msg) -> dict[str, Any]:
-    found: dict[str, Any] = msgspec.json.decode(answer.data) if answer.data else {}
-    error = found.get("error")
-    if not error:
-        return found
-    code, message = error.get("err_code", 0), error.get("description", "")
-    if code in STORAGE_FULL_CODES:
-        raise StorageFull(f"the NATS servers have no room left: {message} ({code})")
-    if error.get("code") in TEMPORARY_STATUSES or code in OFFLINE_CODES:
-        raise Unavailable(f"JetStream cannot do this now: {message} ({code})")
-    raise RequestRefused(code, message)
 
 
 def _reason(error: BaseException) -> str:

@@ -19,7 +19,8 @@ from msgspec import Struct
 from floorcast.auth import sessions
 from floorcast.cluster.jetstream_kv import JetStreamKeyValueStore, SavedPosition, StoredValues
 from floorcast.cluster.kv_copy import KeyState
-from floorcast.cluster.link import NatsLink, has_quorum
+from floorcast.cluster.link import NatsLink
+from floorcast.cluster.quorum import has_quorum
 from floorcast.cluster.streams import KV_STREAM, REPAIR, find_stream, parse_state
 from floorcast.kv import token_secret
 from floorcast.kv.port import Item

@@ -7,16 +7,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack
 from typing import Any, NamedTuple
 
-from floorcast.cluster.link import (
-    COMMAND_TIMEOUT_SECONDS,
-    NatsLink,
-    RequestRefused,
-    has_quorum,
-    live_replicas,
-)
+from floorcast.cluster.jetstream_responses import RequestRefused
+from floorcast.cluster.link import COMMAND_TIMEOUT_SECONDS, NatsLink
 from floorcast.cluster.log_messages import stream_name
 from floorcast.cluster.peer_messages import Peer
 from floorcast.cluster.peers import query_peers
+from floorcast.cluster.quorum import has_quorum, live_replicas
 from floorcast.cluster.streams import KV_STREAM, REPAIR, is_stream_missing, parse_state
 from floorcast.model.errors import SettingError, Unavailable
 

@@ -20,9 +20,11 @@ from typing import Protocol
 
 import structlog
 
-from floorcast.cluster.link import NatsLink, RequestRefused, StreamCheck, has_quorum
+from floorcast.cluster.jetstream_responses import RequestRefused
+from floorcast.cluster.link import NatsLink, StreamCheck
 from floorcast.cluster.log_messages import digest, recorded_at
 from floorcast.cluster.ordered_consumer import Message, OrderedConsumer
+from floorcast.cluster.quorum import has_quorum
 from floorcast.cluster.reader_lag import ReaderLag
 from floorcast.cluster.stream_checks import Mismatch, check_position
 from floorcast.cluster.stream_messages import newest_seq

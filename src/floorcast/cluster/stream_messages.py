@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Sequence
 
 from floorcast.cluster.clock import parse_ticks
-from floorcast.cluster.link import NatsLink, RequestRefused
+from floorcast.cluster.jetstream_responses import RequestRefused
+from floorcast.cluster.link import NatsLink
 
 __all__ = ["find_message", "message_time", "newest_seq"]
 

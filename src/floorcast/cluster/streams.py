@@ -13,7 +13,8 @@ from typing import Any, Final, NamedTuple
 
 import structlog
 
-from floorcast.cluster.link import NatsLink, RequestRefused
+from floorcast.cluster.jetstream_responses import RequestRefused
+from floorcast.cluster.link import NatsLink
 from floorcast.cluster.log_messages import stream_name, subject_pattern
 from floorcast.log.log_file import FollowedLog
 from floorcast.log.port import RETENTION
