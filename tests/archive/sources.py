@@ -55,6 +55,10 @@ class Log:
         lines = b"\n".join(msgspec.json.encode(event) for event in events)
         self._add(recorded, "events", lines, len(events))
 
+    def configure(self, recorded: int, plan: FloorConfig) -> None:
+        """Add an entry with a new configuration, recorded at ``recorded`` (ms) or later."""
+        self._add(recorded, "site", msgspec.json.encode(plan), 0)
+
     def snapshot(self) -> None:
         """Store a snapshot of the current floor."""
         entry = self.stored[-1].number

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
+import pytest
+from msgspec.structs import replace
 
 from floorcast.archive.jobs import ClientSpan, ReportJob
 from floorcast.archive.reports import agent_report, call_report, service_report
@@ -52,6 +54,41 @@ def test_a_bucket_and_a_folder_give_the_same_reports(bucket: str, tmp_path: Path
             shown = msgspec.to_builtins(answers[0])
             assert bool(shown[0]["intervals"]) is (SALES in services)
             assert len(shown[2]["calls"]) == (3 if SALES in services else 0)
+
+
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/Los_Angeles", "Asia/Kathmandu"])
+def test_reports_count_each_call_once_if_the_time_zone_changes(tmp_path: Path, zone: str) -> None:
+    """Some hours were sealed in the old zone, some are in the new one, and some are unsealed."""
+    with folder(tmp_path) as floor:
+        begin = to_ms(floor.clock()) - 24 * HOUR_MS
+
+        def sums(zone: str) -> list[int]:
+            span = ClientSpan(ACME, zone, begin, begin + 72 * HOUR_MS, [SALES])
+            now = to_ms(floor.clock())
+            job = ReportJob("service", str(floor.harness.data), "", [span], now, LIMITS, 3600)
+            archive = open_archive(str(floor.archive))
+            services, (calls, _) = service_report(job, archive), call_report(job, archive)
+            assert services.missing == []
+            return [
+                sum(row.offered for row in services.intervals),
+                sum(row.handled for row in services.intervals),
+                len(calls.calls),
+            ]
+
+        for number in range(1, 9):
+            floor.call(number)
+            floor.advance(50)
+            if number % 2:
+                floor.seal_all(time_zone=ZONE if number < 5 else zone)
+            if number == 4:
+                log = floor.harness.node.server.log
+                config = floor.harness.node.server.floors[ACME].floor.state.config
+                config = replace(config, time_zone=zone)
+                floor.harness.run(log.append_site(ACME, msgspec.json.encode(config)))
+            assert sums(ZONE if number < 4 else zone) == [number] * 3
+        floor.advance(24 * 60)
+        floor.seal_all(time_zone=zone)
+        assert sums(zone) == [8, 8, 8]
 
 
 def test_reports_have_the_events_from_before_the_first_entry(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date
 
-from floorcast.archive.hours import HOUR_MS, Hour, hours_between
-from floorcast.archive.manifests import HourManifest
+from floorcast.archive.hours import Hour, hours_between
+from floorcast.archive.manifests import HourManifest, late_hours
 from floorcast.floor.days import Calendar
 
 __all__ = ["backfill_begin", "backfilled_hours"]
@@ -37,16 +37,8 @@ def backfilled_hours(
         if manifest.start < until:
             continue  # from an earlier log of the same client
         day_before = date.fromisoformat(manifest.date).toordinal() - 1
-        begins = [
-            start for name in manifest.late if (start := _start_of(name, day_before, calendar))
-        ]
+        oldest = calendar.bounds(day_before)[0]
+        begins = [start for start in late_hours(manifest) if start >= oldest]
         for hour in hours_between(client, min(begins, default=until), until, calendar):
             cuts.setdefault(hour, min(manifest.cut, hour.day_after_next))
     return dict(sorted(cuts.items()))
-
-
-def _start_of(name: str, first_day: int, calendar: Calendar) -> int | None:
-    """Return the start (ms) of the hour with a name, or None if it is before ``first_day``."""
-    day_text, number = name.split("/")
-    day = date.fromisoformat(day_text).toordinal()
-    return None if day < first_day else calendar.bounds(day)[0] + int(number) * HOUR_MS

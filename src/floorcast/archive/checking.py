@@ -19,7 +19,15 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from floorcast.archive.call_rows import Row
-from floorcast.archive.manifests import DAY_MANIFEST, DayManifest, HourManifest, read_day
+from floorcast.archive.coverage import late_until
+from floorcast.archive.hours import HOUR_MS
+from floorcast.archive.manifests import (
+    DAY_MANIFEST,
+    DayManifest,
+    HourManifest,
+    late_hours,
+    read_day,
+)
 from floorcast.archive.schemas import FILES, STATE_COLUMNS
 from floorcast.archive.storage import Archive
 from floorcast.archive.tables import read_parquet
@@ -64,9 +72,9 @@ class Checker:
         self._calls: dict[_Slot, Counter[str]] = defaultdict(Counter)
         self._hours: dict[_Slot, str] = {}
         self._checked: list[HourManifest] = []
-        self._late_until: dict[str, int] = {}
-        self._backfilled: dict[str, HourManifest] = {}
-        self._names: set[str] = set()
+        self._late: list[HourManifest] = []
+        self._settled: dict[str, bool] = {}
+        self._spans: list[tuple[int, int]] = []
         self.rows = 0
 
     def check(self, manifest: HourManifest) -> Iterator[Finding]:
@@ -91,10 +99,9 @@ class Checker:
             self.rows += table.num_rows
             if name != "events":
                 tables[name] = _rows(table)
-        self._names.add(manifest.name)
-        for late in manifest.late:
-            self._backfilled.setdefault(late, manifest)
-            self._late_until[late] = max(self._late_until.get(late, 0), manifest.cut)
+        self._spans.append((manifest.start, manifest.end))
+        if manifest.late:
+            self._late.append(manifest)
         if len(tables) == len(FILES) - 1:
             self._checked.append(manifest)
             yield from self._compare(manifest, tables)
@@ -104,11 +111,18 @@ class Checker:
 
         Raises Unavailable.
         """
-        for name, manifest in sorted(self._backfilled.items()):
-            if name not in self._names and self._is_expected(name, manifest):
+        backfilled = {
+            name: (start, manifest)
+            for manifest in reversed(self._late)
+            for name, start in zip(manifest.late, late_hours(manifest), strict=True)
+        }
+        for name, (start, manifest) in sorted(backfilled.items()):
+            is_there = any(begin < start + HOUR_MS and end > start for begin, end in self._spans)
+            if not is_there and self._is_expected(name, manifest):
                 yield Finding(
                     name, "manifest", "the hour is missing, but later hours have its events"
                 )
+        self._checked.sort(key=_start)  # after a change of the time zone, dates can overlap
         for slot, found in sorted(self._calls.items(), key=lambda one: (str(one[0][0]), one[0][1])):
             service, start = slot
             if service is None or not self._is_settled(start):
@@ -148,7 +162,10 @@ class Checker:
         if index < 0 or start >= self._checked[index].end:
             return False
         hour = self._checked[index]
-        return self._late_until.get(hour.name, 0) <= hour.cut
+        if hour.name not in self._settled:
+            late_cut = late_until((hour.start, hour.end), self._late)
+            self._settled[hour.name] = late_cut <= hour.cut
+        return self._settled[hour.name]
 
     def _compare(self, manifest: HourManifest, tables: dict[str, list[Row]]) -> Iterator[Finding]:
         agents: Counter[tuple[Any, ...]] = Counter()

@@ -12,6 +12,7 @@ import pyarrow.dataset as ds
 from floorcast.archive.answers import MissingHour
 from floorcast.archive.backfill import backfill_begin
 from floorcast.archive.call_rows import Row, call_rows, row_end_ms
+from floorcast.archive.coverage import sealed_hours_of, uncovered
 from floorcast.archive.hour_fold import EventsRemoved, HourFold, fold_hour
 from floorcast.archive.hours import Hour, hours_between
 from floorcast.archive.interval_rows import agent_interval_rows, service_interval_rows
@@ -45,25 +46,18 @@ def gather(job: ReportJob, span: ClientSpan, archive: Archive, name: str) -> Gat
     calendar = Calendar(span.time_zone)
     end = min(span.end, job.now + 1)
     hours = list(hours_between(span.client, span.start, end, calendar))
-    dates = set(archive.dates(span.client)) & {hour.date for hour in hours}
-    sealed = {hour.path for hour in hours if hour.date in dates} & _sealed_paths(
-        archive, span.client, dates
-    )
-    unsealed = [hour for hour in hours if hour.path not in sealed]
+    sealed = sealed_hours_of(archive, span.client, hours[0].start, hours[-1].end) if hours else []
+    unsealed = list(uncovered(hours, ((hour.start, hour.end) for hour in sealed)))
     schema = SCHEMAS[name]
     columns = [field.name for field in schema]
     tables = [schema.empty_table()]
-    files = [f"{archive.root}/{path}/{name}.parquet" for path in sorted(sealed)]
+    files = [f"{archive.root}/{hour.path}/{name}.parquet" for hour in sealed]
     if files and not archive.in_folder:
         tables.append(_read(archive, files, name, columns, span.services))
     rows, missing_hours = _rows_from_log(job, span, unsealed, name)
     tables.append(make_table(name, rows))
     missing = [MissingHour(span.client, hour.start, hour.end) for hour in missing_hours]
     return GatheredRows(files if archive.in_folder else [], pa.concat_tables(tables), missing)
-
-
-def _sealed_paths(archive: Archive, client: int, dates: Iterable[str]) -> set[str]:
-    return {path for date in sorted(dates) for path in archive.sealed(client, date)}
 
 
 def _read(

@@ -25,6 +25,7 @@ from floorcast.archive.hours import (
 from floorcast.floor.agents import FloorAgent
 from floorcast.floor.call_fold import CALL_EVENT_TYPES
 from floorcast.floor.calls import Call, Key
+from floorcast.floor.days import Calendar
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import FloorState, decode_call, encode_call
 from floorcast.log.port import Entry
@@ -97,7 +98,9 @@ class HourFold:
         limits: FoldLimits,
         *,
         keeps_events: bool = True,
+        calendar: Calendar | None = None,
     ) -> None:
+        self._names = calendar
         self._keeps_events = keeps_events
         self.hour = hour
         self.times = AgentRecorder(hour)
@@ -207,8 +210,13 @@ class HourFold:
         )
         self._note_hours(max(at, oldest), self._sealed_until)
 
+    @property
+    def _naming_calendar(self) -> Calendar:
+        """The calendar of the names in ``late``. The floor's one may be from before a change."""
+        return self._names or self.floor.calendar
+
     def _note_hours(self, begin: int, end: int) -> None:
-        for hour in hours_between(self.hour.client, begin, end, self.floor.calendar):
+        for hour in hours_between(self.hour.client, begin, end, self._naming_calendar):
             self.late[hour.name] += 1
 
     def _note_late(self, events: Sequence[LoggedEvent], entry: Entry) -> set[int]:
@@ -220,7 +228,7 @@ class HourFold:
         late: set[int] = set()
         recorded = to_ms(entry.recorded_at)
         sealed_until = self._sealed_until = max(
-            hour_start(self.hour.client, recorded - SEAL_DELAY_MS, self.floor.calendar),
+            hour_start(self.hour.client, recorded - SEAL_DELAY_MS, self._naming_calendar),
             self._log_begin,
         )
         self.floor.ledger.mark_read(sealed_until)
@@ -267,12 +275,19 @@ class HourFold:
 
 
 def fold_hour(
-    source: FloorSource, hour: Hour, cut: int, limits: FoldLimits, *, keeps_events: bool = True
+    source: FloorSource,
+    hour: Hour,
+    cut: int,
+    limits: FoldLimits,
+    *,
+    keeps_events: bool = True,
+    calendar: Calendar | None = None,
 ) -> HourFold:
     """Fold the entries that the log recorded before ``cut`` (ms).
 
     ``hour`` can also be a longer span. If ``keeps_events`` is false, the result has neither
-    ``events`` nor ``late``.
+    ``events`` nor ``late``. The names of the hours in ``late`` are those of ``calendar``, which is
+    the floor's by default.
 
     Raises Forgotten if the log and the snapshots do not reach back to the hour.
     """
@@ -280,7 +295,7 @@ def fold_hour(
     state = source.state(begin)
     if state is None:
         raise EventsRemoved(f"the log no longer has the events of {hour.name}")
-    fold = HourFold(source, hour, state, limits, keeps_events=keeps_events)
+    fold = HourFold(source, hour, state, limits, keeps_events=keeps_events, calendar=calendar)
     stop = cut * TICKS_PER_MS
     fold.times.recording = state.entry >= begin
     for entry in source.entries(state.entry):

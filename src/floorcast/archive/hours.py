@@ -57,6 +57,10 @@ class Hour(NamedTuple):
         """The hour's folder in the archive."""
         return f"client={self.client}/date={self.date}/hour={self.number:02d}"
 
+    def overlaps(self, other: Hour) -> bool:
+        """Return whether the two hours have a time in common."""
+        return self.start < other.end and self.end > other.start
+
     def cut(self, revision: int) -> int:
         """Return the time (ms) until which recorded events count in revision 1 (sealed) or 2."""
         if revision == 1:

@@ -22,7 +22,6 @@ from floorcast.floor.intervals import (
     COLUMNS,
     MOVED_ON,
     SLOT_MS,
-    SLOTS_OF_HOUR,
     Column,
     ServiceIntervals,
 )
@@ -93,10 +92,19 @@ def _count_calls(fold: HourFold) -> None:
 def service_interval_rows(fold: HourFold, hour: Hour | None = None) -> Iterator[Row]:
     """Yield each service's figures per five-minute interval, including states in progress.
 
-    If the fold covers more than one hour, ``hour`` selects the hour.
+    If the fold covers more than one hour, ``hour`` selects the hour. It can be in two days, if it
+    was sealed before the client's time zone was changed.
     """
-    floor, hour = fold.floor, hour or fold.hour
-    first = hour.number * SLOTS_OF_HOUR
+    hour, calendar = hour or fold.hour, fold.floor.calendar
+    for day in range(calendar.day_of(hour.start), calendar.day_of(hour.end - 1) + 1):
+        begin, end = calendar.bounds(day)
+        part = hour._replace(day=day, start=max(hour.start, begin), end=min(hour.end, end))
+        yield from _rows_of_day(fold, part)
+
+
+def _rows_of_day(fold: HourFold, hour: Hour) -> Iterator[Row]:
+    floor = fold.floor
+    first = (hour.start - floor.calendar.bounds(hour.day)[0]) // SLOT_MS
     slots = range(first, first + -((hour.start - hour.end) // SLOT_MS))
     counted = floor.ledger.intervals_on(hour.day)
     before = floor.ledger.intervals_on(hour.day - 1)
@@ -152,7 +160,7 @@ def _in_progress(fold: HourFold, hour: Hour) -> Mapping[int, ServiceIntervals]:
         if begin < end:
             slots = added.setdefault(agent.service, ServiceIntervals())
             slots.add_time(agent.state, begin - midnight, end - midnight, 1)
-    if hour.number == 0:
+    if hour.start == midnight:
         for service, calls in floor.call_table.in_progress.items():
             count = sum(
                 call.waited_at_midnight(midnight, fold.quiet_call) for call in calls.values()

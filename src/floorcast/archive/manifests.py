@@ -6,11 +6,15 @@ archived.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import date
 from hashlib import sha256
 
 import msgspec
 from msgspec import Struct, field
 
+from floorcast.archive.hours import HOUR_MS
+from floorcast.floor.days import Calendar
 from floorcast.model.errors import FloorcastError
 
 __all__ = [
@@ -24,6 +28,7 @@ __all__ = [
     "ReplacedFiles",
     "describe_file",
     "encode_manifest",
+    "late_hours",
     "read_day",
     "read_hour",
 ]
@@ -95,11 +100,12 @@ class HourManifest(Struct, rename="camel", kw_only=True):
         return f"client={self.client}/date={self.date}/hour={self.hour:02d}"
 
 
-class DayManifest(Struct, rename="camel", kw_only=True):
+class DayManifest(Struct, rename="camel", kw_only=True, omit_defaults=True):
     """The manifest of a finished day.
 
     The day is complete if no hour is missing. Hours before the client's first event, by the event's
-    own time, do not count as missing.
+    own time, do not count as missing. ``other_zones`` has the time zones of the hours that were
+    sealed before the client's time zone was changed.
     """
 
     client: int
@@ -108,6 +114,7 @@ class DayManifest(Struct, rename="camel", kw_only=True):
     complete: bool
     hours: list[int]
     missing: list[int]
+    other_zones: list[str] = field(default_factory=list)
 
 
 _hour_decoder = msgspec.json.Decoder(HourManifest)
@@ -117,6 +124,17 @@ _day_decoder = msgspec.json.Decoder(DayManifest)
 def describe_file(content: bytes, rows: int) -> ArchiveFile:
     """Return the description of a file for a manifest."""
     return ArchiveFile(rows, len(content), sha256(content).hexdigest())
+
+
+def late_hours(manifest: HourManifest) -> Iterator[int]:
+    """Yield the start (ms) of each earlier hour for which the hour has late events."""
+    if not manifest.late:
+        return
+    calendar = Calendar(manifest.time_zone)
+    for name in manifest.late:
+        day, number = name.split("/")
+        midnight = calendar.bounds(date.fromisoformat(day).toordinal())[0]
+        yield midnight + int(number) * HOUR_MS
 
 
 def encode_manifest(manifest: HourManifest | DayManifest) -> bytes:

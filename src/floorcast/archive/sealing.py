@@ -8,10 +8,12 @@ entry are sealed if later hours contain events for them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import date
 from typing import NamedTuple, Protocol
 
 from floorcast.archive.backfill import backfilled_hours
 from floorcast.archive.call_rows import Row, call_rows, event_rows
+from floorcast.archive.coverage import late_until, uncovered, with_free_name
 from floorcast.archive.hour_fold import EventsRemoved, FloorSource, HourFold, fold_hour
 from floorcast.archive.hours import Hour, hours_between, hours_of
 from floorcast.archive.interval_rows import (
@@ -38,7 +40,6 @@ from floorcast.model.token import encode, end_of_entry, position, to_ms
 
 __all__ = ["HourSealer", "SealSource"]
 
-DATE_LENGTH = len("2026-11-26")
 SETTLED_MS = 60_000  # wait after an hour's cut, because an entry may not be on the disk yet
 
 
@@ -122,23 +123,31 @@ class HourSealer:
             backfilled = backfilled_hours(
                 self._job.client, sealed_hours.values(), started[0].start, self._calendar
             )
-        cuts = backfilled | {hour: hour.cut(1) for hour in started}
-        late_until: dict[str, int] = {}
-        for manifest in sealed_hours.values():
-            for name in manifest.late:
-                late_until[name] = max(late_until.get(name, 0), manifest.cut)
+        first_cuts = {hour.start: cut for hour, cut in backfilled.items()}
+        with_late = [manifest for manifest in sealed_hours.values() if manifest.late]
         found = []
-        for hour, cut in cuts.items():
-            sealed = sealed_hours.get(hour.name)
-            if sealed is None or sealed.revision != 1 or sealed.cut != cut:
+        for manifest in sorted(sealed_hours.values(), key=lambda one: one.start):
+            hour = self._hour_of(manifest)
+            cut = manifest.cut
+            first = [one for begun, one in backfilled.items() if begun.overlaps(hour)]
+            if hour.end > started[0].start:
+                first.append(hour.cut(1))
+            if manifest.revision != 1 or cut not in first:
                 continue  # with another cut, it was sealed from an earlier log, which had more
             # a backfilled hour can be sealed after the time of its correction
-            if cut < min(late_until.get(hour.name, 0), hour.cut(2)):
+            if cut < min(late_until((hour.start, hour.end), with_late), hour.cut(2)):
                 found.append(_DueHour(hour, 2, hour.cut(2)))
-        found += [
-            _DueHour(hour, 1, cut) for hour, cut in cuts.items() if hour.name not in sealed_hours
-        ]
+        for hour in uncovered([*backfilled, *started], _spans(sealed_hours)):
+            cut = first_cuts.get(hour.start, hour.cut(1))
+            found.append(_DueHour(with_free_name(hour, sealed_hours, self._calendar), 1, cut))
         return [due for due in found if self._is_due(due.cut)]
+
+    def _hour_of(self, manifest: HourManifest) -> Hour:
+        """Return a sealed hour. It keeps its name if the client's time zone has changed."""
+        calendars = (self._calendar, Calendar(manifest.time_zone))
+        kept = min(one.bounds(one.day_of(manifest.start) + 1)[1] for one in calendars)
+        day = date.fromisoformat(manifest.date).toordinal()
+        return Hour(manifest.client, day, manifest.hour, manifest.start, manifest.end, kept)
 
     def _is_due(self, cut: int) -> bool:
         """Return whether all events before a cut (ms) have been recorded."""
@@ -149,7 +158,8 @@ class HourSealer:
         client = self._job.client
         oldest = hours_of(client, first_day, self._calendar)[0].date
         dates = self._archive.dates(client)
-        previous = [date for date in dates if date < oldest][-1:]
+        # with the client's former time zone, a date can be one day earlier
+        previous = [date for date in dates if date < oldest][-2:]
         return {
             manifest.name: manifest
             for date in (*previous, *(date for date in dates if date >= oldest))
@@ -166,11 +176,12 @@ class HourSealer:
         hours = hours_between(
             self._job.client, day_start if begin is None else begin, oldest, self._calendar
         )
-        return [hour for hour in hours if hour.name not in sealed_hours and hour.end <= oldest]
+        return [one for one in uncovered(hours, _spans(sealed_hours)) if one.end <= oldest]
 
     def _seal_hour(self, due: _DueHour, previous: HourManifest | None) -> HourManifest:
         hour = due.hour
-        fold = fold_hour(self._source, hour, due.cut, self._job.limits)
+        calendar = self._calendar if previous is None else Calendar(previous.time_zone)
+        fold = fold_hour(self._source, hour, due.cut, self._job.limits, calendar=calendar)
         contents = dict(self._contents(fold))
         manifest = self._manifest(fold, due, contents, previous)
         for name, (content, _) in contents.items():
@@ -220,7 +231,7 @@ class HourSealer:
             hour=hour.number,
             start=hour.start,
             end=hour.end,
-            time_zone=self._job.time_zone,
+            time_zone=self._job.time_zone if previous is None else previous.time_zone,
             revision=due.revision,
             cut=due.cut,
             first_token=first,
@@ -251,17 +262,23 @@ class HourSealer:
     def _finish_day(
         self, hours: list[Hour], sealed_hours: dict[str, HourManifest], missing_names: set[str]
     ) -> None:
-        sealed = [hour.number for hour in hours if hour.name in sealed_hours]
+        own = [one for one in sealed_hours.values() if one.date == hours[0].date]
+        if not own:
+            return  # after a change of the time zone, the hours can be in another date's folder
+        sealed = sorted(one.hour for one in own)
         path = f"client={self._job.client}/date={hours[0].date}/{DAY_MANIFEST}"
         content = self._archive.read(path)
         if content is not None:
-            if self._source.removed or (recorded := read_day(content, path)).hours == sealed:
+            recorded = read_day(content, path)
+            if recorded.hours == sealed:
                 return
             known_missing = {hour.name for hour in hours if hour.number in recorded.missing}
             missing_names = missing_names | known_missing
-        begins = self._source.removed == 0 and hours[0].date == min(sealed_hours)[:DATE_LENGTH]
-        expected = hours[sealed[0] :] if begins else hours
-        missing = [hour for hour in expected if hour.name not in sealed_hours]
+        first = min(one.start for one in sealed_hours.values())
+        begins = self._source.removed == 0 and hours[0].start <= first
+        missing = list(uncovered(hours, _spans(sealed_hours)))
+        if begins:
+            missing = [hour for hour in missing if hour.end > first]
         if any(hour.name not in missing_names for hour in missing):
             return  # some hours are not sealed yet
         manifest = DayManifest(
@@ -271,5 +288,10 @@ class HourSealer:
             complete=not missing,
             hours=sealed,
             missing=[hour.number for hour in missing],
+            other_zones=sorted({one.time_zone for one in own} - {self._job.time_zone}),
         )
         self._archive.write(path, encode_manifest(manifest))
+
+
+def _spans(sealed_hours: dict[str, HourManifest]) -> list[tuple[int, int]]:
+    return [(one.start, one.end) for one in sealed_hours.values()]

@@ -77,7 +77,7 @@ class Archive:
         return self._folders(f"client={client}", _DATE)
 
     def hours(self, client: int, date: str) -> list[HourManifest]:
-        """Return the manifests of a day's hours, in order. Raises DamagedManifest."""
+        """Return the manifests of a day's hours, in order of time. Raises DamagedManifest."""
         day = f"client={client}/date={date}"
         found = []
         for number in self._folders(day, _HOUR):
@@ -85,7 +85,7 @@ class Archive:
             content = self.read(f"{path}/{HOUR_MANIFEST}")
             if content is not None:
                 found.append(read_hour(content, path))
-        return found
+        return sorted(found, key=lambda hour: hour.start)
 
     def sealed(self, client: int, date: str) -> list[str]:
         """Return the folders of a day's hours that have a manifest."""

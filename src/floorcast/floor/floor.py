@@ -133,10 +133,14 @@ class Floor:
     def apply(self, config: FloorConfig) -> None:
         """Fold a change of the client's configuration."""
         self.hooks.call_all()
-        if config.time_zone != self.state.config.time_zone:
+        changes_zone = config.time_zone != self.state.config.time_zone
+        old_calendar = self.calendar
+        # the days of compacted steps cannot be moved
+        calls = [call for call in self.call_table.calls.values() if call.compacted is None]
+        if changes_zone:
             for agent in self.state.agents.values():
                 forget_moments(agent)  # the time zone of their days has changed
-            self.state.counters.intervals.clear()
+            self.tally.recount(calls, -1)
         rules = {rule.name for rule in config.alerts}
         self.state.alerts = {
             number: alert
@@ -147,7 +151,12 @@ class Floor:
         self.state.config_entry = self.state.entry
         self.state.directory.apply(config)
         self._use_config(config)
-        self._begin_day(to_ms(self.state.recorded_at))  # the time zone may have changed
+        now = to_ms(self.state.recorded_at)
+        if changes_zone:
+            self.ledger.change_zone(old_calendar, self.calendar, self.calendar.day_of(now))
+            self.tally.recount(calls, 1)
+            self.active_campaigns.begin_day(self.calendar)
+        self._begin_day(now)
 
     def _use_config(self, config: FloorConfig) -> None:
         self.calendar = Calendar(config.time_zone)

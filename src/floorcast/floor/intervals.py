@@ -179,6 +179,19 @@ class ServiceIntervals(Struct):
             known = now + 1
         cells[index], cells[index + 1] = known, now + 1
 
+    def put(self, slot: int, cells: Numbers, waits: Sequence[int]) -> None:
+        """Set the counters of a slot, and add the waits (s) of its calls."""
+        hour, row = divmod(slot, SLOTS_OF_HOUR)
+        known = self.hours.get(hour)
+        if known is None:
+            known = array(cells.typecode, bytes(SLOTS_OF_HOUR * COLUMNS * cells.itemsize))
+        elif known.itemsize < cells.itemsize:
+            known = array(cells.typecode, known)
+        known[row * COLUMNS : (row + 1) * COLUMNS] = array(known.typecode, cells)
+        self.hours[hour] = known
+        for wait in waits:
+            insort(self.waits, slot << _SECONDS_BITS | wait)
+
     def row(self, slot: int) -> Sequence[int]:
         """Return the counters of a slot."""
         hour, row = divmod(slot, SLOTS_OF_HOUR)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from floorcast.floor.counters import AgentDay, Counters, ServiceDay
+from floorcast.floor.days import Calendar
 from floorcast.floor.intervals import ServiceIntervals
 from floorcast.floor.service_totals import ServiceTotals
+from floorcast.floor.zone_change import moved_intervals, summed
 
 __all__ = ["Ledger"]
 
@@ -45,7 +47,28 @@ class Ledger:
         """
         if day - 1 <= self.first_day:
             return False
-        self.first_day = self._counters.first_day = day - 1
+        self._keep_from(day - 1)
+        return True
+
+    def change_zone(self, old: Calendar, new: Calendar, today: int) -> None:
+        """Move the services' counts to the days of another time zone, where it is now ``today``.
+
+        The first day that is kept can become an earlier one.
+        """
+        intervals = moved_intervals(self._intervals, old, new)
+        days = {
+            day: {service: summed(slots) for service, slots in services.items()}
+            for day, services in intervals.items()
+        }
+        self._intervals.clear()
+        self._intervals.update(intervals)
+        self._service_days.clear()
+        self._service_days.update(days)
+        self._recounted.clear()
+        self._keep_from(today - 1)
+
+    def _keep_from(self, first_day: int) -> None:
+        self.first_day = self._counters.first_day = first_day
         for days in (
             self._service_days,
             self._agent_days,
@@ -55,7 +78,6 @@ class Ledger:
         ):
             for old in [known for known in days if known < self.first_day]:
                 del days[old]
-        return True
 
     def service(self, day: int, service: int) -> ServiceDay | None:
         """Return a service's counter for a day; None if the day was dropped."""

@@ -112,6 +112,20 @@ class Tally:
                 self._thresholds.judge_answered(call, segment)
         self._count_all(call, index, 1)
 
+    def recount(self, calls: Iterable[Call], sign: int) -> None:
+        """Take back everything that is counted for these calls (-1), or count it (+1).
+
+        The time zone can change in between. The calls must have no compacted steps.
+        """
+        for call in calls:
+            index = SegmentIndex(call, self._segment_days)
+            for day_service in index.day_services:
+                self._count(call, index, day_service, sign)
+            for credited, times in index.credited.items():
+                if times > 0:
+                    self.counts.credit(call, *credited, sign)
+            self.counts.disposition(call, sign)
+
     def forget(self, call: Call) -> None:
         """Drop the index of a call that leaves memory."""
         self._indexes.pop(call.key, None)
