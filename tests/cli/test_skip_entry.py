@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import getpass
 from pathlib import Path
 
 import pytest
 import typer
 from typer.testing import CliRunner, Result
 
+from floorcast.auth import audit_log
 from floorcast.cli import options, skip_entry
 from floorcast.kv.folder import open_kv
 from floorcast.log.damage import damaged_entries
@@ -30,12 +32,18 @@ def run_skip_entry(folder: Path, *words: str) -> Result:
 
 
 def test_damaged_entry_is_skipped(tmp_path: Path) -> None:
-    """The rest of the log is then read as if the entry did not exist."""
+    """The rest of the log is then read as if the entry did not exist.
+
+    The audit log names the entry and the account that ran the command.
+    """
     store_events(tmp_path, call_events(1))
     flip(tmp_path / "log.db", b'"id":"3/0"')
     output = run_skip_entry(tmp_path, "47415", "3")
     assert output.stdout == "entry 3 of client 47415 is now skipped\n"
     assert list(damaged_entries(tmp_path)) == []
+    (line,), _ = audit_log.read(tmp_path)
+    assert (line["event"], line["client"], line["entry"]) == ("entry_skipped", 47415, 3)
+    assert (line["by"], line["command"]) == (getpass.getuser(), "skip-entry")
     result = run_verify(tmp_path)
     assert result.exit_code == 0
     assert "client 47415: 2 entries, " in result.stdout

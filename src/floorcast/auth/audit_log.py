@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple, cast
 
 import msgspec
 
@@ -25,6 +25,7 @@ from floorcast.site.changes import Change
 
 __all__ = [
     "FILE_NAME",
+    "AuditEvent",
     "AuditLog",
     "AuditTuning",
     "AuditValue",
@@ -39,6 +40,41 @@ MAX_CHANGES = 1_000  # changes of one site file that are listed individually
 MAX_PLACES = 5  # damaged lines whose places are reported
 BEGINNING = b'{"at":"'  # of every object
 TAIL_BYTES = 64 << 10  # bytes at the end of a file that are searched for its last line
+
+AuditEvent = Literal[
+    "alert_acknowledged",
+    "backup",
+    "backup_made",
+    "entry_skipped",
+    "erase",
+    "ingest_key_refused",
+    "ingest_key_slowed",
+    "key_made",
+    "key_revoked",
+    "login",
+    "login_failed",
+    "login_slowed",
+    "logout",
+    "metrics_key_refused",
+    "metrics_key_slowed",
+    "password_change_failed",
+    "password_change_slowed",
+    "password_changed",
+    "refused",
+    "restore",
+    "screen_key_refused",
+    "screen_key_slowed",
+    "screen_opened",
+    "site_changed",
+    "start",
+    "stop",
+    "user_added",
+    "user_password_set",
+    "user_removed",
+    "webhook_resumed",
+    "webhook_skipped",
+]
+"""What can be recorded. docs/running.md describes each event and its fields."""
 
 AuditValue = str | int | bool | list[str] | None
 
@@ -86,7 +122,7 @@ class AuditLog:
         self._groups: dict[tuple[tuple[str, AuditValue], ...], _RefusalGroup] = {}  # oldest first
         self._failing = False
 
-    def record(self, event: str, **fields: AuditValue) -> None:
+    def record(self, event: AuditEvent, **fields: AuditValue) -> None:
         """Append an event with its time. Fields that are None are omitted."""
         if self._path is None:
             return
@@ -106,7 +142,7 @@ class AuditLog:
         else:
             self._failing = False
 
-    def record_refusal(self, event: str, **fields: AuditValue) -> None:
+    def record_refusal(self, event: AuditEvent, **fields: AuditValue) -> None:
         """Append a refusal. Identical refusals in the next minute are counted in one more line."""
         if self._path is None:
             return
@@ -164,7 +200,7 @@ class AuditLog:
         more = self._groups.pop(key).more
         if more:
             fields = dict(key)
-            self.record(str(fields.pop("event")), **fields, more=more)
+            self.record(cast("AuditEvent", fields.pop("event")), **fields, more=more)
 
     def _append(self, path: Path, line: bytes) -> None:
         file = _open(path)

@@ -21,7 +21,7 @@ from floorcast.config.settings import SETTINGS
 from floorcast.config.sources import load
 
 if TYPE_CHECKING:
-    from floorcast.auth.audit_log import AuditValue
+    from floorcast.auth.audit_log import AuditEvent, AuditValue
     from floorcast.auth.passwords import Hasher
     from floorcast.kv.port import KeyValueStore
     from floorcast.site.configuration import SiteClient
@@ -149,7 +149,7 @@ def client_id(context: typer.Context, store: Mapping[str, object], named: str) -
 
 
 def audit(
-    context: typer.Context, store: Mapping[str, object], event: str, **fields: AuditValue
+    context: typer.Context, store: Mapping[str, object], event: AuditEvent, **fields: AuditValue
 ) -> None:
     """Record a change that a command has made in the audit log of ``store``'s data folder.
 

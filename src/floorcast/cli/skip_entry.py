@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from floorcast.cli.admin import DataOption, client_id
+from floorcast.cli.admin import DataOption, audit_author, client_id
 from floorcast.cli.options import known_options
 from floorcast.config.sources import load
 
@@ -29,6 +29,7 @@ def skip(
     The entry's events are lost. 'floorcast verify --disk' lists the damaged entries. The server
     must be stopped. The command refuses to skip an entry that is not damaged.
     """
+    from floorcast.auth.audit_log import AuditLog
     from floorcast.log.damage import skip_entry
     from floorcast.log.data_folder import DataFolder, require_log
 
@@ -37,4 +38,6 @@ def skip(
     owner = client_id(context, {"data": data}, client)
     with DataFolder(folder):
         skip_entry(folder, owner, number)
+        author = audit_author(context)
+        AuditLog(folder).record("entry_skipped", client=owner, entry=number, **author)
     print(f"entry {number} of client {owner} is now skipped")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Final, Literal
 
+from floorcast.auth.audit_log import AuditEvent
 from floorcast.auth.session import Session
 from floorcast.http.request_context import Caller, RequestContext
 from floorcast.model.errors import (
@@ -19,10 +21,25 @@ __all__ = ["audit_acknowledgement", "audit_failure", "audit_login", "audit_refus
 SESSION_HASH_CHARACTERS = 16  # characters of a session's hash, enough to distinguish sessions
 
 
-_KEYS = {
-    "ingest key": "ingest_key",
-    "metrics key": "metrics_key",
-    "screen key": "screen_key",
+_Attempt = Literal["login", "password_change"]
+_FAILED: Final[Mapping[_Attempt, AuditEvent]] = {
+    "login": "login_failed",
+    "password_change": "password_change_failed",
+}
+_SLOWED: Final[Mapping[_Attempt, AuditEvent]] = {
+    "login": "login_slowed",
+    "password_change": "password_change_slowed",
+}
+# by the credential that a route needs
+_KEY_REFUSED: Final[Mapping[str | None, AuditEvent]] = {
+    "ingest key": "ingest_key_refused",
+    "metrics key": "metrics_key_refused",
+    "screen key": "screen_key_refused",
+}
+_KEY_SLOWED: Final[Mapping[str | None, AuditEvent]] = {
+    "ingest key": "ingest_key_slowed",
+    "metrics key": "metrics_key_slowed",
+    "screen key": "screen_key_slowed",
 }
 
 
@@ -40,7 +57,7 @@ def audit_acknowledgement(context: RequestContext, client: int, alert: str, name
     )
 
 
-def audit_login(context: RequestContext, event: str, session: Session) -> None:
+def audit_login(context: RequestContext, event: AuditEvent, session: Session) -> None:
     """Record a login or logout, and name the caller in the log."""
     user = None if session.screen else session.user
     context.caller = Caller(session.client, user)
@@ -57,7 +74,7 @@ def audit_login(context: RequestContext, event: str, session: Session) -> None:
 
 @contextmanager
 def audit_failure(
-    context: RequestContext, event: str, client_name: str, user_name: str, *, agent: bool
+    context: RequestContext, attempt: _Attempt, client_name: str, user_name: str, *, agent: bool
 ) -> Iterator[None]:
     """Record a failed login. The name is omitted if no user has it: it may be a password."""
     try:
@@ -69,17 +86,26 @@ def audit_failure(
         client_id = None if client is None else client.id
         user_id = None if user is None else user.id
         context.caller = Caller(client_id, user_id)
-        audit = context.services.audit
-        record = audit.record_refusal if isinstance(refusal, RateLimited) else audit.record
-        record(
-            f"{event}_slowed" if isinstance(refusal, RateLimited) else f"{event}_failed",
-            client=client_id,
-            user=user_id,
-            name=None if user is None else user.name,
-            agent=agent or None,
-            address=context.address,
-            why=None if isinstance(refusal, RateLimited) else refusal.message,
-        )
+        name, audit = None if user is None else user.name, context.services.audit
+        if isinstance(refusal, RateLimited):
+            audit.record_refusal(
+                _SLOWED[attempt],
+                client=client_id,
+                user=user_id,
+                name=name,
+                agent=agent or None,
+                address=context.address,
+            )
+        else:
+            audit.record(
+                _FAILED[attempt],
+                client=client_id,
+                user=user_id,
+                name=name,
+                agent=agent or None,
+                address=context.address,
+                why=refusal.message,
+            )
         raise
 
 
@@ -101,10 +127,9 @@ def audit_refusal(context: RequestContext, path: str, needs: str | None, error: 
             path=path,
             why=error.message,
         )
-    elif isinstance(error, BadCredentials | RateLimited) and needs in _KEYS:
-        slowed = isinstance(error, RateLimited)
+    elif isinstance(error, RateLimited) and needs in _KEY_SLOWED:
+        context.services.audit.record_refusal(_KEY_SLOWED[needs], address=context.address)
+    elif isinstance(error, BadCredentials) and needs in _KEY_REFUSED:
         context.services.audit.record_refusal(
-            f"{_KEYS[needs]}_{'slowed' if slowed else 'refused'}",
-            address=context.address,
-            why=None if slowed else error.message,
+            _KEY_REFUSED[needs], address=context.address, why=error.message
         )
