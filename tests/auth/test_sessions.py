@@ -15,7 +15,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from floorcast.auth.keys import KeyThrottle, KeyVerifier
 from floorcast.auth.session import Session
-from floorcast.auth.sessions import LIFETIME, MAX_ATTEMPTS, MAX_WRITE_LAG, WRITE_INTERVAL
+from floorcast.auth.sessions import LIFETIME, MAX_WRITE_LAG, WRITE_INTERVAL
+from floorcast.auth.unwritten_sessions import MAX_ATTEMPTS
 from floorcast.kv.memory import MemoryKeyValueStore
 from floorcast.kv.port import Conflict, Item
 from floorcast.model.errors import (
@@ -213,7 +214,7 @@ def test_use_is_written_at_most_once_a_minute() -> None:
 
 def test_many_sessions_are_written_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """The size of a write does not grow with the number of sessions, and no session is omitted."""
-    monkeypatch.setattr("floorcast.auth.sessions.SESSIONS_PER_WRITE", 2)
+    monkeypatch.setattr("floorcast.auth.unwritten_sessions.SESSIONS_PER_WRITE", 2)
     kv = small_store()
     tokens = [f"test-token-of-acme-1{number}" for number in range(5)]
     apply_text(

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections import OrderedDict
 from contextlib import suppress
 from functools import partial
-from itertools import islice
 from secrets import token_hex
 from typing import Final
 
@@ -30,6 +29,7 @@ from floorcast.auth.session import (
     password_fingerprint,
 )
 from floorcast.auth.single_flight import SingleFlight
+from floorcast.auth.unwritten_sessions import MAX_ATTEMPTS, UnwrittenSessions
 from floorcast.kv.port import Conflict, Item, KeyValueStore
 from floorcast.model.errors import BadSession, InvalidParameter, MissingParameter, Unavailable
 from floorcast.model.token import TICKS_PER_SECOND, Now
@@ -46,8 +46,6 @@ DAYS_UNTIL_PASSWORD_EXPIRES: Final = 9999
 LIFETIME: Final = 2 * 3600  # seconds without use after which a session ends
 WRITE_INTERVAL: Final = 60  # seconds between two writes of a session's use
 MAX_WRITE_LAG: Final = 120  # seconds by which a stored use can be out of date, with a margin
-SESSIONS_PER_WRITE: Final = 250
-MAX_ATTEMPTS: Final = 10  # attempts to write while other nodes write at the same time
 
 BUCKET: Final = "sessions"
 """The bucket that sessions are stored in."""
@@ -83,8 +81,7 @@ class Sessions:
         self._by_key: dict[str, Session] = {}
         self._new = SessionRateLimit(monotonic)
         self._opening: SingleFlight[Session] = SingleFlight()
-        self._used: set[str] = set()  # digests of the sessions with unwritten uses
-        self._ended: dict[str, bytes] = {}  # by key, as stored in the bucket
+        self._unwritten = UnwrittenSessions(kv, BUCKET, now)
         self._ends = 0  # sessions that have ended since the start
         self._load(shared=shared)
         kv.listen(BUCKET, self._on_write)
@@ -172,7 +169,7 @@ class Sessions:
         # repeated if another node has written a use of the session in the meantime
         while session := self._active.get(digest(session_id)):
             self._end(session)
-            await self._write_ends()
+            await self._unwritten.write_ends()
         return found
 
     async def change_password(
@@ -213,13 +210,13 @@ class Sessions:
         oldest = self._now() - self._lifetime
         while self._active and next(iter(self._active.values())).last_used < oldest:
             self._end(next(iter(self._active.values())))
-        await self._write_ends()
-        await self._write_uses(WRITE_INTERVAL)
+        await self._unwritten.write_ends()
+        await self._unwritten.write_uses(WRITE_INTERVAL)
 
     async def close(self) -> None:
         """Write everything that is still unwritten. Raises ``Unavailable`` on failure."""
-        await self._write_ends()
-        await self._write_uses(0)
+        await self._unwritten.write_ends()
+        await self._unwritten.write_uses(0)
 
     async def _open(self, template: Session, secret: str) -> Session:
         """Open a session like ``template`` and derive its id from ``secret``."""
@@ -285,7 +282,7 @@ class Sessions:
     def _touch(self, session: Session) -> None:
         session.last_used = self._now()
         self._active.move_to_end(session.digest)
-        self._used.add(session.digest)
+        self._unwritten.used[session.digest] = session
 
     def _add(self, session: Session) -> None:
         self._active[session.digest] = session
@@ -294,17 +291,17 @@ class Sessions:
     def _remove(self, session: Session) -> None:
         self._ends += 1
         self._active.pop(session.digest, None)
-        self._used.discard(session.digest)
+        self._unwritten.used.pop(session.digest, None)
         if self._by_key.get(session.key) is session:
             del self._by_key[session.key]
 
     def _end(self, session: Session) -> None:
         self._remove(session)
-        self._ended[session.key] = session.written
+        self._unwritten.ended[session.key] = session.written
 
     def _on_write(self, key: str, raw: bytes | None) -> None:
         """Apply the bucket's new value for a key, which any node may have written."""
-        self._ended.pop(key, None)
+        self._unwritten.ended.pop(key, None)
         old = self._by_key.get(key)
         new = None if raw is None else decode_session(raw)
         if old is not None and new is not None and old.digest == new.digest:
@@ -322,68 +319,18 @@ class Sessions:
             session.last_used = written.last_used
             self._active.move_to_end(session.digest)
 
-    async def _write_ends(self) -> None:
-        conflicts = 0
-        while self._ended and conflicts < MAX_ATTEMPTS:
-            ended = dict(islice(self._ended.items(), SESSIONS_PER_WRITE))
-            try:
-                await self._kv.write(
-                    [Item(BUCKET, key, None) for key in ended],
-                    [Item(BUCKET, key, raw) for key, raw in ended.items()],
-                )
-            except Conflict:  # other nodes' writes have arrived and have left ``_ended``
-                conflicts += 1
-
-    async def _write_uses(self, age: int) -> None:
-        """Write the uses of sessions that were last written at least ``age`` seconds ago."""
-        due = [self._active[digest] for digest in self._used]
-        for at in range(0, len(due), SESSIONS_PER_WRITE):
-            conflicts = 0
-            while conflicts < MAX_ATTEMPTS and not await self._write_some(
-                due[at : at + SESSIONS_PER_WRITE], age
-            ):
-                conflicts += 1
-
-    async def _write_some(self, sessions: list[Session], age: int) -> bool:
-        """Write the uses that are still due; return False if another node has just written one."""
-        before = self._now() - age * TICKS_PER_SECOND
-        due = [
-            (session, session.written, session.written_at)
-            for session in sessions
-            if session.digest in self._used and session.written_at <= before
-        ]
-        seen = [Item(BUCKET, session.key, written) for session, written, _ in due]
-        for session, _, _ in due:
-            session.written, session.written_at = encode_session(session), session.last_used
-        items = [Item(BUCKET, session.key, session.written) for session, _, _ in due]
-        if not items:
-            return True
-        try:
-            await self._kv.write(items, seen)
-        except BaseException as error:
-            for (session, written, written_at), item in zip(due, items, strict=True):
-                if session.written is item.value:
-                    session.written, session.written_at = written, written_at
-            if isinstance(error, Conflict):
-                return False
-            raise
-        self._used -= {
-            session.digest for session, _, _ in due if session.last_used <= session.written_at
-        }
-        return True
-
     def _load(self, *, shared: bool) -> None:
         grace = 0 if shared else MAX_WRITE_LAG * TICKS_PER_SECOND
         found = []
         for key, raw in self._kv.items(BUCKET).items():
             session = decode_session(raw)
             if session is None or session.key != key:
-                self._ended[key] = raw
+                self._unwritten.ended[key] = raw
                 continue
             session.last_used = min(self._now(), session.last_used + grace)
             if session.id and not shared:  # stored by an earlier release: to be stored as a hash
                 session.written_at = 0
-                self._used.add(session.digest)
+                self._unwritten.used[session.digest] = session
             found.append(session)
         for session in sorted(found, key=lambda one: one.last_used):
             self._add(session)
