@@ -11,15 +11,16 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Self
 
 from msgspec import Struct
 
 from floorcast.cluster.jetstream_responses import RequestRefused
-from floorcast.cluster.kv_copy import INTERNAL, KeyState, Observer, StoreCopy
-from floorcast.cluster.kv_watch import PARTS, StoreWatch, subject
+from floorcast.cluster.kv_batches import BatchEncoder, KvKey, KvMessage, split_write
+from floorcast.cluster.kv_copy import KeyState, Observer, StoreCopy
+from floorcast.cluster.kv_watch import StoreWatch
 from floorcast.cluster.link import WRITE_TIMEOUT_SECONDS, NatsLink
 from floorcast.cluster.log_messages import stream_name
 from floorcast.cluster.streams import (
@@ -37,7 +38,6 @@ from floorcast.model.token import TICKS_PER_SECOND
 __all__ = ["JetStreamKeyValueStore", "KvTuning", "LostKeys", "SavedPosition", "StoredValues"]
 
 BATCH_MESSAGES: Final = 1000  # the most that a server accepts in a batch
-MAX_BATCH_KEYS: Final = 400  # changed or compared in one batch; each key may need several messages
 MAX_CONCURRENT_BATCHES: Final = 16  # per node; a server accepts 50
 TOMBSTONE_SECONDS: Final = (
     3600  # seconds for which a deletion is kept, so that lagging watches see it
@@ -48,18 +48,6 @@ RESEND_SECONDS: Final = 0.1  # before a lost batch is sent again
 # JetStream's own codes
 INCOMPLETE, DUPLICATE = 10176, 10201
 WRONG_SEQUENCE: Final = frozenset({10071, 10164})
-
-EXPECTED = "Nats-Expected-Last-Subject-Sequence"
-EXPECTED_OF = "Nats-Expected-Last-Subject-Sequence-Subject"
-
-
-_Key = tuple[str, str]
-
-
-class _Publication(NamedTuple):
-    subject: str
-    payload: bytes
-    headers: dict[str, str]
 
 
 class SavedPosition(Struct):
@@ -74,7 +62,7 @@ class SavedPosition(Struct):
 class StoredValues(NamedTuple):
     """The values of the keys, by (bucket, key), at the tick ``at``."""
 
-    keys: Mapping[_Key, KeyState]
+    keys: Mapping[KvKey, KeyState]
     at: int
 
 
@@ -100,8 +88,7 @@ class JetStreamKeyValueStore:
         self._copy = StoreCopy()
         self._watch = StoreWatch(link, self._copy, self._tuning.tombstone * TICKS_PER_SECOND)
         self._batch_slots = asyncio.Semaphore(MAX_CONCURRENT_BATCHES)
-        self._deletion = {"KV-Operation": "DEL", "Nats-TTL": f"{self._tuning.tombstone}s"}
-        self._condition_prefix = secrets.token_hex(8)
+        self._batches = BatchEncoder(self._copy, self._tuning.tombstone)
         self._closed = False
 
     @classmethod
@@ -168,7 +155,7 @@ class JetStreamKeyValueStore:
             raise Conflict("the key-value store has changed since it was read")
         if not changes:
             return
-        for changed, conditions in _groups(changes, expected):
+        for changed, conditions in split_write(changes, expected):
             async with self._batch_slots:
                 await self._write_batch(changed, conditions)
 
@@ -221,7 +208,7 @@ class JetStreamKeyValueStore:
         await self._watch.close()
 
     async def _write_batch(self, changes: tuple[Item, ...], expected: tuple[Item, ...]) -> None:
-        batch = self._batch(changes, self._conditions(expected))
+        batch = self._encode(changes, self._conditions(expected))
         if len(batch) > BATCH_MESSAGES:
             raise Unavailable(
                 f"a change of {len(batch):,} messages exceeds the cluster's limit"
@@ -230,7 +217,7 @@ class JetStreamKeyValueStore:
         await self._watch.wait_for(await self._store_batch(batch, changes, expected))
 
     async def _store_batch(
-        self, batch: list[_Publication], changes: tuple[Item, ...], expected: tuple[Item, ...]
+        self, batch: list[KvMessage], changes: tuple[Item, ...], expected: tuple[Item, ...]
     ) -> int:
         """Store a batch, and return its last position in the stream."""
         loop = asyncio.get_running_loop()
@@ -252,10 +239,10 @@ class JetStreamKeyValueStore:
                 if loop.time() > until or error.code not in {INCOMPLETE, *WRONG_SEQUENCE}:
                     raise Unavailable(f"the key-value store cannot be written: {error}") from error
                 if error.code in WRONG_SEQUENCE:
-                    batch = self._batch(changes, await self._renewed_conditions(expected))
+                    batch = self._encode(changes, await self._renewed_conditions(expected))
             await asyncio.sleep(RESEND_SECONDS)
 
-    def _conditions(self, expected: tuple[Item, ...]) -> dict[_Key, int]:
+    def _conditions(self, expected: tuple[Item, ...]) -> dict[KvKey, int]:
         """Return the sequence numbers at which the keys have the expected values.
 
         Raises ``Conflict`` if the values are different. Call this once for all attempts, because
@@ -272,7 +259,7 @@ class JetStreamKeyValueStore:
             for key, state in states.items()
         }
 
-    async def _renewed_conditions(self, expected: tuple[Item, ...]) -> dict[_Key, int]:
+    async def _renewed_conditions(self, expected: tuple[Item, ...]) -> dict[KvKey, int]:
         """Return the conditions for another attempt, if the keys have the expected values again.
 
         The key may have had another value briefly, or the stream may have purged a deleted key.
@@ -280,7 +267,7 @@ class JetStreamKeyValueStore:
         await self._watch.catch_up()
         return self._conditions(expected)
 
-    async def _publish(self, batch: list[_Publication]) -> int:
+    async def _publish(self, batch: list[KvMessage]) -> int:
         name = secrets.token_hex(8)
         *first, last = batch
         for number, message in enumerate(first, 1):
@@ -296,70 +283,12 @@ class JetStreamKeyValueStore:
         ack = await self._link.publish_once(last.subject, last.payload, headers)
         return ack.seq
 
-    def _batch(
-        self, changes: tuple[Item, ...], conditions: Mapping[_Key, int]
-    ) -> list[_Publication]:
-        values = {(item.bucket, item.key): item.value for item in changes}
-        batch = [
-            self._condition(number, subject(*key), conditions[key])
-            for number, key in enumerate(conditions)
-            if key not in values
-        ]
-        for key, value in values.items():
-            batch += self._messages(*key, value, conditions.get(key))
-        return batch
-
-    def _condition(self, number: int, of: str, seq: int) -> _Publication:
-        headers = {EXPECTED: str(seq), EXPECTED_OF: of, "Nats-TTL": "1m"}
-        return _Publication(subject(INTERNAL, f"{self._condition_prefix}-{number}"), b"", headers)
-
-    def _messages(
-        self, bucket: str, key: str, value: bytes | None, expected: int | None
-    ) -> list[_Publication]:
-        headers = {} if expected is None else {EXPECTED: str(expected)}
-        pieces = self._pieces(value or b"")
-        if value is None:
-            headers |= self._deletion
-        elif len(pieces) > 1:
-            headers[PARTS] = str(len(pieces))
-        parts = [
-            _Publication(subject(bucket, key, number), piece, {})
-            for number, piece in enumerate(pieces[:-1], 1)
-        ]
-        removed_parts = [
-            _Publication(subject(bucket, key, number), b"", dict(self._deletion))
-            for number in range(len(pieces), self._copy.key_state(bucket, key).parts)
-        ]
-        return [*parts, *removed_parts, _Publication(subject(bucket, key), pieces[-1], headers)]
-
-    def _pieces(self, value: bytes) -> list[bytes]:
-        size = self._link.client.max_payload // 2
-        return [value[at : at + size] for at in range(0, len(value), size)] or [b""]
+    def _encode(
+        self, changes: tuple[Item, ...], conditions: Mapping[KvKey, int]
+    ) -> list[KvMessage]:
+        return self._batches.encode(changes, conditions, self._link.client.max_payload // 2)
 
     def _open(self) -> StoreCopy:
         if self._closed:
             raise Unavailable("the store of users and sessions is closed")
         return self._copy
-
-
-def _groups(
-    changes: tuple[Item, ...], expected: tuple[Item, ...]
-) -> Iterator[tuple[tuple[Item, ...], tuple[Item, ...]]]:
-    """Yield the write, or the batches of a large one, with the conditions on their own keys.
-
-    Conditions on keys that do not change come first.
-    """
-    changed = {(item.bucket, item.key) for item in changes}
-    if len(changed | {item[:2] for item in expected}) <= MAX_BATCH_KEYS:
-        yield changes, expected
-        return
-    expected_by_key = {item[:2]: item for item in expected}
-    unchanged = [item for item in expected if item[:2] not in changed]
-    steps: list[tuple[Item | None, Item | None]] = [(None, item) for item in unchanged]
-    steps += [(item, expected_by_key.get(item[:2])) for item in changes]
-    for at in range(0, len(steps), MAX_BATCH_KEYS):
-        some = steps[at : at + MAX_BATCH_KEYS]
-        yield (
-            tuple(change for change, _ in some if change is not None),
-            tuple(condition for _, condition in some if condition is not None),
-        )
