@@ -148,11 +148,16 @@ def _confirm_removal(file: Path, removed: Sequence[str]) -> None:
 
 
 def _read(file: Path) -> SiteFile:
-    """Read a site file, and warn on standard error about anything unsafe in it."""
+    """Read a site file, and warn on standard error about anything unsafe or unreliable in it."""
     from floorcast.site.file_reader import read
     from floorcast.site.site_warnings import example_secret_warnings, permission_warnings
+    from floorcast.site.template_warnings import template_warnings
 
     site_file = read(file)
-    for warning in (*permission_warnings(file, site_file), *example_secret_warnings(site_file)):
+    for warning in (
+        *permission_warnings(file, site_file),
+        *example_secret_warnings(site_file),
+        *template_warnings(site_file),
+    ):
         typer.echo(f"floorcast: warning: {warning}", err=True)
     return site_file

@@ -45,6 +45,7 @@ from floorcast.site import apply, file_reader
 from floorcast.site.changes import differences
 from floorcast.site.live_site import Site, SiteChange
 from floorcast.site.site_warnings import example_secret_warnings, permission_warnings
+from floorcast.site.template_warnings import template_warnings
 from floorcast.sse.hub import Hub
 from floorcast.store.projection_store import ProjectionStore
 from floorcast.webhooks.delivery_resources import DeliveryResources
@@ -283,6 +284,8 @@ class Node:
             warnings += example_secret_warnings(site_file)
         for warning in warnings:
             _log.warning("site_unsafe", why=warning)
+        for warning in template_warnings(site_file):
+            _log.warning("webhook_template_fails", why=warning)
 
         def approve(proposal: apply.Proposal) -> bool:
             if proposal.removed and not site_file.clients:
