@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from floorcast.verify.call_pass import known_facts
+from floorcast.verify.call_facts import known_facts
 from floorcast.verify.call_paths import call_path, segment_of_agent
 from floorcast.verify.client_days import QUARTER_MS, ClientDays
 from floorcast.verify.record_types import AgentRecord, WrapUpRecord

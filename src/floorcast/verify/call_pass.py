@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
+from floorcast.verify.call_facts import known_facts
 from floorcast.verify.call_paths import CallPath, CallSegment, call_path, is_step, segment_of_agent
 from floorcast.verify.client_days import ClientDays
 from floorcast.verify.record_types import (
@@ -19,16 +20,8 @@ from floorcast.verify.record_types import (
 from floorcast.verify.records import Records
 from floorcast.verify.sums import IntervalSums, OpenCall, Sums
 
-__all__ = ["CallPass", "add_answers", "known_facts"]
+__all__ = ["CallPass", "add_answers"]
 
-_START_MEMBERS = ("account", "phoneDialed", "callerId", "priority", "consumer")
-_DATA_MEMBERS = {
-    "start": _START_MEMBERS,
-    "update": _START_MEMBERS,
-    "end": ("account", "phoneDialed", "callerId", "priority"),
-    "queue": ("skill", "priority"),
-    "disposition": ("account",),
-}
 _RIGHT_PARTY = ("rpcComplete", "rpcIncomplete")
 _OUTBOUND = ("OUTBOUND", "MANUAL")
 _HALF_HOUR_MS = 30 * 60_000
@@ -333,30 +326,6 @@ def _segment_before(segments: Sequence[CallSegment], wrap_up: WrapUpRecord) -> C
         return own
     before = [one for one in segments if one.answered is not None and one.answered <= wrap_up.begin]
     return before[-1] if before else None
-
-
-def known_facts(events: Sequence[CallRecord]) -> dict[str, Any]:
-    """Return a call's data. Each member comes from the latest event that has it."""
-    facts: dict[str, Any] = {}
-    for event in sorted(events, key=lambda one: (one.at, one.position)):
-        _apply(facts, event)
-    return facts
-
-
-def _apply(facts: dict[str, Any], event: CallRecord) -> None:
-    """Apply an event's data to the call's data. Members that the event lacks do not change."""
-    data = event.data
-    for member in _DATA_MEMBERS.get(event.kind, ()):
-        if data.get(member) is not None:
-            facts[member] = data[member]
-    if event.campaign is not None:
-        facts["campaign"] = event.campaign
-    if event.kind == "start":
-        facts["direction"] = data["direction"]
-    elif event.kind == "end" and data.get("callDirection") is not None:
-        facts["direction"] = data["callDirection"]
-    elif is_step(event) and event.kind == "state" and facts.get("direction") is None:
-        facts["direction"] = data.get("direction")
 
 
 def _number(service: int | None) -> int:
