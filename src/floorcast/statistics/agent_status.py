@@ -77,7 +77,10 @@ def _of(scope: Scope, moment: Moment, changed_after: int | None) -> Scan[AgentDe
         if agent.state and is_quiet(agent, moment):
             return None
         call = _visible_call(scope, agent)
-        phone, account, direction = view.call_members(call)
+        if scope.limits is None:
+            phone, account, direction = view.call_members(call)
+        else:
+            phone, account, direction = view.visible_call_members(call, scope.sees)
         inbound = outbound = 0
         for _, day in days.of(number):
             inbound += day.inbound

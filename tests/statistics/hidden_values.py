@@ -1,0 +1,91 @@
+"""Draws two floors with one hidden service, which differ only in the values that are set there."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from hypothesis import strategies as st
+
+from floorcast.model.inbound import InboundEvent
+from tests.floor.random_floors import agent, call
+
+__all__ = ["HIDDEN", "SEEN", "Twins", "twins"]
+
+SEEN, HIDDEN = 10, 20
+SERVICES = st.sampled_from([SEEN, HIDDEN])
+AGENTS = st.sampled_from(["ANN", "BOB"])
+Json = dict[str, Any]
+KINDS = (
+    "start", "queue", "queue", "update", "IN_CALL", "IN_CALL", "AGENT_HOLD", "WRAP_UP", "answer",
+    "disposition", "end",
+)  # fmt: skip
+MEMBERS = {
+    "start": ("account", "callerId", "phoneDialed", "zipCode", "priority", "totalDue", "consumer"),
+    "update": ("account", "callerId", "phoneDialed", "zipCode", "priority", "totalDue", "consumer"),
+    "queue": ("skill", "priority"),
+    "disposition": ("account", "termCode"),
+    "end": ("account", "phoneDialed", "lvResult"),
+}
+NUMBERS = ("priority", "totalDue")
+
+
+class Twins(NamedTuple):
+    """Two stories of the same calls, in order, with different values while a call is hidden."""
+
+    one: list[InboundEvent]
+    other: list[InboundEvent]
+
+
+def values(names: list[str], salt: int) -> Json:
+    """Return a value for each of the members."""
+    found: Json = {name: salt if name in NUMBERS else f"{name}{salt}" for name in names}
+    if "consumer" in found:
+        found["consumer"] = {"firstName": f"first{salt}", "lastName": f"last{salt}"}
+    return found
+
+
+@st.composite
+def steps(draw: st.DrawFn, at_service: dict[int, int], ended: set[int]) -> tuple[str, int, Json]:
+    """Draw the kind of an event, its call, and its members apart from the call's values.
+
+    ``at_service`` has the service of each call that has begun. A call stays where it ended.
+    """
+    kind, number = draw(st.sampled_from(KINDS)), draw(st.integers(1, 3))
+    data: Json = {}
+    if number not in at_service:
+        kind = "queue" if kind == "queue" else "start"
+    elif kind == "start" or (kind == "queue" and number in ended):
+        kind = "update"
+    if number not in at_service or (kind == "queue" and draw(st.booleans())):
+        data["service"] = at_service[number] = draw(SERVICES)
+    if kind == "start":
+        data["direction"] = draw(st.sampled_from(["INBOUND", "OUTBOUND"]))
+    if kind in ("answer", "disposition") and draw(st.booleans()):
+        data["agent"] = draw(AGENTS)
+    if kind == "end":
+        ended.add(number)
+    return kind, number, data
+
+
+@st.composite
+def twins(draw: st.DrawFn) -> Twins:
+    """Draw up to 25 events of three calls and two agents, who serve one service each."""
+    logons = [agent("LOGON", 0, "ANN", service=SEEN), agent("LOGON", 0, "BOB", service=HIDDEN)]
+    found = Twins(logons, logons[:])
+    at_service: dict[int, int] = {}
+    ended = set[int]()
+    seconds = 1.0
+    for salt in range(1, draw(st.integers(2, 26))):
+        seconds += draw(st.sampled_from([0.5, 7]))
+        kind, number, data = draw(steps(at_service, ended))
+        who = draw(AGENTS)
+        names = MEMBERS.get(kind, ("phoneNumber", "account") if kind.isupper() else ())
+        drawn = [name for name in names if draw(st.booleans())]
+        for story, other in ((found.one, 0), (found.other, 1000)):
+            more = values(drawn, salt + (other if at_service[number] == HIDDEN else 0))
+            if kind.isupper():
+                named = {"transactionId": number, "sessionId": f"S{number}", **more}
+                story.append(agent(kind, seconds, who, call=named))
+            else:
+                story.append(call(f"call.{kind}", seconds, number, **data, **more))
+    return found
