@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from floorcast.client import answers, methods
+from floorcast.client.api_call import ApiCall
 from floorcast.client.filters import Filter
-from floorcast.client.methods import ApiCall
 from floorcast.client.steps import HttpResponse, NoResponse
 from floorcast.model.errors import UnexpectedAnswer
 

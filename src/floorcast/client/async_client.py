@@ -11,11 +11,11 @@ import httpx
 from httpx_sse import EventSource, ServerSentEvent
 
 from floorcast.client import feeds, methods
+from floorcast.client.api_call import ApiCall
 from floorcast.client.async_io import AsyncConnectionOwner, AsyncIo
 from floorcast.client.client_protocol import ClientProtocol, Credentials
 from floorcast.client.feed_protocol import FeedBase, FeedProtocol
 from floorcast.client.method_signatures import copy_signature
-from floorcast.client.methods import ApiCall
 from floorcast.client.steps import (
     CloseStream,
     HttpRequest,

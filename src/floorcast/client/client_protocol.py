@@ -11,9 +11,9 @@ from msgspec import Struct, structs
 
 from floorcast.client.address import check_address
 from floorcast.client.answers import LoggedIn
+from floorcast.client.api_call import ApiCall, decode, post
 from floorcast.client.error_mapping import to_bad_credentials
 from floorcast.client.exchange import Exchange, require_header_value
-from floorcast.client.methods import ApiCall, decode, post
 from floorcast.client.pacing import RateLimitPacer
 from floorcast.client.steps import (
     Exclusive,

@@ -6,8 +6,8 @@ import re
 from http import HTTPStatus
 from typing import TypeVar
 
+from floorcast.client.api_call import ApiCall
 from floorcast.client.error_mapping import to_exception
-from floorcast.client.methods import ApiCall
 from floorcast.client.pacing import RateLimitPacer
 from floorcast.client.steps import (
     HttpResponse,

@@ -15,9 +15,10 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from httpx_sse import ServerSentEvent
 
+from floorcast.client.api_call import ApiCall
 from floorcast.client.client_protocol import ClientProtocol
 from floorcast.client.events import event_id
-from floorcast.client.methods import ApiCall, RawPage
+from floorcast.client.methods import RawPage
 from floorcast.client.steps import (
     CloseStream,
     HttpRequest,

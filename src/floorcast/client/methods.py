@@ -1,13 +1,10 @@
-"""Builds the requests of the contract's methods, and reads their answers. No I/O."""
+"""The API's methods: each returns the request and the function that reads its answer. No I/O."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import date, datetime
-from typing import Generic, NamedTuple, TypeVar
 from urllib.parse import quote
 
-import msgspec
 from msgspec import Raw, Struct
 
 from floorcast.client import answers
@@ -17,16 +14,15 @@ from floorcast.client.agent_answers import (
     AgentStatisticsExAnswer,
     AgentStatusAnswer,
 )
-from floorcast.client.answers import AgentEventPage, Answer, InteractionPage
+from floorcast.client.answers import AgentEventPage, InteractionPage
+from floorcast.client.api_call import ApiCall, answer_call, decode, post
 from floorcast.client.events import read_agent_event, read_interaction
 from floorcast.client.filters import NO_FILTER, Filter
 from floorcast.client.report_answers import AgentReport, CallReport, ServiceReport
-from floorcast.client.steps import HttpRequest, HttpResponse, NoResponse
-from floorcast.model.errors import UnexpectedAnswer
+from floorcast.client.steps import HttpRequest, HttpResponse
 
 __all__ = [
     "MAX_PAGE_EVENTS",
-    "ApiCall",
     "RawPage",
     "ReportBound",
     "acknowledge_alert",
@@ -43,13 +39,11 @@ __all__ = [
     "call_page",
     "call_report",
     "campaign_statistics",
-    "decode",
     "in_call",
     "interaction_event_feed",
     "interaction_page",
     "interaction_stream",
     "live_connects",
-    "post",
     "post_call",
     "service_calls",
     "service_intervals",
@@ -64,24 +58,8 @@ PastTime = datetime | int | str | None
 ReportBound = date | datetime | int | str
 """The start or end of a report: a day, an aware datetime, ms, or ISO 8601 text."""
 
-T = TypeVar("T")
-A = TypeVar("A", bound=Answer)
-
 MAX_PAGE_EVENTS = 1000  # events per page, the API's maximum
 _STREAM = "text/event-stream, application/json"  # refusals are JSON
-
-
-class ApiCall(NamedTuple, Generic[T]):
-    """A request, and the function that reads its answer.
-
-    ``read`` raises NoResponse for a body that is not JSON, such as a proxy's temporary error page,
-    and UnexpectedAnswer for JSON that is not the API's. Statuses from 300 on are refusals and are
-    not passed to ``read``, except those in ``readable_statuses``.
-    """
-
-    request: HttpRequest
-    read: Callable[[HttpResponse], T]
-    readable_statuses: frozenset[int] = frozenset()
 
 
 class RawPage(Struct, rename="camel", kw_only=True):
@@ -95,21 +73,6 @@ class RawPage(Struct, rename="camel", kw_only=True):
     def lines(self) -> list[bytes]:
         """Return the events, whatever the name of the list."""
         return [bytes(one) for one in self.events or self.agent_event or self.call_event]
-
-
-def decode(response: HttpResponse, kind: type[T]) -> T:
-    """Decode the body of an answer. Raises NoResponse and UnexpectedAnswer."""
-    try:
-        return msgspec.json.decode(response.content, type=kind, strict=False)
-    except msgspec.ValidationError as error:
-        raise UnexpectedAnswer(f"the response does not match the API: {error}") from None
-    except msgspec.DecodeError as error:
-        raise NoResponse(f"the response is not JSON: {error}") from None
-
-
-def post(path: str, **members: object) -> HttpRequest:
-    """Return a POST request with a JSON body."""
-    return HttpRequest("POST", path, content=msgspec.json.encode(members))
 
 
 def agent_page(token: str) -> ApiCall[RawPage]:
@@ -185,27 +148,27 @@ def call_event_feed(
 
 def in_call(session: str, transaction: int, client: int | None = None) -> ApiCall[answers.InCall]:
     """Get a call that is in progress. Raises NotFound once it has ended."""
-    return _api_call(_call_data("inCall", session, transaction, client), answers.InCall)
+    return answer_call(_call_data("inCall", session, transaction, client), answers.InCall)
 
 
 def post_call(
     session: str, transaction: int, client: int | None = None
 ) -> ApiCall[answers.PostCall]:
     """Get a call that has ended. Raises NotFound while it is in progress."""
-    return _api_call(_call_data("postCall", session, transaction, client), answers.PostCall)
+    return answer_call(_call_data("postCall", session, transaction, client), answers.PostCall)
 
 
 def campaign_statistics(
     filter: Filter = NO_FILTER, at: PastTime = None
 ) -> ApiCall[answers.CampaignAnswer]:
     """Get the loaded, completed and remaining records of each of today's campaigns."""
-    return _api_call(_filtered("/realtime/campaign/stats", filter, at), answers.CampaignAnswer)
+    return answer_call(_filtered("/realtime/campaign/stats", filter, at), answers.CampaignAnswer)
 
 
 def agent_averages(filter: Filter = NO_FILTER, at: PastTime = None) -> ApiCall[AgentAveragesAnswer]:
     """Get the average time that agents have spent in each state today."""
     request = _filtered("/realtime/service/agents/averages", filter, at)
-    return _api_call(request, AgentAveragesAnswer)
+    return answer_call(request, AgentAveragesAnswer)
 
 
 def agent_statistics(
@@ -213,7 +176,7 @@ def agent_statistics(
 ) -> ApiCall[AgentStatisticsAnswer]:
     """Get today's figures of the agents who are logged in now."""
     request = _filtered("/realtime/service/agent/stats", filter, at)
-    return _api_call(request, AgentStatisticsAnswer)
+    return answer_call(request, AgentStatisticsAnswer)
 
 
 def agent_statistics_ex(
@@ -221,7 +184,7 @@ def agent_statistics_ex(
 ) -> ApiCall[AgentStatisticsExAnswer]:
     """Get today's figures, per service, of all agents who were logged in today."""
     request = _filtered("/realtime/service/agent/stats/ex", filter, at)
-    return _api_call(request, AgentStatisticsExAnswer)
+    return answer_call(request, AgentStatisticsExAnswer)
 
 
 def agent_status(
@@ -234,7 +197,7 @@ def agent_status(
     ``state_changed_after`` is in ms, or an aware datetime.
     """
     request = _filtered("/realtime/service/agents/status", filter, at, state_changed_after)
-    return _api_call(request, AgentStatusAnswer)
+    return answer_call(request, AgentStatusAnswer)
 
 
 def waiting_calls(
@@ -242,7 +205,7 @@ def waiting_calls(
 ) -> ApiCall[answers.WaitingCallsAnswer]:
     """Get the calls that are waiting for an agent, longest wait first."""
     request = _filtered("/realtime/service/calls/status", filter, at)
-    return _api_call(request, answers.WaitingCallsAnswer)
+    return answer_call(request, answers.WaitingCallsAnswer)
 
 
 def live_connects(
@@ -250,14 +213,14 @@ def live_connects(
 ) -> ApiCall[answers.LiveConnectsAnswer]:
     """Get the right-party contacts of the last half hour, in five-minute intervals."""
     request = _filtered("/realtime/service/liveConnects", filter, at)
-    return _api_call(request, answers.LiveConnectsAnswer)
+    return answer_call(request, answers.LiveConnectsAnswer)
 
 
 def service_statistics(
     filter: Filter = NO_FILTER, at: PastTime = None
 ) -> ApiCall[answers.ServiceAnswer]:
     """Get each service's figures on calls, agents and campaigns, for today and for now."""
-    return _api_call(_filtered("/realtime/service/stats", filter, at), answers.ServiceAnswer)
+    return answer_call(_filtered("/realtime/service/stats", filter, at), answers.ServiceAnswer)
 
 
 def service_intervals(
@@ -271,7 +234,7 @@ def service_intervals(
     members = {**filter.members(), **_times(at=at), "interval": interval}
     if last is not None:
         members["last"] = last
-    return _api_call(post("/realtime/service/stats/intervals", **members), answers.IntervalAnswer)
+    return answer_call(post("/realtime/service/stats/intervals", **members), answers.IntervalAnswer)
 
 
 def service_report(
@@ -283,7 +246,7 @@ def service_report(
     the report includes both dates. It covers at most 31 days.
     """
     members = {**filter.members(), **_span(begin, to), "interval": interval}
-    return _api_call(post("/reporting/service/stats", **members), ServiceReport)
+    return answer_call(post("/reporting/service/stats", **members), ServiceReport)
 
 
 def agent_report(
@@ -291,7 +254,7 @@ def agent_report(
 ) -> ApiCall[AgentReport]:
     """Get a report on agents by interval or day. The parameters are as in ``service_report``."""
     members = {**filter.members(), **_span(begin, to), "interval": interval}
-    return _api_call(post("/reporting/agent/stats", **members), AgentReport)
+    return answer_call(post("/reporting/agent/stats", **members), AgentReport)
 
 
 def call_report(
@@ -311,7 +274,7 @@ def call_report(
     given = {"agentLoginId": agent, "outcome": outcome, "cursor": cursor}
     chosen = {name: value for name, value in given.items() if value is not None}
     members = {**filter.members(), **_span(begin, to), **chosen}
-    return _api_call(post("/reporting/calls", **members), CallReport)
+    return answer_call(post("/reporting/calls", **members), CallReport)
 
 
 def _span(begin: ReportBound, to: ReportBound) -> dict[str, object]:
@@ -344,19 +307,19 @@ def service_calls(
     if client is not None:
         members["client"] = client
     members.update(_times(at=at))
-    return _api_call(post("/realtime/service/calls", **members), answers.FigureCallsAnswer)
+    return answer_call(post("/realtime/service/calls", **members), answers.FigureCallsAnswer)
 
 
 def alerts(at: PastTime = None) -> ApiCall[answers.AlertAnswer]:
     """Get the alerts, firing ones first (floorcast only)."""
     query = {name: str(moment) for name, moment in _times(at=at).items()}
-    return _api_call(HttpRequest("GET", "/realtime/alerts", query), answers.AlertAnswer)
+    return answer_call(HttpRequest("GET", "/realtime/alerts", query), answers.AlertAnswer)
 
 
 def acknowledge_alert(alert_id: str) -> ApiCall[answers.AlertRow]:
     """Acknowledge a firing alert (floorcast only). Raises InvalidParameter for any other alert."""
     path = f"/realtime/alerts/{quote(alert_id, safe='')}/acknowledge"
-    return _api_call(post(path), answers.AlertRow)
+    return answer_call(post(path), answers.AlertRow)
 
 
 def _page(response: HttpResponse) -> RawPage:
@@ -370,15 +333,6 @@ def _interactions(page: ApiCall[RawPage]) -> ApiCall[InteractionPage]:
         return InteractionPage(token=found.token, events=events)
 
     return ApiCall(page.request, read)
-
-
-def _api_call(request: HttpRequest, kind: type[A]) -> ApiCall[A]:
-    def read(response: HttpResponse) -> A:
-        found = decode(response, kind)
-        found.feed_token = response.headers.get("feed-token")
-        return found
-
-    return ApiCall(request, read)
 
 
 def _filtered(

@@ -15,10 +15,10 @@ import msgspec
 from msgspec import Struct, structs
 
 from floorcast.client.address import check_address
+from floorcast.client.api_call import ApiCall, decode
 from floorcast.client.cloud_event import CloudEvent
 from floorcast.client.error_mapping import to_bad_credentials, to_exception
 from floorcast.client.exchange import Exchange, require_header_value
-from floorcast.client.methods import ApiCall, decode
 from floorcast.client.pacing import RateLimitPacer
 from floorcast.client.steps import HttpRequest, HttpResponse, Steps
 from floorcast.client.timing import Timing, with_retries

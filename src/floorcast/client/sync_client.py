@@ -11,10 +11,10 @@ import httpx
 from httpx_sse import EventSource, ServerSentEvent
 
 from floorcast.client import feeds, methods
+from floorcast.client.api_call import ApiCall
 from floorcast.client.client_protocol import ClientProtocol, Credentials
 from floorcast.client.feed_protocol import FeedBase, FeedProtocol
 from floorcast.client.method_signatures import copy_signature
-from floorcast.client.methods import ApiCall
 from floorcast.client.steps import (
     CloseStream,
     HttpRequest,
