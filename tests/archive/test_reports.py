@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -14,7 +16,7 @@ from floorcast.archive.storage import open_archive
 from floorcast.floor.days import Calendar
 from floorcast.model.token import to_ms
 from floorcast.site.configuration import Service
-from tests.archive.sealed_folders import START, ZONE, folder
+from tests.archive.sealed_folders import START, ZONE, Floor, folder
 from tests.archive.sources import HOUR_MS, LIMITS
 from tests.real.sites import ACME
 
@@ -89,6 +91,71 @@ def test_reports_count_each_call_once_if_the_time_zone_changes(tmp_path: Path, z
         floor.advance(24 * 60)
         floor.seal_all(time_zone=zone)
         assert sums(zone) == [8, 8, 8]
+
+
+def test_reports_have_the_unsealed_hours_of_the_day_before_yesterday(tmp_path: Path) -> None:
+    """The log still has these hours, but the floor no longer counts their day."""
+    with folder(tmp_path) as floor:
+        begin = to_ms(floor.clock()) - HOUR_MS
+        floor.call(1)
+        floor.advance(40 * 60)
+        floor.call(2)
+        span = ClientSpan(ACME, ZONE, begin, begin + 72 * HOUR_MS, [SALES])
+        now = to_ms(floor.clock())
+        job = ReportJob("service", str(floor.harness.data), "", [span], now, LIMITS)
+        answer = service_report(job, open_archive(str(floor.archive)))
+        assert [row.offered for row in answer.intervals] == [1, 1]
+        assert answer.missing == []
+
+
+def test_a_call_that_continues_after_it_expired_is_listed_once(tmp_path: Path) -> None:
+    """The hour in which it expired still has it until the correction, and so do other pages."""
+    with folder(tmp_path) as floor:
+        begin = to_ms(floor.clock())
+        call: dict[str, Any] = {"transactionId": 1, "sessionId": "S1"}
+        floor.send("call.queue", 0, **call, service="Sales")
+        floor.advance(5 * 60)
+        floor.call(2)
+
+        def listed() -> list[tuple[str, str]]:
+            span = ClientSpan(ACME, ZONE, begin, begin + 24 * HOUR_MS, [SALES])
+            now = to_ms(floor.clock())
+            job = ReportJob("calls", str(floor.harness.data), "", [span], now, LIMITS, count=1)
+            archive, found = open_archive(str(floor.archive)), []
+            while True:
+                page, job.after = call_report(job, archive)
+                found += [(one.transaction_id, one.outcome) for one in page.calls]
+                if job.after is None:
+                    return found
+
+        for minutes in (15, 1, 80, 22 * 60):
+            floor.advance(minutes)
+            floor.seal_all()
+            if minutes == 15:
+                assert listed() == [("1", "open"), ("2", "handled")]
+                floor.send("call.answer", **call, agent="SEBY")
+                floor.send("call.end", **call)
+            assert listed() == [("2", "handled"), ("1", "handled")]
+
+
+def test_hours_between_two_logs_are_missing(tmp_path: Path) -> None:
+    """The data folder was lost. The archive has hours of the earlier log."""
+    (tmp_path / "old").mkdir()
+    old = Floor(tmp_path / "old", START - timedelta(hours=5))
+    old.call(1)
+    old.advance(75)
+    old.seal_all(archive=str(tmp_path / "archive"))
+    old.harness.end()
+    with folder(tmp_path) as floor:
+        floor.call(2)
+        floor.advance(5)
+        begin = int(START.timestamp()) * 1000 // HOUR_MS * HOUR_MS
+        span = ClientSpan(ACME, ZONE, begin - 8 * HOUR_MS, begin + HOUR_MS, [SALES])
+        now = to_ms(floor.clock())
+        job = ReportJob("service", str(floor.harness.data), "", [span], now, LIMITS, 3600)
+        answer = service_report(job, open_archive(str(floor.archive)))
+        assert sum(row.offered for row in answer.intervals) == 2
+        assert [(hour.start - begin) // HOUR_MS for hour in answer.missing] == [-4, -3, -2, -1]
 
 
 def test_reports_have_the_events_from_before_the_first_entry(tmp_path: Path) -> None:

@@ -22,7 +22,14 @@ from floorcast.archive.storage import Archive
 from floorcast.floor.days import Calendar
 from floorcast.model.errors import Unavailable
 
-__all__ = ["SealedHour", "late_until", "sealed_hours_of", "uncovered", "with_free_name"]
+__all__ = [
+    "SealedHour",
+    "first_sealed_ms",
+    "late_until",
+    "sealed_hours_of",
+    "uncovered",
+    "with_free_name",
+]
 
 DAY_MS = 24 * HOUR_MS
 Span = tuple[int, int]
@@ -100,6 +107,14 @@ def sealed_hours_of(archive: Archive, client: int, begin: int, end: int) -> list
         (hour for hour in found if hour.start < end and hour.end > begin),
         key=lambda hour: hour.start,
     )
+
+
+def first_sealed_ms(archive: Archive, client: int) -> int | None:
+    """Return the start (ms) of the client's first sealed hour, if any. Raises Unavailable."""
+    for day in archive.dates(client):
+        if hours := list(_sealed_on(archive, client, day)):
+            return min(hour.start for hour in hours)
+    return None
 
 
 def _sealed_on(archive: Archive, client: int, day: str) -> Iterator[SealedHour]:

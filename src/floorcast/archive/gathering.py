@@ -12,7 +12,7 @@ import pyarrow.dataset as ds
 from floorcast.archive.answers import MissingHour
 from floorcast.archive.backfill import backfill_begin
 from floorcast.archive.call_rows import Row, call_rows, row_end_ms
-from floorcast.archive.coverage import sealed_hours_of, uncovered
+from floorcast.archive.coverage import first_sealed_ms, sealed_hours_of, uncovered
 from floorcast.archive.hour_fold import EventsRemoved, HourFold, fold_hour
 from floorcast.archive.hours import Hour, hours_between
 from floorcast.archive.interval_rows import agent_interval_rows, service_interval_rows
@@ -54,7 +54,7 @@ def gather(job: ReportJob, span: ClientSpan, archive: Archive, name: str) -> Gat
     files = [f"{archive.root}/{hour.path}/{name}.parquet" for hour in sealed]
     if files and not archive.in_folder:
         tables.append(_read(archive, files, name, columns, span.services))
-    rows, missing_hours = _rows_from_log(job, span, unsealed, name)
+    rows, missing_hours = _rows_from_log(job, span, unsealed, name, archive)
     tables.append(make_table(name, rows))
     missing = [MissingHour(span.client, hour.start, hour.end) for hour in missing_hours]
     return GatheredRows(files if archive.in_folder else [], pa.concat_tables(tables), missing)
@@ -76,33 +76,67 @@ def _read(
 
 
 def _rows_from_log(
-    job: ReportJob, span: ClientSpan, unsealed: list[Hour], name: str
+    job: ReportJob, span: ClientSpan, unsealed: list[Hour], name: str, archive: Archive
 ) -> tuple[list[Row], list[Hour]]:
-    """Fold unsealed hours from the log in one pass. Returns their rows and the missing hours."""
+    """Fold unsealed hours from the log. Returns their rows and the missing hours."""
+    found: list[Row] = []
     missing_hours: list[Hour] = []
+    services = set(span.services)
     if not unsealed:
-        return [], missing_hours
+        return found, missing_hours
     with StoredFloor(Path(job.folder), span.client) as source:
         first = source.first_at()
         if first is not None and not source.removed:
+            missing_hours += _lost_with_an_earlier_log(unsealed, to_ms(first), archive)
             begin = backfill_begin(to_ms(first), Calendar(span.time_zone))
             unsealed = [hour for hour in unsealed if hour.end > begin]
-        while unsealed:
-            # states last until now, and calls may end at this very ms
-            until = job.now + 1 if name == "calls" else job.now
-            whole = unsealed[0]._replace(end=min(unsealed[-1].end, until))
-            try:
-                fold = fold_hour(source, whole, job.now + 1, job.limits, keeps_events=False)
-            except EventsRemoved:
-                missing_hours.append(unsealed[0])
-                unsealed = unsealed[1:]
-                continue
-            services = set(span.services)
-            rows = _rows(fold, unsealed, name, job)
-            return [
-                row for row in rows if row.get("serviceId", NO_SERVICE) in services
-            ], missing_hours
-    return [], missing_hours
+        for hours in _groups(unsealed, job.now, name):
+            rows, missing = _fold_rows(job, source, hours, name)
+            found += (row for row in rows if row.get("serviceId", NO_SERVICE) in services)
+            missing_hours += missing
+    return found, missing_hours
+
+
+def _lost_with_an_earlier_log(unsealed: list[Hour], first_ms: int, archive: Archive) -> list[Hour]:
+    """Return the hours between an earlier log, which the archive proves, and this one."""
+    before = [hour for hour in unsealed if hour.end <= first_ms]
+    if not before:
+        return []
+    begin = first_sealed_ms(archive, before[0].client)
+    return [hour for hour in before if begin is not None and begin < hour.start]
+
+
+def _groups(hours: list[Hour], now: int, name: str) -> list[list[Hour]]:
+    """Return the hours that can be folded in one pass.
+
+    The floor drops a day's intervals at the end of the next day, so older days need passes of their
+    own, which end before that time.
+    """
+    if name != "service_intervals":
+        return [hours]
+    days = {hour.day: hour.day_after_next <= now for hour in hours}
+    recent = [hour for hour in hours if not days[hour.day]]
+    old = [day for day, is_old in days.items() if is_old]
+    return [*([hour for hour in hours if hour.day == day] for day in old), recent]
+
+
+def _fold_rows(
+    job: ReportJob, source: StoredFloor, hours: list[Hour], name: str
+) -> tuple[Iterable[Row], list[Hour]]:
+    """Fold hours in one pass. Returns their rows, and the first hours if they are missing."""
+    # states last until now, and calls may end at this very ms
+    until = job.now + 1 if name == "calls" else job.now
+    for number, first in enumerate(hours):
+        cut = job.now + 1
+        if name == "service_intervals":
+            cut = min(cut, hours[-1].day_after_next)
+        whole = first._replace(end=min(hours[-1].end, until))
+        try:
+            fold = fold_hour(source, whole, cut, job.limits, keeps_events=False)
+        except EventsRemoved:
+            continue
+        return _rows(fold, hours[number:], name, job), hours[:number]
+    return (), hours
 
 
 def _rows(fold: HourFold, hours: list[Hour], name: str, job: ReportJob) -> Iterable[Row]:

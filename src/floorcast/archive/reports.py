@@ -23,6 +23,7 @@ from floorcast.archive.storage import Archive
 from floorcast.floor.days import Calendar
 from floorcast.floor.directory import NO_SERVICE
 from floorcast.floor.intervals import COLUMNS, MOVED_ON, SLOT_MS, Column
+from floorcast.model.person import SAME_CALL_MS
 from floorcast.site.configuration import Service
 from floorcast.statistics.agent_stats import ServiceFigures
 from floorcast.statistics.interval_rows import ServiceInterval, interval_row
@@ -179,13 +180,22 @@ def _calls(
     connection = duckdb.connect(config=CONFIG)
     connection.execute("SET TimeZone = 'UTC'")
     _make_rows(connection, span, gathered)
+    # A call can expire in a sealed hour and continue afterward, until the hour is corrected.
     query = """
+        WITH continued AS (
+            SELECT old.transactionId, old.sessionId, old.expired
+            FROM rows old JOIN rows new USING (transactionId, sessionId)
+            WHERE old.expired IS NOT NULL AND coalesce(new.ended, new.expired) > old.expired
+                AND epoch_ms(coalesce(new.ended, new.expired)) < epoch_ms(old.expired) + $same_call
+        )
         SELECT * EXCLUDE (started, joined, answered, "left", ended, expired),
             epoch_ms(coalesce(ended, expired)) AS overMs, epoch_ms(ended) AS endedMs,
             epoch_ms(expired) AS expiredMs, epoch_ms(joined) AS joinedMs,
             epoch_ms(answered) AS answeredMs, epoch_ms("left") AS leftMs
         FROM rows
         WHERE overMs >= $start AND overMs < $end
+            AND (expired IS NULL
+                OR (transactionId, sessionId, expired) NOT IN (SELECT * FROM continued))
             AND ($outcome IS NULL OR outcome = $outcome)
             AND ($agent IS NULL OR agentLoginId = $agent)
             AND ($after IS NULL OR (overMs, $client, transactionId, sessionId, segment)
@@ -199,6 +209,7 @@ def _calls(
         "after": None if job.after is None else after.ended, "client": span.client,
         "after_client": after.client, "transaction": after.transaction,
         "session": after.session, "segment": after.segment, "count": job.count + 1,
+        "same_call": SAME_CALL_MS,
     }  # fmt: skip
     rows = _as_dicts(connection.execute(query, values))
     connection.close()

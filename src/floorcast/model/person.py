@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 __all__ = [
     "PERSONAL_MEMBERS",
+    "SAME_CALL_MS",
     "CallKey",
     "Person",
     "PersonCalls",
@@ -48,8 +49,8 @@ SIGNIFICANT_DIGITS = (
 PREFIX_DIGITS = 6  # the most digits in a country code and an international prefix
 AGENT_TYPE = "agent.state"  # the type of the events that have their call in ``call``
 MAX_DIGITS = 15  # the most digits in a phone number (ITU-T E.164)
-# as long as a floor knows a call (``floor.call_table``); after that, its id is another call's
 SAME_CALL_MS = 52 * 3_600_000
+"""How long a floor knows a call (``floor.call_table``). After that, its id is another call's."""
 
 _PHONE = re.compile(r"(?:tel:|sip:)?\s*[+(]?[0-9][0-9()./\s-]*(?:@.*)?", re.IGNORECASE)
 
