@@ -9,17 +9,15 @@ the copy.
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Final
 
 import structlog
 
 from floorcast.cluster import log_messages
 from floorcast.cluster.entry_recovery import DamagedLog, recover_from_peers, recover_from_stream
-from floorcast.cluster.jetstream_responses import RequestRefused, StorageFull
 from floorcast.cluster.link import WRITE_TIMEOUT_SECONDS, NatsLink
 from floorcast.cluster.log_messages import (
     MessageKind,
@@ -30,6 +28,7 @@ from floorcast.cluster.log_messages import (
 )
 from floorcast.cluster.newer_events import NewerEvents
 from floorcast.cluster.ordered_consumer import Message
+from floorcast.cluster.publisher import NO_ROOM_MESSAGE, Published, Publisher
 from floorcast.cluster.stream_follower import FollowerTuning, StreamFollower
 from floorcast.log.appender import CommitObserver, InFlightLimit, Origin, PlannedAppend
 from floorcast.log.data_folder import DataFolder
@@ -47,9 +46,6 @@ __all__ = ["ClusterLogTuning", "JetStreamLog"]
 
 SLICE_EVENTS: Final = 500  # from other nodes, decoded in one turn of the event loop
 
-
-NO_ROOM_MESSAGE: Final = "the NATS servers have no room left: free their disks, or raise max_file"
-
 _log = structlog.stdlib.get_logger(__name__)
 
 
@@ -63,13 +59,6 @@ class ClusterLogTuning:
     full_pause: float = 0.02  # between two checks of a copy that is busy storing keys
     follower: FollowerTuning = field(default_factory=FollowerTuning)
     copy: LogTuning = field(default_factory=LogTuning)
-
-
-class _Pending(NamedTuple):
-    """A message that this node has published: its events, and the result that its sender awaits."""
-
-    batch: Batch
-    result: asyncio.Future[Appended]
 
 
 class JetStreamLog:
@@ -99,12 +88,16 @@ class JetStreamLog:
         self._link = link
         self._now = now
         self._tuning = tuning or ClusterLogTuning()
-        self._pending: dict[str, _Pending] = {}
+        self._publisher = Publisher(
+            link,
+            len(followed_log.streams),
+            now,
+            self._tuning.patience,
+            self._tuning.short_patience,
+        )
         self._limit = InFlightLimit(self._tuning.copy)
-        self._quorum_seen_at = 0.0
         self._tasks: list[asyncio.Task[None]] = []
         self._closed = False
-        self._full = False
         self._newer = NewerEvents(folder.path)
         self._copy = EmbeddedLog(
             folder,
@@ -140,7 +133,7 @@ class JetStreamLog:
             return self.halted
         if not self._link.connected:
             return "no NATS server of the cluster can be reached"
-        if self._full:
+        if self._publisher.full:
             return f"{NO_ROOM_MESSAGE}: events cannot be stored"
         return "" if self._link.quorum else "the NATS cluster has no quorum: no event is stored"
 
@@ -150,7 +143,7 @@ class JetStreamLog:
         Raises Unavailable if the cluster does not report its state, or if the streams are not those
         of the copy. The caller may then try again.
         """
-        self._quorum_seen_at = asyncio.get_running_loop().time()
+        self._publisher.start()
         for client, number in sorted(
             self._copy.entries_without_keys
         ):  # before a sender repeats them
@@ -263,9 +256,7 @@ class JetStreamLog:
         self._closed = True
         tasks, self._tasks = self._tasks, []
         await cancel_all(tasks)
-        for pending in self._pending.values():
-            if not pending.result.done():
-                pending.result.set_exception(Unavailable("the log is closed"))
+        self._publisher.close()
         await self._copy.close()
 
     @property
@@ -280,7 +271,7 @@ class JetStreamLog:
         while self._copy.full:  # noqa: ASYNC110 — the disk's thread cannot set an event
             await asyncio.sleep(self._tuning.full_pause)
         origin = Origin(position.recorded_at, position, epoch)
-        pending = self._pending.get(message.headers.get(log_messages.ID, ""))
+        pending = self._publisher.published.get(message.headers.get(log_messages.ID, ""))
         planned = await self._plan(message, pending, origin)
         assert planned.durable is not None
         if pending is not None:
@@ -288,7 +279,7 @@ class JetStreamLog:
         return planned.durable
 
     async def _plan(
-        self, message: Message, pending: _Pending | None, origin: Origin
+        self, message: Message, pending: Published | None, origin: Origin
     ) -> PlannedAppend:
         client = int(message.subject.rpartition(".")[2])
         kind = message.headers.get(log_messages.KIND, "")
@@ -314,49 +305,8 @@ class JetStreamLog:
         return Batch(client, lines, events)
 
     async def _publish(self, kind: MessageKind, batch: Batch, payload: bytes) -> Appended:
-        """Publish a message, wait until this node has followed it, and return its result."""
         self._check_following()
-        loop = asyncio.get_running_loop()
-        name = uuid.uuid4().hex
-        result = loop.create_future()
-        self._pending[name] = _Pending(batch, result)
-        if self._link.quorum:
-            self._quorum_seen_at = loop.time()
-        until = max(
-            self._quorum_seen_at + self._tuning.patience, loop.time() + self._tuning.short_patience
-        )
-        headers = {
-            log_messages.KIND: kind,
-            log_messages.ID: name,
-            log_messages.TIME: str(self._now()),
-        }
-        try:
-            await self._link.publish(
-                subject(batch.client, len(self.followed_log.streams)),
-                payload,
-                headers,
-                until - loop.time(),
-            )
-            self._quorum_seen_at = loop.time()
-            self._note_free_space(available=True)
-            async with asyncio.timeout(self._tuning.patience):
-                appended: Appended = await result
-        except TimeoutError as error:
-            raise Unavailable("this node is behind the cluster's log: send this again") from error
-        except StorageFull:
-            self._note_free_space(available=False)
-            raise
-        except RequestRefused as error:
-            raise Unavailable(f"the cluster rejects the events: {error}") from error
-        finally:
-            del self._pending[name]
-        return appended
-
-    def _note_free_space(self, *, available: bool) -> None:
-        if available == self._full:
-            self._full = not available
-            tell = _log.info if available else _log.error
-            tell("nats_has_room_again" if available else "nats_storage_full", hint=NO_ROOM_MESSAGE)
+        return await self._publisher.publish(kind, batch, payload)
 
     def _check_following(self) -> None:
         if self._closed:
