@@ -51,6 +51,19 @@ def test_figures_settle_for_as_long_as_a_gap_was() -> None:
     assert MAX_SETTLE_MS == 60_000
 
 
+def test_figures_settle_when_the_sources_have_caught_up() -> None:
+    """Old events delay the figures only after a gap, and no longer than the gap was."""
+    for gap, old, wait in ((3_600, 300, 300), (3_600, 5_000, 600), (20, 300, 20), (3_600, 10, 60)):
+        known = Continuity(NOON)
+        now = NOON + gap * 1000
+        settled = [
+            known.resume(now + second * 1000, catching_up=second < old)
+            for second in range(wait + 2)
+        ]
+        assert settled == [False] * wait + [True] * 2
+        assert known.resume(now + (wait + 2) * 1000, catching_up=True)
+
+
 def test_a_short_pause_is_not_a_gap() -> None:
     """Neither a late evaluation nor a long one is a gap."""
     known = Continuity(NOON)

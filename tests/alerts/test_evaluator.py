@@ -55,10 +55,11 @@ class Node:
         await self.projection.wait_until_folded(log.head(CLIENT).number)
 
 
-async def take(log: MemoryLog, clock: Clock, kind: str) -> None:
-    """Append an event of call 2 with the current time."""
+async def take(log: MemoryLog, clock: Clock, kind: str, age: int = 0, call: int = 2) -> None:
+    """Append an event of a call that happened ``age`` seconds ago."""
     now = clock() // 10_000
-    event = msgspec.structs.replace(call_at(kind, now, 2, service=10), id=f"{kind}{now}")
+    event = call_at(kind, now - age * 1000, call, service=10)
+    event = msgspec.structs.replace(event, id=f"{kind}{now} {age} {call}")
     await log.append(Batch(CLIENT, [msgspec.json.encode(event)], [event]))
 
 
@@ -75,6 +76,7 @@ async def running(log: MemoryLog, clock: Clock) -> AsyncIterator[Node]:
     node = Node(log, clock)
     task = asyncio.create_task(node.projection.run())
     await node.projection.wait_until_folded(log.head(CLIENT).number)
+    node.evaluator.begin()
     yield node
     await node.evaluator.close()
     await cancel_all([task])
@@ -196,6 +198,32 @@ async def _still_waiting() -> None:
     async with running(log, clock) as node:
         await seconds(node, log, clock, 64)
     assert transitions(log) == [("pending", 661), ("firing", 663)]
+
+
+def test_nothing_fires_while_a_source_catches_up() -> None:
+    """After an hour, a source sends the events of the hour for two minutes. No wait was long."""
+    asyncio.run(_backlog())
+
+
+async def _backlog() -> None:
+    clock = Clock()
+    log = await log_with(clock)
+    async with running(log, clock) as node:
+        await take(log, clock, "queue", call=1)
+        await seconds(node, log, clock, 5)
+        await take(log, clock, "end", call=1)
+    clock.move(3_600)
+    async with running(log, clock) as node:
+        for second in range(120):
+            age = 3_600 - 30 * second
+            await take(log, clock, "queue", age, call=second + 3)
+            await seconds(node, log, clock, 1)
+            await take(log, clock, "end", age - 10, call=second + 3)
+        await seconds(node, log, clock, 30)
+        assert transitions(log) == []
+        await take(log, clock, "queue")
+        await seconds(node, log, clock, 25)
+    assert transitions(log) == [("pending", 21), ("firing", 23)]
 
 
 def test_a_firing_alert_does_not_clear_on_old_figures() -> None:

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from floorcast.floor.view import Alert
 
-__all__ = ["MAX_SETTLE_MS", "MAX_STEP_MS", "Continuity"]
+__all__ = ["MAX_CATCH_UP_MS", "MAX_SETTLE_MS", "MAX_STEP_MS", "Continuity"]
 
 MAX_STEP_MS = 5_000  # ms between two evaluations; a longer time is a gap
 MAX_SETTLE_MS = 60_000  # ms for which rules are not evaluated after a gap
+MAX_CATCH_UP_MS = 600_000  # ms for which they are not evaluated while old events arrive after a gap
 
 
 class Continuity:
@@ -25,24 +26,37 @@ class Continuity:
     def __init__(self, known_until: int) -> None:
         self._known_before = self._known_until = known_until
         self._unsettled = 0
+        self._catch_up = 0
         self._known = 0  # the total of all times without gaps
         self._known_before_step = 0
         self._pending: dict[str, tuple[int, int]] = {}  # each alert's ``since`` and ``_known`` then
 
-    def resume(self, now: int) -> bool:
+    def resume(self, now: int, *, catching_up: bool = False) -> bool:
         """Note that the figures are known at ``now``. Returns whether they are settled.
 
-        They settle after a gap for as long as the gap was, at most ``MAX_SETTLE_MS``.
+        They settle after a gap for as long as the gap was, at most ``MAX_SETTLE_MS``. If the
+        sources are ``catching_up``, which means that they send old events, the figures settle when
+        the sources have caught up, but after at most as long as the gap was and at most
+        ``MAX_CATCH_UP_MS``: a source whose clock is wrong always sends old events.
         """
         self._known_before_step, before = self._known, self._known_until
         step, self._known_until = now - before, now
-        if 0 <= step <= MAX_STEP_MS and self._unsettled:
-            self._unsettled = max(0, self._unsettled - step)
-        elif 0 <= step <= MAX_STEP_MS:
+        was_settled = not self._unsettled and not self._catch_up
+        if not 0 <= step <= MAX_STEP_MS:
+            self._unsettled = max(self._unsettled, min(abs(step), MAX_SETTLE_MS))
+            self._catch_up = max(self._catch_up, min(abs(step), MAX_CATCH_UP_MS))
+        elif was_settled:
             self._known += step
         else:
-            self._unsettled = max(self._unsettled, min(abs(step), MAX_SETTLE_MS))
-        return not self._unsettled
+            self._unsettled = max(0, self._unsettled - step)
+            self._catch_up = max(0, self._catch_up - step)
+        if not self._unsettled and not catching_up:
+            self._catch_up = 0
+        return not self._unsettled and not self._catch_up
+
+    def is_older_than(self, at: int) -> bool:
+        """Return whether the figures have not been known since ``at``."""
+        return self._known_until < at
 
     def finish(self, now: int) -> None:
         """Note that an evaluation of settled figures has ended.

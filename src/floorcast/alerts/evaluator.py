@@ -31,6 +31,8 @@ from floorcast.statistics.visibility import Moment
 __all__ = ["AlertEvaluator"]
 
 MAX_FOLD_SECONDS = 2.0  # for a floor to fold what the log has
+FORGET_MS = 3_600_000  # since a client that is gone was evaluated
+CATCHING_UP_MS = 5_000  # after an old event, its source is expected to send more of them
 MAX_BEHIND_TICKS = 5 * TICKS_PER_SECOND  # that this node's log may lack other nodes' entries
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -53,10 +55,17 @@ class AlertEvaluator:
         self._continuity: dict[int, Continuity] = {}
         self._over_limit: set[int] = set()
 
+    def begin(self) -> None:
+        """Note until when the figures are known. Call this before any events are accepted.
+
+        Otherwise, the first events after a start would hide the time in which the server was down.
+        """
+        for floor in self._floors.values():
+            self._continuity_of(floor)
+
     async def evaluate_all(self) -> None:
         """Start an evaluation for every client whose previous evaluation has finished."""
-        for client in self._continuity.keys() - self._floors.keys():
-            del self._continuity[client]
+        self._forget_clients()
         if not self._log.healthy or self._log.stall_reason:
             return  # the sources are refused, and no transition could be stored
         for client, floor in list(self._floors.items()):
@@ -67,7 +76,7 @@ class AlertEvaluator:
                 task = self._running[client] = asyncio.create_task(self.evaluate_and_append(floor))
                 task.add_done_callback(partial(self._finished, client))
             else:  # a rule may be declared at any time
-                self._continuity_of(floor).resume(to_ms(self._now()))
+                self._resume(floor)
 
     async def close(self) -> None:
         """Stop evaluating."""
@@ -81,13 +90,12 @@ class AlertEvaluator:
         try:
             if not await self._is_current(floor):
                 return
-            continuity = self._continuity_of(floor)
-            if not continuity.resume(to_ms(self._now())):
+            if not self._resume(floor):
                 return
             transitions = await self.evaluate(floor)
             if transitions:
                 await self._log.append(transition_batch(floor.client, transitions))
-            continuity.finish(to_ms(self._now()))
+            self._continuity_of(floor).finish(to_ms(self._now()))
         except Unavailable as error:  # the next evaluation proposes them again
             _log.warning("alerts_not_logged", client=floor.client, why=str(error))
         except Exception:  # noqa: BLE001 — a fault in one client's figures must not stop the others
@@ -124,6 +132,17 @@ class AlertEvaluator:
             except (TimeoutError, Unavailable):
                 return False
         return True
+
+    def _resume(self, floor: Projection) -> bool:
+        now = to_ms(self._now())
+        catching_up = now - floor.floor.old_event_at <= CATCHING_UP_MS
+        return self._continuity_of(floor).resume(now, catching_up=catching_up)
+
+    def _forget_clients(self) -> None:
+        now = to_ms(self._now())
+        for client in self._continuity.keys() - self._floors.keys():
+            if self._continuity[client].is_older_than(now - FORGET_MS):  # it may be being rebuilt
+                del self._continuity[client]
 
     def _continuity_of(self, floor: Projection) -> Continuity:
         known = self._continuity.get(floor.client)

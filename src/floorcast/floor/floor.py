@@ -54,6 +54,7 @@ from floorcast.model.inbound import (
     InboundEvent,
     LoggedEvent,
     SmsAttempt,
+    UnknownEvent,
     milliseconds,
 )
 from floorcast.model.outbound import OutboundEvent
@@ -68,6 +69,7 @@ _MINUTE_MS = 60_000
 QUIET_CALL_MS = 4 * 3_600_000
 QUIET_AGENT_MS = 16 * 3_600_000
 LATE_MS = 15 * 60_000
+OLD_EVENT_MS = 60_000  # a source that sends an older event is catching up
 
 
 class Floor:
@@ -78,7 +80,8 @@ class Floor:
     ``logged_in_agents`` holds the agents that are logged in, and ``logged_off_agents`` the other
     agents, by the services that they were last logged in to. ``active_campaigns`` holds the
     campaigns that were active today or yesterday. ``hooks`` are called before anything changes.
-    ``too_late`` counts the agent events that arrived too late to change a figure.
+    ``too_late`` counts the agent events that arrived too late to change a figure. ``old_event_at``
+    is when an entry that began with an old event was recorded, in ms, or 0 if none was.
 
     Live figures leave out calls that have had no event for ``quiet_call_ms``, and agents that have
     had none for ``quiet_agent_ms``. An agent's state that arrives up to ``late_ms`` late counts at
@@ -96,6 +99,7 @@ class Floor:
         self._times = times
         self.state = state
         self.too_late = 0
+        self.old_event_at = 0
         self.folded = FoldTimes()
         self._quiet_agent_ms = quiet_agent_ms
         self._late_ms = late_ms
@@ -254,8 +258,14 @@ class Floor:
 
     def note_source_events(self, events: Sequence[LoggedEvent]) -> None:
         """Record that a source sent these events. Called before an entry's events are folded."""
-        if events and type(events[0]) is not AlertTransition:
-            self.state.newest_event_at = self.state.recorded_at
+        if not events or type(events[0]) is AlertTransition:
+            return
+        self.state.newest_event_at = self.state.recorded_at
+        first, now = events[0], to_ms(self.state.recorded_at)
+        if isinstance(first, UnknownEvent) or first.time is None:
+            return
+        if now - milliseconds(first.time) > OLD_EVENT_MS:
+            self.old_event_at = now
 
     def unloaded_calls(self, events: Iterable[LoggedEvent]) -> list[Key]:
         """Return the calls that the events need and that are not in memory."""

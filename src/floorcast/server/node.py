@@ -124,6 +124,7 @@ class Node:
             self._site.on_change(self._audit_site)
         self._repeat(CHORE_SECONDS, self._seal)
         self._repeat(CHORE_SECONDS, self._refresh_site)
+        self._alerts.begin()
         self._repeat(ALERT_SECONDS, self._alerts.evaluate_all)
         self._repeat(SNAPSHOT_SECONDS, self._floors.snapshot)
         self._repeat(SESSION_SAVE_SECONDS, self.server.sessions.maintain)
