@@ -17,7 +17,6 @@ from floorcast.archive.personal import Mode
 from floorcast.auth.audit_log import AuditLog
 from floorcast.auth.keys import KeyThrottle, KeyVerifier
 from floorcast.auth.login_verifier import LoginVerifier
-from floorcast.auth.networks import is_loopback
 from floorcast.auth.passwords import Hasher, Passwords
 from floorcast.auth.sessions import Sessions
 from floorcast.auth.throttle import Throttle
@@ -28,24 +27,21 @@ from floorcast.http.metrics import Metrics
 from floorcast.http.services import PastServices, ReportServices, Services
 from floorcast.ingest.intake import Admission, Intake
 from floorcast.kv.folder import IN_MEMORY
-from floorcast.kv.port import KeyValueStore
 from floorcast.kv.token_secret import token_secret
 from floorcast.log.appender import CommitObserver
 from floorcast.model.cancellation import cancel_all
-from floorcast.model.errors import FloorcastError, SettingError
+from floorcast.model.errors import FloorcastError
 from floorcast.model.token import Now, monotonic_now, system_now
 from floorcast.projection.refold import FoldLimits
 from floorcast.projection.runner import FoldObserver
 from floorcast.projection.supervisor import FoldOptions, ProjectionSupervisor
 from floorcast.server.archiver import Archiver, check_archive
 from floorcast.server.release import release
+from floorcast.server.site_file import apply_site_file
 from floorcast.server.site_follower import SiteFollower
 from floorcast.server.stores import Stores, open_stores, record_log_end
-from floorcast.site import apply, file_reader
 from floorcast.site.changes import differences
 from floorcast.site.live_site import Site, SiteChange
-from floorcast.site.site_warnings import example_secret_warnings, permission_warnings
-from floorcast.site.template_warnings import template_warnings
 from floorcast.sse.hub import Hub
 from floorcast.store.projection_store import ProjectionStore
 from floorcast.webhooks.delivery_resources import DeliveryResources
@@ -167,7 +163,9 @@ class Node:
             None if data == IN_MEMORY else data, self._now, monotonic=self._monotonic
         )
         if self._settings.site is not None:
-            await self._apply_site(kv, self._settings.site)
+            await apply_site_file(
+                self._settings.site, kv, self._hasher, self._audit, host=self._settings.host
+            )
         self._site = Site(kv)
         self._token_secret = await token_secret(kv)
         self._audited = self._site.clients
@@ -277,28 +275,6 @@ class Node:
             limits,
         )
         self._stack.push_async_callback(self._stop)
-
-    async def _apply_site(self, kv: KeyValueStore, file: Path) -> None:
-        site_file = file_reader.read(file)
-        warnings = list(permission_warnings(file, site_file))
-        if not is_loopback(self._settings.host):
-            warnings += example_secret_warnings(site_file)
-        for warning in warnings:
-            _log.warning("site_unsafe", why=warning)
-        for warning in template_warnings(site_file):
-            _log.warning("webhook_template_fails", why=warning)
-
-        def approve(proposal: apply.Proposal) -> bool:
-            if proposal.removed and not site_file.clients:
-                raise SettingError(
-                    f"{file} declares no client and would remove all clients; to do that:"
-                    f" floorcast site apply {file} --yes"
-                )
-            return True
-
-        changes = await apply.apply(kv, site_file, self._hasher, approve)
-        self._audit.record_changes(changes, command="serve --site", file=str(file))
-        _log.info("site_applied", file=file.name, changes=len(changes))
 
     async def _close_sessions(self, sessions: Sessions) -> None:
         closing = asyncio.create_task(sessions.close())
