@@ -7,9 +7,16 @@ import sys
 
 __all__ = ["main"]
 
+LONG_RUNNING = (["connect"], ["demo"], ["serve"])
+
 
 def main() -> None:
-    """Load the program and run it. Ctrl-C during loading ends it without a traceback."""
+    """Load the program and run it. Ctrl-C during loading ends it without a traceback.
+
+    A program that runs for a long time handles SIGHUP later. A reload must not end it before.
+    """
+    if sys.argv[1:2] in LONG_RUNNING and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, lambda _number, _frame: None)
     try:
         from floorcast.cli.app import main as run  # noqa: PLC0415 — it takes half a second
     except KeyboardInterrupt:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -96,3 +97,22 @@ def test_ctrl_c_during_import_prints_no_traceback(
     with pytest.raises(SystemExit) as caught:
         entry.main()
     assert caught.value.code == 130
+
+
+@pytest.mark.parametrize(("command", "survives"), [("serve", True), ("audit", False)])
+def test_sighup_during_import_does_not_end_a_server(
+    monkeypatch: pytest.MonkeyPatch, command: str, survives: bool
+) -> None:
+    """A reload right after the start is harmless. It still ends other commands."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    monkeypatch.setattr(sys, "argv", ["floorcast", command])
+    monkeypatch.delitem(sys.modules, "floorcast.cli.app")
+    monkeypatch.setattr(sys, "meta_path", [Interrupted(), *sys.meta_path])
+    try:
+        with pytest.raises(SystemExit):
+            entry.main()
+        assert (signal.getsignal(signal.SIGHUP) is not signal.SIG_DFL) == survives
+        if survives:
+            os.kill(os.getpid(), signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any, NamedTuple, Self
@@ -34,6 +34,7 @@ __all__ = [
     "environment",
     "free_port",
     "running",
+    "send_until_ended",
 ]
 
 START = 100.0  # seconds after which a server that has not started is killed
@@ -70,6 +71,14 @@ def environment(**more: str) -> dict[str, str]:
     """Return the environment without floorcast's settings, but with ``more``."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("FLOORCAST_")}
     return kept | more
+
+
+def send_until_ended(process: subprocess.Popen[Any], number: signal.Signals) -> None:
+    """Send a signal again and again until the process has ended."""
+    while process.poll() is None:
+        process.send_signal(number)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(0.005)
 
 
 class Server:

@@ -26,8 +26,8 @@ from floorcast.connectors.metrics import ConnectorMetrics
 from floorcast.connectors.pbx.check_tables import MISSING_RIGHTS, CheckTable
 from floorcast.connectors.spool import Spool
 from floorcast.model.errors import FloorcastError, SettingError
-from floorcast.server.hangup import handle_hangup
 from floorcast.server.logging import set_up_log
+from floorcast.server.signals import handle_hangup, ignoring_signals_at_exit
 
 __all__ = [
     "Connector",
@@ -157,17 +157,24 @@ def _run_until_signal(work: Coroutine[Any, Any, None]) -> None:
 
     async def main() -> None:
         task = asyncio.ensure_future(work)
+
+        def stop() -> None:
+            if not task.cancelling():  # a second signal would interrupt the end of the work
+                task.cancel()
+
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, task.cancel)
-        handle_hangup(_log_nothing_to_reload, task.cancel)
+            loop.add_signal_handler(number, stop)
+        handle_hangup(_log_nothing_to_reload, stop)
         try:
             await task
         except asyncio.CancelledError:
             return
 
     try:
-        asyncio.run(main())
+        with ignoring_signals_at_exit() as finish, asyncio.Runner() as runner:
+            runner.run(main())
+            finish()
     except* FloorcastError as several:
         found: BaseException = several
         while isinstance(found, BaseExceptionGroup):

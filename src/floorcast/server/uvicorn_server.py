@@ -35,8 +35,8 @@ from floorcast.server.connection_limits import (
     connection_capacity,
 )
 from floorcast.server.connection_takeover import StreamPoller, limit_by_address
-from floorcast.server.hangup import handle_hangup, ignore_hangup
 from floorcast.server.node import Node
+from floorcast.server.signals import handle_hangup, ignore_hangup, ignoring_signals_at_exit
 from floorcast.server.tls import CHECK_SECONDS, Certificate
 from floorcast.server.uvicorn_internals import (
     ServerConnection,
@@ -82,12 +82,14 @@ def serve(
     _shorten_switch_interval()
     _raise_open_files_limit()
     with (
+        ignoring_signals_at_exit() as finish,
         _bind(settings.host, settings.port) as sock,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
         node = Node(settings, accept_loss=accept_loss)
         pages = page_routes(sign_in)
         runner.run(_serve(node, settings, sock, certificate, on_ready, before_stop, pages))
+        finish()
 
 
 async def _serve(

@@ -1,19 +1,29 @@
-"""Tests of SIGHUP: a reload is harmless, and a closed terminal stops the server cleanly."""
+"""Tests of signals: a reload is harmless, and nothing interrupts the end of a program."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from floorcast.server.hangup import handle_hangup, ignore_hangup
+from floorcast.server.signals import handle_hangup, ignore_hangup
 from tests.cli.terminal import Terminal
 from tests.real.nodes import until
-from tests.real.server import EVENTS, Caller, Server, command, environment, free_port, running
+from tests.real.server import (
+    EVENTS,
+    Caller,
+    Server,
+    command,
+    environment,
+    free_port,
+    running,
+    send_until_ended,
+)
 from tests.real.sites import event, ndjson
 
 TEXT = ndjson([event("sms.attempt", "hangup", service=77, eventType="Attempt")])
@@ -42,6 +52,24 @@ def test_a_signal_before_the_loop_runs_is_ignored() -> None:
 
     asyncio.run(main())
     assert calls == ["reload"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_repeated_signals_do_not_interrupt_the_end(tmp_path: Path, number: signal.Signals) -> None:
+    """The exit code is 0, and the snapshot is written, until the process has ended."""
+    server = Server(tmp_path)
+    arguments = ("serve", "--data", server.data, "--site", server.site, "--port", server.port)
+    with subprocess.Popen(
+        command(*arguments), env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith(b"floorcast answers at")
+        process.terminate()
+        send_until_ended(process, number)
+        assert process.stderr is not None
+        assert b"Traceback" not in process.stderr.read()
+    assert process.returncode == 0
+    assert (server.data / "audit.log").read_text().splitlines()[-1].endswith('"event":"stop"}')
 
 
 def test_sighup_without_tls_does_not_end_the_server(tmp_path: Path) -> None:
