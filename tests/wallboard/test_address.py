@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from playwright.sync_api import Route
+
 from tests.wallboard.screen import Screen
 
 READ = """async (hash) => {
@@ -49,6 +51,23 @@ def test_a_selected_view_applies_to_every_panel(wall: Screen) -> None:
     wall.page.keyboard.press("Escape")
     assert wall.page.evaluate("location.hash") == ""
     assert len(wall.texts(NAMES)) == 5
+
+
+def test_agents_of_a_call_center_are_shown_with_its_services(wall: Screen) -> None:
+    """The agents may be known first. They appear as soon as the services' call centers are."""
+    requests: list[Route] = []
+
+    def hold(route: Route) -> None:
+        requests.append(route)
+
+    wall.page.route("**/realtime/service/stats", hold)
+    with wall.page.expect_response("**/realtime/service/agents/status"):
+        wall.sign_in(view="#callCenter=1700")
+    wall.until_true(lambda: requests, "the services are requested")
+    wall.page.route("**/realtime/service/agents/status", lambda route: route.abort())
+    requests[0].continue_()
+    wall.page.wait_for_selector("#agents [data-login]")
+    assert sum("agents/status" in url for url in wall.requested_urls) == 1
 
 
 def test_a_view_of_unknown_services_explains_itself(wall: Screen) -> None:

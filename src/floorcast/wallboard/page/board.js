@@ -191,6 +191,7 @@ export class Board {
     this.campaigns.name(this.roster.services);
     this.waiting.services = this.roster.services;
     this.campaigns.draw();
+    this.#showRoster(null); // the view of a call center has the agents of its services
     this.services.trends.add(at / 1000, body.stats);
     this.services.show(body, token);
     const every = body.stats.reduce((sum, one) => sum + one.totalCallsInQueue, 0);
