@@ -129,6 +129,13 @@ def test_tokens_made_while_the_clock_was_ahead_stay_valid(
     assert resolved(log, again) == cursor
 
 
+def test_a_token_stays_valid_while_the_wall_clock_is_ahead() -> None:
+    """A clock that is two days ahead for a moment does not make a reader lose its place."""
+    log = log_of([TICKS_PER_SECOND] * 3)
+    text = token_at(CLIENT, end_of_entry(2), log, NOW, at_head=False)
+    assert resolved(log, text, NOW + 2 * FEED_REACH) == end_of_entry(2)
+
+
 @pytest.mark.parametrize("known", [True, False])
 def test_a_token_is_valid_for_24_hours(known: bool) -> None:
     """The 24-hour limit is exact for any position. The message uses the client's time zone."""

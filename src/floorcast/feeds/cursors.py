@@ -51,7 +51,8 @@ def resolve(
     position = _known_position(client, token, log)
     if position is None and older:
         position = _known_position(client, older[0], log)
-    if now - token.ticks > FEED_REACH:
+    # a wall clock that is ahead for a moment must not make every reader lose its place
+    if min(now, log.steady_now()) - token.ticks > FEED_REACH:
         raise InvalidParameter(
             f'Time "{local_time(token.ticks, zone)}" is more than 24 hours old. '
             "This type of data is kept for 24 hours."
