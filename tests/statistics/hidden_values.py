@@ -44,8 +44,7 @@ def values(names: list[str], salt: int) -> Json:
     return found
 
 
-@st.composite
-def steps(draw: st.DrawFn, at_service: dict[int, int], ended: set[int]) -> tuple[str, int, Json]:
+def step(draw: st.DrawFn, at_service: dict[int, int], ended: set[int]) -> tuple[str, int, Json]:
     """Draw the kind of an event, its call, and its members apart from the call's values.
 
     ``at_service`` has the service of each call that has begun. A call stays where it ended.
@@ -77,7 +76,7 @@ def twins(draw: st.DrawFn) -> Twins:
     seconds = 1.0
     for salt in range(1, draw(st.integers(2, 26))):
         seconds += draw(st.sampled_from([0.5, 7]))
-        kind, number, data = draw(steps(at_service, ended))
+        kind, number, data = step(draw, at_service, ended)
         who = draw(AGENTS)
         names = MEMBERS.get(kind, ("phoneNumber", "account") if kind.isupper() else ())
         drawn = [name for name in names if draw(st.booleans())]

@@ -7,7 +7,7 @@ time, the one that was recorded last wins.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -24,7 +24,14 @@ from floorcast.model.inbound_data import (
     CallUpdateData,
 )
 
-__all__ = ["CallDetails", "hidden_members", "sees_term_code", "services_of_members"]
+__all__ = [
+    "CallDetails",
+    "hidden_members",
+    "sees_term_code",
+    "service_when_set",
+    "services_of_members",
+    "set_at_services",
+]
 
 MAX_MEMBER_UPDATES = 32  # remembered events that have set members of a call
 
@@ -162,28 +169,44 @@ def hidden_members(call: Call, sees: Callable[[int], bool]) -> frozenset[str]:
     """
     hidden = later = 0
     for at, members in reversed(call.member_updates):
-        if members & ~later and not sees(_service_when_set(call, at)):
+        if members & ~later and not sees(service_when_set(call, at)):
             hidden |= members & ~later
         later |= members
     return frozenset(name for name, bit in _BITS.items() if hidden & bit)
 
 
+def set_at_services(
+    call: Call, service: int | None, *, ever: bool
+) -> Iterator[tuple[int, Iterable[str]]]:
+    """Yield each service other than ``service`` at which members were set, with the members.
+
+    If ``ever`` is false, yield only the members that no later event has set again.
+    """
+    later, own = 0, NO_SERVICE if service is None else service
+    for at, members in reversed(call.member_updates):
+        fresh = members if ever else members & ~later
+        later |= members
+        if fresh and (place := service_when_set(call, at)) != own:
+            yield place, [name for name, bit in _BITS.items() if fresh & bit]
+
+
 def services_of_members(call: Call) -> set[int]:
     """Return the services that had the call when its members and its term code were set."""
-    found = {_service_when_set(call, at) for at, _ in call.member_updates}
+    found = {service_when_set(call, at) for at, _ in call.member_updates}
     if call.disposition is not None:
-        found |= {call.disposition.service, _service_when_set(call, call.disposition.at)}
+        found |= {call.disposition.service, service_when_set(call, call.disposition.at)}
     return found
 
 
-def _service_when_set(call: Call, at: int) -> int:
+def service_when_set(call: Call, at: int) -> int:
     """Return the service that had the call when an event at ``at`` (ms) set some of its members.
 
     Unlike ``Call.service_at``, this changes nothing, so a reader can call it.
     """
-    for segment in reversed(call.segments):
-        if segment.began <= at:
-            return segment.service
+    segments = call.segments
+    for index in range(len(segments) - 1, -1, -1):
+        if segments[index].began <= at:
+            return segments[index].service
     if call.compacted is not None or call.service is None:
         return NO_SERVICE
     return call.service
@@ -197,7 +220,7 @@ def sees_term_code(call: Call, sees: Callable[[int], bool]) -> bool:
     disposition = call.disposition
     if disposition is None or not sees(disposition.service):
         return False
-    return sees(_service_when_set(call, disposition.at))
+    return sees(service_when_set(call, disposition.at))
 
 
 def _set_members(call: Call, data: CallStartData | CallEndData | CallUpdateData) -> int:
