@@ -371,3 +371,16 @@ def test_a_cluster_clock_that_is_set_back_locks_nobody_out(hours: int) -> None:
     assert guess(throttle, THERE) <= 5
     clock.advance(60)
     assert guess(throttle) == 0
+
+
+def test_own_logins_do_not_speed_up_guesses_for_other_users() -> None:
+    """A user who tries one password for many others waits, despite logging in in between."""
+    clock = Clock()
+    throttle = new_throttle(clock)
+    log_in(throttle, "insider")
+    tried = 0
+    for number in range(300):
+        tried += guess(throttle, user=f"user {number}") == 0
+        log_in(throttle, "insider")
+        clock.advance(1)
+    assert tried < 30 + 300 // 60 + 10

@@ -73,11 +73,17 @@ TRUSTED_BUCKET: Final = "good-address"
 
 
 class Attempt(NamedTuple):
-    """The keys under which a login attempt is counted."""
+    """The keys under which a login attempt is counted, its time, and the waits before it.
+
+    Times are in ticks. The waits apply again if the attempt was not a guess.
+    """
 
     user: str
     user_at_address: str
     address: str
+    at: int = 0
+    user_until: int = 0
+    address_until: int = 0
 
 
 class _Count(Struct, array_like=True):
@@ -93,10 +99,14 @@ class _Count(Struct, array_like=True):
 
 
 class _Decision(NamedTuple):
-    """The items to write, and how long the attempt must wait, in ticks; 0 if it can start."""
+    """The items to write, and how long the attempt must wait, in ticks; 0 if it can start.
+
+    ``attempt`` is the attempt that starts.
+    """
 
     items: list[Item]
     wait: int = 0
+    attempt: Attempt | None = None
 
 
 class Throttle:
@@ -126,9 +136,9 @@ class Throttle:
         network = network_of(address)
         login = (client, user, str(agent))
         attempt = Attempt(_key(*login), _key(*login, network), _key(network))
-        wait = await self._change(attempt, lambda: self._decide(attempt))
-        if wait:
-            seconds = math.ceil(wait / TICKS_PER_SECOND)
+        decision = await self._change(attempt, lambda: self._decide(attempt))
+        if decision.attempt is None:
+            seconds = math.ceil(decision.wait / TICKS_PER_SECOND)
             raise RateLimited(
                 f"too many wrong passwords: wait {seconds} s before the next attempt",
                 retry_after=seconds,
@@ -136,21 +146,22 @@ class Throttle:
         self._attempts += 1
         if self._attempts % (self._max_counts // 100 + 1) == 0:
             await self._remove_oldest()
-        return attempt
+        return decision.attempt
 
     async def record_success(self, attempt: Attempt) -> None:
         """Record a correct password.
 
-        Resets the user's count for the address, decreases the other two counts by one, and trusts
-        the address.
+        Resets the user's count for the address, undoes the other two counts, and trusts the
+        address. The waits of other attempts stay: a user could otherwise try one password for many
+        users without waiting, by logging in between two guesses.
         """
 
         def count() -> _Decision:
             return _Decision(
                 [
                     Item(USER_FROM_ADDRESS_BUCKET, attempt.user_at_address, None),
-                    *self._decrement(USER_BUCKET, attempt.user),
-                    *self._decrement(ADDRESS_BUCKET, attempt.address),
+                    *self._undo(USER_BUCKET, attempt.user, attempt.at, attempt.user_until),
+                    *self._undo(ADDRESS_BUCKET, attempt.address, attempt.at, attempt.address_until),
                     _item(TRUSTED_BUCKET, attempt.user_at_address, _Count(last=self._now())),
                 ]
             )
@@ -161,19 +172,19 @@ class Throttle:
         """Undo the counts of an attempt that failed because of the server."""
 
         def count() -> _Decision:
-            from_address = self._decrement(USER_FROM_ADDRESS_BUCKET, attempt.user_at_address)
-            everywhere = self._decrement(USER_BUCKET, attempt.user)
+            at = attempt.at
             return _Decision(
-                [*from_address, *everywhere, *self._decrement(ADDRESS_BUCKET, attempt.address)]
+                [
+                    *self._undo(USER_FROM_ADDRESS_BUCKET, attempt.user_at_address, at, 0),
+                    *self._undo(USER_BUCKET, attempt.user, at, attempt.user_until),
+                    *self._undo(ADDRESS_BUCKET, attempt.address, at, attempt.address_until),
+                ]
             )
 
         await self._change(attempt, count)
 
-    async def _change(self, attempt: Attempt, decide: Callable[[], _Decision]) -> int:
-        """Decide and write the result. Decide again if another node changes the counts meanwhile.
-
-        Returns the time to wait, in ticks.
-        """
+    async def _change(self, attempt: Attempt, decide: Callable[[], _Decision]) -> _Decision:
+        """Decide and write the result. Decide again if another node changes the counts."""
         keys = (
             (USER_FROM_ADDRESS_BUCKET, attempt.user_at_address),
             (USER_BUCKET, attempt.user),
@@ -182,13 +193,13 @@ class Throttle:
         async with self._lock:
             for _ in range(MAX_ATTEMPTS):
                 seen = [Item(*key, self._kv.get(*key)) for key in keys]
-                items, wait = decide()
+                decision = decide()
                 try:
-                    if items:
-                        await self._kv.write(items, seen)
+                    if decision.items:
+                        await self._kv.write(decision.items, seen)
                 except Conflict:
                     continue
-                return wait
+                return decision
         raise Unavailable("too many logins of one user at once; try again in a second")
 
     def _decide(self, attempt: Attempt) -> _Decision:
@@ -223,7 +234,10 @@ class Throttle:
                 ),
                 _item(ADDRESS_BUCKET, attempt.address, _increment(of_address, now, ADDRESS)),
                 _item(USER_BUCKET, attempt.user, _increment(of_user, now, USER, left)),
-            ]
+            ],
+            attempt=attempt._replace(
+                at=now, user_until=of_user.until, address_until=of_address.until
+            ),
         )
 
     def _wait_for_turn(
@@ -241,11 +255,17 @@ class Throttle:
         raw = self._kv.get(bucket, key)
         return _Count() if raw is None else _read(raw)
 
-    def _decrement(self, bucket: str, key: str) -> list[Item]:
+    def _undo(self, bucket: str, key: str, at: int, until: int) -> list[Item]:
+        """Decrease a count that an attempt at ``at`` increased, and restore the wait before it.
+
+        The wait of a later attempt stays.
+        """
         count = self._get(bucket, key)
         if not count.wrong:
             return []
-        return [_item(bucket, key, _Count(count.wrong - 1, count.last, 0, count.turns))]
+        if count.last != at:
+            until = count.until
+        return [_item(bucket, key, _Count(count.wrong - 1, count.last, until, count.turns))]
 
     async def _remove_oldest(self) -> None:
         """Remove the oldest counts if there are too many.
