@@ -53,20 +53,21 @@ def test_logins_and_logouts_record_the_user_and_the_address(tmp_path: Path) -> N
 
 
 def test_failed_logins_name_only_existing_users(tmp_path: Path) -> None:
-    """An unknown name may be a password typed into the wrong field."""
+    """An unknown name may be a password typed into the wrong field. A client's id is known, too."""
 
     async def work(harness: ApiHarness) -> None:
         for change in (
             {"password": "wrong horse"},
             {"userName": "my own password"},
             {"clientName": "my own pass"},
+            {"clientName": str(ACME), "password": "wrong horse"},
         ):
             await harness.http.post("/session/login", headers=ACCESS, json=LOGIN | change)
 
     lines = audited(tmp_path, work)
-    assert [line["event"] for line in lines] == ["login_failed"] * 3
-    assert [line.get("user") for line in lines] == [9001, None, None]
-    assert [line.get("client") for line in lines] == [ACME, ACME, None]
+    assert [line["event"] for line in lines] == ["login_failed"] * 4
+    assert [line.get("user") for line in lines] == [9001, None, None, 9001]
+    assert [line.get("client") for line in lines] == [ACME, ACME, None, ACME]
     assert "API token" in str(lines[2]["why"])
 
 

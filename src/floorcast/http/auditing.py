@@ -81,7 +81,7 @@ def audit_failure(
         yield
     except (BadCredentials, RateLimited) as refusal:
         site = context.services.site
-        client = site.by_name.get(client_name)
+        client = site.find_client(client_name)  # a login can also state the client's id
         user = None if client is None else site.user(client.id, user_name, agent=agent)
         client_id = None if client is None else client.id
         user_id = None if user is None else user.id
