@@ -72,7 +72,9 @@ def test_an_id_is_a_uuid_derived_from_the_nonce_and_the_token(nonce: str, api_to
     }
 
 
-@pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"{}", b"\xff", b'{"client": "1"}'])
+@pytest.mark.parametrize(
+    "raw", [b"", b"{", b"[]", b"{}", b"\xff", b'{"id": "\xff"}', b'{"client": "1"}']
+)
 def test_a_damaged_record_gives_no_session(raw: bytes) -> None:
     """A damaged record is ignored."""
     assert decode_session(raw) is None

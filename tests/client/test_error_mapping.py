@@ -71,6 +71,13 @@ def test_unknown_error_code_maps_by_status(status: int, kind: type[Exception]) -
     assert str(error) == f"POST /realtime/event/feed got the response {status}: <h1>no</h1>"
 
 
+@pytest.mark.parametrize("body", [b'{"message": "Zur\xfcck"}', b"[" * 100_000])
+def test_unreadable_error_maps_by_status(body: bytes) -> None:
+    """A proxy's error may be in another encoding, or nested too deeply."""
+    error = to_exception(REQUEST, HttpResponse(503, {}, body))
+    assert type(error) is errors.Unavailable
+
+
 def test_redirect_error_names_the_new_address() -> None:
     """Redirects are not followed, because a password would go to any address named there."""
     error = to_exception(REQUEST, HttpResponse(301, {"location": "https://elsewhere/"}, b""))

@@ -109,7 +109,7 @@ def test_any_object_is_an_event(members: dict[str, object], kind: str, call: str
     assert isinstance(event_id(raw), str)
 
 
-@pytest.mark.parametrize("raw", [b"", b"[]", b"3", b'{"eventId": ', b'"x"'])
+@pytest.mark.parametrize("raw", [b"", b"[]", b"3", b'{"eventId": ', b'"x"', b'{"eventId": "\xff"}'])
 def test_event_that_is_not_an_object_is_an_error(raw: bytes) -> None:
     """It cannot be skipped, because it may have been an event."""
     for read in (read_agent_event, read_interaction, events.event_id):

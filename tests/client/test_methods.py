@@ -216,3 +216,13 @@ def test_invalid_page_is_not_taken_for_an_empty_one(body: str, error: type[Excep
     """A page without a token would restart the feed and lose the events in between."""
     with pytest.raises(error):
         answered(methods.interaction_page("t"), body)
+
+
+NOT_UTF_8 = b'{"agentDetails": [{"agentLoginId": "\xff"}]}'
+
+
+@pytest.mark.parametrize("body", [b"<html>", NOT_UTF_8, b'{"x":' * 100_000])
+def test_a_response_that_is_not_json_counts_as_none(body: bytes) -> None:
+    """A proxy answered, so the request is repeated."""
+    with pytest.raises(NoResponse, match="not JSON"):
+        methods.agent_status().read(HttpResponse(200, {}, body))

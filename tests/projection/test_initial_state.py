@@ -11,10 +11,15 @@ from tests.projection.test_runner import CLIENT, ProjectionHarness, run
 
 
 @pytest.mark.parametrize(
-    ("version", "logged"), [(SNAPSHOT_VERSION, ["snapshot_unreadable"]), (999, [])]
+    ("version", "blob", "logged"),
+    [
+        (SNAPSHOT_VERSION, b"\x00", ["snapshot_unreadable"]),
+        (SNAPSHOT_VERSION, b"\x91\x81\xa1\xff\x00", ["snapshot_unreadable"]),  # not UTF-8
+        (999, b"\x00", []),
+    ],
 )
 def test_an_older_snapshot_is_used_if_the_newest_is_unusable(
-    version: int, logged: list[str]
+    version: int, blob: bytes, logged: list[str]
 ) -> None:
     """If the newest snapshot is damaged or has another version, the older one is used."""
 
@@ -24,7 +29,7 @@ def test_an_older_snapshot_is_used_if_the_newest_is_unusable(
                 await floor.wait_until_folded(await harness.take(harness.sms()))
             await floor.snapshot()
             await floor.wait_until_folded(await harness.take(harness.sms()))
-        harness.store.write_snapshot(CLIENT, 3, version, b"\x00")
+        harness.store.write_snapshot(CLIENT, 3, version, blob)
         with capture_logs() as lines:
             state = initial_state(CLIENT, harness.store, harness.log)
         assert [line["event"] for line in lines] == logged

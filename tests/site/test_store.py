@@ -31,7 +31,7 @@ def test_a_missing_item_means_no_manual_changes() -> None:
     assert read_manual_changes(None) == ManualChanges()
 
 
-@pytest.mark.parametrize("raw", [b"", b"{", b"[]", b'{"id": 1}', b"\xff"])
+@pytest.mark.parametrize("raw", [b"", b"{", b"[]", b'{"id": 1}', b"\xff", b'{"name": "\xff"}'])
 def test_damaged_data_raises_a_setting_error(raw: bytes) -> None:
     """Reading damaged data raises a ``SettingError`` that explains the fix."""
     with pytest.raises(SettingError, match="apply the site file again"):

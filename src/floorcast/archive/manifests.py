@@ -146,7 +146,7 @@ def read_hour(content: bytes, path: str) -> HourManifest:
     """Decode an hour's manifest. Raises DamagedManifest."""
     try:
         return _hour_decoder.decode(content)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise DamagedManifest(f"{path}/{HOUR_MANIFEST} cannot be read: {error}") from error
 
 
@@ -154,5 +154,5 @@ def read_day(content: bytes, path: str) -> DayManifest:
     """Decode a day's manifest. Raises DamagedManifest."""
     try:
         return _day_decoder.decode(content)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise DamagedManifest(f"{path}/{DAY_MANIFEST} cannot be read: {error}") from error

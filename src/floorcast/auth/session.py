@@ -190,7 +190,7 @@ def decode_session(raw: bytes) -> Session | None:
     """
     try:
         found = msgspec.json.decode(raw, type=_Stored)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None
     hashed = found.id.startswith(HASH_PREFIX)
     return Session(

@@ -36,7 +36,7 @@ def decode(response: HttpResponse, kind: type[T]) -> T:
         return msgspec.json.decode(response.content, type=kind, strict=False)
     except msgspec.ValidationError as error:
         raise UnexpectedAnswer(f"the response does not match the API: {error}") from None
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise NoResponse(f"the response is not JSON: {error}") from None
 
 

@@ -102,7 +102,7 @@ def retry_after(headers: Mapping[str, str]) -> int:
 def _problem(request: HttpRequest, response: HttpResponse) -> _Problem:
     try:
         return msgspec.json.decode(response.content, type=_Problem)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         text = response.content[:_MAX_SHOWN_CHARS].decode("utf-8", "replace").strip()
         where = f"{request.method} {request.path} got the response {response.status}"
         location = response.headers.get("location")

@@ -182,7 +182,7 @@ def event_id(raw: bytes) -> str:
 def _members(raw: bytes) -> dict[str, Any]:
     try:
         return msgspec.json.decode(raw, type=dict[str, Any])
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UnexpectedAnswer(f"an event of the feed is not a JSON object: {error}") from None
 
 

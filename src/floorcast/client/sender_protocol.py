@@ -159,7 +159,7 @@ def _read_answer(request: HttpRequest, response: HttpResponse) -> _Answer:
         return decode(response, _Answer)
     try:
         answer = msgspec.json.decode(response.content, type=_Answer)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         answer = None
     if answer is None or answer.rejected is None:  # not the verdicts of a batch
         raise to_exception(request, response)

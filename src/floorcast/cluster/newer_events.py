@@ -73,7 +73,7 @@ def discard_stale_projections(folder: Path) -> bool:
 def _examples(path: Path) -> list[bytes]:
     try:
         return msgspec.json.decode(path.read_bytes(), type=list[bytes])
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         return []
 
 

@@ -161,6 +161,6 @@ class Lease:
 
 
 def _holder_of(value: bytes) -> str:
-    with suppress(msgspec.MsgspecError):
+    with suppress(msgspec.MsgspecError, UnicodeDecodeError):
         return msgspec.json.decode(value, type=_LeaseValue).holder
     return ""

@@ -60,7 +60,7 @@ def read_manual_changes(raw: bytes | None) -> ManualChanges:
 def _read(raw: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(raw, type=kind)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise SettingError(
             f"the stored site cannot be decoded ({error}); apply the site file again"
         ) from error

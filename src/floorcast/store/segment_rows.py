@@ -33,7 +33,7 @@ def read_head(  # noqa: PLR0913, PLR0917 -- a row of the table
         raise DamagedRow
     try:
         decoded = _table.decode(table)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise DamagedRow from error
     return SegmentHead(first, last, first_recorded_at, last_recorded_at, count, decoded, row)
 

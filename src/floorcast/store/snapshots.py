@@ -274,6 +274,6 @@ def _state_of(client: int, snapshot: Snapshot) -> FloorState | None:
         return None
     try:
         return from_snapshot(_parts_decoder.decode(snapshot.blob))
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         _log.warning("snapshot_unreadable", client=client, entry=snapshot.entry)
         return None

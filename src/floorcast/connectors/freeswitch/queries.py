@@ -134,7 +134,7 @@ async def _channels(connection: EslConnection) -> dict[str, str]:
     reply = await connection.send_command(f"api {CHANNELS}")
     try:
         found = msgspec.json.decode(reply, type=_Channels)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return {}
     return {one.uuid: one.callstate for one in found.rows}
 
