@@ -109,8 +109,9 @@ def arrivals(draw: st.DrawFn, kinds: Sequence[str] = KINDS, pace: Pace = IN_TIME
             delay = draw(pace.delays) if draw(st.integers(0, 2)) == 2 else behind[is_call]
             events.append((seconds + delay, one))
     shuffled = sorted(events, key=lambda one: one[0])
+    end = max(seconds + 840, shuffled[-1][0])
     return Arrivals(
         log_entries((one.at, one) for _, one in events),
         log_entries((NOON + round(when * 1000), one) for when, one in shuffled),
-        NOON + round((seconds + 840 + draw(st.sampled_from([0, 7.5, 1800, 5000]))) * 1000),
+        NOON + round((end + draw(st.sampled_from([0, 7.5, 1800, 5000]))) * 1000),
     )
