@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from random import Random
 from typing import Any
 
 from tests.wallboard.screen import Screen
 
-FILL = """async ([samples, now]) => {
+# Playwright passes on text much faster than nested lists
+FILL = """async (text) => {
+    const [samples, now] = JSON.parse(text);
     const {QueueHistory} = await import("/wallboard/history.js");
     sessionStorage.clear();
     const history = new QueueHistory("ACME");
     for (const [at, waiting] of samples) history.add(at, waiting);
     const again = new QueueHistory("ACME").samples;
-    return [history.columns(now), history.samples, again, new QueueHistory("OTHER").samples];
+    const others = new QueueHistory("OTHER").samples;
+    return JSON.stringify([history.columns(now), history.samples, again, others]);
 }"""
 SPAN, STEP, GAP = 1800, 5, 20
 
@@ -47,7 +51,8 @@ def test_the_history_covers_half_an_hour_with_gaps(wall: Screen) -> None:
             at += random.choice((1, 1, 2, 3, 3, 30, 200 * (seed % 2)))
             samples.append((at, random.randrange(20)))
         now = at + random.randrange(3)
-        columns, own, again, others = wall.page.evaluate(FILL, [samples, now])
+        text = wall.page.evaluate(FILL, json.dumps([samples, now]))
+        columns, own, again, others = json.loads(text)
         assert columns == model(samples, now)
         assert (again, others) == (own, [])
 
