@@ -9,12 +9,12 @@ from typing import Any
 
 from playwright.sync_api import Browser
 
-from tests.real.server import Caller, running
+from tests.real.server import Caller, Server, running
 from tests.real.sites import event, ndjson
 from tests.wallboard.screen import Screen, screen
 from tests.wallboard.shifts import WALL_SITE
 
-__all__ = ["open_wallboard", "waiting_call"]
+__all__ = ["open_screen", "open_wallboard", "waiting_call"]
 
 PHONE = 600  # pixels; a narrower screen is a phone
 
@@ -42,18 +42,21 @@ def open_wallboard(
     size: tuple[int, int] = (1440, 900),
     options: Iterable[object] = (),
 ) -> Iterator[tuple[Screen, Caller]]:
-    """Run a server with these events. Yields a screen that shows its floor, and a caller.
-
-    A phone's screen has touch input.
-    """
-    with (
-        running(folder, *options, site=site) as server,
-        Caller(server.url) as caller,
-        screen(browser, server.url, *size, touch=size[0] < PHONE) as wall,
-    ):
+    """Run a server with these events. Yields a screen that shows its floor, and a caller."""
+    with running(folder, *options, site=site) as server, Caller(server.url) as caller:
         caller.login()
         caller.take(ndjson(events))
+        with open_screen(server, browser, view=view, size=size) as wall:
+            yield wall, caller
+
+
+@contextmanager
+def open_screen(
+    server: Server, browser: Browser, *, view: str = "", size: tuple[int, int] = (1440, 900)
+) -> Iterator[Screen]:
+    """Yield a screen that shows a server's floor. A phone's screen has touch input."""
+    with screen(browser, server.url, *size, touch=size[0] < PHONE) as wall:
         wall.page.clock.install()
         wall.sign_in(view=view)
         wall.page.wait_for_selector("#services tbody tr")
-        yield wall, caller
+        yield wall

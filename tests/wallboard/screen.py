@@ -55,6 +55,18 @@ class Screen:
         """Advance the page's clock. The test must call ``page.clock.install()`` first."""
         self.page.clock.fast_forward(round(seconds * 1000))
 
+    def until_later(self, condition: str, argument: object = None) -> None:
+        """Advance the page's clock by seconds until a JavaScript condition is true.
+
+        Use this for what the page only requests again after some time.
+        """
+
+        def advanced() -> object:
+            self.pass_time(1)
+            return self.page.evaluate(condition, argument)
+
+        self.until_true(advanced, condition)
+
     def open(self, view: str = "") -> None:
         """Load the page with a view, which is the fragment of the address."""
         self.page.goto(f"{self.url}/wallboard{view}")

@@ -21,7 +21,7 @@ def queue(*numbers: int) -> list[dict[str, object]]:
 
 def fires(wall: Screen) -> None:
     """Wait until the banner is shown."""
-    wall.until("!document.getElementById('alerts').hidden")
+    wall.until_later("!document.getElementById('alerts').hidden")
 
 
 def test_the_banner_shows_alerts_and_users_acknowledge_them(
@@ -51,7 +51,7 @@ def test_the_banner_shows_alerts_and_users_acknowledge_them(
             for number in (1, 2)
         ]
         source.take(ndjson(ended))
-        wall.until("document.getElementById('alerts').hidden")
+        wall.until_later("document.getElementById('alerts').hidden")
         assert wall.errors == []
 
 
@@ -62,7 +62,7 @@ def test_acknowledging_by_keyboard_never_loses_the_focus(browser: Browser, tmp_p
     """
     events = [one for number in range(4) for one in waiting_call(number, 38049 + number % 2)]
     with open_wallboard(tmp_path, browser, events, site=site_with_alert()) as (wall, source):
-        wall.until_text("#show-alerts", "Alerts: 2")
+        wall.until_later("document.getElementById('show-alerts').textContent === 'Alerts: 2'")
         wall.page.focus("#alerts button")
         wall.page.keyboard.press("Enter")
         wall.page.focus("#alerts-dialog tr:first-child button")
@@ -80,7 +80,7 @@ def test_acknowledging_by_keyboard_never_loses_the_focus(browser: Browser, tmp_p
             for number in range(4)
         ]
         source.take(ndjson(ended))
-        wall.until("document.getElementById('alerts').hidden")
+        wall.until_later("document.getElementById('alerts').hidden")
         wall.page.keyboard.press("Enter")
         wall.page.wait_for_selector("#alerts-dialog", state="hidden")
         wall.until("document.activeElement.id === 'show-alerts'")

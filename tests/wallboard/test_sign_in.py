@@ -117,7 +117,7 @@ def test_an_ended_session_is_renewed_automatically(wall: Screen, floor: Server) 
     wall.pass_time(5)
     wall.until(f"{KEPT} !== '{first}'")
     token = wall.token("services")
-    wall.until(f"document.getElementById('services').dataset.feedToken !== '{token}'")
+    wall.until_later(f"document.getElementById('services').dataset.feedToken !== '{token}'")
     assert wall.page.is_hidden("#sign-in")
 
     wall.page.reload()

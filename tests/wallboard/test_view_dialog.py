@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser
 
-from tests.real.sites import event
-from tests.wallboard.floors import open_wallboard
+from tests.real.server import Caller, Server, running
+from tests.real.sites import event, ndjson
+from tests.wallboard.floors import open_screen
 from tests.wallboard.screen import Screen
 from tests.wallboard.shifts import WALL_SITE
 
@@ -33,6 +34,17 @@ def logged_on() -> list[dict[str, object]]:
     ]
 
 
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Run a server with many services."""
+    with (
+        running(tmp_path_factory.mktemp("many"), site=SITE) as server,
+        Caller(server.url) as source,
+    ):
+        source.take(ndjson(logged_on()))
+        yield server
+
+
 def search(wall: Screen, text: str) -> list[str]:
     """Search for a text in the dialog. Returns the services that are found."""
     wall.page.fill("#view [type=search]", text)
@@ -41,10 +53,10 @@ def search(wall: Screen, text: str) -> list[str]:
 
 @pytest.mark.parametrize("size", [(1440, 900), (360, 740)])
 def test_a_service_is_found_and_selected_by_keyboard(
-    tmp_path: Path, browser: Browser, size: tuple[int, int]
+    many: Server, browser: Browser, size: tuple[int, int]
 ) -> None:
     """The search has the focus at first. Enter moves the focus to the results."""
-    with open_wallboard(tmp_path, browser, logged_on(), site=SITE, size=size) as (wall, _):
+    with open_screen(many, browser, size=size) as wall:
         wall.tool("#show-view")
         assert wall.page.evaluate("document.activeElement.type") == "search"
         assert len(wall.texts(BOXES)) == 60
@@ -65,9 +77,9 @@ def test_a_service_is_found_and_selected_by_keyboard(
         assert wall.texts("#services tbody .name") == ["Warranty registration 12"]
 
 
-def test_the_search_starts_empty_and_reports_no_matches(tmp_path: Path, browser: Browser) -> None:
+def test_the_search_starts_empty_and_reports_no_matches(many: Server, browser: Browser) -> None:
     """A reopened dialog has an empty search. A search also finds call centers."""
-    with open_wallboard(tmp_path, browser, logged_on(), site=SITE) as (wall, _):
+    with open_screen(many, browser) as wall:
         wall.page.click("#show-view")
         assert search(wall, "billing ")[-3:] == ["Billing 10", "Billing 11", "Billing 12"]
         assert search(wall, "خدمة العملاء 3") == ["خدمة العملاء 3"]
