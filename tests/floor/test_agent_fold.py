@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
-import pytest
+from collections import Counter
+from typing import Any
 
-from floorcast.site.configuration import CallCenter, FloorConfig, Service
-from tests.floor.random_floors import agent, fold_all, new_floor
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from floorcast.floor.floor import Floor
+from floorcast.floor.state import from_snapshot, snapshot_parts
+from floorcast.model.states import State
+from floorcast.site.configuration import Agent, CallCenter, FloorConfig, Service
+from tests.floor.random_floors import (
+    PLAN,
+    agent,
+    agent_events,
+    call,
+    call_events,
+    fold_all,
+    missed_offers,
+    new_floor,
+    ticks,
+)
+from tests.search import tries
 
 TWO_CENTERS = FloorConfig(
     call_centers=(CallCenter(id=1, name="North"), CallCenter(id=2, name="South")),
@@ -44,8 +64,8 @@ def test_the_kind_names_the_places_of_the_other_agent(
     transfer = agent("AGENT_TRANSFER_INITIATED_AGENT2", 1, service=10, agent2="BOB")
     fed = fold_all(floor, [*known, transfer])[-1]
     assert (fed.kind, fed.service) == (f";agent2 of{places}", 10)
-    call = {"transactionId": 1, "sessionId": "S1", "service": 20}
-    later = agent("AGENT_TRANSFER_COMPLETE_AGENT2", 2, service=10, agent2="BOB", call=call)
+    ref = {"transactionId": 1, "sessionId": "S1", "service": 20}
+    later = agent("AGENT_TRANSFER_COMPLETE_AGENT2", 2, service=10, agent2="BOB", call=ref)
     assert fold_all(floor, [later], 9)[-1].kind == f"call of 2;agent2 of{places}"
 
 
@@ -55,3 +75,66 @@ def test_a_service_that_the_array_lacks_is_added_to_it() -> None:
     fold_all(floor, [agent("READY", 1, "ANN", service=10, services=[20])])
     (ann,) = (one for one in floor.state.agents.values() if one.services)
     assert (ann.service, ann.services) == (10, (20, 10))
+
+
+SITES = [
+    PLAN,
+    replace(PLAN, agents=(Agent(id=70, login="ANN"), Agent(id=8, login="BOB"))),
+    replace(PLAN, agents=(Agent(id=8, login="BOB"),)),
+    replace(PLAN, agents=(Agent(id=7, login="BOB"), Agent(id=8, login="ANN"))),
+    replace(PLAN, agents=(Agent(id=7, login="ZOE"), Agent(id=71, login="ANN", team=5))),
+]
+
+
+def logged_in(floor: Floor) -> list[int]:
+    """Return the ids of the agents that are logged in."""
+    return [agent.id for agent in floor.state.agents.values() if agent.logged_in]
+
+
+def test_an_agent_with_a_new_id_is_logged_in_once() -> None:
+    """The former id keeps its call until the first event of the new one, and then logs off."""
+    floor = new_floor()
+    in_call = agent("IN_CALL", 0, service=10, call={"transactionId": 1, "sessionId": "S1"})
+    fold_all(floor, [call("call.start", 0, service=10, direction="INBOUND"), in_call])
+    floor.apply(SITES[1])
+    assert logged_in(floor) == [7]
+    fold_all(floor, [agent("WRAP_UP", 60, service=10), agent("READY", 70)], begin=10)
+    assert logged_in(floor) == [70]
+    assert floor.logged_in_agents.of(10).keys() == {70}
+    days = floor.ledger.agents_on(floor.calendar.day_of(ticks(0) // 10_000), 10)
+    assert days[7].time[State.IN_CALL] == days[70].time[State.WRAP_UP] * 6 == 60_000
+
+
+@settings(max_examples=tries(100), deadline=None)
+@given(
+    st.lists(
+        st.one_of(call_events(), agent_events(), missed_offers(), st.sampled_from(SITES)),
+        max_size=30,
+    ),
+    st.integers(0, 30),
+)
+def test_no_one_is_logged_in_twice_after_changes_of_ids(steps: list[Any], restart: int) -> None:
+    """No count becomes negative, and a restart makes no difference."""
+    floors = [new_floor()]
+    for number, step in enumerate(steps, 2):
+        if number - 2 == restart:
+            parts = [bytes(part) for part in snapshot_parts(floors[0].snapshot_state())]
+            floors.append(Floor(from_snapshot(parts)))
+        for floor in floors:
+            floor.begin_entry(number, ticks(200 + number))
+            if isinstance(step, FloorConfig):
+                floor.apply(step)
+            else:
+                floor.note_source_events([step])
+                floor.fold(step, ticks(200 + number), "x")
+    floor, restarted = floors[0], floors[-1]
+    directory = floor.state.directory
+    logins = Counter(directory.agents[one].login for one in logged_in(floor))
+    waiting = directory.former_agents.keys()
+    assert {login for login, count in logins.items() if count > 1} <= waiting
+    for services in floor.state.counters.agent_days.values():
+        for day in (day for agents in services.values() for day in agents.values()):
+            assert min(day.inbound, day.outbound, *day.dispositions, *day.time, *day.visits) >= 0
+    states = [from_snapshot(list(snapshot_parts(one.snapshot_state()))) for one in floors]
+    assert states[0] == states[-1]
+    assert logged_in(restarted) == logged_in(floor)

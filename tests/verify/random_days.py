@@ -143,9 +143,10 @@ def logs(draw: st.DrawFn, plan: FloorConfig = PLAN, begin: datetime = MIDNIGHT) 
     )  # fmt: skip
     for number in range(2, 2 + draw(st.integers(1, 14))):
         at += draw(_steps)
-        if draw(st.integers(0, 30)) == 30:
+        if draw(st.integers(0, 15)) == 15:
             changed = replace(OTHER_PLAN, time_zone=plan.time_zone)
-            other = msgspec.json.encode(draw(st.sampled_from([plan, changed])))
+            moved = replace(plan, agents=(Agent(id=70, login="ANN"), Agent(id=8, login="BOB")))
+            other = msgspec.json.encode(draw(st.sampled_from([plan, changed, moved])))
             entries.append(StoredEntry(number, at * 10_000 + number, "site", other))
             continue
         lines = [_line(kind, at - draw(_lateness), data) for kind, data in draw(events)]

@@ -95,7 +95,10 @@ class AgentFold:
         Returns the event for the feed.
         """
         data, directory = event.data, self._state.directory
-        agent = self.agent(directory.agent(data.agent))
+        number = directory.agent(data.agent)
+        if directory.former_agents:
+            self._log_off_former(number, min(at, now), now)
+        agent = self.agent(number)
         agent.seq += 1
         kind, call, key = data.event_type, None, None
         service = None if data.service is None else directory.service(data.service)
@@ -216,6 +219,25 @@ class AgentFold:
                     hook(service)
         return agent
 
+    def _add_former_calls(self, numbers: Iterable[int], found: dict[Key, None]) -> None:
+        """Add the unloaded calls of agents in Wrapup, which logging off changes."""
+        agents = (self._state.agents.get(number) for number in numbers)
+        for key in (agent.wrap_up_call for agent in agents if agent is not None):
+            if key is not None and key not in self._calls.table.calls:
+                found[key] = None
+
+    def _log_off_former(self, number: int, at: int, now: int) -> None:
+        """Log off the former ids of an agent's login when the agent has its first event at ``at``.
+
+        Otherwise, the same person would be logged in twice.
+        """
+        directory = self._state.directory
+        for former in directory.former_ids(number):
+            if former in self._state.agents and former != number:
+                agent = self.agent(former)
+                self._apply(agent, AgentMoment(max(at, agent.applied_until), "LOGOFF"), now)
+        directory.former_agents.pop(directory.agents[number].login, None)
+
     def update_rosters(self, agent: FloorAgent) -> None:
         """Update the services under which the rosters list the agent."""
         on = agent.logged_in
@@ -230,6 +252,8 @@ class AgentFold:
         number = directory.agent_keys.get(ref)
         if number is None:
             number = directory.known_agent(ref)
+        if directory.former_agents and number is not None:
+            self._add_former_calls(directory.former_ids(number), found)
         agent = None if number is None else self._state.agents.get(number)
         if agent is None:
             return

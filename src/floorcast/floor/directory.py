@@ -38,6 +38,8 @@ class Directory(Struct):
     hold the day on which an event or the site last named an id. Days are UTC days of the log's
     time, counted from 1970. ``day`` is the current day, and ``swept`` is the last day on which old
     names were removed (``floorcast.floor.aging``). Names do not start to age before ``ages_from``.
+    ``former_agents`` holds, for each login that the site has given to another id, the former ids
+    until the agent's next event.
     """
 
     services: dict[int, Service] = field(default_factory=dict)
@@ -57,6 +59,7 @@ class Directory(Struct):
     day: int = 0
     swept: int = 0
     ages_from: int = 0
+    former_agents: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     def apply(self, config: FloorConfig) -> None:
         """Apply the site's declarations. A service that is no longer declared keeps its name."""
@@ -70,12 +73,32 @@ class Directory(Struct):
             self._rename(self.service_keys, old, service.name, service.id)
             self.services[service.id] = service
             self.services_named[service.id] = self.day
+        self._note_former_agents(config)
         for agent in config.agents:
             on_floor = self.agents.get(agent.id)
             old = None if on_floor is None else on_floor.login
             self._rename(self.agent_keys, old, agent.login, agent.id)
             self.agents[agent.id] = agent
             self.agents_named[agent.id] = self.day
+
+    def _note_former_agents(self, config: FloorConfig) -> None:
+        """Note the undeclared agents whose logins the site now gives to other ids."""
+        declared = {agent.id for agent in config.agents}
+        for agent in config.agents:
+            holder = self.agent_keys.get(agent.login)
+            if holder is not None and holder not in declared:
+                known = self.former_agents.get(agent.login, ())
+                self.former_agents[agent.login] = (*known, holder)
+        self.former_agents = {
+            login: left
+            for login, former in self.former_agents.items()
+            if (left := tuple(one for one in former if one not in declared))
+        }
+
+    def former_ids(self, agent: int) -> tuple[int, ...]:
+        """Return the former ids of an agent's login, if the agent has had no event since."""
+        known = self.agents.get(agent) if self.former_agents else None
+        return () if known is None else self.former_agents.get(known.login, ())
 
     def service(self, ref: EntityRef) -> int:
         """Return the id of the service that an event names, creating the service if needed."""

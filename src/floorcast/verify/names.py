@@ -5,7 +5,7 @@ Names and ids are assigned in the order of the log.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 __all__ = ["KnownSite", "Names", "categories"]
@@ -24,6 +24,7 @@ class KnownSite:
         self.call_centers: dict[int, str] = {}
         self.agents: dict[int, tuple[str, str | None]] = {}
         self.names = Names()
+        self.former_ids: dict[str, list[int]] = {}
 
     def apply_site_entry(self, config: Json) -> None:
         """Apply a site entry."""
@@ -36,10 +37,21 @@ class KnownSite:
             before = self.services.get(number)
             self.names.rename("service", before["name"] if before else None, one["name"], number)
             self.services[number] = one
+        self._note_former_ids(config.get("agents", ()))
         for one in config.get("agents", ()):
             login = self.agents[one["id"]][0] if one["id"] in self.agents else None
             self.names.rename("agent", login, one["login"], one["id"])
             self.agents[one["id"]] = (one["login"], one.get("name"))
+
+    def _note_former_ids(self, agents: Sequence[Json]) -> None:
+        """Note which undeclared agents have just lost their logins, by login."""
+        declared = {one["id"] for one in agents}
+        for one in agents:
+            holder = self.names.known("agent", one["login"])
+            if holder is not None and holder not in declared:
+                self.former_ids.setdefault(one["login"], []).append(holder)
+        for lost in self.former_ids.values():
+            lost[:] = [number for number in lost if number not in declared]
 
     def service(self, name_or_id: int | str) -> int:
         """Return a service's id, and add the service if it is new."""
@@ -112,6 +124,10 @@ class Names:
             self._next_free_id += 1
         table[name_or_id] = table[self._next_free_id] = self._next_free_id
         return self._next_free_id, True
+
+    def known(self, kind: str, name: str) -> int | None:
+        """Return the id of an object with this name, or None."""
+        return self._tables.get(kind, {}).get(name)
 
     def add_alias(self, kind: str, name: str, number: int) -> None:
         """Add a second name for an object, unless the name already belongs to another object."""

@@ -201,12 +201,25 @@ class Records:
         at = min(self._at, self.recorded_at)  # a source whose clock is ahead adds no time
         members = (service, services, named, data)
         fields = (self._position, at, self._at, len(self.rules) - 1, *members, self.recorded_at)
+        for former in site.former_ids.pop(site.agents[agent][0], ()):
+            if former != agent:
+                self._log_off(former, at)
         newest = self._newest.get(agent, at)
         if at >= newest or self.recorded_at - at <= self.late_ms:
             self._newest[agent] = max(at, newest)
             self._add_agent_record(agent, AgentRecord("state", *fields))
         elif data["eventType"] == "LOGON":
             self._add_agent_record(agent, AgentRecord("late", *fields)._replace(at=newest))
+
+    def _log_off(self, agent: int, at: int) -> None:
+        """Record that an agent logged off, because its login's new id has its first event."""
+        if agent not in self._newest:
+            return
+        at = self._newest[agent] = max(self._newest[agent], at)
+        members = (len(self.rules) - 1, None, None, None, {"eventType": "LOGOFF"})
+        self._add_agent_record(
+            agent, AgentRecord("state", self._position, at, at, *members, self.recorded_at)
+        )
 
     def _add_agent_record(self, agent: int, event: AgentRecord) -> None:
         row = (agent, event.at, event.position, json.dumps(event))
