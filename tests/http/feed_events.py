@@ -40,7 +40,7 @@ def call_start(event_id: str) -> CallStartEvent:
         campaign_type=None,
         agent_login_id=None,
         agent_id=None,
-        start=None,
+        start="t",
         timestamp="t",
     )
 

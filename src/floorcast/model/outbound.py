@@ -109,7 +109,7 @@ class CallStartEvent(_Voice, gc=False):
     campaign_type: str | None
     agent_login_id: str | None
     agent_id: str | None
-    start: str | None
+    start: str
     timestamp: str
     caller_id: str | UnsetType = UNSET
     phone_position: str | int | UnsetType = UNSET

@@ -51,7 +51,7 @@ _SPARSE: Mapping[str, tuple[str, object]] = {
             campaign_type=None,
             agent_login_id=None,
             agent_id=None,
-            start=None,
+            start="2026-01-31 12:00:00",
             timestamp="2026-01-31 12:00:00",
         ),
     ),

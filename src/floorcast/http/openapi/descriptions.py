@@ -50,7 +50,7 @@ MEMBERS = {
     "priority": "The call's priority in the queue.",
     "operatorPhone": "The operator's number.",
     "skill": "The skill that the call requires.",
-    "agentSkillId": "The skill that the call required, or the service's id if it required none.",
+    "agentSkillId": "The skill that the call required; empty if none is known.",
     "start": "When the call began, in ISO 8601.",
     "end": "When the call ended, in ISO 8601.",
     "duration": "The time from the answer, or from the start if nobody answered, to the end of the"
@@ -226,7 +226,8 @@ MEMBERS = {
     "FigureCall.transactionId": "The call's transaction id.",
     "FigureCall.sessionId": "The call's session id.",
     "FigureCall.campaignId": "The call's campaign.",
-    "FigureCall.direction": "INBOUND, OUTBOUND or MANUAL; null if no event contained it.",
+    "FigureCall.direction": "INBOUND, OUTBOUND or MANUAL; null if no event contained it, or if it"
+    " was set at a service that the user may not see.",
     "FigureCall.phone": "The customer's number.",
     "FigureCall.account": "The customer's account.",
     "FigureCall.joined": "When the call joined the service's queue, in ms; null if it was answered"
@@ -303,8 +304,8 @@ MEMBERS = {
     " the current one.",
     "AgentDetails.serviceName": "That service's name.",
     "AgentDetails.state": "The name of the agent's state.",
-    "AgentDetails.agentSkill": "The agent's skill, or the service's name if the agent has no"
-    " skill.",
+    "AgentDetails.agentSkill": "The agent's skill; null if no event contained it, or if the user"
+    " may not see the agent's current service.",
     "AgentDetails.inboundCalls": "Inbound calls that the agent answered today; null if there are"
     " none.",
     "AgentDetails.outboundCalls": "Outbound and manual calls that the agent answered today; null if"
@@ -400,7 +401,7 @@ MEMBERS = {
     "WaitingCall.serviceId": "The service whose queue the call is waiting in.",
     "WaitingCall.timeStamp": "When the call began to wait, in seconds since 1970.",
     "WaitingCall.agentSkill": "The skill that the call requires, or the service's id if it requires"
-    " none.",
+    " none, or one that was set at a service that the user may not see. Null if neither is known.",
     "WaitingCallsAnswer.timeStamp": "When the response was created, in ms since 1970.",
 }
 
