@@ -109,6 +109,34 @@ def test_any_order_of_steps_gives_the_same_counts(
     assert mixed.image() == straight.image()
 
 
+@given(
+    steps(),
+    st.lists(st.tuples(st.sampled_from([7, 8]), st.integers(0, 40)), max_size=4, unique=True),
+    st.integers(0, 4),
+)
+def test_a_wrap_up_that_is_taken_back_leaves_no_trace(
+    story: list[Step], wraps: list[tuple[int, int]], kept: int
+) -> None:
+    """Only the wrap-ups that stay count."""
+    wrap_ups = [WrapUp(agent, 86_380_000 + second * 1000, 5000) for agent, second in wraps]
+    expected, corrected = Book().apply(story), Book().apply(story)
+    for wrap_up in wrap_ups[:kept]:
+        expected.tally.wrap_up(expected.call, replace(wrap_up))
+    for wrap_up in wrap_ups:
+        corrected.tally.wrap_up(corrected.call, replace(wrap_up))
+    for wrap_up in wrap_ups[kept:]:
+        corrected.tally.wrap_up(corrected.call, replace(wrap_up), -1)
+    assert corrected.image() == expected.image()
+
+
+def test_a_wrap_up_that_a_call_does_not_have_cannot_be_taken_back() -> None:
+    """The usual case of a call's only wrap-up is one that is added."""
+    book = Book().apply([Step(0, QUEUE, 10, None), Step(1000, ANSWER, None, 7)])
+    before = book.image()
+    book.tally.wrap_up(book.call, WrapUp(7, 2000, 5000), -1)
+    assert (book.image(), book.call.wrap_ups) == (before, ())
+
+
 @given(steps(), st.integers(0, 20))
 def test_a_reloaded_call_gives_the_same_counts(story: list[Step], cut: int) -> None:
     """A call that is stored and reloaded gives the same counts as one that stays in memory."""
