@@ -32,6 +32,17 @@ IS_IN_VIEW = """(() => {
 })()"""
 
 
+IS_RING_CUT_OFF = """(() => {
+    const button = document.activeElement, cell = button.closest("th");
+    const [ring, clip] = [button, cell].map((one) => getComputedStyle(one));
+    const wide = parseFloat(ring.outlineWidth) + parseFloat(ring.outlineOffset);
+    const room = parseFloat(clip.overflowClipMargin);
+    const [inner, outer] = [button, cell].map((one) => one.getBoundingClientRect());
+    return inner.left - wide < outer.left - room || inner.right + wide > outer.right + room
+        || inner.top - wide < outer.top - room || inner.bottom + wide > outer.bottom + room;
+})()"""
+
+
 class Desk:
     """A screen whose list has its agents by time, so that a new state moves an agent to the end."""
 
@@ -97,6 +108,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator
 def test_the_focus_follows_an_agent_who_moves(desk: Desk) -> None:
     """Enter opens the agent who has the focus, and not the one who took the agent's place."""
     desk.focus("A004")
+    assert not desk.page.evaluate(IS_RING_CUT_OFF)
     desk.tell("A004", "NOT_READY")
     assert desk.focused() == ["A004", str(MANY + 1)]
     assert desk.page.evaluate(IS_IN_VIEW), "a keyboard user cannot see the focus"

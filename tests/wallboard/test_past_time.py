@@ -95,7 +95,7 @@ def test_stepping_through_the_past_on_a_phone(browser: Browser, floor: Server) -
 
     Escape first closes the menu. The buttons pass on the focus when they disappear.
     """
-    with screen(browser, floor.url, width=390, height=844) as wall:
+    with screen(browser, floor.url, width=390, height=844, touch=True) as wall:
         wall.sign_in()
         wall.page.wait_for_selector(SERVICES)
         show(wall, timedelta(minutes=10))
@@ -106,6 +106,8 @@ def test_stepping_through_the_past_on_a_phone(browser: Browser, floor: Server) -
         assert box is not None
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= 390
+        cut_off = "(all) => all.filter((one) => one.scrollWidth > one.clientWidth).length"
+        assert wall.page.eval_on_selector_all(".tools button", cut_off) == 0
         wall.page.click("#past-bar [value=earliest]")
         wall.page.wait_for_selector("#past-bar b")
         wall.page.focus("#theme")
