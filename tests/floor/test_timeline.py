@@ -241,6 +241,42 @@ def test_a_state_that_is_too_late_changes_no_figure() -> None:
     assert floor.state.agents[7].service == 20
 
 
+def test_a_late_logon_counts_if_a_service_was_named_in_its_own_millisecond() -> None:
+    """No later event has named a service then."""
+    floor = new_floor()
+    story = [agent("READY", 40, service=10), agent("NOT_READY", 1000)]
+    for number, one in enumerate([*story, agent("LOGON", 40, service=20)], 2):
+        floor.begin_entry(number, ticks(1200))
+        floor.fold(one, ticks(1200), "-")
+    assert floor.state.agents[7].service == 20
+
+
+@pytest.mark.parametrize(("late", "counts"), [(900, True), (900.001, False)])
+def test_a_state_may_be_exactly_a_quarter_of_an_hour_late(late: float, counts: bool) -> None:
+    """A state that arrives a millisecond later than that changes no figure."""
+    floor = new_floor()
+    for number, one in enumerate([agent("READY", 0), agent("READY", 900)], 2):
+        floor.begin_entry(number, ticks(900))
+        floor.fold(one, ticks(900), "-")
+    floor.begin_entry(9, ticks(100 + late))
+    floor.fold(agent("NOT_READY", 100, service=10), ticks(100 + late), "-")
+    assert (floor.state.agents[7].service == 10) is counts
+
+
+@pytest.mark.parametrize(("silence", "spent"), [(57_600, 57_600_000), (57_600.001, 0)])
+def test_a_logon_after_exactly_the_quiet_hours_closes_nothing(silence: float, spent: int) -> None:
+    """Only a longer silence ends the state with its own event."""
+    floor = new_floor()
+    for number, one in enumerate([agent("READY", -50_000, service=10)], 2):
+        floor.begin_entry(number, ticks(-50_000))
+        floor.fold(one, ticks(-50_000), "-")
+    at = -50_000 + silence
+    floor.begin_entry(3, ticks(at))
+    floor.fold(agent("LOGON", at), ticks(at), "-")
+    days = floor.state.counters.agent_days.values()
+    assert sum(day[10][7].time[State.READY] for day in days if 10 in day) == spent
+
+
 def test_a_late_logon_applies_from_its_arrival() -> None:
     """The service of a late LOGON applies from its arrival, whatever is inserted before it."""
     floor = new_floor()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from floorcast.statistics.visibility import Moment
+from floorcast.verify.verification import verify
 from tests.verify.recomputing import (
     NOW,
     SITE,
@@ -12,6 +14,7 @@ from tests.verify.recomputing import (
     agent_of,
     call,
     in_call,
+    log_entries,
     rows_of_events,
     service_of,
     state,
@@ -126,6 +129,23 @@ def test_a_disposition_without_an_agent_belongs_to_the_one_who_had_the_call() ->
     gone = state("IN_CALL", 50, "BOB", service=10, **in_call(2))
     rows = rows_of_events([*events, joined, gone], NOW)
     assert [agent_of(rows, one)["rpcComplete"] for one in ("Ann", "BOB")] == [1, 0]
+
+
+@pytest.mark.parametrize("end_first", [True, False])
+def test_an_agent_can_leave_a_call_in_the_millisecond_in_which_it_ends(end_first: bool) -> None:
+    """The term code is then the other agent's, and the fold agrees in either order of arrival."""
+    last = [call("end", 30), state("IN_CALL", 30, "BOB", service=10, **in_call(2))]
+    events = [
+        *queued(),
+        state("IN_CALL", 10, service=10, **in_call(1)),
+        state("IN_CALL", 20, "BOB", service=10, **in_call(1)),
+        *(last if end_first else reversed(last)),
+        call("disposition", 40, termCode="RPC"),
+    ]
+    rows = rows_of_events(events, NOW)
+    assert [agent_of(rows, one)["rpcComplete"] for one in ("Ann", "BOB")] == [1, 0]
+    entries = log_entries((one.at, one) for one in events)
+    assert verify(1, entries, Moment(NOW)).differences == []
 
 
 def test_a_call_that_returns_is_handled_once_with_its_first_talk_time() -> None:

@@ -233,7 +233,7 @@ class Call(Struct, omit_defaults=True, gc=False):
             at = min(at, segment.left)
         found = segment.agent
         for agent, since in segment.others:
-            if since <= at or found is None:
+            if since <= at:
                 found = agent
         if not self.departures:
             return found
@@ -253,13 +253,13 @@ class Call(Struct, omit_defaults=True, gc=False):
 
     def can_be_left(self, at: int) -> bool:
         """Return whether the call changes if an agent left it, or did not leave it, at ``at``."""
-        return self.ended is None or at < self.ended or bool(self.departures)
+        return self.ended is None or at <= self.ended or bool(self.departures)
 
     def leave(self, agent: int, at: int, sign: int) -> None:
         """Record that the agent left for another call (+1), or undo this (-1)."""
         if sign < 0:
             self.departures = _without(self.departures, (agent, at, False))
-        elif len(self.departures) < MAX_OTHERS and (self.ended is None or at < self.ended):
+        elif len(self.departures) < MAX_OTHERS and (self.ended is None or at <= self.ended):
             self.departures = (*self.departures, (agent, at, False))
 
     def come_back(self, agent: int, at: int, sign: int) -> None:
