@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from floorcast.archive.jobs import hash_key
+from floorcast.archive.personal import keyed_hash
 from floorcast.archive.storage import Archive
 from floorcast.archive.tables import read_parquet
 from floorcast.model.errors import Unavailable
@@ -157,6 +159,27 @@ def test_another_call_with_the_same_id_is_kept(
     assert personal(floor) == set()
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("written", ["2125550147", "001-212-555-0147"])
+def test_a_hashed_number_is_found_in_any_notation(
+    floor: Floor, admin: AdminCommands, tmp_path: Path, written: str
+) -> None:
+    """The log no longer has the call. Sources write numbers with or without a country code."""
+    (tmp_path / "old").mkdir()
+    old = Floor(tmp_path / "old", START - timedelta(days=30))
+    start(old, 1, callerId=written)
+    start(old, 2, callerId=OTHER)
+    old.advance(75)
+    key_of_floor = hash_key(floor.harness.node.server.token_secret)
+    old.seal_all(personal="hash", key=key_of_floor, archive=str(floor.archive))
+    old.harness.end()
+    floor.harness.close()
+    assert len(personal(floor)) == 2
+    admin.run(*ERASE, "--phone", PHONE)
+    assert personal(floor) == {keyed_hash(OTHER, key_of_floor)}
+
+
+@pytest.mark.long
 def test_a_failed_erasure_can_be_repeated(
     floor: Floor, admin: AdminCommands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

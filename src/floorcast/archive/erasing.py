@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import chain
 
 import msgspec
 
@@ -20,12 +21,12 @@ from floorcast.archive.manifests import (
     describe_file,
     encode_manifest,
 )
-from floorcast.archive.personal import keyed_hash
+from floorcast.archive.personal import keyed_hash, keyed_hashes
 from floorcast.archive.storage import Archive
 from floorcast.archive.tables import parquet_bytes, read_parquet
 from floorcast.model.errors import Unavailable
 from floorcast.model.inbound import ALERT_SOURCE, milliseconds
-from floorcast.model.person import CallKey, Person, PersonCalls, erase_values
+from floorcast.model.person import CallKey, Person, PersonCalls, erase_values, notations
 
 __all__ = ["erase_from_archive", "find_calls", "has_hashes", "with_hashes"]
 
@@ -39,9 +40,14 @@ def has_hashes(archive: Archive, client: int) -> bool:
 
 
 def with_hashes(person: Person, key: bytes) -> Person:
-    """Return the person with the hashes of their values, which an archive may contain."""
-    hashes = (keyed_hash(value, key) for value in (*person.phones, *person.accounts))
-    return person._replace(accounts=(*person.accounts, *hashes))
+    """Return the person with the hashes of their values, which an archive may contain.
+
+    A hash does not show the last digits of its number, so each number is hashed in every notation,
+    such as with and without a country code. That takes a few seconds.
+    """
+    numbers = (number for phone in person.phones for number in notations(phone))
+    accounts = (keyed_hash(account, key) for account in person.accounts)
+    return person._replace(hashes=frozenset(chain(accounts, keyed_hashes(numbers, key))))
 
 
 def find_calls(archive: Archive, client: int, person: Person, calls: PersonCalls) -> None:

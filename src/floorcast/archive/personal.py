@@ -6,13 +6,13 @@ of transferred calls.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from hashlib import blake2b
 from typing import Any, Literal
 
 from floorcast.model.person import PERSONAL_MEMBERS, normalize_phone
 
-__all__ = ["MODES", "Mode", "Treatment", "keyed_hash", "treat_members", "treatment"]
+__all__ = ["MODES", "Mode", "Treatment", "keyed_hash", "keyed_hashes", "treat_members", "treatment"]
 
 Mode = Literal["drop", "mask", "hash", "keep"]
 MODES: tuple[Mode, ...] = ("drop", "mask", "hash", "keep")
@@ -40,9 +40,17 @@ def keyed_hash(value: str, key: bytes) -> str:
 
     Equal values have equal hashes, and so do different notations of a phone number.
     """
-    text = normalize_phone(value) or value
-    digest = blake2b(text.encode(), digest_size=HASH_BYTES, key=key, person=b"floorcast-person")
-    return digest.hexdigest()
+    (hashed,) = keyed_hashes([normalize_phone(value) or value], key)
+    return hashed
+
+
+def keyed_hashes(values: Iterable[str], key: bytes) -> Iterator[str]:
+    """Yield the keyed hash of each value. Phone numbers must be normalized."""
+    keyed = blake2b(digest_size=HASH_BYTES, key=key, person=b"floorcast-person")
+    for value in values:
+        digest = keyed.copy()  # twice as fast as beginning with the key each time
+        digest.update(value.encode())
+        yield digest.hexdigest()
 
 
 def treat_members(data: dict[str, Any], treat: Treatment) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ __all__ = [
     "erase_values",
     "ids_contain",
     "normalize_phone",
+    "notations",
 ]
 
 CallKey = tuple[int, str]
@@ -56,17 +57,20 @@ _PHONE = re.compile(r"(?:tel:|sip:)?\s*[+(]?[0-9][0-9()./\s-]*(?:@.*)?", re.IGNO
 
 
 class Person(NamedTuple):
-    """A person's phone numbers (normalized) and accounts."""
+    """A person's phone numbers (normalized) and accounts, and the hashes of both in an archive."""
 
     phones: tuple[str, ...] = ()
     accounts: tuple[str, ...] = ()
+    hashes: frozenset[str] = frozenset()
 
     def owns(self, value: object) -> bool:
         """Return whether a value is one of the person's numbers or accounts."""
         if isinstance(value, bool) or not isinstance(value, str | int):
             return False
         text = str(value)
-        return text in self.accounts or any(_phone_search(phone)(text) for phone in self.phones)
+        if text in self.accounts or text in self.hashes:
+            return True
+        return any(_phone_search(phone)(text) for phone in self.phones)
 
     def appears_in(self, data: Any) -> bool:  # noqa: ANN401 -- decoded JSON
         """Return whether an event contains one of the person's values."""
@@ -115,6 +119,14 @@ def normalize_phone(text: str) -> str:
     return digits if len(digits) <= MAX_DIGITS else ""
 
 
+def notations(phone: str) -> Iterator[str]:
+    """Yield every normalized number that is regarded as the same as a normalized number."""
+    digits = phone[-SIGNIFICANT_DIGITS:]
+    yield digits.lstrip("0")
+    for prefix in range(1, 10 ** _prefix_digits(phone)):
+        yield f"{prefix}{digits}"
+
+
 def call_key(event: dict[str, Any]) -> CallKey | None:
     """Return the call that a received or published event is about, or None."""
     data = event.get("data", event)
@@ -158,9 +170,14 @@ def ids_contain(event: dict[str, Any], person: Person) -> bool:
     return any(value in str(one) for one in ids for value in values)
 
 
+def _prefix_digits(phone: str) -> int:
+    """Return how many digits can precede the significant ones."""
+    return PREFIX_DIGITS if len(phone) >= SIGNIFICANT_DIGITS else 2
+
+
 @lru_cache(maxsize=64)
 def _phone_search(phone: str) -> Callable[[str], object]:
     """Return a function that finds a phone number, with or without country code or separators."""
     digits = r"[\s()./-]{0,3}".join(phone[-SIGNIFICANT_DIGITS:])
-    before = PREFIX_DIGITS if len(phone) >= SIGNIFICANT_DIGITS else 2
+    before = _prefix_digits(phone)
     return re.compile(rf"(?<![0-9])(?:[0-9][\s()./-]{{0,3}}){{0,{before}}}{digits}(?![0-9])").search
