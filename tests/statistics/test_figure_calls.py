@@ -25,10 +25,10 @@ from floorcast.statistics.service_intervals import IntervalSpan, service_interva
 from floorcast.statistics.service_stats import service_stats
 from floorcast.statistics.visibility import Moment
 from floorcast.store.projection_store import ProjectionStore
-from tests.floor.random_floors import PLAN, agent_events, call, call_events, ticks
+from tests.floor.random_floors import PLAN, agent_events, call, call_events, fold_all, ticks
 from tests.floor.random_floors import new_floor as planned
 from tests.search import tries
-from tests.statistics.floors import moment_at, scopes, visible
+from tests.statistics.floors import moment_at, only, scopes, visible
 
 DAY_FIGURES = tuple(figure for figure in FIGURES if figure not in LIVE_FIGURES)
 SERVICES = (10, 20)
@@ -297,3 +297,37 @@ def test_limited_user_does_not_see_what_was_set_at_a_hidden_service(
 ) -> None:
     """A member that was set since the call left the last service that is seen is null."""
     assert row_of_limited_user(later) == {**KNOWN, **dict.fromkeys(blank)}
+
+
+def rows_of(
+    events: list[InboundEvent],
+    figure: Figure,
+    now: float,
+    start: int | None = None,
+    end: int | None = None,
+) -> list[FigureCall]:
+    """Return the calls behind a figure of service 10 at a second after noon."""
+    floor, moment = planned(), moment_at(now)
+    fold_all(floor, events)
+    (scope,) = scopes(floor, 10)
+    day = FloorView(floor).day_of(moment.now).number
+    selection = FigureSelection(10, figure, day, start, end)
+    with closing(FigureCalls(scope, moment, selection, None)) as page:
+        for _ in page:
+            pass
+    return page.calls
+
+
+def test_an_interval_includes_its_start_but_not_its_end() -> None:
+    """A call that joins where two intervals meet is in the later one alone."""
+    story, border = [call("call.queue", 60, service=10)], moment_at(60).now
+    assert len(rows_of(story, "totalOffered", 100, border, border + 1000)) == 1
+    assert rows_of(story, "totalOffered", 100, border - 1000, border) == []
+
+
+def test_a_clock_that_is_ahead_gives_no_negative_time() -> None:
+    """A wait or a talk that begins in the future has taken no time yet."""
+    queued = call("call.queue", 60, service=10)
+    assert only(rows_of([queued], "totalCallsInQueue", 50)).wait == 0
+    answered = call("call.answer", 61, agent=7)
+    assert only(rows_of([queued, answered], "callsWithAgent", 50)).talk == 0

@@ -99,3 +99,14 @@ def test_an_event_makes_a_quiet_agent_count_again() -> None:
     floor = fold_events(plan("America/New_York"), events)
     row = only(agent_statistics(scopes(floor), Moment(begin + 20 * HOUR)).all())
     assert (row.agent_status, row.ready_duration) == ("Not Ready", 20 * 3600)
+
+
+@pytest.mark.parametrize(("earlier", "rows"), [(0, 0), (-1, 1)])
+def test_an_agent_that_is_gone_at_midnight_is_not_of_the_new_day(earlier: int, rows: int) -> None:
+    """An agent that becomes quiet a millisecond after midnight was logged in today."""
+    midnight = at("2026-11-23T00:00:00-05:00")
+    floor = fold_events(
+        plan("America/New_York"),
+        [agent_at("READY", midnight - 16 * HOUR - earlier, service=10)],
+    )
+    assert len(agent_statistics_ex(scopes(floor), Moment(midnight + 5)).all()) == rows

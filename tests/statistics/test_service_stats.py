@@ -326,3 +326,11 @@ def test_the_site_s_targets_are_in_the_row() -> None:
     own, other = map(as_json, service_stats(visible(floor).scopes(), moment).all())
     assert (own["targetServiceLevel"], own["targetSeconds"]) == (80, 30)
     assert not {"targetServiceLevel", "targetSeconds"} & other.keys()
+
+
+def test_a_clock_that_is_ahead_gives_no_negative_wait() -> None:
+    """A call that joins the queue in the future has not waited yet."""
+    now = at("2026-11-23T12:00:00-05:00")
+    floor = fold_events(PLAN, [call_at("queue", now + 60_000, service=10)])
+    row = only(service_stats(scopes(floor, 10), Moment(now)).all())
+    assert (row.total_calls_in_queue, row.longest_call_in_queue) == (1, 0)
