@@ -4,21 +4,14 @@ from __future__ import annotations
 
 from weakref import ref
 
-import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from floorcast.feeds import filters
-from floorcast.feeds.filters import EVERYTHING, Filter, Matcher, matcher, names_others, read_filter
+from floorcast.feeds.filters import EVERYTHING, Filter, Matcher, matcher, read_filter
 from floorcast.model.errors import InvalidParameter, MissingParameter
 from floorcast.model.filter_parsing import MAX_ID
-from floorcast.model.inbound import InboundEvent
-from floorcast.model.outbound import CallDispositionEvent
-from floorcast.site.configuration import Agent, CallCenter, FloorConfig, Service
-from tests.floor.random_floors import call, fold_all, new_floor
-from tests.search import tries
-from tests.statistics.hidden_values import HIDDEN, SEEN, Twins, twins
 
 IDS = st.integers(0, MAX_ID)
 SOME_IDS = st.none() | st.frozensets(st.integers(0, 5), min_size=1)
@@ -186,52 +179,3 @@ def test_a_screen_sees_its_services_and_its_call_centers() -> None:
     assert not sees.hides_call(("", 8, 1))
     assert matcher(Filter(), frozenset({1}), frozenset({7})) is sees
     assert matcher(Filter(), frozenset({1})) is not sees
-
-
-TWIN_PLAN = FloorConfig(
-    feeds=("agent", "interaction"),
-    call_centers=(CallCenter(id=1, name="North"), CallCenter(id=2, name="South")),
-    services=(
-        Service(id=SEEN, name="Seen", call_center=1),
-        Service(id=HIDDEN, name="Hidden", call_center=2),
-    ),
-    agents=(Agent(id=7, login="ANN"), Agent(id=8, login="BOB")),
-)
-
-
-def fed_to_limited_user(story: list[InboundEvent], sees: Matcher) -> list[bytes]:
-    """Return the events of both feeds as a user who sees one service gets them."""
-    fed = [one for one in fold_all(new_floor(TWIN_PLAN), story) if one is not None]
-    classes = [(one.kind, one.service, one.call_center) for one in fed]
-    lines = [msgspec.json.encode(one.event) for one in fed]
-    shown = [(line, facets) for line, facets in zip(lines, classes, strict=True) if sees(facets)]
-    if not sees.hides_any([facets for _, facets in shown]):
-        assert all(names_others(line) or sees.shown(line, one) == line for line, one in shown)
-    return [sees.shown(line, facets) for line, facets in shown]
-
-
-@settings(max_examples=tries(150), suppress_health_check=[HealthCheck.too_slow])
-@given(twins(), st.booleans())
-def test_values_set_at_a_hidden_service_are_not_fed(floors: Twins, screen: bool) -> None:
-    """Events at a visible service omit what was set while the call was at a hidden one."""
-    centers, services = (set[int](), {SEEN}) if screen else ({1}, set[int]())
-    sees = matcher(Filter(), frozenset(centers), frozenset(services))
-    one, other = (fed_to_limited_user(story, sees) for story in floors)
-    assert one == other
-
-
-def test_a_late_term_code_of_a_hidden_service_is_not_fed() -> None:
-    """It belongs to the service that had the call then, whichever has the call now."""
-    story = [
-        call("call.start", 0, service=HIDDEN, direction="INBOUND", callerId="650"),
-        call("call.queue", 10, service=SEEN),
-        call("call.disposition", 5, termCode="SECRET", account="A-1"),
-        call("call.disposition", 15, termCode="OPEN"),
-    ]
-    late, own = fed_to_limited_user(story, matcher(Filter(frozenset({"VOICE"})), frozenset({1})))
-    assert b"SECRET" not in late
-    assert b"A-1" not in late + own
-    assert b"OPEN" in own
-    assert b"650" not in late + own
-    whole = msgspec.json.decode(own, type=CallDispositionEvent)
-    assert (whole.account, whole.area_code_state) == (None, "null")

@@ -2,32 +2,14 @@
 
 from __future__ import annotations
 
-from collections import deque
-from contextlib import closing
-from typing import get_args
-
 import pytest
-from hypothesis import HealthCheck, given, settings
-from msgspec.structs import replace
 
-from floorcast.floor.call_metadata import call_metadata
 from floorcast.floor.view import NO_SERVICE, FloorView
 from floorcast.model.errors import InvalidParameter
-from floorcast.model.inbound import InboundEvent
-from floorcast.site.configuration import Agent, CallCenter, FloorConfig, Service
-from floorcast.statistics.agent_averages import agent_averages, averages_answer
-from floorcast.statistics.agent_stats import agent_statistics, agent_statistics_ex
-from floorcast.statistics.agent_status import agent_status
-from floorcast.statistics.figure_calls import FigureCalls, FigureSelection
-from floorcast.statistics.live_connects import live_connects
-from floorcast.statistics.requests import Figure, ServiceFilter
-from floorcast.statistics.service_intervals import IntervalSpan, service_intervals
-from floorcast.statistics.service_stats import service_stats
+from floorcast.site.configuration import CallCenter, FloorConfig, Service
+from floorcast.statistics.requests import ServiceFilter
 from floorcast.statistics.visibility import Moment, Visibility
-from floorcast.statistics.waiting_calls import waiting_calls
-from tests.search import tries
-from tests.statistics.floors import agent_at, as_json, at, fold_events, moment_at, visible
-from tests.statistics.hidden_values import HIDDEN, SEEN, Twins, twins
+from tests.statistics.floors import agent_at, at, fold_events, visible
 
 PARENT = fold_events(
     FloorConfig(
@@ -118,51 +100,3 @@ def test_a_screen_sees_its_key_s_services_and_call_centers() -> None:
         services(limited, by(30))
     with pytest.raises(InvalidParameter):
         services(limited, by(centers=(1,)))
-
-
-LIMITED = frozenset({(1, 1)})
-TWIN_PLAN = FloorConfig(
-    time_zone="America/New_York",
-    call_centers=(CallCenter(id=1, name="North"), CallCenter(id=2, name="South")),
-    services=(
-        Service(id=SEEN, name="Seen", call_center=1),
-        Service(id=HIDDEN, name="Hidden", call_center=2),
-    ),
-    agents=(Agent(id=7, login="ANN"), Agent(id=8, login="BOB")),
-)
-
-
-def shown_to_limited_user(story: list[InboundEvent]) -> dict[str, object]:
-    """Return everything that the statistics and call data show a user who sees one service."""
-    floor = fold_events(TWIN_PLAN, story)
-    visibility = visible(floor, limits=LIMITED)
-    scopes, moment, view = visibility.scopes(), moment_at(400), visibility.views[0]
-    day = view.day_of(moment.now).number
-    shown: dict[str, object] = {
-        "stats": service_stats(scopes, moment).all(),
-        "intervals": service_intervals(scopes, moment, IntervalSpan()).all(),
-        "waiting": waiting_calls(scopes, moment).all(),
-        "connects": live_connects(scopes, moment),
-        "agents": agent_statistics(scopes, moment).all(),
-        "agents by service": agent_statistics_ex(scopes, moment).all(),
-        "status": agent_status(scopes, moment, changed_after=1).all(),
-        "averages": averages_answer(agent_averages(scopes, moment).all(), moment),
-    }
-    for figure in get_args(Figure):
-        selection = FigureSelection(SEEN, figure, day)
-        with closing(FigureCalls(scopes[0], moment, selection, None)) as page:
-            deque(page, maxlen=0)
-        shown[figure] = page.calls
-    for call in floor.call_table.calls.values():
-        data = call_metadata(call, floor.state.directory)
-        if data.call_center == 1:
-            hidden = {name for name, center in data.set_elsewhere if center != 1}
-            shown[f"call {call.transaction}"] = replace(data.without(hidden), set_elsewhere=())
-    return as_json(shown)
-
-
-@settings(max_examples=tries(150), suppress_health_check=[HealthCheck.too_slow])
-@given(twins())
-def test_values_set_at_a_hidden_service_change_nothing_for_limited_users(floors: Twins) -> None:
-    """What is set while a call is at a hidden service is not shown later or elsewhere."""
-    assert shown_to_limited_user(floors.one) == shown_to_limited_user(floors.other)

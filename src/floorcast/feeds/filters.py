@@ -17,7 +17,6 @@ import msgspec
 from msgspec import Meta, Struct
 
 from floorcast.floor.agent_fold import AGENT2, CALL_CENTER_OF_CALL
-from floorcast.floor.set_elsewhere import SET_AT
 from floorcast.model.errors import InvalidParameter
 from floorcast.model.filter_parsing import (
     MAX_CONDITIONS,
@@ -137,7 +136,6 @@ class Matcher:
     def hides_call(self, facets: Facets) -> bool:
         """Return whether the reader sees events of this class without the call that they name."""
         kind, _, center = facets
-        kind = kind.partition(SET_AT)[0]
         if self._visibility is None or kind in KINDS:
             return False
         if kind.startswith(CALL_CENTER_OF_CALL):
@@ -147,10 +145,8 @@ class Matcher:
         return center not in self._visibility
 
     def hides_any(self, classes: Sequence[Facets]) -> bool:
-        """Return whether the reader sees events of any of these classes without some members."""
-        return self._visibility is not None and any(
-            self.hides_call(facets) or self._hidden_members(facets[0]) for facets in classes
-        )
+        """Return whether the reader sees events of any of these classes without their call."""
+        return self._visibility is not None and any(map(self.hides_call, classes))
 
     @property
     def is_limited(self) -> bool:
@@ -159,36 +155,18 @@ class Matcher:
 
     def shown(self, line: bytes, facets: Facets) -> bytes:
         """Return an event of this class as the user sees it."""
-        kind = facets[0]
-        if self._visibility is None or kind in KINDS:
+        if self._visibility is None or facets[0] in KINDS:
             return line
-        hidden = self._hidden_members(kind)
-        if kind.partition(SET_AT)[0] in KINDS:
-            return _with_unknown(line, hidden) if hidden else line
-        if self.hides_call(facets):
-            hidden += _OF_CALL
+        hidden: tuple[str, ...] = _OF_CALL if self.hides_call(facets) else ()
         if names_others(line):
-            hidden += _OF_SUPERVISOR if self._sees_agent2(kind) else _OF_OTHERS
+            hidden += _OF_SUPERVISOR if self._sees_agent2(facets[0]) else _OF_OTHERS
         return _without(line, hidden) if hidden else line
 
     def _sees_agent2(self, kind: str) -> bool:
         """Return whether the user sees the other agent, which the events of old releases hide."""
-        places = kind.partition(SET_AT)[0].partition(AGENT2)[2].split()
+        places = kind.partition(AGENT2)[2].split()
         seen = {f"c{one}" for one in self._visibility or ()} | {f"s{one}" for one in self._services}
         return not seen.isdisjoint(places)
-
-    def _hidden_members(self, kind: str) -> tuple[str, ...]:
-        """Return the members that were set at services that the user does not see."""
-        hidden: tuple[str, ...] = ()
-        for part in kind.split(SET_AT)[1:]:
-            service, center, members = part.split(" ")
-            if not (self._sees(center, self._visibility) or self._sees(service, self._services)):
-                hidden += tuple(members.split(","))
-        return hidden
-
-    @staticmethod
-    def _sees(number: str, ids: frozenset[int] | None) -> bool:
-        return number != "-" and ids is not None and int(number) in ids
 
     def _decide(self, facets: Facets) -> bool:
         kind, service, call_center = facets
@@ -199,7 +177,7 @@ class Matcher:
                 or call_center in self._visibility
                 or service in self._services
             )
-            and (kinds is None or kind.partition(SET_AT)[0] in kinds)
+            and (kinds is None or kind in kinds)
             and (services is None or service in services)
             and (call_centers is None or call_center in call_centers)
         )
@@ -222,28 +200,6 @@ def names_others(lines: bytes) -> bool:
 def _without(line: bytes, members: tuple[str, ...]) -> bytes:
     event = _decoder.decode(line)
     return _encoder.encode({name: value for name, value in event.items() if name not in members})
-
-
-_UNKNOWN = {"agentSkillId": msgspec.Raw(b'""')}
-_UNKNOWN_IN_DISPOSITION = dict.fromkeys(("areaCodeState", "zipCode"), msgspec.Raw(b'"null"'))
-_NULL = msgspec.Raw(b"null")
-_OMITTED = {
-    b'"CALL_START"': {"callerId", "phonePosition", "priority", "zipCode"},
-    b'"CALL_TERMINATION"': {"phonePosition", "zipCode"},
-}
-
-
-def _with_unknown(line: bytes, members: tuple[str, ...]) -> bytes:
-    """Return a voice event in which these members are shown as if they were unknown."""
-    event = _decoder.decode(line)
-    kind = bytes(event["callEventType"])
-    unknown = _UNKNOWN_IN_DISPOSITION if kind == b'"CALL_DISPOSITION"' else _UNKNOWN
-    for name in event.keys() & members:
-        if name in _OMITTED.get(kind, ()):
-            del event[name]
-        else:
-            event[name] = unknown.get(name, _NULL)
-    return _encoder.encode(event)
 
 
 _matchers_in_use: WeakValueDictionary[

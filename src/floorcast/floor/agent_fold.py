@@ -9,20 +9,16 @@ from floorcast.floor.agent_calls import AgentCalls, service_answered_on
 from floorcast.floor.agents import (
     ANSWERED,
     LATE_LOGON,
-    SENT_ACCOUNT,
-    SENT_PHONE,
     AgentMoment,
     CurrentCall,
     EventDetails,
     FloorAgent,
 )
-from floorcast.floor.call_details import service_when_set
 from floorcast.floor.call_effects import CallEffects
 from floorcast.floor.calls import Call, Key
 from floorcast.floor.counters import reason_index
 from floorcast.floor.directory import NO_SERVICE, Directory
 from floorcast.floor.rosters import LoggedInRoster, Roster
-from floorcast.floor.set_elsewhere import members_set_elsewhere
 from floorcast.floor.state import FloorState
 from floorcast.floor.timeline import Timeline
 from floorcast.model.inbound import AgentState, CallAnswer
@@ -134,8 +130,6 @@ class AgentFold:
         facet = "" if of_call is None or of_call == served else _kind(feed_event, directory)
         if feed_event.agent2_id is not None:
             facet += self._places_of(feed_event.agent2_id)
-        if (shown := call or agent.call) is not None and shown.key is not None:
-            facet += self._set_elsewhere(shown)
         return OutboundEvent("agent", facet, served, center, feed_event)
 
     def _places_of(self, agent2: int) -> str:
@@ -148,25 +142,6 @@ class AgentFold:
         centers = sorted({directory.call_center_of(one) or 0 for one in services} - {0})
         places = [*(f" s{one}" for one in services), *(f" c{one}" for one in centers)]
         return AGENT2 + "".join(places)
-
-    def _set_elsewhere(self, current: CurrentCall) -> str:
-        """Return the end of an event's kind: the call's members that were set at other services.
-
-        The event can show an earlier value of a member, so every service that set it counts.
-        """
-        assert current.key is not None
-        call = self._calls.table.calls.get(current.key)
-        if call is None or not call.member_updates:
-            return ""
-        if all(service_when_set(call, at) == current.service for at, _ in call.member_updates):
-            return ""
-        shown = {"campaign_type": ("campaignType",)}
-        if not current.sent & SENT_PHONE:
-            shown |= dict.fromkeys(("caller_id", "direction", "phone_dialed"), ("phoneNumber",))
-        if not current.sent & SENT_ACCOUNT:
-            shown["account"] = ("account",)
-        directory = self._state.directory
-        return members_set_elsewhere(call, current.service, directory, shown, ever=True)
 
     def answered(self, number: int, call: Call, at: int, now: int) -> None:
         """Fold a ``call.answer`` that named the agent."""

@@ -7,14 +7,13 @@ time, the one that was recorded last wins.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
 from floorcast.floor.calls import Call
-from floorcast.floor.directory import NO_SERVICE, Directory
+from floorcast.floor.directory import Directory
 from floorcast.floor.tally import Tally
 from floorcast.model.inbound_data import (
     CallDispositionData,
@@ -24,14 +23,7 @@ from floorcast.model.inbound_data import (
     CallUpdateData,
 )
 
-__all__ = [
-    "CallDetails",
-    "hidden_members",
-    "sees_term_code",
-    "service_when_set",
-    "services_of_members",
-    "set_at_services",
-]
+__all__ = ["CallDetails", "members_set_since"]
 
 MAX_MEMBER_UPDATES = 32  # remembered events that have set members of a call
 
@@ -161,66 +153,10 @@ class CallDetails:
         return replace(data, **nothing)
 
 
-def hidden_members(call: Call, sees: Callable[[int], bool]) -> frozenset[str]:
-    """Return the call's members that were last set while the call was at a service that is hidden.
-
-    ``sees`` returns whether a service is visible. It gets ``NO_SERVICE`` for a time of which the
-    service is no longer known.
-    """
-    hidden = later = 0
-    for at, members in reversed(call.member_updates):
-        if members & ~later and not sees(service_when_set(call, at)):
-            hidden |= members & ~later
-        later |= members
-    return frozenset(name for name, bit in _BITS.items() if hidden & bit)
-
-
-def set_at_services(
-    call: Call, service: int | None, *, ever: bool
-) -> Iterator[tuple[int, Iterable[str]]]:
-    """Yield each service other than ``service`` at which members were set, with the members.
-
-    If ``ever`` is false, yield only the members that no later event has set again.
-    """
-    later, own = 0, NO_SERVICE if service is None else service
-    for at, members in reversed(call.member_updates):
-        fresh = members if ever else members & ~later
-        later |= members
-        if fresh and (place := service_when_set(call, at)) != own:
-            yield place, [name for name, bit in _BITS.items() if fresh & bit]
-
-
-def services_of_members(call: Call) -> set[int]:
-    """Return the services that had the call when its members and its term code were set."""
-    found = {service_when_set(call, at) for at, _ in call.member_updates}
-    if call.disposition is not None:
-        found |= {call.disposition.service, service_when_set(call, call.disposition.at)}
-    return found
-
-
-def service_when_set(call: Call, at: int) -> int:
-    """Return the service that had the call when an event at ``at`` (ms) set some of its members.
-
-    Unlike ``Call.service_at``, this changes nothing, so a reader can call it.
-    """
-    segments = call.segments
-    for index in range(len(segments) - 1, -1, -1):
-        if segments[index].began <= at:
-            return segments[index].service
-    if call.compacted is not None or call.service is None:
-        return NO_SERVICE
-    return call.service
-
-
-def sees_term_code(call: Call, sees: Callable[[int], bool]) -> bool:
-    """Return whether a call has a term code and both its services are visible.
-
-    These are the service for which the term code counts and the one that had the call then.
-    """
-    disposition = call.disposition
-    if disposition is None or not sees(disposition.service):
-        return False
-    return sees(service_when_set(call, disposition.at))
+def members_set_since(call: Call, at: int) -> frozenset[str]:
+    """Return the call's members that an event at or after ``at`` (ms) has set."""
+    later = _members_set_later(call, at - 1)
+    return frozenset(name for name, bit in _BITS.items() if later & bit)
 
 
 def _set_members(call: Call, data: CallStartData | CallEndData | CallUpdateData) -> int:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 from floorcast.floor import voice_events
 from floorcast.floor.agent_fold import AgentFold
 from floorcast.floor.call_details import CallDetails
 from floorcast.floor.call_effects import CallEffects
-from floorcast.floor.calls import Call
 from floorcast.floor.intervals import leave_reason
 from floorcast.floor.queue_segments import ANSWER, END, LEAVE, QUEUE, START, UPDATE, Step
-from floorcast.floor.set_elsewhere import VOICE_MEMBERS, members_set_elsewhere
 from floorcast.floor.state import FloorState
 from floorcast.model.inbound import (
     AgentMissed,
@@ -23,16 +19,9 @@ from floorcast.model.inbound import (
     CallStart,
     CallUpdate,
 )
-from floorcast.model.outbound import (
-    CallDispositionEvent,
-    CallStartEvent,
-    CallTerminationEvent,
-    OutboundEvent,
-)
+from floorcast.model.outbound import OutboundEvent
 
 __all__ = ["CALL_EVENT_TYPES", "CallFold"]
-
-_OF_DISPOSITION = ("agentActionType", "callOutcome1", "callOutcome2", "callOutcome3", "termCode")
 
 CALL_EVENT_TYPES = frozenset(
     {CallStart, CallQueue, CallAnswer, CallEnd, CallDisposition}
@@ -66,10 +55,11 @@ class CallFold:
         self._calls.apply_step(call, Step(at, START, service, None))
         attribution = voice_events.Attribution(call, directory, None, service if late else None)
         feed_event = voice_events.call_start(self._state.client, call, at, event_id, attribution)
-        sent: tuple[str, ...] = ()
         if late:
-            sent = voice_events.prefer_sent(feed_event, data, data.direction, directory)
-        return self._voice_event(call, attribution, feed_event, sent)
+            voice_events.prefer_sent(feed_event, data, data.direction, directory)
+        return OutboundEvent(
+            "interaction", "VOICE", attribution.service, attribution.call_center, feed_event
+        )
 
     def queue(self, event: CallQueue, at: int, now: int, _event_id: str) -> None:
         """Fold the event of a call that joined a service's queue."""
@@ -105,10 +95,11 @@ class CallFold:
         feed_event = voice_events.call_termination(
             self._state.client, call, data, at, event_id, attribution, threshold
         )
-        sent: tuple[str, ...] = ()
         if late:
-            sent = voice_events.prefer_sent(feed_event, data, data.call_direction, directory)
-        return self._voice_event(call, attribution, feed_event, sent)
+            voice_events.prefer_sent(feed_event, data, data.call_direction, directory)
+        return OutboundEvent(
+            "interaction", "VOICE", attribution.service, attribution.call_center, feed_event
+        )
 
     def leave(self, event: CallLeave, at: int, now: int, _event_id: str) -> None:
         """Fold the event of a call that left its queue unanswered."""
@@ -154,29 +145,6 @@ class CallFold:
         feed_event = voice_events.call_disposition(
             self._state.client, call, data, at, event_id, attribution
         )
-        sent = () if data.account is None else ("account",)
-        members = (*_OF_DISPOSITION, *sent)
-        return self._voice_event(call, attribution, feed_event, sent, (at, members))
-
-    def _voice_event(
-        self,
-        call: Call,
-        attribution: voice_events.Attribution,
-        feed_event: CallStartEvent | CallTerminationEvent | CallDispositionEvent,
-        sent: Collection[str],
-        at_own_time: tuple[int, Collection[str]] | None = None,
-    ) -> OutboundEvent:
-        """Return the event for the feed.
-
-        ``sent`` are the call's members that the source sent. ``at_own_time`` has the event's time
-        and the members that belong to the service that had the call then.
-        """
-        shown = VOICE_MEMBERS
-        if sent:
-            shown = {name: value for name, value in shown.items() if name not in sent}
-        kind = "VOICE" + members_set_elsewhere(
-            call, attribution.service, self._state.directory, shown, sent=at_own_time
-        )
         return OutboundEvent(
-            "interaction", kind, attribution.service, attribution.call_center, feed_event
+            "interaction", "VOICE", attribution.service, attribution.call_center, feed_event
         )

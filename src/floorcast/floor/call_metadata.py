@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-
 from msgspec import Struct
-from msgspec.structs import replace
 
-from floorcast.floor.call_details import hidden_members, sees_term_code, services_of_members
 from floorcast.floor.calls import Call
 from floorcast.floor.days import Calendar
 from floorcast.floor.directory import NO_SERVICE, Directory
@@ -16,11 +12,7 @@ __all__ = ["CallMetadata", "call_metadata", "is_of_day"]
 
 
 class CallMetadata(Struct):
-    """A call's metadata. Times are in epoch milliseconds. ``phone`` is the customer's number.
-
-    ``set_elsewhere`` holds the members that were set while the call was in another call center than
-    now, each with that call center.
-    """
+    """A call's metadata. Times are in epoch milliseconds. ``phone`` is the customer's number."""
 
     service: int | None
     call_center: int | None
@@ -35,24 +27,6 @@ class CallMetadata(Struct):
     lv_result: str | None
     phone: str | None
     term_code: str | None
-    set_elsewhere: tuple[tuple[str, int | None], ...] = ()
-
-    def without(self, hidden: Collection[str]) -> CallMetadata:
-        """Return the metadata in which the given members are None."""
-        return replace(self, **dict.fromkeys(hidden)) if hidden else self
-
-
-_MEMBERS = {
-    "account": ("account",),
-    "caller_id": ("phone",),
-    "consumer": ("first_name", "last_name"),
-    "direction": ("outbound", "phone"),
-    "lv_result": ("lv_result",),
-    "phone_dialed": ("phone",),
-    "total_due": ("total_due",),
-    "zip_code": ("zip_code",),
-}
-"""The metadata that depends on each member of a call."""
 
 
 def call_metadata(call: Call, directory: Directory) -> CallMetadata:
@@ -74,23 +48,7 @@ def call_metadata(call: Call, directory: Directory) -> CallMetadata:
         lv_result=call.lv_result,
         phone=call.customer_phone,
         term_code=None if call.disposition is None else call.disposition.code,
-        set_elsewhere=tuple(_set_elsewhere(call, directory)),
     )
-
-
-def _set_elsewhere(call: Call, directory: Directory) -> Iterator[tuple[str, int | None]]:
-    own = directory.call_center_of(call.current_service)
-    centers = {directory.call_center_of(one) for one in services_of_members(call)}
-    for center in centers - {own}:
-
-        def is_elsewhere(service: int, center: int | None = center) -> bool:
-            return directory.call_center_of(service) != center
-
-        for member in hidden_members(call, is_elsewhere):
-            for name in _MEMBERS.get(member, ()):
-                yield name, center
-        if call.disposition is not None and not sees_term_code(call, is_elsewhere):
-            yield "term_code", center
 
 
 def is_of_day(call: Call, day: int, calendar: Calendar) -> bool:

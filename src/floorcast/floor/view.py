@@ -6,17 +6,10 @@ the fold continues, or scan with ``hooks``, which are called before each change.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from floorcast.floor.agents import (
-    SENT_ACCOUNT,
-    SENT_DIRECTION,
-    SENT_PHONE,
-    CallMembers,
-    CurrentCall,
-    FloorAgent,
-)
+from floorcast.floor.agents import CallMembers, CurrentCall, FloorAgent
 from floorcast.floor.alerts import (
     NO_ALERT,
     Alert,
@@ -25,7 +18,7 @@ from floorcast.floor.alerts import (
     next_status,
     public_alert_id,
 )
-from floorcast.floor.call_details import hidden_members, sees_term_code
+from floorcast.floor.call_details import members_set_since
 from floorcast.floor.call_metadata import CallMetadata
 from floorcast.floor.calls import Call, Key
 from floorcast.floor.campaigns import Campaign
@@ -53,7 +46,6 @@ __all__ = [
     "MOVED_ON",
     "NO_ALERT",
     "NO_SERVICE",
-    "PHONE_MEMBERS",
     "SLOTS_OF_HOUR",
     "SLOT_MS",
     "TIME_COLUMN",
@@ -84,16 +76,10 @@ __all__ = [
     "Total",
     "alert_key",
     "covers",
-    "hidden_members",
+    "members_set_since",
     "next_status",
     "public_alert_id",
-    "sees_term_code",
 ]
-
-
-PHONE_MEMBERS = frozenset({"caller_id", "direction", "phone_dialed"})
-"""The members of a call on which the customer's number depends."""
-_CALL_MEMBERS = PHONE_MEMBERS | {"account"}
 
 
 class Day(NamedTuple):
@@ -223,36 +209,15 @@ class FloorView:
 
     def current_call_service(self, agent: FloorAgent, call: CurrentCall) -> int:
         """Return the service of the agent's current call, or else the agent's service."""
-        known = self._known_call(call)
+        known = None if call.key is None else self._floor.call_table.calls.get(call.key)
         if known is not None and known.current_service != NO_SERVICE:
             return known.current_service
         return agent.service if call.service is None else call.service
 
     def call_members(self, call: CurrentCall) -> CallMembers:
         """Return what is known now of an agent's current call."""
-        return call.members_now(self._known_call(call))
-
-    def visible_call_members(self, call: CurrentCall, sees: Callable[[int], bool]) -> CallMembers:
-        """Return what is known now of an agent's current call, except what is hidden.
-
-        What the agent's event sent belongs to the service that had the call then. The other members
-        belong to the services at which they were set. They are hidden if that is no longer known.
-        """
-        known = self._known_call(call)
-        hidden = _CALL_MEMBERS if known is None else hidden_members(known, sees)
-        if call.service is not None and not sees(call.service):
-            hidden, sent = _CALL_MEMBERS, 0
-        else:
-            sent = call.sent
-        phone, account, direction = call.members_now(known)
-        return CallMembers(
-            phone if sent & SENT_PHONE or not hidden & PHONE_MEMBERS else None,
-            account if sent & SENT_ACCOUNT or "account" not in hidden else None,
-            direction if sent & SENT_DIRECTION or "direction" not in hidden else None,
-        )
-
-    def _known_call(self, call: CurrentCall) -> Call | None:
-        return None if call.key is None else self._floor.call_table.calls.get(call.key)
+        key = call.key
+        return call.members_now(None if key is None else self._floor.call_table.calls.get(key))
 
     # -- calls -----------------------------------------------------------------------------
 

@@ -162,27 +162,21 @@ def prefer_sent(
     data: CallStartData | CallEndData,
     direction: str | None,
     directory: Directory,
-) -> tuple[str, ...]:
-    """Copy the members that a late event contains to its event in the feed. Return their names.
+) -> None:
+    """Copy the members that a late event contains to its event in the feed.
 
     The call itself keeps the members that later events have set.
     """
-    sent = []
     for name in _SENT_TEXTS:
         if (text := getattr(data, name)) is not None:
             setattr(feed_event, name, str(text))
-            sent.append(name)
     for name in _SENT_AS_IS:
         if (value := getattr(data, name)) is not None:
             setattr(feed_event, name, value)
-            sent.append(name)
     if direction is not None:
         feed_event.call_direction = str(direction)
-        sent.append("direction")
     if data.campaign is not None:
         feed_event.campaign_id = directory.campaign(data.campaign)
-        sent.append("campaign")
-    return tuple(sent)
 
 
 def call_disposition(

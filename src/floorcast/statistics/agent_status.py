@@ -77,10 +77,7 @@ def _of(scope: Scope, moment: Moment, changed_after: int | None) -> Scan[AgentDe
         if agent.state and is_quiet(agent, moment):
             return None
         call = _visible_call(scope, agent)
-        if scope.limits is None:
-            phone, account, direction = view.call_members(call)
-        else:
-            phone, account, direction = view.visible_call_members(call, scope.sees)
+        phone, account, direction = view.call_members(call)
         inbound = outbound = 0
         for _, day in days.of(number):
             inbound += day.inbound

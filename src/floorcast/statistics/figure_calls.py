@@ -13,14 +13,12 @@ from typing import NamedTuple, Protocol
 from msgspec import Struct
 
 from floorcast.floor.view import (
-    PHONE_MEMBERS,
     Call,
     CallResult,
     CountedCall,
     Key,
     QueueSegment,
-    hidden_members,
-    sees_term_code,
+    members_set_since,
 )
 from floorcast.statistics.call_pages import CallPage, CallSortKey
 from floorcast.statistics.consistent_scan import CallScan
@@ -38,6 +36,8 @@ __all__ = [
 
 _STORED_CALLS_PER_TURN = 50  # calls read from the store in one turn of the event loop
 
+_NO_MEMBERS: frozenset[str] = frozenset()
+_PHONE_MEMBERS = frozenset({"caller_id", "direction", "phone_dialed"})
 
 RESULTS: Mapping[Figure, frozenset[CallResult]] = {
     "totalHandled": frozenset({CallResult.HANDLED, CallResult.HANDLED_WITHIN}),
@@ -250,16 +250,17 @@ class FigureCalls:
     def _row(self, call: Call, segment: QueueSegment | None, at: int) -> FigureCall:
         if segment is None:
             segment = self._unknown_segment(at)
-        hidden = hidden_members(call, self._sees)
-        own = self._sees(call.current_service)  # the outcome is that of the last service
-        disposition = call.disposition if own and sees_term_code(call, self._sees) else None
+        # the later outcome belongs to another service, as does what its events set
+        own = self._sees(call.current_service)
+        hidden = _NO_MEMBERS if own else self._hidden_members(call)
+        disposition = call.disposition if own else None
         agent = None if segment.agent is None else self._view.agents.get(segment.agent)
         return FigureCall(
             call.transaction,
             call.session,
             None if "campaign" in hidden else call.campaign,
             None if "direction" in hidden else call.direction,
-            None if hidden & PHONE_MEMBERS else call.customer_phone,
+            None if hidden & _PHONE_MEMBERS else call.customer_phone,
             None if "account" in hidden else call.account,
             segment.joined,
             segment.answered,
@@ -267,9 +268,20 @@ class FigureCalls:
             self._wait(segment),
             self._talk(segment),
             None if agent is None else agent.login,
-            call.lv_result if own and "lv_result" not in hidden else None,
+            call.lv_result if own else None,
             None if disposition is None else disposition.code,
         )
+
+    def _hidden_members(self, call: Call) -> frozenset[str]:
+        """Return the members that were set since the call left the last service that is seen."""
+        left = 0
+        for segment in reversed(call.segments):
+            if self._sees(segment.service):
+                break
+            left = segment.began
+        else:
+            left = 0  # the steps at the services that are seen have been dropped
+        return members_set_since(call, left)
 
     def _unknown_segment(self, at: int) -> QueueSegment:
         """Return a segment that has only a time, for a step that a very long call has dropped."""

@@ -8,16 +8,7 @@ from typing import NamedTuple
 from msgspec import UNSET, Struct, UnsetType, field
 from msgspec.structs import replace
 
-from floorcast.floor.view import (
-    NO_SERVICE,
-    PHONE_MEMBERS,
-    Call,
-    Day,
-    FloorView,
-    Service,
-    ServiceDay,
-    hidden_members,
-)
+from floorcast.floor.view import NO_SERVICE, Call, Day, FloorView, Service, ServiceDay
 from floorcast.statistics.campaign_stats import is_of_today
 from floorcast.statistics.consistent_scan import CallScan, Scan, Slices
 from floorcast.statistics.rounding import mean_seconds, rate
@@ -148,7 +139,6 @@ class _ServiceRows:
         midnight = scope.today(moment).begin
         heard_after = moment.now - moment.quiet_call
         agents = scope.view.agents
-        is_limited = scope.limits is not None
 
         def read(service: int, call: Call) -> tuple[int, _OpenCall] | None:
             since = call.waiting_since
@@ -164,8 +154,7 @@ class _ServiceRows:
                     if call.segment is None or call.segment.agent is None
                     else agents.get(call.segment.agent)
                 )
-                hidden = hidden_members(call, scope.sees) if is_limited else frozenset[str]()
-                outbound = _outbound(call, None if agent is None else agent.login, hidden)
+                outbound = _outbound(call, None if agent is None else agent.login)
             return service, _OpenCall(since, call.connected, over, outbound)
 
         return CallScan(scope, read)
@@ -268,13 +257,13 @@ def _by_start(call: OutboundCall) -> tuple[int, int, str]:
     return (call.call_start_time or 0, call.transaction_id, call.session_id)
 
 
-def _outbound(call: Call, login: str | None, hidden: frozenset[str]) -> OutboundCall:
+def _outbound(call: Call, login: str | None) -> OutboundCall:
     return OutboundCall(
         call.transaction,
         call.session,
-        None if "campaign" in hidden else call.campaign,
-        None if "account" in hidden else call.account,
-        None if hidden & PHONE_MEMBERS else call.customer_phone,
+        call.campaign,
+        call.account,
+        call.customer_phone,
         login,
         call.started,
         call.progress,

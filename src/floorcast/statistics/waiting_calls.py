@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from floorcast.floor.view import NO_SERVICE, PHONE_MEMBERS, Call, hidden_members
+from floorcast.floor.view import NO_SERVICE, Call
 from floorcast.statistics.consistent_scan import CallScan, Slices
 from floorcast.statistics.visibility import Moment, Scope
 
@@ -79,7 +79,6 @@ def _longest_first(waiting: _Waiting) -> tuple[int, int, str]:
 def _of(scope: Scope, moment: Moment) -> CallScan[_Waiting]:
     heard_after = moment.now - moment.quiet_call
     services = scope.view.services
-    is_limited = scope.limits is not None
 
     def read(service: int, call: Call) -> _Waiting | None:
         since = call.waiting_since
@@ -87,16 +86,15 @@ def _of(scope: Scope, moment: Moment) -> CallScan[_Waiting]:
             return None
         number = None if service == NO_SERVICE else str(service)
         known = services.get(service)
-        hidden = hidden_members(call, scope.sees) if is_limited else frozenset[str]()
         row = WaitingCall(
             None if known is None else known.name,
             number,
-            None if "consumer" in hidden else _customer_name(call),
-            None if "account" in hidden else call.account,
-            None if hidden & PHONE_MEMBERS else call.customer_phone,
+            _customer_name(call),
+            call.account,
+            call.customer_phone,
             str(since // 1000),
-            number if call.skill is None or "skill" in hidden else str(call.skill),
-            None if call.priority is None or "priority" in hidden else str(call.priority),
+            number if call.skill is None else str(call.skill),
+            None if call.priority is None else str(call.priority),
         )
         return _Waiting(since, call.transaction, call.session, row)
 

@@ -30,7 +30,7 @@ from floorcast.statistics.waiting_calls import waiting_calls
 from tests.floor.random_floors import agent, agent_events, call, call_events, fold_all, new_floor
 from tests.search import tries
 from tests.statistics.floors import moment_at, visible
-from tests.statistics.hidden_values import HIDDEN, SEEN, twins
+from tests.statistics.moving_calls import HIDDEN, SEEN, moving_calls
 
 PLAN = FloorConfig(
     feeds=("agent", "interaction"),
@@ -46,7 +46,7 @@ SCHEMAS = document(ROUTES)["components"]["schemas"]
 SKILLS = st.builds(lambda skill: agent("READY", 1, "BOB", skill=skill), st.sampled_from("ab"))
 STORIES = (
     st.lists(call_events() | agent_events() | SKILLS, min_size=8, max_size=25)
-    | twins().map(lambda both: both.one)
+    | moving_calls()
 )  # fmt: skip
 Row = tuple[str, dict[str, Any]]
 SHAPED_LIKE_ROWS = (

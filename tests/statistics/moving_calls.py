@@ -1,15 +1,15 @@
-"""Draws two floors with one hidden service, which differ only in the values that are set there."""
+"""Draws the events of calls that move between a visible service and a hidden one."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from hypothesis import strategies as st
 
 from floorcast.model.inbound import InboundEvent
 from tests.floor.random_floors import agent, call
 
-__all__ = ["HIDDEN", "SEEN", "Twins", "twins"]
+__all__ = ["HIDDEN", "SEEN", "moving_calls"]
 
 SEEN, HIDDEN = 10, 20
 SERVICES = st.sampled_from([SEEN, HIDDEN])
@@ -27,13 +27,6 @@ MEMBERS = {
     "end": ("account", "phoneDialed", "lvResult"),
 }
 NUMBERS = ("priority", "totalDue")
-
-
-class Twins(NamedTuple):
-    """Two stories of the same calls, in order, with different values while a call is hidden."""
-
-    one: list[InboundEvent]
-    other: list[InboundEvent]
 
 
 def values(names: list[str], salt: int) -> Json:
@@ -67,10 +60,9 @@ def step(draw: st.DrawFn, at_service: dict[int, int], ended: set[int]) -> tuple[
 
 
 @st.composite
-def twins(draw: st.DrawFn) -> Twins:
-    """Draw up to 25 events of three calls and two agents, who serve one service each."""
-    logons = [agent("LOGON", 0, "ANN", service=SEEN), agent("LOGON", 0, "BOB", service=HIDDEN)]
-    found = Twins(logons, logons[:])
+def moving_calls(draw: st.DrawFn) -> list[InboundEvent]:
+    """Draw up to 25 events of three calls and two agents, who serve one service each, in order."""
+    events = [agent("LOGON", 0, "ANN", service=SEEN), agent("LOGON", 0, "BOB", service=HIDDEN)]
     at_service: dict[int, int] = {}
     ended = set[int]()
     seconds = 1.0
@@ -79,12 +71,10 @@ def twins(draw: st.DrawFn) -> Twins:
         kind, number, data = step(draw, at_service, ended)
         who = draw(AGENTS)
         names = MEMBERS.get(kind, ("phoneNumber", "account") if kind.isupper() else ())
-        drawn = [name for name in names if draw(st.booleans())]
-        for story, other in ((found.one, 0), (found.other, 1000)):
-            more = values(drawn, salt + (other if at_service[number] == HIDDEN else 0))
-            if kind.isupper():
-                named = {"transactionId": number, "sessionId": f"S{number}", **more}
-                story.append(agent(kind, seconds, who, call=named))
-            else:
-                story.append(call(f"call.{kind}", seconds, number, **data, **more))
-    return found
+        more = values([name for name in names if draw(st.booleans())], salt)
+        if kind.isupper():
+            named = {"transactionId": number, "sessionId": f"S{number}", **more}
+            events.append(agent(kind, seconds, who, call=named))
+        else:
+            events.append(call(f"call.{kind}", seconds, number, **data, **more))
+    return events
