@@ -12,7 +12,10 @@ from floorcast.sqlite.files import connect, fetch
 
 KIB = 1024
 SIZES = WalSizes(
-    preallocate_at_bytes=64 * KIB, checkpoint_at_bytes=192 * KIB, preallocated_bytes=256 * KIB
+    preallocate_at_bytes=64 * KIB,
+    preallocated_bytes=256 * KIB,
+    checkpoint_at_bytes=192 * KIB,
+    checkpoint_at_payload_bytes=40 * KIB,
 )
 
 
@@ -31,8 +34,8 @@ class Harness:
         for _ in range(rows):
             self.rows += 1
             self.connection.execute("INSERT INTO calls VALUES (zeroblob(3000))")
-            if self.pages >= self.wal.due_pages:
-                self.wal.maintain(self.pages)
+            if self.wal.is_due(self.pages, 0):
+                self.wal.maintain(self.pages, 0)
 
     def _committed(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
         self.pages = pages
@@ -61,6 +64,16 @@ def test_busy_write_ahead_log_is_preallocated_and_reused(harness: Harness) -> No
     harness.write(500)
     assert harness.size == 256 * KIB
     assert harness.path.stat().st_size > 500 * 3000 * 0.9  # it was checkpointed
+
+
+def test_large_commits_are_checkpointed_early(harness: Harness) -> None:
+    """A checkpoint then has few pages to flush."""
+    size = SIZES.checkpoint_at_payload_bytes
+    harness.connection.execute("INSERT INTO calls VALUES (zeroblob(?))", (size - 1,))
+    assert not harness.wal.is_due(1, size - 1)
+    assert harness.wal.is_due(1, size)
+    harness.wal.maintain(1, size)
+    assert harness.path.stat().st_size > size
 
 
 def test_data_beyond_the_end_is_never_read(harness: Harness, tmp_path: Path) -> None:

@@ -113,6 +113,7 @@ class GroupWriter:
         self.healthy = True
         self._wal = WriteAheadLog(connection, tuning.wal)  # checkpointed while no request waits
         self._wal_pages = 0
+        self._wal_bytes = 0  # of entries
         connection.set_wal_hook(self._committed)
         self._new_rows = 0
         self._new_bytes = 0
@@ -208,6 +209,7 @@ class GroupWriter:
         for write in writes:
             self._new_rows += len(write.rows)
             self._new_bytes += write.size
+            self._wal_bytes += write.size
             if write.rows and write.ordinal not in self._retention.known:
                 oldest = write.rows[0]
                 self._retention.record_oldest(write.ordinal, oldest.id, oldest.recorded_at)
@@ -257,9 +259,10 @@ class GroupWriter:
 
     def _maintain(self, *, idle: bool) -> None:
         try:
-            if self._wal_pages >= self._wal.due_pages:
-                pages, self._wal_pages = self._wal_pages, 0
-                self._wal.maintain(pages)
+            pages, size = self._wal_pages, self._wal_bytes
+            if self._wal.is_due(pages, size):
+                self._wal_pages = self._wal_bytes = 0
+                self._wal.maintain(pages, size)
             tuning = self._tuning
             rows, size = tuning.retention_entries // 2, tuning.retention_bytes // 2
             if idle or self._new_rows >= rows or self._new_bytes >= size:

@@ -25,6 +25,12 @@ __all__ = [
     "record_progress",
 ]
 
+CHECKPOINT_BYTES = 512 * 1024
+"""The size of the write-ahead log at which a checkpoint begins.
+
+Its pages are flushed at once, and a long flush delays the log's commits on the same disk.
+"""
+
 CHECKSUMMED_TABLES = (
     ChecksummedTable("source", ["rowid"], ["log", "schema"]),
     ChecksummedTable("reached", ["client"], ["entry"], inline=True),
@@ -91,6 +97,7 @@ def open_derived(
         connection = connect(
             path, page_size=layout.page_size, synchronous="NORMAL", cache_kib=cache_kib
         )
+        connection.pragma("wal_autocheckpoint", CHECKPOINT_BYTES // layout.page_size)
         with transaction(connection):
             if connection.pragma("schema_version") == 0:
                 connection.execute(creation_statements(layout))
