@@ -61,6 +61,7 @@ class Desk:
     def focus(self, login: str) -> None:
         """Scroll to an agent, and focus the agent with the arrow keys."""
         self.page.fill("#agents input", "")
+        self.page.wait_for_selector("#agents [data-login]")
         place = int(login[1:])
         self.page.eval_on_selector(
             "#agents .scroll",

@@ -260,7 +260,7 @@ class GroupWriter:
     def _maintain(self, *, idle: bool) -> None:
         try:
             pages, size = self._wal_pages, self._wal_bytes
-            if self._wal.is_due(pages, size):
+            if pages >= self._wal.due_pages or size >= self._wal.due_payload_bytes:
                 self._wal_pages = self._wal_bytes = 0
                 self._wal.maintain(pages, size)
             tuning = self._tuning

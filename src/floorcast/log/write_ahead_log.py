@@ -32,10 +32,11 @@ class WalSizes:
 class WriteAheadLog:
     """The write-ahead log of ``connection``, which is its only writer and flushes every commit.
 
-    The connection no longer checkpoints on its own. Call ``maintain`` when it ``is_due``. Flushing
-    a file that has grown waits for the file system's own journal. Flushing a file that was only
-    overwritten does not. A busy write-ahead log is therefore preallocated once, and then
-    overwritten again and again.
+    The connection no longer checkpoints on its own. Call ``maintain`` once a commit has reached
+    ``due_pages``, or ``due_payload_bytes`` of entries were committed. Flushing a file that has
+    grown waits for the file system's own journal. Flushing a file that was only overwritten does
+    not. A busy write-ahead log is therefore preallocated once, and then overwritten again and
+    again.
     """
 
     def __init__(self, connection: apsw.Connection, sizes: WalSizes) -> None:
@@ -45,14 +46,10 @@ class WriteAheadLog:
         frame = int(connection.pragma("page_size")) + FRAME_HEADER_BYTES
         self._preallocate_at_pages = -(-sizes.preallocate_at_bytes // frame)
         self._checkpoint_at_pages = -(-sizes.checkpoint_at_bytes // frame)
-        self._checkpoint_at_payload_bytes = sizes.checkpoint_at_payload_bytes
-        self._due_pages = min(self._preallocate_at_pages, self._checkpoint_at_pages)
+        self.due_payload_bytes = sizes.checkpoint_at_payload_bytes
+        self.due_pages = min(self._preallocate_at_pages, self._checkpoint_at_pages)
         self._preallocated = False
         connection.pragma("wal_autocheckpoint", 0)
-
-    def is_due(self, pages: int, payload_bytes: int) -> bool:
-        """Return whether ``maintain`` has something to do."""
-        return pages >= self._due_pages or payload_bytes >= self._checkpoint_at_payload_bytes
 
     def maintain(self, pages: int, payload_bytes: int) -> None:
         """Preallocate or checkpoint the log, if that is due.
@@ -62,10 +59,9 @@ class WriteAheadLog:
         Raises apsw.Error and OSError, but the commits stay valid.
         """
         if pages >= self._preallocate_at_pages and not self._preallocated:
-            self._preallocated, self._due_pages = True, self._checkpoint_at_pages
+            self._preallocated, self.due_pages = True, self._checkpoint_at_pages
             self._preallocate()
-        large = payload_bytes >= self._checkpoint_at_payload_bytes
-        if large or pages >= self._checkpoint_at_pages:
+        if pages >= self._checkpoint_at_pages or payload_bytes >= self.due_payload_bytes:
             self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
 
     def _preallocate(self) -> None:
