@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import select
+import signal
 import struct
 import subprocess
 import termios
@@ -33,11 +34,16 @@ class Terminal:
         opening = ["sh", "-c", 'exec "$@" <"$0" >"$0" 2>&1', os.ttyname(theirs)]
         sizes = ("COLUMNS", "LINES")  # of the terminal in which the tests run
         kept = {name: value for name, value in environment.items() if name not in sizes}
-        self.process = subprocess.Popen(
-            [*opening, *command],
-            env={**kept, "TERM": "xterm-256color"},
-            start_new_session=True,
-        )
+        # Under nohup, the command would ignore the end of its terminal, as the tests do.
+        hangup = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        try:
+            self.process = subprocess.Popen(
+                [*opening, *command],
+                env={**kept, "TERM": "xterm-256color"},
+                start_new_session=True,
+            )
+        finally:
+            signal.signal(signal.SIGHUP, hangup)
         self._theirs = theirs  # kept open, so that its settings can be read after the end
 
     @property
