@@ -139,9 +139,10 @@ class Floor:
         self.hooks.call_all()
         changes_zone = config.time_zone != self.state.config.time_zone
         old_calendar = self.calendar
-        # the days of compacted steps cannot be moved
-        calls = [call for call in self.call_table.calls.values() if call.compacted is None]
+        calls = []
         if changes_zone:
+            # the days of compacted steps cannot be moved
+            calls = [call for call in self.call_table.calls.values() if call.compacted is None]
             for agent in self.state.agents.values():
                 forget_moments(agent)  # the time zone of their days has changed
             self.tally.recount(calls, -1)
