@@ -16,6 +16,7 @@ from msgspec import Struct, field
 from floorcast.archive.hours import HOUR_MS
 from floorcast.floor.days import Calendar
 from floorcast.model.errors import FloorcastError
+from floorcast.model.undecodable import UNDECODABLE
 
 __all__ = [
     "DAY_MANIFEST",
@@ -146,7 +147,7 @@ def read_hour(content: bytes, path: str) -> HourManifest:
     """Decode an hour's manifest. Raises DamagedManifest."""
     try:
         return _hour_decoder.decode(content)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         raise DamagedManifest(f"{path}/{HOUR_MANIFEST} cannot be read: {error}") from error
 
 
@@ -154,5 +155,5 @@ def read_day(content: bytes, path: str) -> DayManifest:
     """Decode a day's manifest. Raises DamagedManifest."""
     try:
         return _day_decoder.decode(content)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         raise DamagedManifest(f"{path}/{DAY_MANIFEST} cannot be read: {error}") from error

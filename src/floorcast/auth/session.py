@@ -19,6 +19,7 @@ from msgspec import Struct
 
 from floorcast.model.errors import RateLimited, RoleNotAllowed
 from floorcast.model.token import TICKS_PER_SECOND, Now
+from floorcast.model.undecodable import UNDECODABLE
 from floorcast.site.configuration import Role
 from floorcast.site.digests import digest
 from floorcast.site.live_site import VisibleCallCenters
@@ -190,7 +191,7 @@ def decode_session(raw: bytes) -> Session | None:
     """
     try:
         found = msgspec.json.decode(raw, type=_Stored)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNDECODABLE:
         return None
     hashed = found.id.startswith(HASH_PREFIX)
     return Session(

@@ -20,6 +20,7 @@ from floorcast.client import Sender, Timing
 from floorcast.kv.folder import IN_MEMORY
 from floorcast.model.errors import FloorcastError
 from floorcast.model.token import TICKS_PER_SECOND, encode, system_now
+from floorcast.model.undecodable import UNDECODABLE
 from floorcast.simulator.faults import FaultInjector, Faults
 from floorcast.simulator.floor_sizing import plan_floor
 from floorcast.simulator.simulation import Simulation
@@ -129,7 +130,7 @@ class DemoFloor:
             return None
         try:
             return msgspec.json.decode(self._file.read_bytes(), type=DemoRun)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except UNDECODABLE as error:
             print(f"{self._file} cannot be read and is replaced: {error}", flush=True)
             return None
 

@@ -23,6 +23,7 @@ from floorcast.model.errors import SettingError, Unavailable
 from floorcast.model.inbound import ALERT_SOURCE
 from floorcast.model.person import CallKey, Person, PersonCalls, call_key, erase_values, ids_contain
 from floorcast.model.token import to_ms
+from floorcast.model.undecodable import UNDECODABLE
 from floorcast.server.admin_store import open_admin_store
 from floorcast.sqlite.files import compact
 from floorcast.store.erasing import Changes, RewriteCounts, rewrite_store, stored_bodies
@@ -214,7 +215,7 @@ def _decode(line: bytes) -> dict[str, object] | None:
     """Return an event that may be about a person, or None."""
     try:
         event = msgspec.json.decode(line)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except UNDECODABLE:
         return None
     # an alert is about a service, and its figures or ids may equal an account by chance
     is_of_person = isinstance(event, dict) and event.get("source") != ALERT_SOURCE

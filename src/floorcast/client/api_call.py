@@ -10,6 +10,7 @@ import msgspec
 from floorcast.client.answers import Answer
 from floorcast.client.steps import HttpRequest, HttpResponse, NoResponse
 from floorcast.model.errors import UnexpectedAnswer
+from floorcast.model.undecodable import UNDECODABLE
 
 __all__ = ["ApiCall", "answer_call", "decode", "post"]
 
@@ -36,7 +37,7 @@ def decode(response: HttpResponse, kind: type[T]) -> T:
         return msgspec.json.decode(response.content, type=kind, strict=False)
     except msgspec.ValidationError as error:
         raise UnexpectedAnswer(f"the response does not match the API: {error}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise NoResponse(f"the response is not JSON: {error}") from None
 
 

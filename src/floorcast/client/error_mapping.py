@@ -30,6 +30,7 @@ from floorcast.model.errors import (
     Unavailable,
     UnsupportedMedia,
 )
+from floorcast.model.undecodable import UNDECODABLE
 
 __all__ = ["retry_after", "to_bad_credentials", "to_exception"]
 
@@ -102,7 +103,7 @@ def retry_after(headers: Mapping[str, str]) -> int:
 def _problem(request: HttpRequest, response: HttpResponse) -> _Problem:
     try:
         return msgspec.json.decode(response.content, type=_Problem)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNDECODABLE:
         text = response.content[:_MAX_SHOWN_CHARS].decode("utf-8", "replace").strip()
         where = f"{request.method} {request.path} got the response {response.status}"
         location = response.headers.get("location")

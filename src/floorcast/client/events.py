@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from floorcast.model.errors import UnexpectedAnswer
+from floorcast.model.undecodable import UNDECODABLE
 
 __all__ = [
     "AgentEvent",
@@ -182,7 +183,7 @@ def event_id(raw: bytes) -> str:
 def _members(raw: bytes) -> dict[str, Any]:
     try:
         return msgspec.json.decode(raw, type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise UnexpectedAnswer(f"an event of the feed is not a JSON object: {error}") from None
 
 

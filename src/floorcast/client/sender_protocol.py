@@ -23,6 +23,7 @@ from floorcast.client.pacing import RateLimitPacer
 from floorcast.client.steps import HttpRequest, HttpResponse, Steps
 from floorcast.client.timing import Timing, with_retries
 from floorcast.model.errors import BadSession, TooLarge, UnexpectedAnswer
+from floorcast.model.undecodable import UNDECODABLE
 
 __all__ = ["MAX_BATCH_EVENTS", "Rejected", "SenderProtocol", "Verdicts"]
 
@@ -159,7 +160,7 @@ def _read_answer(request: HttpRequest, response: HttpResponse) -> _Answer:
         return decode(response, _Answer)
     try:
         answer = msgspec.json.decode(response.content, type=_Answer)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNDECODABLE:
         answer = None
     if answer is None or answer.rejected is None:  # not the verdicts of a batch
         raise to_exception(request, response)

@@ -16,6 +16,7 @@ from msgspec import Raw, Struct
 
 from floorcast.model.errors import InvalidParameter, MissingParameter, NotAnObject, Refusal
 from floorcast.model.nesting import check_nesting
+from floorcast.model.undecodable import UNDECODABLE
 
 __all__ = [
     "BASE64",
@@ -72,7 +73,7 @@ def decode_base64_data(line: bytes, why: Refusal) -> bytes:
     try:
         encoded = msgspec.json.decode(line, type=_Base64Event).data_base64
         event = msgspec.json.decode(line, type=dict[str, Raw])
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except UNDECODABLE:
         raise why from None
     try:
         data = b64decode(encoded, validate=True)
@@ -118,5 +119,5 @@ def _json(text: bytes, what: str) -> Raw:
         text.decode()
         check_nesting(text)
         return msgspec.json.decode(text, type=Raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except UNDECODABLE:
         raise NotAnObject(f"{what} is not JSON") from None

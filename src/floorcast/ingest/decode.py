@@ -19,6 +19,7 @@ from floorcast.model.errors import InvalidParameter, NotAnObject, Refusal, TooLa
 from floorcast.model.inbound import ALERT_SOURCE, InboundEvent
 from floorcast.model.loop_turns import SLICE_SECONDS, take_turn
 from floorcast.model.nesting import SHALLOW_BYTES, check_nesting
+from floorcast.model.undecodable import UNDECODABLE
 
 __all__ = ["MAX_EVENTS", "BodyForm", "Decoded", "decode", "split_body"]
 
@@ -83,7 +84,7 @@ def _array_elements(body: bytes) -> list[msgspec.Raw]:
     try:
         body.decode()
         found = _batch_decoder.decode(body) if body.strip() else None
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         if "at most length" in str(error):
             raise _too_many() from error
         raise NotAnObject("the body is not a JSON array of events") from error
@@ -138,7 +139,7 @@ def _decode_event(line: bytes, latest: datetime) -> InboundEvent:
         if len(line) > SHALLOW_BYTES:  # true for few events, so the others save a call
             check_nesting(line)
         event: InboundEvent = _decoder.decode(line)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise refusal_of(line, error) from error
     if event.source == ALERT_SOURCE:
         raise InvalidParameter(f"source {ALERT_SOURCE!r} is reserved for floorcast's own events")

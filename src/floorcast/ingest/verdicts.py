@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from floorcast.model.errors import InvalidParameter, MissingParameter, NotAnObject, Refusal
 from floorcast.model.inbound import InboundEvent
+from floorcast.model.undecodable import UNDECODABLE
 from floorcast.model.wording import describe_expected
 
 __all__ = ["Rejected", "refusal_of", "verdict_on"]
@@ -41,7 +42,7 @@ _loose_decoder = msgspec.json.Decoder(_IdAndType)
 def _decode_loosely(line: bytes) -> _IdAndType:
     try:
         return _loose_decoder.decode(line)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except UNDECODABLE:
         return _IdAndType()
 
 

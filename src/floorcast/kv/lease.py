@@ -27,6 +27,7 @@ from msgspec import Struct
 from floorcast.kv.port import Item, KeyValueStore
 from floorcast.model.cancellation import cancel_all
 from floorcast.model.errors import FloorcastError
+from floorcast.model.undecodable import UNDECODABLE
 
 __all__ = ["BUCKET", "Lease", "LeaseTuning", "boot_seconds"]
 
@@ -161,6 +162,6 @@ class Lease:
 
 
 def _holder_of(value: bytes) -> str:
-    with suppress(msgspec.MsgspecError, UnicodeDecodeError):
+    with suppress(*UNDECODABLE):
         return msgspec.json.decode(value, type=_LeaseValue).holder
     return ""

@@ -23,6 +23,7 @@ from floorcast.log.port import HOUR, Entry
 from floorcast.log.sorted_runs import SortedRun, SortedRuns
 from floorcast.log.tuning import LogTuning
 from floorcast.model.inbound import read_lines
+from floorcast.model.undecodable import UNDECODABLE
 
 __all__ = ["BloomFilter", "IdentifiedEvent", "Memtable", "SeenKeys", "event_keys", "payload_keys"]
 
@@ -110,7 +111,7 @@ def payload_keys(client: int, payload: bytes) -> list[bytes]:
     """Return the keys of a stored entry's events, in order."""
     try:
         return event_keys(client, _lines.decode_lines(payload))
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except UNDECODABLE:
         return event_keys(client, read_lines(payload))
 
 

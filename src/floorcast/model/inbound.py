@@ -32,6 +32,7 @@ from floorcast.model.inbound_data import (
     SmsAttemptData,
     Time,
 )
+from floorcast.model.undecodable import UNDECODABLE
 
 __all__ = [
     "ALERT_SOURCE",
@@ -185,23 +186,22 @@ class _Envelope(Struct, gc=False):
 
 _event_decoder = msgspec.json.Decoder(InboundEvent | AlertTransition)
 _envelope_decoder = msgspec.json.Decoder(_Envelope)
-_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 def read_lines(payload: bytes) -> list[LoggedEvent]:
     """Read the events in a log entry, one per line that is not blank. Raises no errors."""
     try:
         return list(_event_decoder.decode_lines(payload))
-    except _UNREADABLE:
+    except UNDECODABLE:
         lines = payload.split(b"\n")
         return [_read_line(line) for line in lines if line and not line.isspace()]
 
 
 def _read_line(line: bytes) -> LoggedEvent:
-    with suppress(*_UNREADABLE):
+    with suppress(*UNDECODABLE):
         event: InboundEvent | AlertTransition = _event_decoder.decode(line)
         return event
-    with suppress(*_UNREADABLE):
+    with suppress(*UNDECODABLE):
         envelope = _envelope_decoder.decode(line)
         return UnknownEvent(envelope.id, envelope.source)
     return UnknownEvent(blake2b(line, digest_size=16).hexdigest(), "")

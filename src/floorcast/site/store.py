@@ -9,6 +9,7 @@ import msgspec
 
 from floorcast.kv.port import Item
 from floorcast.model.errors import SettingError
+from floorcast.model.undecodable import UNDECODABLE
 from floorcast.site.configuration import SiteClient
 from floorcast.site.manual_changes import ManualChanges
 
@@ -60,7 +61,7 @@ def read_manual_changes(raw: bytes | None) -> ManualChanges:
 def _read(raw: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(raw, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         raise SettingError(
             f"the stored site cannot be decoded ({error}); apply the site file again"
         ) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from floorcast.model.undecodable import UNDECODABLE
 from floorcast.sqlite.checksums import checksum
 from floorcast.store.damage import DamagedRow
 from floorcast.store.segment import Facets, Segment, SegmentHead
@@ -33,7 +34,7 @@ def read_head(  # noqa: PLR0913, PLR0917 -- a row of the table
         raise DamagedRow
     try:
         decoded = _table.decode(table)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         raise DamagedRow from error
     return SegmentHead(first, last, first_recorded_at, last_recorded_at, count, decoded, row)
 

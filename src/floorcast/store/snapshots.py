@@ -16,6 +16,7 @@ import msgspec
 import structlog
 
 from floorcast.floor.state import SNAPSHOT_VERSION, FloorState, from_snapshot
+from floorcast.model.undecodable import UNDECODABLE
 from floorcast.sqlite.background_writer import DAMAGED, BackgroundWriter
 from floorcast.sqlite.checksums import checksum
 from floorcast.sqlite.derived_files import record_progress
@@ -274,6 +275,6 @@ def _state_of(client: int, snapshot: Snapshot) -> FloorState | None:
         return None
     try:
         return from_snapshot(_parts_decoder.decode(snapshot.blob))
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except UNDECODABLE:
         _log.warning("snapshot_unreadable", client=client, entry=snapshot.entry)
         return None

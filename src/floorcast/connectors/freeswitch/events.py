@@ -28,6 +28,7 @@ from floorcast.connectors.pbx.pbx_events import (
     Ringing,
 )
 from floorcast.connectors.pbx.unreadable import Unreadable
+from floorcast.model.undecodable import UNDECODABLE
 
 __all__ = ["IN_A_CALL", "LOGGED_OUT", "EslEvent", "EslEventConverter", "agent_status", "event_time"]
 
@@ -118,7 +119,7 @@ class EslEventConverter:
         """Decode a JSON event. Raises Unreadable."""
         try:
             return _decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except UNDECODABLE as error:
             raise Unreadable(f"an event that cannot be decoded ({error}): {body[:80]!r}") from None
 
     def convert(self, event: EslEvent, body: bytes, received: float) -> PbxEvent | None:

@@ -14,6 +14,7 @@ from floorcast.connectors.freeswitch.lists import Row, parse_list
 from floorcast.connectors.freeswitch.snapshot import FreeswitchSnapshot
 from floorcast.connectors.pbx.config import MappingConfig
 from floorcast.model.errors import Unavailable
+from floorcast.model.undecodable import UNDECODABLE
 
 __all__ = [
     "AGENTS",
@@ -134,7 +135,7 @@ async def _channels(connection: EslConnection) -> dict[str, str]:
     reply = await connection.send_command(f"api {CHANNELS}")
     try:
         found = msgspec.json.decode(reply, type=_Channels)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNDECODABLE:
         return {}
     return {one.uuid: one.callstate for one in found.rows}
 
