@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import math
 import secrets
-import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,18 +26,14 @@ from msgspec import Struct
 from floorcast.kv.port import Item, KeyValueStore
 from floorcast.model.cancellation import cancel_all
 from floorcast.model.errors import FloorcastError
+from floorcast.model.token import boot_seconds
 from floorcast.model.undecodable import UNDECODABLE
 
-__all__ = ["BUCKET", "Lease", "LeaseTuning", "boot_seconds"]
+__all__ = ["BUCKET", "Lease", "LeaseTuning"]
 
 BUCKET: Final = "leases"
 
 _log = structlog.stdlib.get_logger(__name__)
-
-
-def boot_seconds() -> float:
-    """Return the seconds since the machine started, including those for which it was suspended."""
-    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 @dataclass(frozen=True)

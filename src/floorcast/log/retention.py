@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import heapq
 import threading
-import time
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
@@ -25,7 +24,7 @@ import structlog
 from floorcast.log.log_file import SITE, StreamRow, first_id
 from floorcast.log.port import HOUR, RETENTION
 from floorcast.log.tuning import LogTuning
-from floorcast.model.token import TICKS_PER_SECOND, Now
+from floorcast.model.token import TICKS_PER_SECOND, Now, boot_seconds
 from floorcast.sqlite.files import fetch_one, transaction
 
 __all__ = ["Retention", "SteadyClock", "kept_since"]
@@ -206,11 +205,6 @@ MAX_LEAP_SECONDS = 3600.0  # how far the wall clock may be ahead of the monotoni
 DISTRUST_SECONDS = 3600.0
 
 
-def _since_boot() -> float:
-    """Return monotonic seconds, including the time for which the machine was suspended."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
 class SteadyClock:
     """Returns the current time in ticks, on any thread.
 
@@ -227,7 +221,7 @@ class SteadyClock:
         newest: int = 0,
         *,
         leap_seconds: float = MAX_LEAP_SECONDS,
-        monotonic: Callable[[], float] = _since_boot,
+        monotonic: Callable[[], float] = boot_seconds,
     ) -> None:
         self._now = now
         self._max_leap = leap_seconds * TICKS_PER_SECOND

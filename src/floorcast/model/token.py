@@ -32,6 +32,7 @@ __all__ = [
     "TICKS_PER_SECOND",
     "Now",
     "Token",
+    "boot_seconds",
     "decode",
     "encode",
     "end_of_entry",
@@ -63,6 +64,11 @@ def system_now() -> int:
 
 
 _MONOTONIC = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # macOS has no CLOCK_BOOTTIME
+
+
+def boot_seconds() -> float:
+    """Return the seconds since the machine started, including those for which it was suspended."""
+    return time.clock_gettime(_MONOTONIC)
 
 
 def monotonic_now() -> int:

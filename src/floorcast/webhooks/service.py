@@ -7,11 +7,11 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from floorcast.kv.lease import Lease, LeaseTuning, boot_seconds
+from floorcast.kv.lease import Lease, LeaseTuning
 from floorcast.kv.port import KeyValueStore
 from floorcast.model.cancellation import cancel_all
 from floorcast.model.errors import FloorcastError
-from floorcast.model.token import TICKS_PER_SECOND
+from floorcast.model.token import TICKS_PER_SECOND, boot_seconds
 from floorcast.site.live_site import Site, SiteChange
 from floorcast.site.webhooks import Webhook
 from floorcast.webhooks.delivery_resources import DeliveryResources
