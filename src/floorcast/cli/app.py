@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import signal
 import sys
 from typing import Annotated
@@ -12,6 +11,7 @@ import typer
 
 from floorcast.cli import options
 from floorcast.cli.commands import Commands
+from floorcast.cli.status_line import discard_output, flush_or_discard
 from floorcast.model.errors import FloorcastError
 
 __all__ = ["app", "main"]
@@ -66,6 +66,7 @@ def main() -> None:
         try:
             app(prog_name="floorcast")
         finally:
+            flush_or_discard(sys.stderr)  # its failure is not the command's
             sys.stdout.flush()  # otherwise the interpreter reports a full disk when it exits
     except KeyboardInterrupt:  # even before the command has begun
         sys.exit(128 + signal.SIGINT)
@@ -75,7 +76,7 @@ def main() -> None:
         if error.errno not in {*NO_ROOM_ERRNOS, errno.EPIPE}:
             raise
         # At exit, Python would flush once more and fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_output(sys.stdout)
         sys.exit(1 if error.errno == errno.EPIPE else f"floorcast: {_no_room(error)}")
 
 

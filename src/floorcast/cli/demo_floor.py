@@ -16,6 +16,7 @@ import msgspec
 from floorcast.cli.progress_bar import wait_line
 from floorcast.cli.replay import MAX_SPEED, MAX_WAIT_SECONDS
 from floorcast.cli.simulation_run import FloorPace, SimulationRun
+from floorcast.cli.status_line import print_status
 from floorcast.client import Sender, Timing
 from floorcast.kv.folder import IN_MEMORY
 from floorcast.model.errors import FloorcastError
@@ -69,7 +70,7 @@ class DemoFloor:
         """Print how to log in, and run the floor in a separate thread."""
         since = encode(0, system_now() - TOKEN_AGE_SECONDS * TICKS_PER_SECOND, 0)
         values = {"address": address, "token": API_TOKEN, "key": INGEST_KEY, "since": since}
-        print(_GREETING.format(**values), flush=True)
+        print_status(_GREETING.format(**values))
         self._thread = threading.Thread(
             target=self._run, args=(address,), name="demo-floor", daemon=True
         )
@@ -87,7 +88,7 @@ class DemoFloor:
             with Sender(address, INGEST_KEY, timing=timing) as sender:
                 self._simulate(sender)
         except FloorcastError as error:
-            print(f"the demo's floor stopped: {error}", flush=True)
+            print_status(f"the demo's floor stopped: {error}")
 
     def _simulate(self, sender: Sender) -> None:
         now = datetime.now(UTC)
@@ -104,7 +105,7 @@ class DemoFloor:
         head_start = (now - start) // MS
         work.run_until(FloorPace(MAX_SPEED, behind=head_start), head_start)
         self._save_progress(run, floor)
-        print(f"simulated up to now: {work.totals}; the floor continues in real time", flush=True)
+        print_status(f"simulated up to now: {work.totals}; the floor continues in real time")
         while not self._stopping.is_set():
             behind = (datetime.now(UTC) - start) / MS
             work.run_until(FloorPace(MAX_SPEED, behind), floor.now + SAVE_INTERVAL_MS)
@@ -131,7 +132,7 @@ class DemoFloor:
         try:
             return msgspec.json.decode(self._file.read_bytes(), type=DemoRun)
         except UNDECODABLE as error:
-            print(f"{self._file} cannot be read and is replaced: {error}", flush=True)
+            print_status(f"{self._file} cannot be read and is replaced: {error}")
             return None
 
     def _save_progress(self, run: DemoRun, floor: Simulation) -> None:
@@ -150,7 +151,7 @@ def _floor(start: datetime) -> Simulation:
 
 def _print_wait(seconds: float, why: str) -> None:
     if seconds > SHORT_WAIT_SECONDS:  # otherwise the demo may be ending
-        print(f"the demo's floor is waiting: {wait_line(seconds, why)}", flush=True)
+        print_status(f"the demo's floor is waiting: {wait_line(seconds, why)}")
 
 
 _GREETING = """\

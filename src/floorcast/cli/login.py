@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from floorcast.cli.progress_bar import recovery_line, wait_line
+from floorcast.cli.status_line import print_status
 from floorcast.config.sources import SECRETS
 from floorcast.model.errors import (
     WRONG_CLIENT,
@@ -128,12 +129,12 @@ def report_wait(seconds: float, why: str) -> None:
     """Report the reason for a wait and its duration on standard error."""
     from floorcast.cli.event_lines import printable
 
-    print(f"floorcast: {wait_line(seconds, printable(why))}", file=sys.stderr, flush=True)
+    print_status(f"floorcast: {wait_line(seconds, printable(why))}", error=True)
 
 
 def report_recovery(seconds: float) -> None:
     """Report on standard error that the server responds again."""
-    print(f"floorcast: {recovery_line(seconds)}", file=sys.stderr, flush=True)
+    print_status(f"floorcast: {recovery_line(seconds)}", error=True)
 
 
 def _missing_option(option: str) -> SettingError:

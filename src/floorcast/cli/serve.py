@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import typer
 
 from floorcast.cli import options
+from floorcast.cli.status_line import print_status
 from floorcast.config.settings import SETTINGS, Settings
 from floorcast.config.sources import load
 
@@ -102,6 +103,6 @@ def _serve(read: SettingsReader, *, accept_loss: bool) -> None:
     set_up_log(settings.log_level, settings.log_format)
     serve(
         settings,
-        lambda address: print(f"floorcast answers at {address}", flush=True),
+        lambda address: print_status(f"floorcast answers at {address}"),
         accept_loss=accept_loss,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping
@@ -26,6 +25,7 @@ from floorcast.cli.login import (
     report_recovery,
     report_wait,
 )
+from floorcast.cli.status_line import discard_output
 
 if TYPE_CHECKING:
     from floorcast.client import Client, Feed, Filter
@@ -140,7 +140,7 @@ def _print_events(feed: Feed[E], line: Callable[[E], str], head: str, *, json: b
         raise typer.Exit(INTERRUPTED_EXIT_CODE) from None
     except BrokenPipeError:
         # A reader that is gone is not an error. Without this, Python would flush again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_output(sys.stdout)
     finally:
         # Ctrl-C can come before an event's line is printed; the next run must then print the event.
         feed.close(handled=feed.json is printed)
