@@ -59,7 +59,10 @@ def test_server_does_without_its_output(tmp_path: Path, output: int) -> None:
     with subprocess.Popen(
         command(*arguments), env=environment(), stdout=output, stderr=output
     ) as process:
-        with httpx.Client(base_url=server.url, transport=httpx.HTTPTransport(retries=8)) as http:
-            assert http.get("/readyz").status_code == 200
-        process.terminate()
+        try:
+            with httpx.Client(transport=httpx.HTTPTransport(retries=8)) as http:
+                while http.get(f"{server.url}/readyz").status_code != 200:
+                    assert process.poll() is None
+        finally:
+            process.terminate()
     assert process.returncode == 0
