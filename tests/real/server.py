@@ -15,13 +15,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TextIO
 
 import httpx
 
 from floorcast.kv import token_secret
 from floorcast.kv.sqlite_kv import SqliteKeyValueStore
 from floorcast.model import token as tokens
+from tests.real.preloaded import PreloadedProgram
 from tests.real.sites import ACME, KEYS, PASSWORD, SITE, TOKENS
 
 __all__ = [
@@ -108,27 +109,19 @@ class Server:
         self._folder = folder
         self._options = options
         self.patience = patience
-        self._process: subprocess.Popen[str] | None = None
+        self._output: TextIO | None = None
+        self._process: PreloadedProgram | subprocess.Popen[bytes] | None = None
 
     def start(self) -> Self:
         """Start the server, and wait until it reports that it is ready."""
         assert self._process is None
-        arguments = command(
-            "serve", "--data", self.data, "--site", self.site, "--port", self.port, *self._options
-        )
-        with self.log.open("a") as log:
-            self._process = subprocess.Popen(
-                arguments,
-                cwd=self._folder,
-                env=environment(**self.variables),
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-            )
-        assert self._process.stdout is not None
+        output, stdout = os.pipe()
+        self._output = os.fdopen(output)
+        with self.log.open("a") as log, os.fdopen(stdout, "w"):
+            self._process = self._launch(stdout, log.fileno())
         too_late = threading.Timer(self.patience, self._process.kill)
         too_late.start()
-        said = self._process.stdout.readline()
+        said = self._output.readline()
         too_late.cancel()
         if said != f"floorcast answers at {self.url}\n":
             self.kill()
@@ -171,10 +164,21 @@ class Server:
     def wait(self) -> int:
         """Wait until the server exits. Returns the exit code."""
         assert self._process is not None
-        with self._process as process:
-            code = process.wait(START)
+        assert self._output is not None
+        code = self._process.wait(START)
         self._process = None
+        self._output.close()
         return code
+
+    def _launch(self, stdout: int, stderr: int) -> PreloadedProgram | subprocess.Popen[bytes]:
+        where = ("--data", self.data, "--site", self.site, "--port", self.port)
+        arguments = [str(argument) for argument in ("serve", *where, *self._options)]
+        variables = environment(**self.variables)
+        if not self.variables:
+            return PreloadedProgram(arguments, self._folder, variables, stdout, stderr)
+        return subprocess.Popen(  # the loader reads some of the variables
+            command(*arguments), cwd=self._folder, env=variables, stdout=stdout, stderr=stderr
+        )
 
     def _end(self, number: signal.Signals) -> int:
         self.send_signal(number)
