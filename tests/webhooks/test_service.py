@@ -72,6 +72,33 @@ def test_one_node_sends_and_another_takes_over() -> None:
     run_with_harness(scenario)
 
 
+def test_a_new_webhook_starts_with_the_first_event_after_it_is_declared() -> None:
+    """A webhook's first events may be recorded before its sender has seen the webhook.
+
+    It also keeps its start if another node takes over before the first event.
+    """
+
+    async def scenario(harness: ApiHarness) -> None:
+        async with running_receiver() as receiver:
+            first, second = start_node(harness), start_node(harness)
+            harness.publish([sms])
+            await apply_webhook(harness, receiver.url)
+            ids = harness.publish([sms] * 2)
+            await harness.loop.passing(10)
+            assert receiver.ids() == ids
+            await apply_webhook(harness, "")
+            await harness.loop.passing(10)
+            harness.publish([sms])
+            await apply_webhook(harness, receiver.url)
+            ids += harness.publish([sms])
+            await first.close()
+            await harness.loop.passing(30)
+            assert receiver.ids() == ids
+            await second.close()
+
+    run_with_harness(scenario)
+
+
 def test_a_dead_node_is_replaced_within_30_seconds() -> None:
     """After a dead node's lease expires, another node takes over and sends the next events."""
 

@@ -131,7 +131,7 @@ class Delivery:
         cursor = self._position.cursor
         if cursor is None:
             cursor = await self._position.begin(self.progress.token)
-            if not self.progress.token:
+            if self.dirty or not self.progress.token:
                 await self._save(self)
         now = asyncio.get_running_loop().time()
         if now >= self._check_at:

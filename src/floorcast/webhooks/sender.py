@@ -20,6 +20,7 @@ from floorcast.webhooks.delivery import Delivery
 from floorcast.webhooks.delivery_resources import DeliveryResources
 from floorcast.webhooks.progress import (
     BUCKET,
+    Progress,
     all_progress,
     progress_item,
     progress_key,
@@ -37,6 +38,8 @@ _log = structlog.stdlib.get_logger(__name__)
 class ClientSender:
     """Keeps a delivery running for each webhook that ``declared`` returns.
 
+    ``first_token`` returns the token after which a new webhook of that name starts; if it is empty,
+    the webhook starts with the next event.
     Progress is written in batches. A write requires the lease, so a node that has lost the lease
     cannot write.
     """
@@ -48,6 +51,7 @@ class ClientSender:
         lease: Lease,
         resources: DeliveryResources,
         declared: Callable[[], Sequence[Webhook]],
+        first_token: Callable[[str], str] = lambda _name: "",
     ) -> None:
         self.client = client
         self.deliveries: dict[str, Delivery] = {}
@@ -55,6 +59,7 @@ class ClientSender:
         self._lease = lease
         self._resources = resources
         self._declared = declared
+        self._first_token = first_token
         self._stored: dict[str, bytes | None] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._readers: WeakValueDictionary[object, BatchReader] = WeakValueDictionary()
@@ -104,10 +109,13 @@ class ClientSender:
             reader = batch_reader(self.client, webhook, self._resources.floors)
             self._readers[key] = reader
         progress = read_progress(raw)
+        if raw is None:
+            progress = Progress(token=self._first_token(webhook.name))
         self._stored[webhook.name] = raw
         delivery = Delivery(
             webhook, reader, progress, self._resources, self._save, lambda: self._lease.held
         )
+        delivery.dirty = raw is None
         self.deliveries[webhook.name] = delivery
         self._tasks[webhook.name] = asyncio.create_task(self._run(delivery))
 

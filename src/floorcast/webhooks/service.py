@@ -14,8 +14,9 @@ from floorcast.model.errors import FloorcastError
 from floorcast.model.token import TICKS_PER_SECOND, boot_seconds
 from floorcast.site.live_site import Site, SiteChange
 from floorcast.site.webhooks import Webhook
+from floorcast.webhooks.batches import batch_reader
 from floorcast.webhooks.delivery_resources import DeliveryResources
-from floorcast.webhooks.progress import BUCKET, webhook_id
+from floorcast.webhooks.progress import BUCKET, progress_key, webhook_id
 from floorcast.webhooks.sender import ClientSender
 
 __all__ = ["WebhookState", "Webhooks"]
@@ -58,6 +59,7 @@ class Webhooks:
         self._senders: dict[int, ClientSender] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._ending: set[asyncio.Task[None]] = set()
+        self._first_tokens: dict[str, str] = {}
 
     def start(self) -> None:
         """Start sending, and follow changes to the site."""
@@ -90,6 +92,8 @@ class Webhooks:
 
     def _update_senders(self) -> None:
         """Run one sender for each client that has webhooks or still has stored progress."""
+        with contextlib.suppress(FloorcastError):  # such a webhook starts when its sender does
+            self._note_new_webhooks()
         clients = {one.id for one in self._site.clients.values() if one.webhooks}
         with contextlib.suppress(FloorcastError):  # removed webhooks' progress is deleted later
             clients |= {int(key.partition(".")[0]) for key in self._kv.items(BUCKET)}
@@ -98,6 +102,26 @@ class Webhooks:
         for client in sorted(clients - self._tasks.keys()):
             if self._serves(client):
                 self._start_sender(client)
+
+    def _note_new_webhooks(self) -> None:
+        """Note the present as the start of webhooks that are new.
+
+        A sender starts them later, and the first alerts for a new webhook may come before that.
+        """
+        stored, noted = self._kv.items(BUCKET), self._first_tokens
+        self._first_tokens = {}
+        for client in self._site.clients.values():
+            for webhook in client.webhooks if self._serves(client.id) else ():
+                key = progress_key(client.id, webhook.name)
+                if key not in stored:
+                    token = noted.get(key) or self._token_now(client.id, webhook)
+                    self._first_tokens[key] = token
+
+    def _token_now(self, client: int, webhook: Webhook) -> str:
+        floors = self._resources.floors
+        with contextlib.suppress(FloorcastError):  # the floor is new, or is being rebuilt
+            return floors.token_now(client, batch_reader(client, webhook, floors).head())
+        return ""
 
     def _stop_sender(self, client: int) -> None:
         task = self._tasks.pop(client)
@@ -111,8 +135,11 @@ class Webhooks:
             found = self._site.clients.get(client)
             return () if found is None else found.webhooks
 
+        def first_token(webhook: str) -> str:
+            return self._first_tokens.get(progress_key(client, webhook), "")
+
         name = f"webhooks.{client}"
         lease = Lease(self._kv, name, self._holder, self._clock, self._lease_tuning)
-        sender = ClientSender(client, self._kv, lease, self._resources, declared)
+        sender = ClientSender(client, self._kv, lease, self._resources, declared, first_token)
         self._senders[client] = sender
         self._tasks[client] = asyncio.create_task(lease.run(sender.run))
