@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 
 from floorcast.alerts.transitions import (
     HeldTime,
@@ -15,6 +16,7 @@ from floorcast.floor.floor import Floor
 from floorcast.floor.state import from_snapshot, snapshot_parts
 from floorcast.floor.view import NO_ALERT, FloorView, public_alert_id
 from floorcast.model.inbound import ALERT_SOURCE, AlertTransition, read_lines
+from floorcast.model.outbound import AlertEvent
 from floorcast.site.configuration import AlertRule, FloorConfig, Service
 from floorcast.statistics.alert_evaluation import alerts_of, evaluate_alerts
 from floorcast.statistics.visibility import Moment
@@ -41,12 +43,7 @@ def without_gaps(now: int) -> HeldTime:
 
 def proposed(floor: Floor) -> list[AlertTransition]:
     """Return the transitions that are due at noon."""
-    view = FloorView(floor)
-    return [
-        one
-        for some in evaluate_alerts(view, alerts_of(view), Moment(NOON))
-        for one in due_transitions(view, some, NOON, without_gaps(NOON))
-    ]
+    return due_at(floor, NOON)
 
 
 def test_proposals_of_one_transition_have_the_same_id() -> None:
@@ -91,15 +88,26 @@ def test_an_alert_without_a_rule_is_cleared() -> None:
 
 def folded_transition(floor: Floor, now: int) -> AlertTransition:
     """Fold the transition that is due at a time, and return it."""
+    (due,) = due_at(floor, now)
+    fold_at(floor, due, now)
+    return due
+
+
+def due_at(floor: Floor, now: int) -> list[AlertTransition]:
+    """Return the transitions that are due at a time."""
     view = FloorView(floor)
-    (due,) = [
+    return [
         one
         for some in evaluate_alerts(view, alerts_of(view), Moment(now))
         for one in due_transitions(view, some, now, without_gaps(now))
     ]
+
+
+def fold_at(floor: Floor, transition: AlertTransition, now: int) -> object:
+    """Fold a transition at a time. Returns the feed's event, or None."""
     floor.begin_entry(floor.state.entry + 1, now * 10_000)
-    floor.fold(due, now * 10_000, "-")
-    return due
+    out = floor.fold(transition, now * 10_000, "-")
+    return None if out is None else out.event
 
 
 def sending_to(floor: Floor, *to: str) -> None:
@@ -151,6 +159,62 @@ def test_every_receiver_of_an_alert_is_sent_its_end_when_the_rule_is_removed() -
     assert (end.data.status, end.data.to) == ("ok", ("first", "second"))
 
 
+@pytest.mark.parametrize("status", ["pending", "firing", "acknowledged"])
+def test_a_webhook_that_is_added_to_a_rule_is_sent_the_last_change(status: str) -> None:
+    """A new receiver is sent the change as it was, once. The alert and its begin stay the same.
+
+    This is also true after a restart. The next change is sent to all of the rule's webhooks.
+    """
+    floor = waiting()
+    sending_to(floor, "first")
+    folded_transition(floor, NOON)
+    if status != "pending":
+        folded_transition(floor, NOON + 10_000)
+    if status == "acknowledged":
+        (key,) = floor.state.alerts
+        fold_at(floor, acknowledgement(FloorView(floor), key, "ann", NOON + 15_000), NOON + 15_000)
+    (before,) = floor.state.alerts.values()
+    sending_to(floor, "first", "second")
+    floor = Floor(from_snapshot(list(snapshot_parts(floor.snapshot_state()))))
+    now = NOON + (5_000 if status == "pending" else 20_000)
+    (due,) = due_at(floor, now)
+    assert (due.data.status, due.data.to, due.data.value) == (status, ("second",), before.value)
+    event = fold_at(floor, due, now)
+    assert isinstance(event, AlertEvent)
+    assert (event.status, event.to, event.acknowledged_by) == (
+        status, ("second",), before.acknowledged_by,
+    )  # fmt: skip
+    assert event.timestamp == (before.acknowledged_at or before.since)
+    assert fold_at(floor, due, now) is None
+    assert due_at(floor, now) == []
+    (after,) = floor.state.alerts.values()
+    assert (after.status, after.since, after.acknowledged_at) == (
+        before.status, before.since, before.acknowledged_at,
+    )  # fmt: skip
+    end_call(floor, NOON + 21_000)
+    assert folded_transition(floor, NOON + 21_000).data.to == ("first", "second")
+
+
+def test_an_acknowledgement_is_sent_to_the_webhooks_of_the_rule() -> None:
+    """This includes those that the rule did not name when the alert fired, and no others."""
+    floor = waiting()
+    (first,) = proposed(floor)
+    fold_at(floor, first, NOON)
+    sending_to(floor, "second")
+    folded_transition(floor, NOON)
+    done = acknowledgement(FloorView(floor), first.data.alert, "ann", NOON)
+    assert done.data.to == ("second",)
+
+
+def test_a_webhook_that_does_not_know_of_an_alert_is_not_sent_its_end() -> None:
+    """If an alert ends before a new webhook can be told of it, the webhook is sent nothing."""
+    floor = waiting()
+    folded_transition(floor, NOON)
+    sending_to(floor, "ops", "second")
+    end_call(floor, NOON + 1_000)
+    assert folded_transition(floor, NOON + 1_000).data.to == ("ops",)
+
+
 def test_an_alert_that_an_earlier_release_stored_ends_at_its_receivers() -> None:
     """An earlier release stored only the webhooks of the last change."""
     floor = waiting()
@@ -159,4 +223,4 @@ def test_an_alert_that_an_earlier_release_stored_ends_at_its_receivers() -> None
     floor.state.alerts[fired.data.alert] = msgspec.structs.replace(alert, notified=())
     sending_to(floor, "other")
     end_call(floor, NOON + 1_000)
-    assert folded_transition(floor, NOON + 1_000).data.to == ("ops", "other")
+    assert folded_transition(floor, NOON + 1_000).data.to == ("ops",)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from standardwebhooks import Webhook as Verifier
 
 from tests.nats_servers import NatsServers
 from tests.real.cluster import Cluster, running_cluster, wait_until
-from tests.real.server import EVENTS, Caller, Server, running
+from tests.real.server import EVENTS, Caller, Server, command, environment, running
 from tests.real.sites import SITE, event, ndjson
 
 SECRET = "whsec_" + "QUFB" * 10
@@ -201,6 +202,44 @@ def test_an_alert_is_sent_to_its_webhook(tmp_path: Path, receiver: Receiver) -> 
         wait_until(lambda: "ok" in _statuses(receiver)[_statuses(receiver).index("firing") :])
         assert {event["data"]["name"] for event in receiver.events} == {"Nothing comes"}
         assert {event["type"] for event in receiver.events} == {"floorcast.alert"}
+
+
+WAITING = """
+[[client.alert]]
+name = "Waiting"
+figure = "totalCallsInQueue"
+service = ["Sales"]
+above = 0
+"""
+
+
+def test_a_webhook_that_is_declared_while_an_alert_is_firing_is_sent_it(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    """The new webhook is sent the alert, with the time at which it fired, and then its end."""
+    with running(tmp_path, site=_alert_site(WAITING)) as server, _caller(server) as one:
+        call = {"service": "Sales", "transactionId": 1, "sessionId": "s"}
+        one.take(ndjson([event("call.queue", 1, **call)]))
+        wait_until(lambda: _alerts(one)[0]["status"] == "firing")
+        (firing,) = _alerts(one)
+        server.site.write_text(receiver.site("alerts", WAITING + 'to = ["ops"]\n'))
+        arguments = command("site", "apply", server.site, "--yes", "--data", server.data)
+        subprocess.run(arguments, env=environment(), check=True)
+        wait_until(lambda: _statuses(receiver) == ["firing"])
+        sent = receiver.events[0]["data"]
+        assert (sent["alertId"], sent["timestamp"]) == (firing["alertId"], firing["since"])
+        assert _alerts(one)[0]["since"] == firing["since"]
+        one.take(ndjson([event("call.end", 2, transactionId=1, sessionId="s")]))
+        wait_until(lambda: _statuses(receiver) == ["firing", "ok"])
+
+
+def _alert_site(rule: str) -> str:
+    return SITE.replace("[[client]]\nid = 4199", f"{rule}\n[[client]]\nid = 4199", 1)
+
+
+def _alerts(caller: Caller) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = caller.http.get("/realtime/alerts").json()["alerts"]
+    return rows
 
 
 def _statuses(receiver: Receiver) -> list[str]:

@@ -31,20 +31,25 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 def due_transitions(
     view: FloorView, evaluated: Iterable[EvaluatedAlert], now: int, held: HeldTime
 ) -> Iterator[AlertTransition]:
-    """Yield the transitions that the figures require at ``now`` (ms).
+    """Yield the transitions that the figures and the receivers require at ``now`` (ms).
 
-    The end of an alert is also sent to the webhooks that the rule no longer names but that were
-    sent its begin, because they would otherwise never learn that it is over.
+    If a rule names a webhook that does not know of its alert, the alert's last change is repeated
+    for that webhook. The end of an alert is sent to every webhook that knows of it, also if the
+    rule no longer names the webhook, which would otherwise never learn that the alert is over.
     """
     for one in evaluated:
         alert = view.alerts.get(one.alert, NO_ALERT)
         status = next_status(
             one.rule, alert, one.value, calls=one.calls, held=held(one.alert, alert)
         )
+        ref = _ref(view, one.alert, one.service, alert)
         if status != alert.status:
-            ref = _ref(view, one.alert, one.service, alert)
-            to = alert.receivers.union(one.rule.to) if status == "ok" else one.rule.to
+            to = alert.receivers if status == "ok" else one.rule.to
             yield _transition(ref, one.rule, status, now, to=to, value=one.value)
+        elif status != "ok" and (added := frozenset(one.rule.to) - alert.receivers):
+            yield _transition(
+                ref, alert, status, now, to=added, value=alert.value, user=alert.acknowledged_by
+            )
 
 
 def clearing_transitions(
@@ -61,7 +66,8 @@ def acknowledgement(view: FloorView, key: str, user: str, now: int) -> AlertTran
     """Return the transition that records a user's acknowledgement of a firing alert."""
     alert = view.alerts[key]
     ref = _ref(view, key, alert.service, alert)
-    return _transition(ref, alert, "acknowledged", now, to=alert.to, value=alert.value, user=user)
+    to = next((rule.to for rule in view.alert_rules if rule.name == alert.name), alert.to)
+    return _transition(ref, alert, "acknowledged", now, to=to, value=alert.value, user=user)
 
 
 def transition_batch(client: int, transitions: list[AlertTransition]) -> Batch:

@@ -2,10 +2,13 @@
 
 A proposed transition names the change that it follows, and it is applied only directly after that
 change. If two nodes propose the same transition, or one node proposes it again after a restart, it
-is applied once.
+is applied once. A transition to the status that the alert has repeats the last change for webhooks
+that were not sent it.
 """
 
 from __future__ import annotations
+
+from msgspec import structs
 
 from floorcast.floor.alerts import NO_ALERT, Alert, public_alert_id
 from floorcast.floor.directory import Directory
@@ -36,10 +39,19 @@ class AlertFold:
             public_id = public_alert_id(state.client, data.alert, before)
         if data.status == "ok" and all(rule.name != data.name for rule in state.config.alerts):
             state.alerts.pop(data.alert, None)  # the rule is gone, and this was its last change
+        elif data.status == before.status != "ok":
+            at = before.since if before.acknowledged_at is None else before.acknowledged_at
+            state.alerts[data.alert] = _repeated(before, data.to, state.entry)
         else:
             state.alerts[data.alert] = _next_alert(before, data, at, state.entry, public_id)
         feed_event = _alert_event(state.client, public_id, data, at, event_id, state.directory)
         return OutboundEvent("alerts", "", data.service, feed_event.call_center_id, feed_event)
+
+
+def _repeated(alert: Alert, to: tuple[str, ...], number: int) -> Alert:
+    """Return the alert after its last change was repeated for the webhooks ``to``."""
+    known = tuple(sorted(alert.receivers.union(to)))
+    return structs.replace(alert, number=number, to=(*alert.to, *to), notified=known)
 
 
 def _next_alert(

@@ -65,7 +65,7 @@ class AlertEvent(Struct, rename="camel", kw_only=True, gc=False):
 
     ``service_id`` is null if the alert is about the whole client. ``value`` is the figure's value
     at the time; null outside the rule's hours, or if there are too few calls to evaluate it. ``to``
-    names the webhooks that the rule sends to.
+    names the webhooks that are sent the event.
     """
 
     event_id: str

@@ -16,6 +16,8 @@ from floorcast.statistics.visibility import Visibility
 
 __all__ = ["acknowledge"]
 
+ACKNOWLEDGE_ATTEMPTS = 3  # a change that is repeated for a new webhook may come in between
+
 
 async def acknowledge(context: RequestContext) -> Response:
     """Acknowledge a firing alert. An alert that is already acknowledged stays as it is."""
@@ -24,7 +26,9 @@ async def acknowledge(context: RequestContext) -> Response:
     if view is None:
         raise NotFound("there is no such alert")
     alert = view.alerts[key]
-    if alert.status == "firing":
+    for _ in range(ACKNOWLEDGE_ATTEMPTS):
+        if alert.status != "firing":
+            break
         transition = acknowledgement(view, key, context.session.name, to_ms(services.now()))
         appended = await services.log.append(transition_batch(view.client, [transition]))
         await services.floor_of(view.client).wait_until_folded(appended.number)
