@@ -14,7 +14,7 @@ from tests.real.sites import event, ndjson
 from tests.wallboard.screen import Screen, screen
 from tests.wallboard.shifts import WALL_SITE
 
-__all__ = ["open_screen", "open_wallboard", "waiting_call"]
+__all__ = ["open_screen", "open_wallboard", "show_moment", "waiting_call"]
 
 PHONE = 600  # pixels; a narrower screen is a phone
 
@@ -60,3 +60,19 @@ def open_screen(
         wall.sign_in(view=view)
         wall.page.wait_for_selector("#services tbody tr")
         yield wall
+
+
+def show_moment(wall: Screen, ms: int) -> None:
+    """Select a time in ms, although the dialog normally allows only whole minutes."""
+    wall.page.click("#show-past")
+    wall.page.evaluate(
+        """(ms) => {
+            const input = document.querySelector("#past input");
+            input.step = "0.001";
+            input.max = "";
+            const offset = new Date(ms).getTimezoneOffset() * 60_000;
+            input.value = new Date(ms - offset).toISOString().slice(0, 23);
+        }""",
+        ms,
+    )
+    wall.page.click("#past [value=show]")

@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, Request
 
 from tests.real.server import Caller, Server
 from tests.real.sites import event, ndjson
+from tests.wallboard.floors import show_moment
 from tests.wallboard.screen import Screen, screen
 
 SERVICES = "#services tbody tr"
@@ -67,7 +68,7 @@ def test_the_board_shows_the_floor_as_it_was(browser: Browser, floor: Server) ->
         moment = wall.page.evaluate("Date.now()")
         asked: list[dict[str, object]] = []
         wall.page.on("request", lambda request: asked.append(body_of(request)))
-        at_moment(wall, moment)
+        show_moment(wall, moment)
         wall.page.wait_for_selector(BAR)
         wall.page.wait_for_selector("#agents [data-login]")
         wall.page.wait_for_selector("#connects-chart canvas")
@@ -146,22 +147,6 @@ def minute_of(wall: Screen, ms: int) -> str:
     text = "(ms) => new Intl.DateTimeFormat('en-GB', {timeStyle: 'short'}).format(ms)"
     found: str = wall.page.evaluate(text, ms)
     return found
-
-
-def at_moment(wall: Screen, ms: int) -> None:
-    """Select a time in ms, although the dialog normally allows only whole minutes."""
-    wall.page.click("#show-past")
-    wall.page.evaluate(
-        """(ms) => {
-            const input = document.querySelector("#past input");
-            input.step = "0.001";
-            input.max = "";
-            const offset = new Date(ms).getTimezoneOffset() * 60_000;
-            input.value = new Date(ms - offset).toISOString().slice(0, 23);
-        }""",
-        ms,
-    )
-    wall.page.click("#past [value=show]")
 
 
 def body_of(request: Request) -> dict[str, object]:

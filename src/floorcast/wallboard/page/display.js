@@ -30,18 +30,29 @@ export function bind(onChange) {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", onChange);
   wall.onclick = () => address.change({ isWall: !isWall() });
   addEventListener("hashchange", turn);
-  addEventListener("keydown", ({ key }) => {
-    if (key === "Escape" && isWall() && !document.querySelector("dialog[open]")) wall.click();
-  });
   document.addEventListener("visibilitychange", keepAwake);
   bindFullScreen();
-  bindMenu();
+  menu.onclick = () => openMenu(menu.ariaExpanded !== "true");
   turn();
 }
 
 /** Whether the wall view is on. */
 export function isWall() {
   return address.view().isWall;
+}
+
+/** Leave the wall view. Returns whether it was on. */
+export function leaveWall() {
+  const wasWall = isWall();
+  if (wasWall) address.change({ isWall: false });
+  return wasWall;
+}
+
+/** Close the menu with the tools. Returns whether it was open. */
+export function closeMenu() {
+  if (menu.ariaExpanded !== "true" || !menu.checkVisibility()) return false;
+  keeping(tools, () => openMenu(false), menu);
+  return true;
 }
 
 function bindFullScreen() {
@@ -56,18 +67,9 @@ function bindFullScreen() {
 }
 
 /** On a narrow screen the tools are behind a button. */
-function bindMenu() {
-  const open = (isOpen) => {
-    menu.ariaExpanded = String(isOpen);
-    tools.dataset.open = String(isOpen);
-  };
-  menu.onclick = () => open(menu.ariaExpanded !== "true");
-  tools.onkeydown = (event) => {
-    if (event.key !== "Escape" || !menu.checkVisibility()) return;
-    event.preventDefault(); // Escape would also leave the past
-    open(false);
-    menu.focus();
-  };
+function openMenu(isOpen) {
+  menu.ariaExpanded = String(isOpen);
+  tools.dataset.open = String(isOpen);
 }
 
 function applyTheme(name) {

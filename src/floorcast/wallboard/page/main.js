@@ -3,6 +3,7 @@
 import { takeKey } from "./address.js";
 import { Board } from "./board.js";
 import * as display from "./display.js";
+import * as escape from "./escape.js";
 import { Refusal } from "./requests.js";
 import { KEY_IS_OVER, Session } from "./session.js";
 import * as signIn from "./sign_in.js";
@@ -53,6 +54,7 @@ async function begin(key) {
 
 thresholdsDialog.bind(thresholds);
 display.bind(() => board.look());
+escape.bind(display.closeMenu, () => board.time.leave(), display.leaveWall);
 signIn.bind(session, enter);
 document.getElementById("sign-out").onclick = async () => {
   await session.signOut();

@@ -1,7 +1,7 @@
 /** The time that the board shows: now, or a time of the last 26 hours, chosen in a dialog. */
 
 import { momentOfDay } from "./figures.js";
-import { focusFirst, keeping } from "./focus.js";
+import { keep, keeping } from "./focus.js";
 import { write } from "./table.js";
 
 const REACH = 26 * 3_600_000; // ms for which the server keeps the past
@@ -38,10 +38,13 @@ export class PastTime {
     }
     this.#bar.querySelector("[value=live]").onclick = () => this.#go(null);
     this.#earliestButton.onclick = () => this.#go(this.earliest);
-    addEventListener("keydown", (event) => {
-      const isFree = !event.defaultPrevented && !document.querySelector("dialog[open]");
-      if (event.key === "Escape" && isFree && this.#at !== null) this.#go(null);
-    });
+  }
+
+  /** Return to the present. Returns whether a past time was shown. */
+  leave() {
+    if (this.#at === null) return false;
+    this.#go(null);
+    return true;
   }
 
   /** Show a time (ms), or the present if it is null. */
@@ -107,7 +110,7 @@ export class PastTime {
   #go(at) {
     if (Number.isNaN(at)) return;
     this.onChange(at === null || at >= Date.now() ? null : at);
-    if (at === null) focusFirst(this.#button, this.#menu);
+    if (at === null) keep(this.#button, this.#menu);
   }
 }
 
