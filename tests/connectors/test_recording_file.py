@@ -8,17 +8,23 @@ from pathlib import Path
 import pytest
 
 from floorcast.connectors.asterisk.recording import AsteriskRecording
-from floorcast.connectors.asterisk.recording_reader import read_ami
+from floorcast.connectors.asterisk.recording_reader import read_ami, read_queue_log
 from floorcast.connectors.livevox.recording import LivevoxRecording
+from floorcast.connectors.pbx.converted_recording import ConvertedRecording
 from floorcast.connectors.recording_file import RecordingFile
+
+CUT_RECORDS = {
+    "ami": b"Event: QueueCallerJoin\nTimestamp: 1700000000.5\nQueue: sales\nUniqueid: 17000",
+    "ami.queue_log": b"1700000000|1700000000.1|sales|NONE|ENTERQUEUE||51",
+}
 
 
 @pytest.mark.parametrize(
     ("before", "after"),
-    [(b"", b"b\n"), (b"a\n", b"a\nb\n"), (b"a", b"a\nb\n"), (b"\n", b"\nb\n")],
+    [(b"", b"b\n"), (b"a\n", b"a\nb\n"), (b"a", b"a\0\nb\n"), (b"\n", b"\nb\n")],
 )
 def test_a_cut_record_ends_before_the_next_one(tmp_path: Path, before: bytes, after: bytes) -> None:
-    """A whole record is not changed."""
+    """A whole record is not changed. A cut one gets a byte that no whole record has."""
     (tmp_path / "r").write_bytes(before)
     with RecordingFile(tmp_path / "r", b"\n") as recording:
         recording.write(b"b\n")
@@ -32,15 +38,20 @@ def test_a_recording_without_a_path_writes_nothing() -> None:
 
 
 def test_recordings_continue_after_a_power_failure(tmp_path: Path) -> None:
-    """The first records of the next run are whole: frames, lines of a queue log, and JSON."""
+    """The first records of the next run are whole: frames, lines of a queue log, and JSON.
+
+    The cut records are reported, and not read as if they were whole.
+    """
     frame = {"Event": "FullyBooted", "Timestamp": "1700000000.5"}
     for name in ("ami", "ami.queue_log", "json"):
-        (tmp_path / name).write_bytes(b"Event: Newch")
+        (tmp_path / name).write_bytes(CUT_RECORDS.get(name, b'{"read":"ag'))
     with AsteriskRecording(tmp_path / "ami") as recording:
         recording.write_frame(frame, 0.0)
         recording.write_line("1700000000|NONE|NONE|NONE|QUEUESTART|")
     with (tmp_path / "ami").open("rb") as file:
-        assert list(read_ami(file.read, "pbx").events) == []
+        assert read_ami(file.read, "pbx") == ConvertedRecording(events=[], unreadable=1)
+    with (tmp_path / "ami.queue_log").open() as lines:
+        assert read_queue_log(lines, "pbx") == ConvertedRecording(events=[], unreadable=1)
     assert (tmp_path / "ami").read_text().split("\n\n")[1].startswith("Event: FullyBooted\n")
     assert (tmp_path / "ami.queue_log").read_text().splitlines()[1].startswith("1700000000|")
     with LivevoxRecording(tmp_path / "json") as events:

@@ -7,21 +7,24 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-__all__ = ["RecordingFile"]
+__all__ = ["CUT", "RecordingFile"]
+
+CUT = b"\0"  # a power failure also leaves such bytes
 
 
 class RecordingFile:
     """Appends data to ``path`` and flushes each write. Writes nothing if ``path`` is None.
 
-    Every record ends with ``end``. If the file's last record was cut, ``end`` is appended, because
-    the next record would otherwise be read as a part of it.
+    Every record ends with ``end``. If the file's last record was cut, ``CUT`` and ``end`` are
+    appended. Without ``end``, the next record would be read as a part of it. Without ``CUT``, it
+    would look like a whole record with other values.
     """
 
     def __init__(self, path: Path | None, end: bytes = b"") -> None:
         is_cut = path is not None and path.is_file() and _is_cut(path, end)
         self._file = path.open("ab") if path else None
         if is_cut:
-            self.write(end)
+            self.write(CUT + end)
 
     def write(self, piece: bytes) -> None:
         """Append received data."""

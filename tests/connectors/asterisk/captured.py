@@ -35,7 +35,7 @@ def frames(version: str) -> tuple[AmiFrame, ...]:
 @cache
 def lines(version: str) -> tuple[str, ...]:
     """Return the lines of the queue log."""
-    return tuple((FOLDER / f"queue_log-{version}.txt").read_text("utf-8").splitlines())
+    return tuple((FOLDER / f"queue_log-{version}.txt").read_text("utf-8").splitlines(keepends=True))
 
 
 def items(version: str, sources: str) -> list[AsteriskItem]:

@@ -34,10 +34,26 @@ def test_a_replayed_recording_has_the_same_figures(kind: str, version: str) -> N
 
 def test_unreadable_input_is_counted() -> None:
     """Unreadable parts of a recording are counted, and the other parts are read."""
-    found = read_queue_log(["nonsense", "", *lines("16.28")], "pbx")
+    found = read_queue_log(["nonsense\n", "\n", *lines("16.28")], "pbx")
     assert found.unreadable == 1
     assert found.events == recorded("log", "16.28").events
     pieces = iter([b"nonsense\n\nEvent: QueueCallerJoin\n\n"])
     assert read_ami(lambda _: next(pieces, b""), "pbx") == ConvertedRecording(
         events=[], unreadable=2
     )
+
+
+@pytest.mark.parametrize("cut", [1, 20, 150])
+def test_a_cut_end_is_reported_and_not_read(cut: int) -> None:
+    """The last line or frame may be cut within a value, which would make it another event."""
+    whole = lines("16.28")[:40]
+    found = read_queue_log([*whole[:-1], whole[-1][: -min(cut, 10)]], "pbx")
+    assert found.unreadable == 1
+    assert found.events == read_queue_log(whole[:-1], "pbx").events
+    with gzip.open(FOLDER / "ami-16.28.txt.gz") as file:
+        data = file.read(200_000).replace(b"\r\n", b"\n").rpartition(b"\n\n")[0] + b"\n\n"
+    before = data[:-2].rpartition(b"\n\n")[0] + b"\n\n"
+    pieces, shorter = iter([data[:-cut]]), iter([before])
+    torn = read_ami(lambda _: next(pieces, b""), "pbx")
+    assert torn.unreadable == 1
+    assert torn.events == read_ami(lambda _: next(shorter, b""), "pbx").events

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
 
 import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from floorcast.connectors.freeswitch.frames import EslFrameReader
+from floorcast.connectors.freeswitch.frames import EslFrame, EslFrameReader
 from floorcast.connectors.freeswitch.queries import AGENTS, TIERS
 from floorcast.connectors.freeswitch.recording import FreeswitchRecording
 from floorcast.connectors.freeswitch.recording_reader import read_esl
 from tests.connectors.freeswitch.dialogues import ANNA, EPOCH, Caller, agent_row, plain, tier_row
 from tests.connectors.freeswitch.fake_esl import AGENT, TIER, encoded, table
 from tests.connectors.pbx.figures import Figures, Floor
+from tests.real.nodes import temporary_folder
+from tests.search import tries
 
 CALLER = Caller("u")
 EVENTS = [
@@ -69,3 +73,33 @@ def test_unreadable_input_is_counted(tmp_path: Path) -> None:
     found = read_esl(reader(other + bad + data), "esl")
     assert found.unreadable == 2
     assert found.events == read_esl(reader(data), "esl").events
+
+
+@settings(max_examples=tries(60))
+@given(st.data())
+def test_a_cut_recording_loses_only_the_cut_frame(data: st.DataObject) -> None:
+    """A connector was killed within a frame. The next run may have appended to the file.
+
+    The cut is reported. Every other frame is read, and none is made of two.
+    """
+    with temporary_folder() as folder:
+        path = folder / "record"
+        frames = EslFrameReader().feed(recorded(folder))
+        number = data.draw(st.integers(0, len(frames) - 1), "frame")
+        before, cut, after = frames[:number], frames[number], frames[number + 1 :]
+        assert isinstance(cut, EslFrame)
+        length = data.draw(st.integers(1, len(cut.encoded()) - 1), "bytes of the frame")
+        again = data.draw(st.booleans(), "the next run appends")
+        path.write_bytes(as_bytes(before) + cut.encoded()[:length])
+        if again:
+            with FreeswitchRecording(path) as recording:
+                recording.write(as_bytes(after))
+        found = read_esl(reader(path.read_bytes()), "esl")
+    expected = read_esl(reader(as_bytes(before + after if again else before)), "esl")
+    assert found.events == expected.events
+    assert found.unreadable == 1 + expected.unreadable
+
+
+def as_bytes(frames: Sequence[object]) -> bytes:
+    """Return the frames as they were received."""
+    return b"".join(one.encoded() for one in frames if isinstance(one, EslFrame))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from floorcast.connectors.pbx.unreadable import Unreadable
+from floorcast.connectors.recording_file import CUT
 
 __all__ = ["AmiFrame", "AmiFrameReader"]
 
@@ -29,8 +30,18 @@ class AmiFrameReader:
             self._rest = b""
             yield Unreadable(f"a frame of more than {MAX_FRAME_BYTES} bytes")
 
+    def finish(self) -> list[Unreadable]:
+        """Return an Unreadable if the last frame was cut, after the last byte has been fed.
+
+        A cut frame may look complete: its last value may be shorter, or a line may be missing.
+        """
+        rest, self._rest = self._rest, b""
+        return [Unreadable(f"a frame that was cut: {rest[:200]!r}")] if rest.strip() else []
+
 
 def _frame(text: bytes) -> AmiFrame | Unreadable:
+    if CUT in text:
+        return Unreadable(f"a frame that was cut: {text[:200]!r}")
     frame: AmiFrame = {}
     for line in text.decode("utf-8", "replace").split("\n"):
         name, colon, value = line.partition(":")

@@ -28,6 +28,7 @@ from floorcast.connectors.pbx.pbx_events import (
     QueueLeft,
 )
 from floorcast.connectors.pbx.unreadable import Unreadable
+from floorcast.connectors.recording_file import CUT
 
 __all__ = ["QueueLogLine", "parse_line", "to_pbx_event"]
 
@@ -57,6 +58,8 @@ class QueueLogLine(NamedTuple):
 
 def parse_line(line: str) -> QueueLogLine:
     """Return the fields of a line. Raises Unreadable."""
+    if CUT.decode() in line:
+        raise Unreadable(f"a line that was cut: {line[:200]!r}")
     fields = line.rstrip("\r\n").split("|", MAX_FIELDS)
     if len(fields) < 5:
         raise Unreadable(f"a line with fewer than five fields: {line[:200]!r}")

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain
 
 from floorcast.connectors.asterisk.ami_events import AmiEventConverter
 from floorcast.connectors.asterisk.dialect import ASTERISK
-from floorcast.connectors.asterisk.frames import AmiFrameReader
+from floorcast.connectors.asterisk.frames import AmiFrame, AmiFrameReader
 from floorcast.connectors.asterisk.queue_log_lines import parse_line, to_pbx_event
 from floorcast.connectors.pbx.config import MappingConfig
 from floorcast.connectors.pbx.converted_recording import READ_BYTES, ConvertedRecording, map_events
@@ -20,7 +19,11 @@ __all__ = ["read_ami", "read_queue_log"]
 
 
 def read_queue_log(lines: Iterable[str], source: str) -> ConvertedRecording:
-    """Return the events of a queue log. ``source`` names the Asterisk server in ids."""
+    """Return the events of a queue log. ``source`` names the Asterisk server in ids.
+
+    Each line ends with a line break. A line without one was cut and counts as unreadable, because
+    its last field may be incomplete.
+    """
     unreadable = 0
 
     def pbx_events() -> Iterator[PbxEvent]:
@@ -29,9 +32,11 @@ def read_queue_log(lines: Iterable[str], source: str) -> ConvertedRecording:
             try:
                 event = to_pbx_event(parse_line(line))
             except Unreadable:
-                unreadable += bool(line.strip())
-                continue
-            if event is not None:
+                event, is_readable = None, not line.strip()
+            else:
+                is_readable = line.endswith("\n")
+            unreadable += not is_readable
+            if event is not None and is_readable:
                 yield event
 
     mapper = PbxEventMapper(
@@ -47,25 +52,31 @@ def read_queue_log(lines: Iterable[str], source: str) -> ConvertedRecording:
 def read_ami(read: Callable[[int], bytes], source: str) -> ConvertedRecording:
     """Return the events of an AMI recording. ``read`` returns up to the given number of bytes."""
     unreadable = 0
-    frames, events = AmiFrameReader(), AmiEventConverter(replies=True)
+    events = AmiEventConverter(replies=True)
 
     def pbx_events() -> Iterator[PbxEvent]:
         nonlocal unreadable
         last = 0.0
-        for data in chain(iter(lambda: read(READ_BYTES), b""), [b"\n\n"]):
-            for frame in frames.feed(data):
-                try:
-                    if isinstance(frame, Unreadable):
-                        raise frame
-                    event = events.convert(frame, last)
-                except Unreadable:
-                    unreadable += 1
-                    continue
-                if event is not None and event.at:  # 0 before the first known time
-                    last = event.at
-                    yield event
+        for frame in _frames(read):
+            try:
+                if isinstance(frame, Unreadable):
+                    raise frame
+                event = events.convert(frame, last)
+            except Unreadable:
+                unreadable += 1
+                continue
+            if event is not None and event.at:  # 0 before the first known time
+                last = event.at
+                yield event
 
     mapper = PbxEventMapper(
         MappingConfig(source=source), ASTERISK, PbxState(), reports_hangups=True
     )
     return ConvertedRecording(events=map_events(mapper, pbx_events()), unreadable=unreadable)
+
+
+def _frames(read: Callable[[int], bytes]) -> Iterator[AmiFrame | Unreadable]:
+    frames = AmiFrameReader()
+    for data in iter(lambda: read(READ_BYTES), b""):
+        yield from frames.feed(data)
+    yield from frames.finish()

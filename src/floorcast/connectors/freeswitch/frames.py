@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from floorcast.connectors.pbx.unreadable import Unreadable
+from floorcast.connectors.recording_file import CUT
 
-__all__ = ["EslFrame", "EslFrameReader"]
+__all__ = ["RUN_MARK", "EslFrame", "EslFrameReader"]
 
 MAX_HEADER_BYTES = 64 << 10
 MAX_BODY_BYTES = 32 << 20  # a list of all channels is the largest
+RUN_MARK = CUT + b"\n\n"  # in a recording, before what another run of the connector appended
 
 
 class EslFrame(NamedTuple):
@@ -30,7 +32,11 @@ class EslFrame(NamedTuple):
 
 
 class EslFrameReader:
-    """Splits bytes, which may arrive in pieces of any size, into frames. Scans each byte once."""
+    """Splits bytes, which may arrive in pieces of any size, into frames.
+
+    Scans each byte at most twice. In a recording, a frame before ``RUN_MARK`` may be cut, because
+    the connector was killed. It becomes an Unreadable, and reading continues after the mark.
+    """
 
     def __init__(self) -> None:
         self._buffer = bytearray()
@@ -58,6 +64,26 @@ class EslFrameReader:
             found.append(Unreadable(f"a frame with more than {MAX_HEADER_BYTES} bytes of headers"))
         return found
 
+    def finish(self) -> list[EslFrame | Unreadable]:
+        """Return the remaining frames, after the last byte has been fed.
+
+        Each incomplete frame becomes an Unreadable.
+        """
+        found: list[EslFrame | Unreadable] = []
+        while self._buffer or self._head is not None:
+            mark = self._buffer.find(RUN_MARK)
+            received = mark if mark >= 0 else len(self._buffer)
+            if self._head is not None or self._buffer.strip():
+                found.append(self._cut(received))
+            del self._buffer[: received + len(RUN_MARK)]
+            self._searched = 0
+            found += self.feed(b"")
+        return found
+
+    def _cut(self, received: int) -> Unreadable:
+        self._head = None
+        return Unreadable(f"a frame that was cut after {received} bytes of its headers or body")
+
     def _next(self, at: int, found: list[EslFrame | Unreadable]) -> int | None:
         """Return the end of the next head or body, or None if it is incomplete."""
         if self._head is None:
@@ -65,6 +91,11 @@ class EslFrameReader:
         end = at + self._length
         if end > len(self._buffer):
             return None
+        mark = self._buffer.find(RUN_MARK, at, end + len(RUN_MARK) - 1)
+        if mark >= 0 and mark < end:
+            found.append(self._cut(mark - at))
+            self._searched = mark + len(RUN_MARK)
+            return self._searched
         found.append(EslFrame(self._head, bytes(self._buffer[at:end])))
         self._head = None
         self._searched = end
@@ -77,7 +108,10 @@ class EslFrameReader:
             return None
         head = bytes(self._buffer[at:end]).decode("utf-8", "replace")
         body = self._searched = end + 2
-        if not head.strip():
+        if not head.strip() or head == CUT.decode():
+            return body
+        if head.endswith(CUT.decode()):
+            found.append(self._cut(len(head)))
             return body
         headers = _headers(head)
         length = headers.get("Content-Length", "0")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from floorcast.connectors.freeswitch.frames import EslFrame
+from pathlib import Path
+
+from floorcast.connectors.freeswitch.frames import RUN_MARK, EslFrame
 from floorcast.connectors.recording_file import RecordingFile
 
 __all__ = ["COMMAND_HEADER", "TIME_HEADER", "FreeswitchRecording"]
@@ -14,8 +16,14 @@ COMMAND_HEADER, TIME_HEADER = "Command", "Time"
 class FreeswitchRecording(RecordingFile):
     """Writes received events and lists to ``path``.
 
-    Data sent to FreeSWITCH, such as the password, is not recorded.
+    Data sent to FreeSWITCH, such as the password, is not recorded. Each run begins with
+    ``RUN_MARK``, because the run before it may have been killed within a frame.
     """
+
+    def __init__(self, path: Path | None) -> None:
+        super().__init__(path)
+        if path is not None and path.stat().st_size:
+            self.write(RUN_MARK)
 
     def write_frame(self, frame: EslFrame) -> None:
         """Write an event."""

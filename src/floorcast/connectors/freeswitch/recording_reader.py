@@ -51,16 +51,14 @@ class _RecordingReader:
 
     def pbx_events(self, read: Callable[[int], bytes]) -> Iterator[PbxEvent]:
         """Yield the PBX events of the frames, in order."""
-        frames = EslFrameReader()
-        for data in iter(lambda: read(READ_BYTES), b""):
-            for frame in frames.feed(data):
-                try:
-                    pbx_event = self._convert(frame)
-                except (Unreadable, Unavailable):
-                    self.unreadable += 1
-                    continue
-                if pbx_event is not None and pbx_event.at:  # 0 before the first known time
-                    yield pbx_event
+        for frame in _frames(read):
+            try:
+                pbx_event = self._convert(frame)
+            except (Unreadable, Unavailable):
+                self.unreadable += 1
+                continue
+            if pbx_event is not None and pbx_event.at:  # 0 before the first known time
+                yield pbx_event
 
     def _convert(self, frame: EslFrame | Unreadable) -> PbxEvent | None:
         if isinstance(frame, Unreadable):
@@ -85,3 +83,10 @@ class _RecordingReader:
             tiers=lists.get(TIERS, []),
         )
         return member_list_of(snapshot, self._state, self._config)
+
+
+def _frames(read: Callable[[int], bytes]) -> Iterator[EslFrame | Unreadable]:
+    frames = EslFrameReader()
+    for data in iter(lambda: read(READ_BYTES), b""):
+        yield from frames.feed(data)
+    yield from frames.finish()
