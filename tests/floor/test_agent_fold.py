@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import from_snapshot, snapshot_parts
+from floorcast.model.outbound import AgentEvent
 from floorcast.model.states import State
 from floorcast.site.configuration import Agent, CallCenter, FloorConfig, Service
 from tests.floor.random_floors import (
@@ -103,6 +104,52 @@ def test_an_agent_with_a_new_id_is_logged_in_once() -> None:
     assert floor.logged_in_agents.of(10).keys() == {70}
     days = floor.ledger.agents_on(floor.calendar.day_of(ticks(0) // 10_000), 10)
     assert days[7].time[State.IN_CALL] == days[70].time[State.WRAP_UP] * 6 == 60_000
+
+
+def test_an_agent_with_a_new_id_keeps_its_services() -> None:
+    """The new id is logged in to the services of the former id until an event names others."""
+    floor = new_floor()
+    fold_all(floor, [agent("READY", 0, services=[20, 10], service=10, team="Red")])
+    floor.apply(SITES[1])
+    fold_all(floor, [agent("NOT_READY", 60)], begin=10)
+    moved = floor.state.agents[70]
+    assert (moved.services, moved.service, moved.team) == (
+        (20, 10), 10, floor.state.agents[7].team,
+    )  # fmt: skip
+    assert floor.logged_in_agents.of(20).keys() == {70}
+    fold_all(floor, [agent("READY", 70, services=[30])], begin=20)
+    assert moved.logged_in_to == (30,)
+    floor.apply(SITES[4])
+    fold_all(floor, [agent("READY", 80)], begin=30)
+    assert floor.state.directory.agents[71].team == 5  # the site's team
+    assert floor.state.agents[71].logged_in_to == (30,)
+
+
+def test_a_service_that_the_new_id_names_first_stays() -> None:
+    """A late event that names the new id's service has the same effect as if it came in time."""
+    floors = []
+    for order in ([0, 1], [1, 0]):
+        floor = new_floor()
+        fold_all(floor, [agent("READY", 0, service=10)])
+        floor.apply(SITES[1])
+        events = [agent("LOGON", 60, service=20), agent("READY", 70)]
+        fold_all(floor, [events[one] for one in order], begin=100)
+        floors.append(floor)
+    assert [floor.state.agents[70].service for floor in floors] == [20, 20]
+
+
+def test_the_former_id_of_an_agent_logs_off_in_the_feed() -> None:
+    """The entry's log-offs have the former id, its service and its next ``seqNum``, once."""
+    floor = new_floor()
+    fold_all(floor, [agent("READY", 0, service=10)])
+    floor.apply(SITES[1])
+    fold_all(floor, [agent("READY", 60)], begin=10)
+    (one,) = floor.log_offs
+    assert isinstance(one.event, AgentEvent)
+    assert (one.feed, one.service, one.event.event_type) == ("agent", 10, "LOGOFF")
+    assert (one.event.agent_id, one.event.agent_service_id, one.event.seq_num) == (7, 10, 2)
+    fold_all(floor, [agent("READY", 70)], begin=20)
+    assert not floor.log_offs
 
 
 @settings(max_examples=tries(100), deadline=None)

@@ -27,7 +27,7 @@ from floorcast.model.token import end_of_entry, position, to_ms
 from floorcast.projection import runner
 from floorcast.projection.initial_state import initial_state
 from floorcast.projection.runner import FoldObserver, Projection
-from floorcast.site.configuration import DeclaredFeed, FeedName, FloorConfig
+from floorcast.site.configuration import Agent, DeclaredFeed, FeedName, FloorConfig
 from floorcast.store.projection_store import ProjectionStore
 from tests.feeds.stores import MemoryStore
 from tests.real.nodes import Clock, until
@@ -130,6 +130,29 @@ def run(work: Callable[[ProjectionHarness], Coroutine[Any, Any, None]]) -> None:
         await harness.store.close()
 
     asyncio.run(begin())
+
+
+def test_the_log_off_of_a_former_id_follows_the_events_of_the_entry() -> None:
+    """The feed has it at the next position, also if the entry is folded in slices."""
+
+    async def work(harness: ProjectionHarness) -> None:
+        for number in (7, 70):
+            agents = (Agent(id=number, login="ANN"),)
+            plan = FloorConfig(time_zone="UTC", feeds=BOTH, agents=agents)
+            await harness.log.append_site(CLIENT, msgspec.json.encode(plan))
+            ready = harness.event("agent.state", agent="ANN", eventType="READY")
+            last = await harness.take(*(harness.sms() for _ in range(300)), ready, harness.sms())
+        async with harness.running(harness.floor()) as floor:
+            await floor.wait_until_folded(last)
+            (_, *found) = floor.feeds["agent"].records
+            kinds = [msgspec.json.decode(body) for _, _, body in found]
+            assert [(one["agentId"], one["eventType"]) for one in kinds] == [
+                (70, "READY"), (7, "LOGOFF"),
+            ]  # fmt: skip
+            assert [place for place, _, _ in found] == [position(last, 300), position(last, 302)]
+            assert floor.feeds["agent"].published[-1][1] == end_of_entry(last)
+
+    run(work)
 
 
 def test_published_events_have_a_position_and_facets() -> None:

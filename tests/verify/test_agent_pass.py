@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from itertools import permutations
 
 import pytest
 
 from floorcast.statistics.visibility import Moment
-from floorcast.verify.verification import verify
+from floorcast.verify.verification import StoredEntry, verify
 from tests.verify.recomputing import (
     NOON,
     NOW,
@@ -277,3 +278,15 @@ def test_answers_and_wrap_ups_are_on_the_current_service() -> None:
     rows = rows_of_log(entries, NOON + 90_000)
     assert [service_of(rows, number)["totalHandled"] for number in (10, 20)] == [1, 1]
     assert verify(1, entries, Moment(NOON + 90_000)).differences == []
+
+
+def test_an_agent_with_a_new_id_is_on_the_service_of_the_former_id() -> None:
+    """Both computations count the time after the new id's first event for the former service."""
+    moved = SITE | {"agents": [{"id": 70, "login": "ANN"}, {"id": 8, "login": "BOB"}]}
+    before = log_entries([(NOON, state("READY", 0, service=20))])
+    change = StoredEntry(3, NOON * 10_000 + 30_000, "site", json.dumps(moved).encode())
+    states = state("NOT_READY", 60), state("READY", 90)
+    after = log_entries((one.at, one) for one in states)
+    log = [*before, change, *(one._replace(number=one.number + 2) for one in after[1:])]
+    assert service_of(rows_of_log(log, NOW), 20)["totalAgents"] == 1
+    assert verify(1, log, Moment(NOW)).differences == []

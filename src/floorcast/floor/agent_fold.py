@@ -84,6 +84,8 @@ class AgentFold:
         self._timeline = timeline
         self._too_late = too_late
         self._reasons = _counted_as(state.config.not_ready_reasons)
+        self.log_offs: list[OutboundEvent] = []
+        """The feed's events of the former ids that the current entry has logged off."""
 
     def fold_state(self, event: AgentState, at: int, now: int, _event_id: str) -> OutboundEvent:
         """Fold the event of an agent that entered a state at ``at``, recorded at ``now`` (ms).
@@ -93,7 +95,7 @@ class AgentFold:
         data, directory = event.data, self._state.directory
         number = directory.agent(data.agent)
         if directory.former_agents:
-            self._log_off_former(number, min(at, now), now)
+            self._replace_former(number, min(at, now), now)
         agent = self.agent(number)
         agent.seq += 1
         kind, call, key = data.event_type, None, None
@@ -201,17 +203,47 @@ class AgentFold:
             if key is not None and key not in self._calls.table.calls:
                 found[key] = None
 
-    def _log_off_former(self, number: int, at: int, now: int) -> None:
+    def _replace_former(self, number: int, at: int, now: int) -> None:
         """Log off the former ids of an agent's login when the agent has its first event at ``at``.
 
-        Otherwise, the same person would be logged in twice.
+        Otherwise, the same person would be logged in twice. The agent is logged in to the services
+        that the person was logged in to, until an event names others.
         """
         directory = self._state.directory
         for former in directory.former_ids(number):
             if former in self._state.agents and former != number:
-                agent = self.agent(former)
-                self._apply(agent, AgentMoment(max(at, agent.applied_until), "LOGOFF"), now)
+                left = self.agent(former)
+                was_logged_in, left_at = left.logged_in, max(at, left.applied_until)
+                self._apply(left, AgentMoment(left_at, "LOGOFF"), now)
+                if was_logged_in:
+                    self._publish_log_off(left, left_at)
+                self._inherit(self.agent(number), left, at, now)
         directory.former_agents.pop(directory.agents[number].login, None)
+
+    def _publish_log_off(self, agent: FloorAgent, at: int) -> None:
+        agent.seq += 1
+        directory = self._state.directory
+        served = None if agent.service == NO_SERVICE else agent.service
+        data = AgentStateData(agent=agent.id, event_type="LOGOFF")
+        event = _agent_event(self._state.client, agent, data, None, served, at, directory)
+        center = directory.call_center_of(served)
+        self.log_offs.append(OutboundEvent("agent", "", served, center, event))
+
+    def _inherit(self, agent: FloorAgent, former: FloorAgent, at: int, now: int) -> None:
+        """Give an agent the services and the team of its former id.
+
+        A service that a later event has named stays, and so does a team that the site declares.
+        """
+        since, named = max(at, agent.applied_until), former.named_service
+        services = former.services or (None if named is None else (named,))
+        team = former.team if self._state.directory.agents[agent.id].team is None else None
+        details = EventDetails(
+            services=services,
+            team=team,
+            logon_at=former.service_at,
+            since=max(since, self._timeline.horizon(now)),
+        )
+        self._apply(agent, AgentMoment(since, LATE_LOGON, named, details), now)
 
     def update_rosters(self, agent: FloorAgent) -> None:
         """Update the services under which the rosters list the agent."""

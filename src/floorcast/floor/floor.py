@@ -222,6 +222,14 @@ class Floor:
         if intervals is not None:
             intervals.note(at - self.calendar.bounds(day)[0], most, before, now)
 
+    @property
+    def log_offs(self) -> Sequence[OutboundEvent]:
+        """The agents' events that follow the current entry's own events in the feed.
+
+        They are not the events of a source: agents whose login got another id have logged off.
+        """
+        return self._agents.log_offs
+
     def _count_too_late(self) -> None:
         self.too_late += 1
 
@@ -230,6 +238,7 @@ class Floor:
     def begin_entry(self, number: int, recorded_at: int) -> None:
         """Begin an entry that was recorded at ``recorded_at`` (ticks), and remove old data."""
         self.state.entry, self.state.recorded_at = number, recorded_at
+        self._agents.log_offs.clear()
         now = to_ms(recorded_at)
         if now // _SECOND_MS != self._last_second:
             self._last_second = now // _SECOND_MS

@@ -319,6 +319,8 @@ class Projection:
                 self._reload_calls(events[done:reloaded_until], entry, done)
             records, folded = self._fold(events[done:reloaded_until], entry, done, deadline)
             done += folded
+            if done == count:
+                self._add_log_offs(records, position(entry.number, count))
             last = position(entry.number, done - 1)
             through = end_of_entry(entry.number) if done == count else last
             self._publish(records, through, entry.recorded_at)
@@ -359,6 +361,13 @@ class Projection:
                 facets = (outbound.kind, outbound.service, outbound.call_center)
                 records[outbound.feed].append((first + index, facets, encode(outbound.event)))
         return records, len(events)
+
+    def _add_log_offs(self, records: dict[str, list[Record]], first: int) -> None:
+        """Add the log-offs that the entry caused, at the positions after its own events."""
+        for place, one in enumerate(self.floor.log_offs, first):
+            if one.feed in self._switched_on:
+                facets = (one.kind, one.service, one.call_center)
+                records[one.feed].append((place, facets, encode(one.event)))
 
     def _publish(self, records: Mapping[str, list[Record]], through: int, ticks: int) -> None:
         self._reached = through

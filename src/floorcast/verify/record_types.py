@@ -50,8 +50,9 @@ class AgentRecord(NamedTuple):
     service of its call.
 
     ``kind`` is ``state``, or ``answered`` for a ``call.answer`` that names the agent, or ``late``
-    for a LOGON that arrived so late that only its service counts. For ``late``, ``at`` is the time
-    at which the newest state began.
+    for a LOGON that arrived so late that only its service counts, and for the services that an
+    agent has from its former id. For ``late``, ``at`` is the time at which the newest state began,
+    and ``event_time`` is the time at which the service was named.
     """
 
     kind: str

@@ -27,6 +27,7 @@ from floorcast.verify.record_types import (
     WrapUpRecord,
     call_key,
 )
+from floorcast.verify.state_periods import login_states
 
 __all__ = ["Records"]
 
@@ -199,11 +200,12 @@ class Records:
         if data.get("agent2") is not None:
             site.agent(data["agent2"])
         at = min(self._at, self.recorded_at)  # a source whose clock is ahead adds no time
+        for former in site.former_ids.pop(site.agents[agent][0], ()):
+            if former != agent and former in self._newest:
+                self._log_off(former, at)
+                self._inherit(agent, former, at)
         members = (service, services, named, data)
         fields = (self._position, at, self._at, len(self.rules) - 1, *members, self.recorded_at)
-        for former in site.former_ids.pop(site.agents[agent][0], ()):
-            if former != agent:
-                self._log_off(former, at)
         newest = self._newest.get(agent, at)
         if at >= newest or self.recorded_at - at <= self.late_ms:
             self._newest[agent] = max(at, newest)
@@ -213,13 +215,27 @@ class Records:
 
     def _log_off(self, agent: int, at: int) -> None:
         """Record that an agent logged off, because its login's new id has its first event."""
-        if agent not in self._newest:
-            return
         at = self._newest[agent] = max(self._newest[agent], at)
         members = (len(self.rules) - 1, None, None, None, {"eventType": "LOGOFF"})
         self._add_agent_record(
             agent, AgentRecord("state", self._position, at, at, *members, self.recorded_at)
         )
+
+    def _inherit(self, agent: int, former: int, at: int) -> None:
+        """Record that an agent works for the services of its former id, from its first event on.
+
+        This is the same as a LOGON that arrives late and names these services.
+        """
+        rows = self._database.execute(
+            "SELECT record FROM agents WHERE agent = ? ORDER BY at, position", (former,)
+        )
+        login = login_states([AgentRecord(*json.loads(str(record))) for (record,) in rows])[-1]
+        if login.current_service is not None:
+            at = self._newest[agent] = max(self._newest.get(agent, at), at)
+            when = (self._position, at, login.named_at, len(self.rules) - 1)
+            members = (login.current_service, list(login.services), None, {"eventType": "LOGON"})
+            self._add_agent_record(agent, AgentRecord("late", *when, *members, self.recorded_at))
+        self._position += 1  # the agent's event follows
 
     def _add_agent_record(self, agent: int, event: AgentRecord) -> None:
         row = (agent, event.at, event.position, json.dumps(event))

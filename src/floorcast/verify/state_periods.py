@@ -71,12 +71,14 @@ class CurrentCallTracker:
 class LoginState:
     """The services that an agent is logged in to, and the current service.
 
-    ``is_late`` is true if the current service is known only from a LOGON that arrived too late.
+    ``is_late`` is true if the current service is known only from a LOGON that arrived too late, or
+    from the agent's former id. ``named_at`` is the time of the event that named the service, in ms.
     """
 
     services: tuple[int, ...] = ()
     current_service: int | None = None
     is_late: bool = False
+    named_at: int = -(2**60)
 
 
 @dataclass
@@ -126,11 +128,11 @@ def is_answer(one: AgentRecord) -> bool:
 def login_states(events: Sequence[AgentRecord]) -> list[LoginState]:
     """Return the services that an agent is logged in to after each of its events."""
     found = []
-    now, named_at = LoginState(), -(2**60)
+    now = LoginState()
     for one in events:
         is_late = one.kind == "late"
-        now = LoginState(now.services, now.current_service)
-        if is_late and named_at > one.event_time:
+        now = LoginState(now.services, now.current_service, named_at=now.named_at)
+        if is_late and now.named_at > one.event_time:
             found.append(now)
             continue
         named_service = one.service
@@ -143,7 +145,8 @@ def login_states(events: Sequence[AgentRecord]) -> list[LoginState]:
         elif named_service is not None and named_service not in now.services:
             now.services = (named_service,)
         if named_service is not None:
-            now.current_service, named_at, now.is_late = named_service, one.event_time, is_late
+            now.current_service, now.is_late = named_service, is_late
+            now.named_at = one.event_time if is_late else one.at
         found.append(now)
     return found
 
