@@ -86,14 +86,27 @@ def test_podman_builds_an_image_with_its_health_check() -> None:
 def test_the_compose_file_is_valid() -> None:
     """The Compose file matches the specification, and the files that it mounts exist.
 
-    ``prepare-cluster`` creates the files in ``cluster/``, so these are not checked.
+    ``prepare-cluster`` creates the files in ``cluster/``. If it has not run, Compose must say that
+    they are missing, and not create folders with their names.
     """
     compose_spec = pytest.importorskip("compose_spec", reason=MISSING)
     text = (DEPLOY / "compose.yaml").read_text("utf-8")
     compose_spec.PyCompose(text)
-    for line in text.split('"'):
-        if line.startswith("./") and not line.startswith("./cluster/"):
-            assert (DEPLOY / line.split(":")[0]).exists()
+    yaml = pytest.importorskip("yaml", reason=MISSING)
+    mounts = [
+        mount
+        for service in yaml.safe_load(text)["services"].values()
+        for mount in service.get("volumes", ())
+    ]
+    for mount in mounts:
+        if isinstance(mount, str):
+            source = mount.split(":")[0]
+            assert not source.startswith(".") or (DEPLOY / source).exists()
+        else:
+            assert mount["source"].startswith("./cluster/")
+            assert (mount["type"], mount["read_only"]) == ("bind", True)
+            assert mount["bind"] == {"create_host_path": False}
+    assert sum(isinstance(mount, dict) for mount in mounts) == 6
 
 
 def test_caddy_forwards_stream_events_at_once(tmp_path: Path) -> None:
@@ -129,8 +142,12 @@ def test_caddy_forwards_stream_events_at_once(tmp_path: Path) -> None:
             ["PodDisruptionBudget", "Service", "Service", "StatefulSet"],
         ),
         (BUCKET, ["Service", "Service", "StatefulSet"]),
+        (
+            {"siteSecret": "123", "ingress": {"enabled": True, "host": "*.example.com"}},
+            ["Ingress", "Service", "Service", "StatefulSet"],
+        ),
     ],
-    ids=["one server", "with an ingress", "a cluster", "with an archive"],
+    ids=["one server", "with an ingress", "a cluster", "with an archive", "with odd names"],
 )
 def test_the_chart_is_valid(values: dict[str, Any], kinds: list[str]) -> None:
     """Helm can lint and render the chart, and the results match the Kubernetes schemas."""
@@ -164,6 +181,77 @@ def test_the_chart_configures_the_archives_bucket_and_credentials() -> None:
     assert {"name": "FLOORCAST_ARCHIVE", "value": "s3://floor/archive"} in server["env"]
     assert server["envFrom"] == [{"secretRef": {"name": "bucket"}}]
     assert pod["serviceAccountName"] == "floor"
+
+
+@pytest.mark.parametrize("names", [(), ("ca.pem",), ("ca.pem", "node.pem", "node.key")])
+def test_a_pod_has_the_files_of_its_secrets(names: tuple[str, ...]) -> None:
+    """A pod starts whether or not the cluster's secret has files, and has the files at their paths.
+
+    A renewed certificate reaches the pod, which a file mounted with ``subPath`` does not.
+    """
+    values = {"replicas": 3, "cluster": {"secret": "123"}, "siteSecret": "floor-site"}
+    secrets = {"123": {"FLOORCAST_LOG", *names}, "floor-site": {"site.toml"}}
+    pod = stateful_set(values)["template"]["spec"]
+    found = files_in(pod, secrets)
+    assert {f"/etc/floorcast/{name}" for name in names} <= found
+    (server,) = pod["containers"]
+    assert server["args"][-1] in found
+    assert not any("subPath" in mount for mount in server["volumeMounts"])
+
+
+def files_in(pod: dict[str, Any], secrets: dict[str, set[str]]) -> set[str]:
+    """Return the paths of the secrets' files, or fail if the pod needs a key that is missing."""
+    (server,) = pod["containers"]
+    found = set()
+    volumes = {volume["name"]: volume for volume in pod["volumes"]}
+    for mount in server["volumeMounts"]:
+        volume = volumes.get(mount["name"], {})
+        sources = [one["secret"] for one in volume.get("projected", {}).get("sources", ())]
+        if "secret" in volume:
+            sources.append({**volume["secret"], "name": volume["secret"]["secretName"]})
+        for source in sources:
+            keys = secrets[source["name"]]
+            items = source.get("items", [{"key": key, "path": key} for key in keys])
+            wanted = {one["key"]: one["path"] for one in items}
+            if "subPath" in mount:
+                assert mount["subPath"] in wanted, "the pod would not start"
+            assert wanted.keys() <= keys or source.get("optional"), "the pod would not start"
+            found |= {
+                mount["mountPath"] if "subPath" in mount else f"{mount['mountPath']}/{path}"
+                for key, path in wanted.items()
+                if key in keys and mount.get("subPath", path) == path
+            }
+    return found
+
+
+def stateful_set(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the specification of the StatefulSet that the chart makes."""
+    chart = pytest.importorskip("helm_python.chart", reason=MISSING)
+    yaml = pytest.importorskip("yaml", reason=MISSING)
+    rendered = chart.Chart.load(str(CHART)).render(values, name="fc", namespace="floor")
+    (text,) = [one for name, one in rendered.items() if name.endswith("statefulset.yaml")]
+    found: dict[str, Any] = yaml.safe_load(text)["spec"]
+    return found
+
+
+def test_the_chart_passes_settings_on_as_the_server_reads_them() -> None:
+    """A large number has no exponent, and a list has commas. Probes follow the port and TLS."""
+    settings = {
+        "rate_limit": 1_000_000,
+        "head_timeout": 0.5,
+        "trusted_proxies": ["10.0.0.0/8", "fd00::/8"],
+        "port": 8443,
+        "tls_cert": "/etc/floorcast/node.pem",
+        "tls_key": "/etc/floorcast/node.key",
+    }
+    (server,) = stateful_set({"settings": settings})["template"]["spec"]["containers"]
+    found = {one["name"]: one["value"] for one in server["env"]}
+    assert found["FLOORCAST_RATE_LIMIT"] == "1000000"
+    assert found["FLOORCAST_HEAD_TIMEOUT"] == "0.5"
+    assert found["FLOORCAST_TRUSTED_PROXIES"] == "10.0.0.0/8,fd00::/8"
+    assert [port["containerPort"] for port in server["ports"]] == [8443]
+    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+        assert server[probe]["httpGet"]["scheme"] == "HTTPS"
 
 
 def test_the_image_has_all_extras() -> None:

@@ -9,3 +9,18 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
+
+{{- define "floorcast.port" -}}
+{{ .Values.settings.port | default 8080 | int }}
+{{- end }}
+
+{{- /* Helm reads a number as a float, which would become "1e+06". */}}
+{{- define "floorcast.value" -}}
+{{- if and (kindIs "float64" .) (eq . (floor .)) -}}
+{{ printf "%.0f" . }}
+{{- else if kindIs "slice" . -}}
+{{ join "," . }}
+{{- else -}}
+{{ . }}
+{{- end -}}
+{{- end }}
