@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from floorcast.auth.audit_log import FILE_NAME, MAX_CHANGES, AuditLog, AuditTuning, files, read
+from floorcast.auth.audit_files import FILE_NAME, opened
+from floorcast.auth.audit_log import MAX_CHANGES, AuditLog, AuditTuning, read
 from floorcast.site.changes import Change
 from tests.auth.auth_node import Clock
 from tests.real.nodes import temporary_folder
@@ -27,6 +28,12 @@ def lines(folder: Path) -> list[Mapping[str, object]]:
     found, damaged = read(folder)
     assert damaged.total == 0
     return list(found)
+
+
+def files(folder: Path) -> list[Path]:
+    """Return the paths of the folder's audit log, oldest first."""
+    with opened(folder) as found:
+        return [one.path for one in found]
 
 
 def test_each_line_is_a_json_object_with_a_timestamp(tmp_path: Path) -> None:
@@ -108,6 +115,47 @@ def test_processes_write_to_one_file_without_mixing_lines(tmp_path: Path) -> Non
     assert [process.wait(60) for process in running] == [0, 0, 0]
     written = [(line["process"], line["number"]) for line in lines(tmp_path)]
     assert sorted(written) == [(one, number) for one in range(3) for number in range(200)]
+
+
+WRITER = """
+import sys, pathlib
+from floorcast.auth.audit_log import AuditLog, AuditTuning
+audit = AuditLog(pathlib.Path(sys.argv[1]), tuning=AuditTuning(max_bytes=400))
+for number in range(3000):
+    audit.record('login', number=number)
+"""
+
+
+def test_the_log_is_read_completely_while_it_is_rotated(tmp_path: Path) -> None:
+    """No line is missing, repeated or torn, and no file is missing, at any moment.
+
+    Only the oldest lines go, with the oldest file.
+    """
+    found: list[list[int]] = [[]]
+    with subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)]) as writing:
+        while writing.poll() is None or not found[-1]:
+            found.append([int(str(line["number"])) for line in lines(tmp_path)])
+    assert writing.returncode == 0
+    for numbers in filter(None, found):
+        assert numbers == list(range(numbers[0], numbers[-1] + 1))
+    assert lines(tmp_path)[-1]["number"] == 2999
+
+
+def test_a_line_is_written_while_another_process_replaces_the_file(tmp_path: Path) -> None:
+    """The other process has renamed the file and has not made the new one yet."""
+    audit = AuditLog(tmp_path, Clock(), AuditTuning(max_bytes=1))
+    audit.record("login", client=0)
+    path, flock = tmp_path / FILE_NAME, fcntl.flock
+
+    def renamed(file: int, how: int) -> None:
+        flock(file, how)
+        if path.exists():
+            path.rename(tmp_path / f"{FILE_NAME}.1")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fcntl, "flock", renamed)
+        audit.record("login", client=1)
+    assert [line["client"] for line in lines(tmp_path)] == [0, 1]
 
 
 def test_a_full_disk_raises_no_error(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
-from floorcast.auth.audit_log import AuditLog, files, read
+from floorcast.auth.audit_files import opened
+from floorcast.auth.audit_log import AuditLog, read
 from tests.http.servers import ACME, TOKENS, ApiHarness, run_with_harness
 
 LOGIN = {"clientName": "ACME", "userName": "sysadmin", "password": "correct horse"}
@@ -25,7 +26,8 @@ def audited(
     run_with_harness(work_with_audit_log)
     found, damaged = read(folder)
     assert damaged.total == 0
-    text = "".join(path.read_text() for path in files(folder))
+    with opened(folder) as files:
+        text = "".join(one.path.read_text() for one in files)
     assert not any(secret in text for secret in ("correct horse", "my own pass", "token-for"))
     return list(found)
 

@@ -20,6 +20,7 @@ from typing import Literal, NamedTuple, cast
 
 import msgspec
 
+from floorcast.auth.audit_files import FILE_NAME, MAX_OLD_FILES, numbered, opened
 from floorcast.model.token import TICKS_PER_SECOND, Now, monotonic_now, system_now
 from floorcast.site.changes import Change
 
@@ -30,11 +31,9 @@ __all__ = [
     "AuditTuning",
     "AuditValue",
     "DamagedLines",
-    "files",
     "read",
 ]
 
-FILE_NAME = "audit.log"
 FILE_MODE = 0o600
 MAX_CHANGES = 1_000  # changes of one site file that are listed individually
 MAX_PLACES = 5  # damaged lines whose places are reported
@@ -83,7 +82,7 @@ class AuditTuning(NamedTuple):
     """The size and number of the files, and the limits for grouping refusals."""
 
     max_bytes: int = 10 << 20  # per file
-    max_old_files: int = 9
+    max_old_files: int = MAX_OLD_FILES
     group_seconds: int = 60  # seconds during which identical refusals share a line
     max_groups: int = 1_000  # kinds of refusal that are grouped at once
 
@@ -227,20 +226,16 @@ class AuditLog:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             return False
-        if not os.path.samestat(os.fstat(file), self._path.stat()):
-            return True  # another process has just done so
+        try:
+            if not os.path.samestat(os.fstat(file), self._path.stat()):
+                return True  # another process has just done so
+        except FileNotFoundError:
+            return True  # and has not created the new file yet
         for number in range(self._tuning.max_old_files, 0, -1):
-            newer = _numbered(self._path, number - 1)
+            newer = numbered(self._path, number - 1)
             if newer.exists():
-                newer.replace(_numbered(self._path, number))
+                newer.replace(numbered(self._path, number))
         return True
-
-
-def files(folder: Path) -> list[Path]:
-    """Return the files of a folder's audit log, oldest first."""
-    path = folder / FILE_NAME
-    numbered = [_numbered(path, number) for number in range(AuditTuning().max_old_files, -1, -1)]
-    return [one for one in numbered if one.exists()]
 
 
 def read(
@@ -248,25 +243,27 @@ def read(
 ) -> tuple[Sequence[Mapping[str, object]], DamagedLines]:
     """Return the lines of a folder's audit log, oldest first, and its damaged lines.
 
-    ``last`` limits the result to the last lines, and ``events`` to lines with those events. Raises
-    OSError if a file cannot be read.
+    ``last`` limits the result to the last lines, and ``events`` to lines with those events. A
+    rotation in the meantime changes nothing. Raises OSError if a file cannot be read.
     """
     damaged, first = 0, list[tuple[Path, int]]()
 
     def lines() -> Iterator[Mapping[str, object]]:
         nonlocal damaged
-        for path in files(folder):
-            with path.open("rb") as file:
-                for number, line in enumerate(file, 1):
-                    parsed = _parse(line)
-                    if parsed.is_damaged:
-                        damaged += 1
-                        if len(first) < MAX_PLACES:
-                            first.append((path, number))
-                    if parsed.found and (not events or parsed.found["event"] in events):
-                        yield parsed.found
+        for path, file in open_files:
+            for number, text in enumerate(file, 1):
+                # the last line may still have been in writing
+                line = text if text.endswith(b"\n") else text + file.readline()
+                parsed = _parse(line)
+                if parsed.is_damaged:
+                    damaged += 1
+                    if len(first) < MAX_PLACES:
+                        first.append((path, number))
+                if parsed.found and (not events or parsed.found["event"] in events):
+                    yield parsed.found
 
-    found = deque(lines(), last)
+    with opened(folder) as open_files:
+        found = deque(lines(), last)
     return found, DamagedLines(damaged, first)
 
 
@@ -303,7 +300,3 @@ def _open(path: Path) -> int:
     if os.fstat(file).st_mode & 0o077:
         os.fchmod(file, FILE_MODE)
     return file
-
-
-def _numbered(path: Path, number: int) -> Path:
-    return path.with_name(f"{path.name}.{number}") if number else path

@@ -75,7 +75,7 @@ def _make_private_folder(part: Path) -> None:
 
 
 def _copy(folder: Path, part: Path) -> int:
-    from floorcast.auth import audit_log
+    from floorcast.auth import audit_files
     from floorcast.log.folder_copy import FILES, copy_file, database_bytes
 
     # derived data before the log, so that the copy looks like a folder after a crash
@@ -92,9 +92,11 @@ def _copy(folder: Path, part: Path) -> int:
         for name in names:
             copy_file(folder / name, part / name, more)
             (part / name).chmod(0o600)
-    for path in audit_log.files(folder):
-        shutil.copyfile(path, part / path.name)
-        (part / path.name).chmod(0o600)
+    with audit_files.opened(folder) as found:
+        for path, file in found:
+            with (part / path.name).open("wb") as copy:
+                shutil.copyfileobj(file, copy)
+            (part / path.name).chmod(0o600)
     return sum(file.stat().st_size for file in part.iterdir())
 
 
