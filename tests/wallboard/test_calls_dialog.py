@@ -59,6 +59,38 @@ def test_figures_open_their_calls_by_mouse_and_keyboard(wall: Screen, source: Ca
     assert wall.errors == []
 
 
+def test_a_dialog_whose_figure_is_gone_returns_the_focus_to_the_list(
+    wall: Screen, source: Caller
+) -> None:
+    """The figure's row may leave the list while its calls are shown. The focus is not lost."""
+    wall.sign_in()
+    wall.page.wait_for_selector("#services tbody tr")
+    services = [
+        row.get_attribute("data-id") for row in wall.page.locator("#services tr[data-id]").all()
+    ]
+    wall.page.focus(opener(services[0], "handled"))
+    wall.page.keyboard.press("Enter")
+    figures(wall)
+    wall.page.evaluate("(id) => { location.hash = `service=${id}`; }", services[1])
+    wall.page.wait_for_selector(ROW.format(services[0]), state="detached")
+    wall.page.keyboard.press("Escape")
+    wall.page.wait_for_selector("#calls", state="hidden")
+    assert wall.page.evaluate("document.activeElement.matches('#services .scroll')")
+
+
+def test_a_dialog_without_any_figure_returns_the_focus_to_the_explanation(wall: Screen) -> None:
+    """If the view has no service any more, the panel's explanation gets the focus."""
+    wall.sign_in()
+    wall.page.wait_for_selector("#services tbody tr")
+    wall.page.click("#services .handled .opens >> nth=0")
+    figures(wall)
+    wall.page.evaluate("() => { location.hash = 'service=99'; }")
+    wall.page.wait_for_selector("#services tbody tr", state="detached")
+    wall.page.keyboard.press("Escape")
+    wall.page.wait_for_selector("#calls", state="hidden")
+    assert wall.page.evaluate("document.activeElement.matches('#services .explanation')")
+
+
 def test_more_calls_are_added_page_by_page(browser: Browser, tmp_path: Path) -> None:
     """Each page adds up to a thousand different calls. The last page has no button for more.
 
