@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,54 @@ def test_an_unresponsive_server_is_a_problem(tmp_path: Path, browser: Browser) -
         wall.page.route("**/realtime/**", lambda route: route.abort())
         wall.pass_time(20)
         wall.until(f"document.querySelector('{TILE} .note').title.includes('Server: no response')")
+
+
+LIT = """(tile) => {
+    document.querySelector(tile).click();
+    return document.querySelector("#agents [data-lit]")?.dataset.login;  // for two seconds
+}"""
+
+
+def test_the_tile_leads_to_the_agent(tmp_path: Path, browser: Browser) -> None:
+    """The agent has the focus and is in view, even if the list showed only other agents.
+
+    Problems that are nowhere on the board, such as a silent server, are passed over.
+    """
+    now = datetime.now(UTC)
+    on = {"service": 38049, "eventType": "NOT_READY"}
+    events = [
+        event(
+            "agent.state", number, agent=f"A{number:02}", **on,
+            time=(now - timedelta(minutes=31 + number)).isoformat(),
+        )
+        for number in range(40)
+    ]  # fmt: skip
+    ready = {"agent": "READY", "service": 38049, "eventType": "READY"}
+    events.append(event("agent.state", "r", **ready))
+    with open_wallboard(tmp_path, browser, events) as (wall, _):
+        wall.page.wait_for_selector("#agents [data-login]")
+        wall.until_text(f"{TILE} .note", "A00")
+        wall.page.click(".states [data-state='2']")
+        wall.until_text("#agents h2", "1 of ")
+        wall.page.focus(TILE)
+        wall.page.keyboard.press("Enter")
+        focused = "document.activeElement.closest('#agents tr')?.dataset.login"
+        assert wall.page.evaluate(focused) == "A00"
+        row = wall.page.locator("#agents [data-login=A00]").bounding_box()
+        panel = wall.page.locator("#agents .scroll").bounding_box()
+        assert row is not None
+        assert panel is not None
+        assert panel["y"] <= row["y"] <= panel["y"] + panel["height"] - row["height"] + 1
+        assert wall.page.evaluate(LIT, TILE) == "A00"
+        wall.page.keyboard.press("Enter")
+        assert wall.page.inner_text("#agent[open] [data-part=login]") == "A00"
+        wall.page.keyboard.press("Escape")
+        wall.page.route("**/realtime/**", lambda route: route.abort())
+        wall.pass_time(20)
+        wall.until_text(f"{TILE} .note", "Server")
+        wall.page.focus(TILE)
+        wall.page.keyboard.press("Enter")
+        assert wall.page.evaluate(focused) == "A00"
 
 
 SILENT = """async (minutes) => {

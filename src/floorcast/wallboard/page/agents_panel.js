@@ -11,7 +11,7 @@ import { Panel } from "./panel.js";
 import { reasonName, stateName } from "./roster.js";
 import { HOLD, IN_CALL, NOT_READY, WRAP_UP } from "./states.js";
 import { StatesBar } from "./states_bar.js";
-import { figure, mark, opens, room, Rows, write } from "./table.js";
+import { figure, light, mark, opens, room, Rows, write } from "./table.js";
 
 const MEASURE = {
   [NOT_READY]: "notReady",
@@ -94,14 +94,15 @@ export class AgentsPanel {
     this.#reach();
   }
 
-  /** Show an agent. Sorts the list by urgency, which puts the agent near the top. */
-  lead(login) {
+  /** Focus an agent and highlight the agent briefly. Sorts the list by urgency, and lists all agents. */
+  lead(key) {
     this.choose([]);
     this.#choose({ order: "need", descending: false });
     this.#tellOrder();
     this.#list();
-    const place = this.#listed.findIndex(({ agent }) => agent.login === login);
-    this.#scroll.scrollTop = Math.max(0, (place - 2) * this.#rowHeight());
+    if (this.#placeOf(key) < 0) return;
+    this.#focus(key);
+    light(this.#rows.of(key));
   }
 
   /**

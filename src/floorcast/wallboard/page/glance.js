@@ -39,7 +39,8 @@ function ofNeeds({ services, agents, needs, isStale }) {
     const names = needs.map(({ who }) => who);
     const note = named(names, names.slice(0, 2).join(", ").length > NAMES ? 1 : 2);
     const why = needs.map(({ who, why }) => `${who}: ${why}`).join("\n");
-    return { ...base, value: count(needs.length), note, title: why, level: "act", leadsTo: needs[0].leadsTo };
+    const { leadsTo } = needs.find((need) => Object.keys(need.leadsTo).length) ?? needs[0];
+    return { ...base, value: count(needs.length), note, title: why, level: "act", leadsTo };
   }
   if (!isKnown) return { ...base, value: UNKNOWN, note: "unknown" };
   const isAll = services.isKnown && agents.isKnown && !isStale;

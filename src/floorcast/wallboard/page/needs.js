@@ -11,7 +11,7 @@ const GRACE = 10; // seconds that a call may wait for an agent who is about to b
  * @typedef {object} Need
  * @property {string} who       the service or agent concerned
  * @property {string} why       the problem in words
- * @property {object} leadsTo   `{service: id}`, `{agent: login}`, or nothing
+ * @property {object} leadsTo   `{service: id}`, `{agent: key}`, or nothing
  */
 
 /**
@@ -39,7 +39,7 @@ export function needs(services, agents, silence, isUnanswered) {
   for (const agent of agents.present) {
     if (agents.level(agent) !== "act") continue;
     const why = `long in ${stateName(agent)}`;
-    found.push({ who: agent.name, why, leadsTo: { agent: agent.login } });
+    found.push({ who: agent.name, why, leadsTo: { agent: agent.key } });
   }
   return found;
 }

@@ -6,7 +6,7 @@ import { callsInRates, count, duration, percent, plural } from "./figures.js";
 import { BEHIND, titleOf } from "./calls_dialog.js";
 import { handsOf } from "./needs.js";
 import { Panel } from "./panel.js";
-import { figure, mark, opens, room, Rows, write } from "./table.js";
+import { figure, light, mark, opens, room, Rows, write } from "./table.js";
 import { inNeed, ORDERS, Sorting } from "./services_order.js";
 import { timeOf } from "./tokens.js";
 import { drawTrend } from "./trends.js";
@@ -20,7 +20,6 @@ export class ServicesPanel {
   #search = this.#panel.section.querySelector("input");
   #sorting = new Sorting(this.#panel.section, () => this.draw());
   #at = 0; // the server's time of the rows, ms
-  #lit = 0;
 
   /** @param {import("./thresholds.js").Thresholds} thresholds */
   constructor(thresholds) {
@@ -119,9 +118,7 @@ export class ServicesPanel {
     row.tabIndex = -1;
     row.scrollIntoView({ block: "nearest" });
     row.focus({ preventScroll: true });
-    clearTimeout(this.#lit);
-    mark(row.dataset, "lit", "true");
-    this.#lit = setTimeout(() => mark(row.dataset, "lit", ""), 2_000);
+    light(row);
   }
 
   /** Sort by a column, worst first, as if its title were clicked. */

@@ -43,6 +43,20 @@ export function mark(dataset, name, value) {
   }
 }
 
+const LIT = 2_000; // ms
+let dim = () => {};
+
+/** Highlight a row briefly, because a click shows no ring around what it focuses. */
+export function light(row) {
+  dim();
+  mark(row.dataset, "lit", "true");
+  const timer = setTimeout(() => dim(), LIT);
+  dim = () => {
+    clearTimeout(timer);
+    mark(row.dataset, "lit", "");
+  };
+}
+
 /** The number of whole rows that fit on a wall, where nothing scrolls. Elsewhere all fit. */
 export function room(scroll) {
   const row = scroll.querySelector("tbody:not(.space) tr:not([data-away])");
