@@ -39,3 +39,15 @@ def test_renamed_members_keep_their_stored_names(
 ) -> None:
     """Snapshots and stored calls of earlier releases stay readable."""
     assert names <= set(struct.__struct_encode_fields__)
+
+
+def test_no_part_of_a_large_snapshot_is_large() -> None:
+    """A part is encoded in one go, so a large one would block the event loop."""
+    state = FloorState(1)
+    state.agents = {number: FloorAgent(id=number) for number in range(1000)}
+    state.calls = [Call(number, "s") for number in range(1000)]
+    state.connects = {10: {f"call {number}": number for number in range(20_000)}, 11: {}}
+    state.quiet_calls = [((number, "s"), number) for number in range(20_000)]
+    parts = list(snapshot_parts(state))
+    assert max(map(len, parts)) < 200_000
+    assert msgspec.to_builtins(from_snapshot(parts)) == msgspec.to_builtins(state)

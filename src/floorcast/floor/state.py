@@ -37,8 +37,11 @@ __all__ = [
 
 SNAPSHOT_VERSION = 1
 _T = TypeVar("_T")
-_PART = 200  # agents, calls or counters in a part, which take about a millisecond
-_INTERVALS_PART = 25  # services in a part: up to a megabyte
+# The number of items in a part, which takes about a millisecond to encode.
+_PART = 200  # calls or counters
+_AGENTS_PART = 50
+_INTERVALS_PART = 25  # services: up to a megabyte
+_TIMES_PART = 5_000  # connects or evicted calls
 
 
 class FloorState(Struct):
@@ -70,15 +73,18 @@ class FloorState(Struct):
 
 
 class _SnapshotPart(Struct, omit_defaults=True):
-    """A part of a snapshot: some calls, some agents, or some counters of a day.
+    """A part of a snapshot: some calls, agents, connects or quiet calls, or some counters of a day.
 
-    The counters are those of agents on one service, or the intervals of several services.
+    The connects are those of one service. The counters are those of agents on one service, or the
+    intervals of several services.
     """
 
     calls: list[Call] = field(default_factory=list)
     agents: list[FloorAgent] = field(default_factory=list)
     day: int = 0
     service: int = 0
+    connects: dict[str, int] = field(default_factory=dict)
+    quiet_calls: list[tuple[tuple[int, str], int]] = field(default_factory=list)
     agent_days: dict[int, AgentDay] = field(default_factory=dict)
     intervals: dict[int, ServiceIntervals] = field(default_factory=dict)
 
@@ -107,20 +113,14 @@ _call_decoder = msgspec.msgpack.Decoder(Call)
 
 def snapshot_parts(state: FloorState) -> Iterator[bytes]:
     """Yield the parts of a snapshot. Nothing may be folded until the last part is made."""
+    services = {service: dict[str, int]() for service in state.connects}
     counters = replace(state.counters, agent_days={}, intervals={})
-    yield _encoder.encode(replace(state, counters=counters, agents={}, calls=[]))
-    for calls in _in_parts(iter(state.calls)):
-        yield _encoder.encode(_SnapshotPart(calls=calls))
-    for agents in _in_parts(iter(state.agents.values())):
-        yield _encoder.encode(_SnapshotPart(agents=agents))
-    for day, services in state.counters.agent_days.items():
-        for service, days in services.items():
-            for pairs in _in_parts(iter(days.items())):
-                part = _SnapshotPart(day=day, service=service, agent_days=dict(pairs))
-                yield _encoder.encode(part)
-    for day, intervals in state.counters.intervals.items():
-        for some in _in_parts(iter(intervals.items()), _INTERVALS_PART):
-            yield _encoder.encode(_SnapshotPart(day=day, intervals=dict(some)))
+    rest = replace(state, counters=counters, agents={}, calls=[], connects=services, quiet_calls=[])
+    yield _encoder.encode(rest)
+    for part in _parts(state):
+        yield _encoder.encode(part)
+    for part in _counter_parts(state.counters):
+        yield _encoder.encode(part)
 
 
 def from_snapshot(parts: list[bytes]) -> FloorState:
@@ -130,6 +130,9 @@ def from_snapshot(parts: list[bytes]) -> FloorState:
         part = _part_decoder.decode(blob)
         state.calls.extend(part.calls)
         state.agents.update((agent.id, agent) for agent in part.agents)
+        state.quiet_calls.extend(part.quiet_calls)
+        if part.connects:
+            state.connects[part.service].update(part.connects)
         if part.agent_days:
             services = state.counters.agent_days.setdefault(part.day, {})
             services.setdefault(part.service, {}).update(part.agent_days)
@@ -146,6 +149,28 @@ def encode_call(call: Call) -> bytes:
 def decode_call(blob: bytes) -> Call:
     """Decode a stored call."""
     return _call_decoder.decode(blob)
+
+
+def _parts(state: FloorState) -> Iterator[_SnapshotPart]:
+    for calls in _in_parts(iter(state.calls)):
+        yield _SnapshotPart(calls=calls)
+    for agents in _in_parts(iter(state.agents.values()), _AGENTS_PART):
+        yield _SnapshotPart(agents=agents)
+    for service, connects in state.connects.items():
+        for times in _in_parts(iter(connects.items()), _TIMES_PART):
+            yield _SnapshotPart(service=service, connects=dict(times))
+    for quiet_calls in _in_parts(iter(state.quiet_calls), _TIMES_PART):
+        yield _SnapshotPart(quiet_calls=quiet_calls)
+
+
+def _counter_parts(counters: Counters) -> Iterator[_SnapshotPart]:
+    for day, services in counters.agent_days.items():
+        for service, days in services.items():
+            for pairs in _in_parts(iter(days.items())):
+                yield _SnapshotPart(day=day, service=service, agent_days=dict(pairs))
+    for day, intervals in counters.intervals.items():
+        for some in _in_parts(iter(intervals.items()), _INTERVALS_PART):
+            yield _SnapshotPart(day=day, intervals=dict(some))
 
 
 def _in_parts(things: Iterator[_T], size: int = _PART) -> Iterator[list[_T]]:
