@@ -150,7 +150,8 @@ class Server:
         """Send the server a signal, without waiting for the effect."""
         assert self._process is not None
         self.up.clear()
-        os.kill(self._process.pid, number)
+        with suppress(ProcessLookupError):  # it has ended
+            os.kill(self._process.pid, number)
 
     def limit_files(self, size: int) -> None:
         """Limit the size of the server's files to ``size`` bytes, which acts like a full disk.
