@@ -59,8 +59,8 @@ def test_every_event_and_call_is_in_one_hour(
     log = Log(replace(PLAN, time_zone=old), DAY_BEGINS + 3 * HOUR_MS)
     change = DAY_BEGINS + 6 * HOUR_MS + minute * 60_000
     job, archive = SealJob("", "", CLIENT, old, 0, LIMITS), open_archive(str(tmp_path))
-    times = [*range(DAY_BEGINS, change, 29 * 60_000)]
-    times += range(change + waited * 60_000 + 1, change + 26 * HOUR_MS, 53 * 60_000)
+    times = [*range(DAY_BEGINS, change, 59 * 60_000)]
+    times += range(change + waited * 60_000 + 1, change + 26 * HOUR_MS, 97 * 60_000)
     for number, at in enumerate(times, 1):
         if at > change and job.time_zone == old:
             log.configure(change, replace(PLAN, time_zone=new))
