@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -103,6 +104,24 @@ def test_a_free_agent_has_no_call() -> None:
     )
     row = only(agent_status(scopes(floor), moment_at(6)).all())
     assert (row.transaction_id, row.session_id, row.phone) == (None, None, None)
+
+
+@pytest.mark.parametrize("before", ["WRAP_UP", "READY", "NOT_READY"])
+@pytest.mark.parametrize("answered", [None, 1, 3])
+def test_an_in_call_without_a_call_is_the_call_answered_since(
+    before: str, answered: int | None
+) -> None:
+    """It is neither the call that the state before names nor one answered before that state."""
+    ref = {"transactionId": 1, "sessionId": "S1"}
+    floor = day_of(
+        agent("IN_CALL", 0, service=10, call=ref),
+        call("call.answer", 9, 2, agent="ANN"),
+        agent(before, 10, call=ref),
+        *(() if answered is None else [call("call.answer", 11, answered, agent="ANN")]),
+        agent("IN_CALL", 12),
+    )
+    row = only(agent_status(scopes(floor), moment_at(13)).all())
+    assert row.transaction_id == answered
 
 
 def test_changed_after_returns_changed_and_logged_off_agents() -> None:

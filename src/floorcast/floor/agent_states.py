@@ -361,6 +361,8 @@ def _begin_visit(agent: FloorAgent, kind: str, state: State, at: int) -> None:
         agent.call_visited = agent.visited
     elif state is IN_CALL and agent.call_visited is not None:
         visited = agent.call_visited  # back from hold or transfer: the visit continues
+    if agent.call is not None and agent.state not in _HOLDS_CALL:
+        agent.call = None  # an event in a state without a call named it, usually its WRAP_UP
     agent.visited = visited
     agent.state, agent.since = state, at
     if state is WRAP_UP:

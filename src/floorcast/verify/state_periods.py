@@ -46,6 +46,7 @@ class CurrentCallTracker:
     def __init__(self) -> None:
         self.event: AgentRecord | None = None
         self._offered: AgentRecord | None = None
+        self._state = "Logoff"
 
     def answer(self, one: AgentRecord, state: str) -> None:
         """Handle a ``call.answer`` that names the agent.
@@ -59,6 +60,9 @@ class CurrentCallTracker:
 
     def enter(self, one: AgentRecord, state: str) -> None:
         """Handle a change of the agent's state."""
+        if self._state not in WITH_A_CALL:
+            self.event = None
+        self._state = state
         if state not in WITH_A_CALL:
             self.event = self._offered = None
         elif one.data.get("call") is None and self.event is None and state in ON_A_CALL:
