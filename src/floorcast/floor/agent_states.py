@@ -182,15 +182,20 @@ class AgentStates:
         self._calls = calls
         self._quiet = quiet
 
-    def enter(self, agent: FloorAgent, moment: AgentMoment, sign: int) -> None:
+    def enter(
+        self, agent: FloorAgent, moment: AgentMoment, sign: int, *, calls: bool = True
+    ) -> None:
         """Apply a moment to an agent. Count it (1), take its counts back (-1), or do neither (0).
+
+        If ``calls`` is False, the counts of the agent's time change, but not its calls.
 
         Members are compared before they are set, because setting one takes ten times as long.
         """
         at, kind, details = moment.at, moment.kind, moment.details
+        call_sign = sign if calls else 0
         agent.applied_until = at
         if kind in _WITHOUT_STATE:
-            self._apply_stateless(agent, moment, sign)
+            self._apply_stateless(agent, moment, sign, call_sign)
             return
         was, state = agent.state, EVENT_STATE[kind]
         if state is None:
@@ -201,7 +206,7 @@ class AgentStates:
         if was is not LOGOFF:
             self._counts.time(agent, until, sign)
         if begins and was is WRAP_UP:
-            self._end_wrap_up(agent, until, sign)
+            self._end_wrap_up(agent, until, call_sign)
         if details is not None or moment.service is not None:
             _set_members(agent, moment.service, details, at)
         if begins:
@@ -209,7 +214,7 @@ class AgentStates:
         if state is NOT_READY or was is NOT_READY:
             _set_reason(agent, details)
         agent.last_event = at
-        self._set_call(agent, kind, None if details is None else details.call, sign)
+        self._set_call(agent, kind, None if details is None else details.call, call_sign)
         if state is not LOGOFF:
             self._counts.visit(agent, at, sign)
 
@@ -245,7 +250,9 @@ class AgentStates:
                     self._calls.come_back(key, agent.id, agent.last_event, sign)
             agent.current_calls = (key,)
 
-    def _apply_stateless(self, agent: FloorAgent, moment: AgentMoment, sign: int) -> None:
+    def _apply_stateless(
+        self, agent: FloorAgent, moment: AgentMoment, sign: int, call_sign: int
+    ) -> None:
         """Apply a moment that does not change the agent's state, but perhaps its service.
 
         Another service counts for the time after the moment, and for a quiet agent for all the time
@@ -253,7 +260,8 @@ class AgentStates:
         """
         details, service, since = moment.details, agent.service, moment.at
         if moment.kind == ANSWERED:
-            self._note_answer(agent, moment.at, None if details is None else details.call, sign)
+            call = None if details is None else details.call
+            self._note_answer(agent, moment.at, call, call_sign)
         elif details is not None and agent.service_at <= details.logon_at:
             team = agent.team
             _set_members(agent, moment.service, details, details.logon_at)

@@ -158,7 +158,11 @@ class Timeline:
         return found
 
     def replace_moments(self, agent: FloorAgent, replacements: Replacements) -> None:
-        """Replace some moments, and correct the counts as in ``_replay``."""
+        """Replace some moments, and correct the counts of the agent's time as in ``_replay``.
+
+        The moments differ only in the service of a call, so they change no call. The calls that
+        they name may have left memory.
+        """
         past = agent.past
         (first, start), last = min(replacements), max(replacements)
         before = _checkpoint(past[first].before)
@@ -172,8 +176,8 @@ class Timeline:
             for index in range(start, len(run.moments)):
                 known = run.moments[index]
                 moment = run.moments[index] = replacements.get((number, index), known)
-                self._enter(before, known, -1)
-                self._enter(after, moment, 1)
+                self._enter(before, known, -1, calls=False)
+                self._enter(after, moment, 1, calls=False)
                 if (number, index) >= last and before == after:
                     return
         _copy_status(agent, after)
