@@ -43,6 +43,9 @@ def test_intervals_match_the_api(browser: Browser, tmp_path: Path) -> None:
         source.take(ndjson(waiting_call(4, HELP)))
         wall.pass_time(20)
         wall.until_true(lambda: told(wall) == [2, 0, 0], "the new call is offered")
+        wall.page.focus("#intervals [name=day]")
+        wall.page.keyboard.press("Enter")
+        assert wall.page.is_visible("#intervals"), "Enter in the day closes the dialog"
         wall.page.keyboard.press("Escape")
         wall.page.wait_for_selector("#intervals", state="hidden")
         assert wall.errors == []

@@ -59,6 +59,17 @@ def test_an_unresponsive_server_is_a_problem(tmp_path: Path, browser: Browser) -
         wall.until(f"document.querySelector('{TILE} .note').title.includes('Server: no response')")
 
 
+def test_the_tile_says_why_if_there_is_one_problem(tmp_path: Path, browser: Browser) -> None:
+    """The reason is in the tile, because touch and keyboard users see no tooltip."""
+    on = {"agent": "SEBY", "service": 38049}
+    ready = event("agent.state", "n1", **on, eventType="READY")
+    with open_wallboard(tmp_path, browser, [ready]) as (wall, source):
+        until_needs(wall, 0)
+        source.take(ndjson([event("agent.state", "n2", **on, eventType="LOGOFF")]))
+        until_needs(wall, 1)
+        assert wall.page.inner_text(f"{TILE} .note") == "Floor: nobody is logged in"
+
+
 LIT = """(tile) => {
     document.querySelector(tile).click();
     return document.querySelector("#agents [data-lit]")?.dataset.login;  // for two seconds

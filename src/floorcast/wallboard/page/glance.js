@@ -12,6 +12,7 @@ const list = document.getElementById("glance");
 const tiles = new Map();
 const UNKNOWN = "–"; // not 0, which would mean that there are no problems
 const NAMES = 26; // characters of two names that fit into a tile
+const REASON = 32; // characters of a name and a reason that fit into a tile
 const LONG = 16; // characters of one name beside which a value fits
 const SHORT = 5; // characters that always fit into a tile
 
@@ -37,8 +38,9 @@ function ofNeeds({ services, agents, needs, isStale }) {
   const isKnown = services.isKnown || agents.isKnown;
   if (needs.length && isKnown) {
     const names = needs.map(({ who }) => who);
-    const note = named(names, names.slice(0, 2).join(", ").length > NAMES ? 1 : 2);
     const why = needs.map(({ who, why }) => `${who}: ${why}`).join("\n");
+    const some = named(names, names.slice(0, 2).join(", ").length > NAMES ? 1 : 2);
+    const note = needs.length === 1 && why.length <= REASON ? why : some;
     const { leadsTo } = needs.find((need) => Object.keys(need.leadsTo).length) ?? needs[0];
     return { ...base, value: count(needs.length), note, title: why, level: "act", leadsTo };
   }

@@ -34,6 +34,9 @@ export class IntervalsDialog {
     this.services = services;
     document.getElementById("show-intervals").onclick = () => this.open();
     for (const one of [this.#service, this.#length, this.#day]) one.onchange = () => this.#load();
+    this.#day.onkeydown = (event) => {
+      if (event.key === "Enter") event.preventDefault(); // it would close the dialog
+    };
     this.#dialog.onclose = () => this.close();
   }
 
