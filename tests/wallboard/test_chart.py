@@ -15,3 +15,13 @@ def test_the_top_tick_is_at_or_above_the_peak(wall: Screen, most: int, top: int)
     wall.open()
     found = "async (most) => (await import('/wallboard/chart.js')).topOf(most)"
     assert wall.page.evaluate(found, most) == top
+
+
+def test_the_ticks_of_a_low_chart_do_not_overlap(wall: Screen) -> None:
+    """A low chart, as on a laptop, has no tick in the middle."""
+    wall.open()
+    found = """async () => {
+        const { ticksOf } = await import("/wallboard/chart.js");
+        return [ticksOf(0, 40, 5), ticksOf(0, 40, 12)];
+    }"""
+    assert wall.page.evaluate(found) == [[0, 40], [0, 20, 40]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
@@ -170,6 +171,55 @@ def test_long_names_are_shown_in_full_on_a_wall(tmp_path: Path, browser: Browser
         assert cut == []
         assert wall.page.locator("#queue-chart .u-axis").count() == 2
         assert wall.page.locator("#connects-chart .u-axis").count() == 1  # the bars have numbers
+
+
+LONG_NAME = "Customer retention and win-back department, northern region, team"
+CUT_TIMES = """[...document.querySelectorAll("#agents td.number")]
+    .filter((one) => one.scrollWidth > one.clientWidth).map((one) => one.textContent)"""
+OVERLAP = """() => {
+    const [list, buttons] = ["#view .scroll", "#view .choices"]
+        .map((one) => document.querySelector(one).getBoundingClientRect());
+    return list.bottom - buttons.top;
+}"""
+
+
+def test_long_names_and_times_leave_room_for_the_rest(tmp_path: Path, browser: Browser) -> None:
+    """Half a day in a state fits in its column, and a service with a long name in a few lines.
+
+    On a wall, all services of a page are visible. On a short phone, the list of services in the
+    dialog does not cover the buttons.
+    """
+    more = "".join(
+        f'{{id = {50000 + number}, name = "{LONG_NAME} {number}", call_center = 1623}},'
+        for number in range(30)
+    )
+    site = WALL_SITE.replace("{id = 38061,", f"{more}{{id = 38061,")
+    long_ago = (datetime.now(UTC) - timedelta(hours=12, minutes=34)).isoformat()
+    late = {"agent": "LATE", "service": 38049, "eventType": "NOT_READY"}
+    events = [event("agent.state", "late", time=long_ago, **late)]
+    for number in range(30):
+        ready = {"agent": f"A{number}", "service": 50000 + number, "eventType": "READY"}
+        events.append(event("agent.state", number, **ready))
+    with open_wallboard(tmp_path, browser, events, site=site) as (wall, _):
+        for width, height, view in ((360, 640, ""), (1366, 768, ""), (1920, 1080, "wall")):
+            wall.page.set_viewport_size({"width": width, "height": height})
+            wall.page.evaluate("(view) => { location.hash = view; }", view)
+            wall.pass_time(1)
+            wall.until_text("#agents td.number", "12:3")
+            assert (width, wall.page.evaluate(CUT_TIMES)) == (width, [])
+            if width == 360:
+                wall.tool("#show-view")
+                assert wall.page.evaluate(OVERLAP) <= 0
+                wall.page.keyboard.press("Escape")
+            row = wall.page.locator("#services tr[data-id='50007']")
+            if view:
+                note = wall.page.inner_text("#services [data-more]")
+                assert wall.page.evaluate(VISIBLE, "services") == int(note.split()[0])
+            else:
+                name = row.locator(".name").bounding_box()
+                assert name is not None
+                assert name["height"] < 80
+                assert row.locator(".name").get_attribute("title") == f"{LONG_NAME} 7"
 
 
 VISIBLE = """(section) => {

@@ -7,6 +7,7 @@ import { Panel } from "./panel.js";
 import uPlot from "./uplot/uPlot.esm.js";
 
 const TICK = 600; // seconds between two ticks of the time axis
+const LOW = 7; // lines of text; the ticks of a lower chart would overlap
 const CORNER = 120; // seconds at the start of the axis where a tick would overlap the other axis
 
 /** A drawing on a canvas, with a text alternative for screen readers. */
@@ -123,7 +124,7 @@ function options(size, look, paths, onDraw) {
         show: !onDraw,
         size: look.size * 3,
         grid: { stroke: look.grid, width: look.thin },
-        splits: (_, __, from, to) => [from, (from + to) / 2, to],
+        splits: ({ height }, _, from, to) => ticksOf(from, to, height / look.size),
       },
     ],
     series: [{}, { stroke: look.line, fill: look.fill, width: 2 * look.thin, paths, points: { show: false } }],
@@ -136,6 +137,11 @@ export function topOf(most) {
   const least = Math.max(4, most);
   const unit = 10 ** Math.floor(Math.log10(least));
   return unit * [1, 2, 4, 6, 8, 10].find((steps) => steps * unit >= least);
+}
+
+/** The ticks of the value axis of a chart that is `lines` of text high. */
+export function ticksOf(from, to, lines) {
+  return lines < LOW ? [from, to] : [from, (from + to) / 2, to];
 }
 
 function marks(_, __, from, to) {

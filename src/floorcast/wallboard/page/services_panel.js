@@ -171,8 +171,10 @@ export class ServicesPanel {
       const open = this.openCalls && !this.view.isWall;
       opens(cell(name), `Show calls: ${titleOf(name)}`, open && (() => this.openCalls(service, behind)));
     }
-    write(row.firstElementChild, service.serviceName);
-    row.firstElementChild.style.setProperty("--letters", service.serviceName.length);
+    const name = row.firstElementChild;
+    write(name.firstElementChild, service.serviceName);
+    name.style.setProperty("--letters", service.serviceName.length);
+    if (name.title !== service.serviceName) name.title = service.serviceName;
     mark(row.dataset, "id", service.serviceId);
     rate("level", "serviceLevel", levels.serviceLevel);
     const share = decided ? service.serviceLevel / 100 : 0;
