@@ -30,7 +30,7 @@ class AdminCommands:
         for module in (site, user, key, audit, archive, erase, verify, webhook):
             module.register(self._program)
 
-    def invoke(self, *words: str, stdin: str | None = None) -> Result:
+    def invoke(self, *words: str, stdin: str | bytes | None = None) -> Result:
         """Run a command. Raises floorcast's errors."""
         return CliRunner().invoke(self._program, words, input=stdin, catch_exceptions=False)
 
@@ -46,7 +46,7 @@ class AdminCommands:
         assert result.exit_code == 1, result.output
         return result.stdout
 
-    def run_refused(self, *words: str, stdin: str | None = None) -> str:
+    def run_refused(self, *words: str, stdin: str | bytes | None = None) -> str:
         """Run a command that is used incorrectly, and return its line on standard error."""
         result = self.invoke(*words, stdin=stdin)
         assert result.exit_code == 2, result.output

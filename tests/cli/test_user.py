@@ -78,6 +78,33 @@ def test_wrong_option_error_lists_valid_values(
     assert admin.site().user(1, "eve") is None
 
 
+@pytest.mark.parametrize("name", ["", "  ", "x" * 257, "eve\n", "\x1b[31meve", "\udcff"])
+def test_name_that_cannot_be_used_is_refused(admin: AdminCommands, name: str) -> None:
+    """The password is not asked for, and the site is still readable."""
+    words = ("user", "add", name, "--role", "Auditor", "--client", "1")
+    assert "NAME: must have 1 to 256 printable characters" in admin.run_refused(*words)
+    assert admin.site().user(1, "reports")
+
+
+def test_id_beyond_the_limit_is_refused(admin: AdminCommands) -> None:
+    """The error names the option. After the largest id, the next free id is an error too."""
+    words = ("user", "add", "eve", "--role", "Auditor", "--client", "1")
+    error = admin.run_refused(*words, "--user-id", str(2**53 + 1), stdin="a long secret")
+    assert "Invalid value for '--user-id'" in error
+    admin.run(*words, "--user-id", str(2**53), stdin="a long secret")
+    with pytest.raises(InvalidParameter, match="the change is invalid"):
+        admin.invoke("user", "add", "bob", *words[3:], stdin="a long secret")
+    assert admin.site().user(1, "eve")
+
+
+def test_password_that_is_not_utf8_is_refused(
+    admin: AdminCommands,
+) -> None:
+    """Requests are UTF-8, so nobody could log in with it."""
+    words = ("user", "add", "eve", "--role", "Auditor", "--client", "1")
+    assert "it must be UTF-8" in admin.run_refused(*words, stdin=b"a l\xffng secret")
+
+
 def test_existing_name_is_refused(admin: AdminCommands) -> None:
     """Users in the file and users created by commands both take a name."""
     with pytest.raises(InvalidParameter, match="client ACME already has a user reports"):

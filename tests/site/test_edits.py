@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec import structs
@@ -45,6 +46,18 @@ def test_a_name_or_id_in_use_is_refused(number: int, name: str, message: str) ->
     run(remove_user(kv, 1, "reports"))
     with pytest.raises(InvalidParameter, match=message):
         run(add_user(kv, 1, structs.replace(MADE, id=number, name=name)))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"name": ""}, {"name": "x" * 257}, {"name": "\udcff"}, {"id": 2**53 + 1}, {"id": -1}],
+)
+def test_a_user_that_could_not_be_read_again_is_refused(changes: dict[str, Any]) -> None:
+    """Nothing is stored: a site that cannot be decoded would stop every command and start."""
+    kv = small_store()
+    with pytest.raises(InvalidParameter, match="the change is invalid"):
+        run(add_user(kv, 1, structs.replace(MADE, **changes)))
+    assert Site(kv).user(1, "reports")
 
 
 def test_a_users_name_may_be_an_agents_login() -> None:

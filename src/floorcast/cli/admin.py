@@ -199,18 +199,27 @@ def find_client(site: Site, named: str | None) -> SiteClient:
 def new_password(user_name: str, old_hash: str = "") -> str:
     """Prompt twice for a user's new password on a terminal, or read it from standard input.
 
-    Raises ``typer.BadParameter`` if the password is too short or too long, or equals the user's
-    name or the password whose hash is ``old_hash``.
+    Raises ``typer.BadParameter`` if the password is too short or too long, is not UTF-8, or equals
+    the user's name or the password whose hash is ``old_hash``.
     """
     from floorcast.site.secret_rules import password_problem
 
     if sys.stdin.isatty():
         given: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
     else:
-        given = sys.stdin.readline().rstrip("\r\n")
+        given = _read_line()
     problem = password_problem(given, user_name)
     if not problem and old_hash and hasher().verify(old_hash, given):
         problem = "must not be the old password"
     if problem:
         raise typer.BadParameter(f"it {problem}", param_hint="the password")
     return given
+
+
+def _read_line() -> str:
+    try:
+        line = sys.stdin.readline().rstrip("\r\n")
+        line.encode()  # some locales decode other bytes to surrogates, which no request can contain
+    except UnicodeError:
+        raise typer.BadParameter("it must be UTF-8", param_hint="the password") from None
+    return line

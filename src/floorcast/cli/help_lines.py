@@ -30,4 +30,4 @@ def plain_text(text: str) -> str:
 
 
 def _number(text: str) -> str:
-    return f"{float(text):,g}"
+    return f"{float(text):,.16g}"

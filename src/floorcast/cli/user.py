@@ -17,7 +17,14 @@ from floorcast.cli.admin import (
     with_client,
 )
 from floorcast.cli.tables import print_table
-from floorcast.site.configuration import ClientCallCenter, Role, User, sort_call_centers
+from floorcast.site.configuration import (
+    MAX_ID,
+    MAX_NAME_CHARS,
+    ClientCallCenter,
+    Role,
+    User,
+    sort_call_centers,
+)
 
 if TYPE_CHECKING:
     from floorcast.site.configuration import CallCenterRef, SiteClient
@@ -50,6 +57,7 @@ def add(
             "--user-id",
             metavar="ID",
             min=0,
+            max=MAX_ID,
             help="The user's id. Default: the next free id.",
             show_default=False,
         ),
@@ -72,6 +80,7 @@ def add(
     from floorcast.site.edits import add_user
 
     known_role = _role(role)
+    _require_valid_name(name)
 
     async def make(client_store: ClientStore) -> User:
         owner = client_store.owner
@@ -178,6 +187,14 @@ def password(
     owner, _ = with_client(context, store, client, change)
     audit(context, store, "user_password_set", client=owner.id, name=name, agent=agent or None)
     print(f"{name} of client {owner.name} has a new password")
+
+
+def _require_valid_name(name: str) -> None:
+    """Raise ``typer.BadParameter`` for a name that nobody could type or that cannot be stored."""
+    if not name.strip() or len(name) > MAX_NAME_CHARS or not name.isprintable():
+        raise typer.BadParameter(
+            f"must have 1 to {MAX_NAME_CHARS} printable characters", param_hint="NAME"
+        )
 
 
 def _role(named: str) -> Role:

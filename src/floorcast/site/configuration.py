@@ -18,6 +18,8 @@ __all__ = [
     "DEFAULT_INTERVAL",
     "DEFAULT_TERM_CODES",
     "INTERVALS",
+    "MAX_ID",
+    "MAX_NAME_CHARS",
     "Agent",
     "AlertRule",
     "CallCenter",
@@ -40,10 +42,13 @@ __all__ = [
     "sort_call_centers",
 ]
 
-Id = Annotated[int, Meta(ge=0, le=2**53)]
+MAX_ID = 2**53  # the largest number up to which JSON's readers agree
+MAX_NAME_CHARS = 256
+
+Id = Annotated[int, Meta(ge=0, le=MAX_ID)]
 Seconds = Annotated[int, Meta(ge=0, le=86_400)]
 Limit = Annotated[int, Meta(ge=0, le=10_000_000)]
-Name = Annotated[str, Meta(min_length=1, max_length=256)]
+Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME_CHARS)]
 EchoedText = Annotated[str, Meta(max_length=256)]
 
 DeclaredFeed = Literal["agent", "interaction"]

@@ -10,6 +10,7 @@ from msgspec import structs
 
 from floorcast.kv.port import Conflict, Item, KeyValueStore
 from floorcast.model.errors import InvalidParameter, NotFound, Unavailable
+from floorcast.model.undecodable import UNDECODABLE
 from floorcast.site.configuration import ScreenKey, SiteClient, User
 from floorcast.site.consistency import MAX_API_TOKENS
 from floorcast.site.manual_changes import LoginOverride, ManualChanges, prune, with_manual_changes
@@ -34,7 +35,7 @@ MIN_FINGERPRINT_DIGITS = 6  # number of hexadecimal digits that identify a key
 
 
 async def add_user(kv: KeyValueStore, client: int, user: User) -> None:
-    """Add a user. Raises ``InvalidParameter`` if the name or id is in use."""
+    """Add a user. Raises ``InvalidParameter`` if the name or id is invalid or in use."""
 
     def edit(declared: SiteClient, manual: ManualChanges) -> ManualChanges:
         for other in (*declared.users, *manual.users):
@@ -146,13 +147,26 @@ async def _edit(kv: KeyValueStore, client: int, edit: Edit) -> None:
         raw, manual = seen[0].value, seen[1].value
         if raw is None:
             raise NotFound(f"there is no client {client}")
-        after = edit(read_client(raw), read_manual_changes(manual))
+        after = _encode(edit(read_client(raw), read_manual_changes(manual)))
         try:
-            await kv.write([Item(MANUAL, key, msgspec.json.encode(after))], seen)
+            await kv.write([Item(MANUAL, key, after)], seen)
         except Conflict:
             continue
         return
     raise Unavailable("the site is being changed by others; try again")
+
+
+def _encode(manual: ManualChanges) -> bytes:
+    """Encode changes that can be decoded again. Raises ``InvalidParameter`` for any others.
+
+    Stored, such changes would stop every command and the next start of the server.
+    """
+    try:
+        raw = msgspec.json.encode(manual)
+        msgspec.json.decode(raw, type=ManualChanges)
+    except (*UNDECODABLE, UnicodeEncodeError) as error:
+        raise InvalidParameter(f"the change is invalid: {error}") from error
+    return raw
 
 
 def _require_login(declared: SiteClient, manual: ManualChanges, name: str, agent: bool) -> None:
