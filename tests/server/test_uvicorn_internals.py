@@ -216,6 +216,10 @@ def with_headers(*headers: bytes) -> bytes:
         (b"GET /\xff HTTP/1.1\r\n\r\n", 400),
         (b"\0\0\0\0", 400),
         (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
+        (b"GET / HTTP/2.0\r\nhost: x\r\n\r\n", 400),
+        (b"GET / HTTP/0.9\r\nhost: x\r\n\r\n", 400),
+        (b"GET / HTTP/1.0\r\n\r\n", 200),
+        (with_headers(b"Host: x"), 400),
     ],
     ids=lambda value: str(value)[:40],
 )

@@ -20,6 +20,7 @@ __all__ = [
     "NOT_HTTP",
     "NO_MEMORY",
     "SERVER_ERROR",
+    "SEVERAL_HOSTS",
     "TOO_MANY_CONNECTIONS",
     "URL_TOO_LONG",
     "ProtocolRefusal",
@@ -60,6 +61,9 @@ NOT_HTTP = ProtocolRefusal(
     202,
     "the request is not valid HTTP/1.1, or its method is unknown",
     "not_http",
+)
+SEVERAL_HOSTS = ProtocolRefusal(
+    HTTPStatus.BAD_REQUEST, 202, "the request has more than one Host header", "not_http"
 )
 HEAD_TOO_LARGE = ProtocolRefusal(
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,

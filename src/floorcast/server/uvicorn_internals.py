@@ -54,6 +54,7 @@ from floorcast.server.protocol_refusals import (
     NO_MEMORY,
     NOT_HTTP,
     SERVER_ERROR,
+    SEVERAL_HOSTS,
     TOO_MANY_CONNECTIONS,
     ProtocolRefusal,
 )
@@ -61,6 +62,7 @@ from floorcast.server.tls import TlsListener
 
 __all__ = ["ServerConnection", "SharedServerState", "UvicornServer", "tolerate_disconnects"]
 
+HTTP_VERSIONS = frozenset({"1.0", "1.1"})  # the parser also accepts "GET / HTTP/2.0"
 MAX_UNREAD_BYTES = 1 << 20  # bytes received after requests that still wait for their responses
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -257,6 +259,11 @@ class ServerConnection(HttpToolsProtocol):
             state.refusal = state.refusal or CONNECT_REFUSED
         if not self.url.startswith(b"/") and httptools.parse_url(self.url).path is None:
             state.refusal = state.refusal or NOT_HTTP
+        if self.parser.get_http_version() not in HTTP_VERSIONS:
+            state.refusal = state.refusal or NOT_HTTP
+        # a proxy could use the other one to decide where the request goes
+        if sum(name == b"host" for name, _ in self.headers) > 1:
+            state.refusal = state.refusal or SEVERAL_HOSTS
         if state.refusal is None and not self.parser.should_upgrade():
             state.begin_body()
             super().on_headers_complete()
