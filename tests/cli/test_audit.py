@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from floorcast.auth.audit_log import FILE_NAME, AuditLog
+from floorcast.model.errors import SettingError
 from floorcast.site.digests import digest, fingerprint
 from tests.auth.auth_node import Clock
 from tests.cli.admin_commands import AdminCommands
@@ -88,6 +89,12 @@ def test_damage_is_reported_and_other_lines_are_printed(admin: AdminCommands) ->
         "floorcast: 1 line is damaged and cannot be read in full: audit.log line 3\n"
     )
     assert all(json.loads(line) for line in result.stdout.splitlines())
+
+
+def test_a_missing_folder_is_an_error(admin: AdminCommands) -> None:
+    """A misspelt folder is not an empty audit log."""
+    with pytest.raises(SettingError, match="nowhere does not exist"):
+        admin.invoke("audit", "--data", "nowhere")
 
 
 def test_empty_log_is_one_line(admin: AdminCommands) -> None:

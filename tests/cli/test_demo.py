@@ -13,8 +13,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
+from floorcast.cli.app import app
 from floorcast.cli.demo_floor import AGENTS, API_TOKEN, INGEST_KEY, SEED
+from floorcast.model.errors import SettingError
 from floorcast.simulator.floor_sizing import plan_floor
 from tests.programs import needs
 from tests.real.server import EVENTS, Caller, command, environment, free_port
@@ -146,6 +149,19 @@ def test_example_site_matches_the_simulated_floor() -> None:
     known = {service["name"]: service["sla_seconds"] for service in client["service"]}
     for name, service in plan_floor(AGENTS).services.items():
         assert known[name] == service.sla_seconds
+
+
+def test_a_site_without_the_examples_login_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The demo prints the login of the example, and its floor sends with the example's key."""
+    example = (files("floorcast") / "example_site.toml").read_text("utf-8")
+    own = example.replace(INGEST_KEY, "another-ingest-key-01")
+    monkeypatch.chdir(tmp_path)
+    for text in ("", own, example.replace('"ACME"', '"MINE"')):
+        (tmp_path / "site.toml").write_text(text, "utf-8")
+        with pytest.raises(SettingError, match=r"site\.toml: the demo needs the example site's"):
+            CliRunner().invoke(app, ["demo", "--site", "site.toml"], catch_exceptions=False)
 
 
 def test_listens_on_loopback_only(tmp_path: Path) -> None:

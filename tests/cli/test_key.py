@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from floorcast.auth.keys import KeyThrottle, KeyVerifier, is_api_token
-from floorcast.model.errors import BadCredentials, InvalidParameter, NotFound
+from floorcast.model.errors import BadCredentials, InvalidParameter, NotFound, SettingError
 from floorcast.model.token import system_now
 from floorcast.site.digests import digest, fingerprint
 from tests.cli.admin_commands import AdminCommands
@@ -116,6 +116,14 @@ def test_screen_key_without_an_address_says_what_to_prepend(admin: AdminCommands
     assert "put the server's address before the link" in result.stderr
     result = admin.invoke("key", "new", "--screen", "--client", "1", "--url", "https://a.test")
     assert "before the link" not in result.stderr
+
+
+@pytest.mark.parametrize("url", ["floor", "http://h:99999", "https://a.test/#x", "\udcff"])
+def test_screen_key_with_an_invalid_address_is_not_created(admin: AdminCommands, url: str) -> None:
+    """The link would open nothing, and the key is shown only once."""
+    with pytest.raises(SettingError, match="the server's address must be like"):
+        admin.invoke("key", "new", "--screen", "--client", "1", "--url", url)
+    assert "screen key" not in admin.run("key", "list", "--client", "1")
 
 
 def test_screen_key_without_a_selection_shows_everything(admin: AdminCommands) -> None:

@@ -187,6 +187,14 @@ def test_value_error_names_the_source(folder: Path) -> None:
     assert "'--size'" in run_sending("send", "--key", "k", "--size", "x").stderr
 
 
+def test_value_that_is_not_utf8_is_an_error() -> None:
+    """No request could contain it. The error names the option or the variable."""
+    wrong = run_sending("send", "--key", "caf\udce9")
+    assert "Invalid value for '--key': must be UTF-8" in wrong.stderr
+    wrong = run_sending("send", environment={"FLOORCAST_KEY": "caf\udce9"})
+    assert "Invalid value for FLOORCAST_KEY in the environment: must be UTF-8" in wrong.stderr
+
+
 def test_readable_file_with_secrets_causes_a_warning(folder: Path) -> None:
     """The warning is on standard error. Private files and files without secrets cause none."""
     file = folder / "floorcast.toml"

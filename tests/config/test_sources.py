@@ -102,10 +102,25 @@ def test_an_invalid_setting_names_its_source(
 
 def test_a_file_that_is_not_text_is_a_setting_error(tmp_path: Path) -> None:
     """A file that is not UTF-8, and a folder instead of a file, raise a ``SettingError``."""
-    (tmp_path / "f.toml").write_bytes(b"\xff\xfe")
-    for name in ("f.toml", ""):
-        with pytest.raises(SettingError, match="cannot be read as TOML"):
-            load({"config": tmp_path / name}, environ={}, folder=tmp_path)
+    (tmp_path / "f.toml").write_bytes(b"port = 1\n\xff\xfe")
+    with pytest.raises(SettingError, match="cannot be read as TOML: line 2 is not UTF-8"):
+        load({"config": tmp_path / "f.toml"}, environ={}, folder=tmp_path)
+    with pytest.raises(SettingError, match="cannot be read: Is a directory"):
+        load({"config": tmp_path}, environ={}, folder=tmp_path)
+
+
+def test_a_byte_order_mark_is_ignored(tmp_path: Path) -> None:
+    """Some editors write one."""
+    (tmp_path / "floorcast.toml").write_text("port = 81", "utf-8-sig")
+    assert load({}, environ={}, folder=tmp_path).port == 81
+
+
+def test_a_value_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    """Neither a database nor a host can have such a name."""
+    with pytest.raises(SettingError, match="FLOORCAST_DATA in the environment: must be UTF-8"):
+        load({}, environ={"FLOORCAST_DATA": "caf\udce9"}, folder=tmp_path)
+    with pytest.raises(SettingError, match="--host: must be UTF-8"):
+        load({"host": "caf\udce9"}, environ={}, folder=tmp_path)
 
 
 def test_options_of_other_commands_are_accepted(tmp_path: Path) -> None:

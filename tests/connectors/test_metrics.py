@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import socket
+
 import httpx
+import pytest
 
 from floorcast.client import Verdicts
 from floorcast.connectors.metrics import ConnectorMetrics
+from floorcast.model.errors import SettingError
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "a..b", "nowhere.invalid"])
+def test_an_unusable_address_is_refused(host: str) -> None:
+    """The error names the address and the options."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(SettingError, match=f"{host} port {port}.*--metrics-port"):
+            ConnectorMetrics().serve(port, host)
 
 
 def test_metrics_are_served_on_a_port() -> None:

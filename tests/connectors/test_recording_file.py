@@ -12,6 +12,7 @@ from floorcast.connectors.asterisk.recording_reader import read_ami, read_queue_
 from floorcast.connectors.livevox.recording import LivevoxRecording
 from floorcast.connectors.pbx.converted_recording import ConvertedRecording
 from floorcast.connectors.recording_file import RecordingFile
+from floorcast.model.errors import SettingError
 
 CUT_RECORDS = {
     "ami": b"Event: QueueCallerJoin\nTimestamp: 1700000000.5\nQueue: sales\nUniqueid: 17000",
@@ -29,6 +30,13 @@ def test_a_cut_record_ends_before_the_next_one(tmp_path: Path, before: bytes, af
     with RecordingFile(tmp_path / "r", b"\n") as recording:
         recording.write(b"b\n")
     assert (tmp_path / "r").read_bytes() == after
+
+
+def test_a_file_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    """A folder, and a file in a folder that does not exist."""
+    for path in (tmp_path, tmp_path / "nowhere" / "file"):
+        with pytest.raises(SettingError, match=r"--record: .* cannot be written"):
+            RecordingFile(path)
 
 
 def test_a_recording_without_a_path_writes_nothing() -> None:

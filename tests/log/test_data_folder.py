@@ -61,6 +61,8 @@ def test_unusable_folder_is_an_error(tmp_path: Path) -> None:
     for path in (file, file / "below"):
         with pytest.raises(SettingError, match="cannot be used"):
             DataFolder(path)
+    with pytest.raises(SettingError, match="it is not a folder"):
+        DataFolder(file)
 
 
 def test_second_release_does_nothing(tmp_path: Path) -> None:

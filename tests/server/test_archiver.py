@@ -160,3 +160,13 @@ def test_the_archive_setting_requires_its_extra(
     with pytest.raises(SettingError, match=r"pip install 'floorcast\[archive\]'"):
         check_archive(Settings(archive="archive"))
     check_archive(Settings())
+
+
+def test_an_archive_below_a_file_is_refused(tmp_path: Path) -> None:
+    """No hour could ever be sealed there. A folder that does not exist yet is created later."""
+    (tmp_path / "file").write_text("")
+    for path in ("file", "file/below/it"):
+        with pytest.raises(SettingError, match="file is not a folder"):
+            check_archive(Settings(data=tmp_path, archive=str(tmp_path / path)))
+    for archive in (str(tmp_path / "new" / "archive"), str(tmp_path), "s3://bucket/prefix"):
+        check_archive(Settings(data=tmp_path, archive=archive))

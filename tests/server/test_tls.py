@@ -77,7 +77,10 @@ def test_a_certificate_and_its_key_are_required_and_must_match(
     before = other.key.read_bytes()
     other.issue()
     other.key.write_bytes(before)
-    with pytest.raises(SettingError, match="must be a certificate chain and its unencrypted key"):
+    with pytest.raises(SettingError, match=r"must be a certificate chain .*: key values mismatch$"):
+        Certificate.from_settings(Settings(tls_cert=other.certificate, tls_key=other.key))
+    other.key.write_text("no key")
+    with pytest.raises(SettingError, match=r"both in PEM format$"):
         Certificate.from_settings(Settings(tls_cert=other.certificate, tls_key=other.key))
 
 

@@ -58,6 +58,13 @@ def test_an_address_of_another_machine_is_refused(tmp_path: Path) -> None:
         serve(Settings(data=tmp_path / "data", host="192.0.2.1", port=0), must_not_be_called)
 
 
+@pytest.mark.parametrize("host", ["a..b", "x" * 64])
+def test_a_host_that_is_no_name_is_refused(tmp_path: Path, host: str) -> None:
+    """Python cannot encode an empty or a too long part of a name."""
+    with pytest.raises(SettingError, match="this is not a valid host name"):
+        serve(Settings(data=tmp_path / "data", host=host, port=0), must_not_be_called)
+
+
 def test_an_unusable_folder_is_refused_and_the_port_released(tmp_path: Path) -> None:
     """Whatever is wrong with the folder, no port or file stays open."""
     file = tmp_path / "data"

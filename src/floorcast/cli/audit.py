@@ -50,8 +50,10 @@ def audit(
     Reads audit.log in the data folder, oldest line first.
     """
     from floorcast.auth import audit_log
+    from floorcast.log.data_folder import require_folder
 
     folder = load({"data": data}, known=known_options(context)).data
+    require_folder(folder)
     try:
         lines, damaged = audit_log.read(folder, last=last or None, events=frozenset(event or ()))
     except OSError as error:

@@ -120,10 +120,12 @@ class _ScreenOptions(NamedTuple):
 def _new_screen(
     context: typer.Context, store: Mapping[str, object], client: str | None, shown: _ScreenOptions
 ) -> None:
+    from floorcast.client.address import check_address
     from floorcast.site.configuration import ScreenKey
     from floorcast.site.digests import digest, fingerprint, new_key
     from floorcast.site.edits import add_screen_key
 
+    url = check_address(shown.url) if shown.url else ""
     key = new_key()
 
     async def make(client_store: ClientStore) -> ScreenKey:
@@ -153,7 +155,7 @@ def _new_screen(
             " give it with --url",
             err=True,
         )
-    print(f"{shown.url.rstrip('/')}/wallboard#key={key}")
+    print(f"{url}/wallboard#key={key}")
 
 
 def _resolve_ids(

@@ -16,13 +16,14 @@ from functools import cached_property
 from typing import Any
 
 import typer
-from typer.core import TyperCommand, TyperGroup, TyperOption
+from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
 from floorcast.cli.help_lines import plain_name, plain_text, plain_usage
 from floorcast.cli.option_values import explain_value_error
 from floorcast.config.settings import SETTINGS
 from floorcast.config.sources import SECRETS, Source, SourcedValue, exposed_secrets, read_sources
 from floorcast.model.errors import SettingError
+from floorcast.model.text import is_utf8
 
 __all__ = ["KEY_HELP", "Command", "known_options", "load_option_values", "use_command_class"]
 
@@ -91,7 +92,9 @@ class Command(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 — click's, in Typer
         """Read the options. An error names the variable or file that the value is from."""
         with _naming_source(ctx):
-            return super().parse_args(ctx, args)
+            rest = super().parse_args(ctx, args)
+            _require_utf8(ctx)
+            return rest
 
     def invoke(self, ctx: Any) -> object:  # noqa: ANN401 — click's, in Typer
         """Run the command. Raises SettingError if it would send a secret to the wrong place."""
@@ -140,6 +143,16 @@ def _naming_source(context: typer.Context) -> Iterator[None]:
             if _parameter_source(context, str(option.name)) == FROM_DEFAULT_MAP:
                 error.param_hint = _loaded_values(context)[name].where
         raise
+
+
+def _require_utf8(context: typer.Context) -> None:
+    """Raise ``typer.BadParameter`` for text that is not UTF-8. File names can have any bytes."""
+    for param in context.command.params:
+        value = context.params.get(str(param.name))
+        for text in value if isinstance(value, list | tuple) else [value]:
+            is_ours = isinstance(param, TyperArgument | TyperOption)
+            if is_ours and isinstance(text, str) and not is_utf8(text):
+                raise typer.BadParameter("must be UTF-8", ctx=context, param=param)
 
 
 def _option_in_error(error: typer.BadParameter, context: typer.Context) -> TyperOption | None:

@@ -119,7 +119,7 @@ def _archive(value: object) -> str:
     archive = _text(value)
     # s3:/bucket would be a folder named s3: here
     is_url = re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", archive)
-    if is_url and not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]+(?:/[^?#]*)?", archive):
+    if is_url and not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]*(?:/[^?#]*)?", archive):
         raise ValueError(value)
     return archive
 
@@ -146,6 +146,6 @@ PORT = integer(0, 65_535)._replace(metavar="PORT")
 PATH = Kind("a path", _path, "PATH")
 SIZE = Kind("a size in bytes, KiB, MiB or GiB (such as 256MiB) of at least 1MiB", _size, "SIZE")
 LOG = Kind("embedded, or nats://[USER:PASSWORD@]HOST,HOST,… (tls:// for TLS)", _log, "embedded|URL")
-ARCHIVE = Kind("a path or s3://BUCKET/PREFIX", _archive, "PATH|URL")
+ARCHIVE = Kind("a path or s3://bucket/PREFIX (lowercase bucket)", _archive, "PATH|URL")
 CLIENTS = Kind("ids of clients, separated by commas", _clients, "ID,…")
 PROXIES = Kind("IP addresses or networks (10.0.0.0/8), separated by commas", _proxies, "NETWORK,…")

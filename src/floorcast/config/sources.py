@@ -19,6 +19,7 @@ from msgspec import structs
 from floorcast.config.kinds import PATH
 from floorcast.config.settings import SETTINGS, Settings
 from floorcast.model.errors import SettingError
+from floorcast.model.text import is_utf8, read_text
 
 __all__ = [
     "FILE_NAME",
@@ -131,12 +132,14 @@ def _from_file(
     path = folder / (FILE_NAME if named is None else str(_read(CONFIG, named)))
     source = Source.IMPLICIT if named is None else Source.EXPLICIT
     try:
-        table = tomllib.loads(path.read_text("utf-8"))
+        table = tomllib.loads(read_text(path))
     except FileNotFoundError:
         if named is not None:
             raise SettingError(f"{path}: there is no such file") from None
         return {}
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise SettingError(f"{path} cannot be read: {error.strerror or error}") from error
+    except ValueError as error:
         raise SettingError(f"{path} cannot be read as TOML: {error}") from error
     for key in table:
         if not _is_known(key, known) or key == CONFIG:
@@ -161,6 +164,8 @@ def _closest_name(name: str, known: Iterable[str]) -> str:
 
 def _read(name: str, found: SourcedValue) -> object:
     kind = PATH if name == CONFIG else SETTINGS[name].kind
+    if not is_utf8(str(found.value)):  # a database cannot have such a name, for example
+        raise SettingError(f"{found.where}: must be UTF-8")
     try:
         value = kind.read(found.value)
     except (ValueError, TypeError, OverflowError):

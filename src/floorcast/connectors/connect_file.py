@@ -13,6 +13,7 @@ from msgspec import Meta, Struct, structs
 from floorcast.connectors.connect_file_errors import explain
 from floorcast.connectors.pbx.config import MappingConfig
 from floorcast.model.errors import SettingError
+from floorcast.model.text import read_text
 
 __all__ = [
     "AsteriskTable",
@@ -132,8 +133,10 @@ def read_connect_file(
     table: dict[str, Any] = {}
     if path is not None:
         try:
-            table = tomllib.loads(path.read_text("utf-8"))
-        except (OSError, ValueError) as error:
+            table = tomllib.loads(read_text(path))
+        except OSError as error:
+            raise SettingError(f"{path} cannot be read: {error.strerror or error}") from None
+        except ValueError as error:
             raise SettingError(f"{path} cannot be read as TOML: {error}") from None
     kind = kind or _only_kind(path, table)
     table |= {name: overrides[name] for name in ConnectFile.__struct_fields__ if name in overrides}
@@ -166,8 +169,10 @@ def _only_kind(path: Path | None, table: Mapping[str, object]) -> Kind:
 def read_secret(file: str) -> str:
     """Return the first line of a file. Raises SettingError."""
     try:
-        lines = Path(file).read_text("utf-8").splitlines()
-    except (OSError, ValueError) as error:
+        lines = read_text(Path(file)).splitlines()
+    except OSError as error:
+        raise SettingError(f"{file} cannot be read: {error.strerror or error}") from None
+    except ValueError as error:
         raise SettingError(f"{file} cannot be read: {error}") from None
     if not lines or not lines[0].strip():
         raise SettingError(f"{file}: its first line must be the secret")

@@ -7,6 +7,7 @@ from wsgiref.simple_server import WSGIServer
 from prometheus_client import CollectorRegistry, Counter, Gauge, start_http_server
 
 from floorcast.client import Verdicts
+from floorcast.model.errors import SettingError
 
 __all__ = ["ConnectorMetrics"]
 
@@ -55,8 +56,18 @@ class ConnectorMetrics:
         )
 
     def serve(self, port: int, host: str) -> tuple[WSGIServer, int]:
-        """Serve metrics on a port; 0 means any free port. Returns the server and the port."""
-        server, _ = start_http_server(port, host, self._registry)
+        """Serve metrics on a port; 0 means any free port. Returns the server and the port.
+
+        Raises SettingError if the address cannot be used.
+        """
+        try:
+            server, _ = start_http_server(port, host, self._registry)
+        except (OSError, UnicodeError) as error:  # UnicodeError: a label is empty or too long
+            reason = getattr(error, "strerror", None) or "this is not a valid host name"
+            raise SettingError(
+                f"metrics cannot be served on {host} port {port}: {reason}; choose another address"
+                " with --metrics-host and --metrics-port"
+            ) from error
         return server, int(server.server_port)
 
     def set_source_connected(self, channel: str, *, connected: bool) -> None:

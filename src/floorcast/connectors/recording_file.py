@@ -7,6 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from floorcast.model.errors import SettingError
+
 __all__ = ["CUT", "RecordingFile"]
 
 CUT = b"\0"  # a power failure also leaves such bytes
@@ -17,12 +19,16 @@ class RecordingFile:
 
     Every record ends with ``end``. If the file's last record was cut, ``CUT`` and ``end`` are
     appended. Without ``end``, the next record would be read as a part of it. Without ``CUT``, it
-    would look like a whole record with other values.
+    would look like a whole record with other values. Raises SettingError if the file cannot be
+    opened.
     """
 
     def __init__(self, path: Path | None, end: bytes = b"") -> None:
-        is_cut = path is not None and path.is_file() and _is_cut(path, end)
-        self._file = path.open("ab") if path else None
+        try:
+            is_cut = path is not None and path.is_file() and _is_cut(path, end)
+            self._file = path.open("ab") if path else None
+        except OSError as error:
+            raise SettingError(f"--record: {path} cannot be written: {error.strerror}") from error
         if is_cut:
             self.write(CUT + end)
 

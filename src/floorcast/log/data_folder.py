@@ -29,7 +29,10 @@ class DataFolder:
             _create_folder(path)
             self._lock = os.open(path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise SettingError(f"data folder {path} cannot be used: {error.strerror}") from error
+            why = error.strerror
+            if path.exists() and not path.is_dir():  # the error is "File exists"
+                why = "it is not a folder"
+            raise SettingError(f"data folder {path} cannot be used: {why}") from error
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

@@ -7,6 +7,7 @@ takes.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -56,6 +57,19 @@ def check_archive(settings: Settings) -> None:
     require_extra()
     if settings.data == IN_MEMORY:
         raise SettingError("archive needs a data folder: give one with --data")
+    if not settings.archive.startswith("s3://"):
+        _require_no_file(Path(settings.archive).absolute())
+
+
+def _require_no_file(folder: Path) -> None:
+    """Raise SettingError if a file is in the place of a folder.
+
+    A folder that is missing or cannot be used now may be usable later, so it is not an error.
+    """
+    for path in (folder, *folder.parents):
+        with suppress(PermissionError):
+            if path.exists() and not path.is_dir():
+                raise SettingError(f"archive {folder} cannot be used: {path} is not a folder")
 
 
 class _Pause(NamedTuple):

@@ -56,10 +56,12 @@ class Certificate:
         try:
             context.load_cert_chain(certificate, key, password=_no_password)
         except (OSError, ValueError) as error:  # ssl's errors are OSErrors
-            why = getattr(error, "strerror", None) or error
+            why = f": {getattr(error, 'strerror', None) or error}"
+            if isinstance(error, ssl.SSLError):  # its strerror names a line of OpenSSL's binding
+                why = f": {error.reason.replace('_', ' ').lower()}" if error.reason else ""
             raise SettingError(
                 f"tls_cert {certificate}, tls_key {key}: must be a certificate chain and its"
-                f" unencrypted key, both in PEM format: {why}"
+                f" unencrypted key, both in PEM format{why}"
             ) from None
         return context
 

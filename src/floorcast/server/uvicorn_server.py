@@ -257,15 +257,17 @@ def _bind(host: str, port: int) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # UnicodeError: a label is empty or too long
         raise SettingError(
             f"cannot listen on {host} port {port}: {_reason(error)}; "
             "choose another address with --host and --port"
         ) from error
 
 
-def _reason(error: OSError) -> str:
+def _reason(error: OSError | UnicodeError) -> str:
     """Return the error's reason, without the address that ``socket.create_server`` appends."""
+    if isinstance(error, UnicodeError):
+        return "this is not a valid host name"
     return (error.strerror or str(error)).partition(" (while attempting")[0]
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from floorcast.model.errors import SettingError
+from floorcast.model.text import decode_text
 from floorcast.site.consistency import problems
 from floorcast.site.file_errors import convert
 from floorcast.site.file_schema import FileClient, SiteTables
@@ -39,7 +40,7 @@ def read(path: Path) -> SiteFile:
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_FILE_BYTES + 1)
-        text = raw.decode()
+        text = decode_text(raw)
     except OSError as error:
         raise SettingError(f"{path} cannot be read: {error.strerror or error}") from error
     except ValueError as error:
