@@ -138,6 +138,14 @@ def test_corrupt_database_is_reported_in_one_line(tmp_path: Path) -> None:
     assert "log.db: not all entries can be read: " in result.stdout
 
 
+def test_log_that_cannot_be_opened_is_refused(tmp_path: Path) -> None:
+    """The error names the file, also without --disk."""
+    store_events(tmp_path, call_events(1))
+    (tmp_path / "log.db").write_bytes(b"not a database " * 1000)
+    with pytest.raises(SettingError, match=r"log\.db cannot be read: file is not a database"):
+        run_verify(tmp_path)
+
+
 def test_log_without_events_is_reported(tmp_path: Path) -> None:
     """No output would look as if the figures had been compared."""
     data = DataFolder(tmp_path)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from floorcast.kv.folder import IN_MEMORY
-from floorcast.log.data_folder import DataFolder, require_log
+from floorcast.log.data_folder import DataFolder, require_folder, require_log
 from floorcast.model.errors import SettingError
 
 HOLD = """
@@ -63,6 +63,22 @@ def test_unusable_folder_is_an_error(tmp_path: Path) -> None:
             DataFolder(path)
     with pytest.raises(SettingError, match="it is not a folder"):
         DataFolder(file)
+
+
+def test_folder_that_cannot_be_examined_is_an_error(tmp_path: Path) -> None:
+    """A name that is too long is an example. So is a folder below one that nobody may read."""
+    (tmp_path / "file").write_text("")
+    long = tmp_path / ("x" * 300)
+    with pytest.raises(SettingError, match="cannot be used: File name too long"):
+        DataFolder(long)
+    for path, message in (
+        (long, "cannot be used: File name too long"),
+        (tmp_path / "file", "is not a folder"),
+        (tmp_path / "file" / "below", "does not exist"),
+        (tmp_path / "none", "does not exist"),
+    ):
+        with pytest.raises(SettingError, match=message):
+            require_folder(path)
 
 
 def test_second_release_does_nothing(tmp_path: Path) -> None:

@@ -148,10 +148,11 @@ def _naming_source(context: typer.Context) -> Iterator[None]:
 def _require_utf8(context: typer.Context) -> None:
     """Raise ``typer.BadParameter`` for text that is not UTF-8. File names can have any bytes."""
     for param in context.command.params:
+        if not isinstance(param, TyperArgument | TyperOption):
+            continue
         value = context.params.get(str(param.name))
         for text in value if isinstance(value, list | tuple) else [value]:
-            is_ours = isinstance(param, TyperArgument | TyperOption)
-            if is_ours and isinstance(text, str) and not is_utf8(text):
+            if isinstance(text, str) and not is_utf8(text):
                 raise typer.BadParameter("must be UTF-8", ctx=context, param=param)
 
 

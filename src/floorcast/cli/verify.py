@@ -12,7 +12,7 @@ from floorcast.cli.admin import DataOption
 from floorcast.cli.options import known_options
 from floorcast.cli.tables import table_lines
 from floorcast.config.sources import load
-from floorcast.model.errors import DamagedEntry, Unavailable
+from floorcast.model.errors import DamagedEntry, SettingError, Unavailable
 
 if TYPE_CHECKING:
     from floorcast.config.settings import Settings
@@ -102,12 +102,18 @@ def _time_text(ticks: int | None) -> str:
 
 
 def open_log(folder: Path) -> LogReader:
-    """Open the log of a data folder. Raises SettingError if there is none."""
+    """Open the log of a data folder. Raises SettingError if there is none or it cannot be read."""
+    import apsw
+
     from floorcast.log.data_folder import require_log
     from floorcast.log.log_reader import LogReader
 
     require_log(folder)
-    return LogReader(folder / "log.db")
+    path = folder / "log.db"
+    try:
+        return LogReader(path)
+    except apsw.Error as error:
+        raise SettingError(f"{path} cannot be read: {error}") from error
 
 
 def moment_limits(settings: Settings) -> Moment:
@@ -131,12 +137,18 @@ def _verify_client(log: LogReader, stream: StreamRow, settings: Settings) -> lis
     except DamagedEntry as error:
         print(f"client {stream.client}: {error.message}")
         return [(str(stream.client), "(none)", f"entry {error.number}", "", error.why, "")]
-    count = len(found.differences) or "no"
-    print(
-        f"client {stream.client}: {found.entries:,} entries, {found.rows:,} rows,"
-        f" {found.figures:,} figures, {count} difference{'' if count == 1 else 's'}"
+    counts = (
+        _counted(found.entries, "entry", "entries"),
+        _counted(found.rows, "row", "rows"),
+        _counted(found.figures, "figure", "figures"),
+        _counted(len(found.differences), "difference", "differences"),
     )
+    print(f"client {stream.client}: {', '.join(counts)}")
     return [_difference_row(stream.client, one) for one in found.differences]
+
+
+def _counted(count: int, one: str, many: str) -> str:
+    return f"1 {one}" if count == 1 else f"{f'{count:,}' if count else 'no'} {many}"
 
 
 def _difference_row(client: int, difference: Difference) -> Sequence[str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import stat
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -29,9 +31,8 @@ class DataFolder:
             _create_folder(path)
             self._lock = os.open(path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            why = error.strerror
-            if path.exists() and not path.is_dir():  # the error is "File exists"
-                why = "it is not a folder"
+            # the folder is opened only after it has been created
+            why = "it is not a folder" if error.errno == errno.EEXIST else error.strerror
             raise SettingError(f"data folder {path} cannot be used: {why}") from error
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -86,11 +87,17 @@ def _create_folder(path: Path) -> None:
 
 
 def require_folder(path: Path) -> None:
-    """Raise SettingError if the folder does not exist or is ``:memory:``."""
+    """Raise SettingError if the folder does not exist, cannot be used or is ``:memory:``."""
     if path == IN_MEMORY:
         raise SettingError("--data: must be a folder, because :memory: belongs to a running server")
-    if not path.is_dir():
-        raise SettingError(f"{path} does not exist; did you mean another --data?")
+    try:
+        is_folder = stat.S_ISDIR(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        raise SettingError(f"{path} does not exist; did you mean another --data?") from None
+    except OSError as error:
+        raise SettingError(f"data folder {path} cannot be used: {error.strerror}") from error
+    if not is_folder:
+        raise SettingError(f"{path} is not a folder; did you mean another --data?")
 
 
 def require_log(path: Path) -> None:

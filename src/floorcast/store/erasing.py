@@ -45,7 +45,10 @@ def stored_bodies(path: Path, client: int) -> Iterator[tuple[str, bytes]]:
 
     Raises Unavailable.
     """
-    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+    try:
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+    except apsw.Error as error:
+        raise Unavailable(f"{path} cannot be read: {error}") from error
     try:
         for (body,) in connection.execute(CALL_BODIES, (client,)):
             yield "call", body
