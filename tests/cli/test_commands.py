@@ -105,7 +105,7 @@ def test_list_of_subcommands_is_not_truncated(name: str) -> None:
         ("backup", "--data DIR The data folder. [default: floorcast-data]"),
         ("connect livevox", "server to send the events to. [default: http://127.0.0.1:8080]"),
         ("connect livevox", "0 for none. [default: 5; from 0 to 3,600]"),
-        ("user add", "The user's id. [default: the next free id; at least 0]"),
+        ("user add", "The user's id. [default: the next free id; from 0 to 9,007,199,254,740,992]"),
     ],
 )
 def test_help_is_plain(words: str, line: str) -> None:
