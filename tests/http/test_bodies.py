@@ -234,6 +234,7 @@ def test_an_empty_body_is_an_empty_object(empty: bytes) -> None:
         (b"\xff\xfe{\0}\0", "not UTF-8"),
         (b'{"whatever": ' + b"[" * 200_000, "nested too deeply"),
         (b'{"unknown": ' + b'{"a":' * 200_000, "nested too deeply"),
+        (b'{"unknown": [' + b"[]," * 50_000 + b"1]}", "too many brackets: .* 100,000 brackets"),
     ],
 )
 def test_a_body_that_is_not_an_object_is_refused(body: bytes, said: str) -> None:

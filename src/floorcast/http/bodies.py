@@ -18,7 +18,7 @@ from starlette.types import Receive
 
 from floorcast.model.errors import InvalidParameter, NotAnObject, TooLarge, UnsupportedMedia
 from floorcast.model.loop_turns import take_turn
-from floorcast.model.nesting import check_nesting
+from floorcast.model.nesting import TOO_NESTED, check_nesting
 from floorcast.model.wording import TYPE_WORDS
 
 __all__ = ["MAX_INTAKE_BYTES", "MAX_JSON_BYTES", "Disconnected", "read_body", "read_json"]
@@ -177,7 +177,7 @@ def read_json(body: bytes, shape: type[T], media_type: str = "") -> T:
     except msgspec.ValidationError as error:
         raise _wrong_type(str(error)) from None
     except RecursionError:
-        raise NotAnObject("the body is nested too deeply") from None
+        raise NotAnObject(f"the body is {TOO_NESTED}") from None
     except UnicodeDecodeError:
         raise NotAnObject("the body is not UTF-8") from None
     except msgspec.DecodeError as error:

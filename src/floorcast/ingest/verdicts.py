@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from floorcast.model.errors import InvalidParameter, MissingParameter, NotAnObject, Refusal
 from floorcast.model.inbound import InboundEvent
+from floorcast.model.nesting import TOO_NESTED
 from floorcast.model.undecodable import UNDECODABLE
 from floorcast.model.wording import describe_expected
 
@@ -58,7 +59,7 @@ def refusal_of(line: bytes, error: Exception) -> Refusal:
     if isinstance(error, UnicodeDecodeError):
         return NotAnObject("the event is not UTF-8")
     if isinstance(error, RecursionError):
-        return NotAnObject("the event is nested too deeply")
+        return NotAnObject(f"the event is {TOO_NESTED}")
     text = str(error)
     if not isinstance(error, msgspec.ValidationError):
         return NotAnObject(f"the event is not JSON: {text}")

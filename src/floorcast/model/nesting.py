@@ -10,11 +10,17 @@ from __future__ import annotations
 import re
 from itertools import accumulate
 
-__all__ = ["MAX_DEPTH", "SHALLOW_BYTES", "check_nesting"]
+__all__ = ["MAX_DEPTH", "SHALLOW_BYTES", "TOO_NESTED", "check_nesting"]
 
 MAX_DEPTH = 500  # levels of arrays and objects: half of what Python 3.11 can decode
 SHALLOW_BYTES = 2 * MAX_DEPTH  # each level takes two brackets: shorter text has fewer levels
 _MAX_BRACKETS = 100_000  # brackets that are checked one by one, which takes a few milliseconds
+
+TOO_NESTED = (
+    "nested too deeply or has too many brackets: at most"
+    f" {MAX_DEPTH} levels and {_MAX_BRACKETS:,} brackets"
+)
+"""What is wrong with JSON that raises RecursionError, after "is"."""
 
 _STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))

@@ -149,6 +149,15 @@ def test_data_of_another_type_is_refused(house: NodeHarness, kind: str) -> None:
     assert send(house, START["data"], kind, **HEADERS).status_code == 415
 
 
+def test_an_authorization_without_a_key_is_not_called_missing(house: NodeHarness) -> None:
+    """Whoever forgot ``Bearer`` would look for a proxy that drops the header."""
+    bare = KEY["Authorization"].removeprefix("Bearer ")
+    for given in (bare, f"Basic {bare}", f"Bearer {KEY['Authorization']}", ""):
+        answer = send(house, START, "application/json", Authorization=given)
+        assert answer.status_code == 401
+        assert answer.json()["message"].startswith("Authorization has no ingest key: expected")
+
+
 def test_the_key_can_be_sent_in_the_query(house: NodeHarness) -> None:
     """The key may be in the query.
 

@@ -81,7 +81,7 @@ def test_missing_members_are_all_named() -> None:
         answer = await harness.http.post(
             "/session/login", headers=ACCESS, json={"clientName": "ACME"}
         )
-        assert "userName, password" in answer.json()["message"]
+        assert "must have userName and password" in answer.json()["message"]
         answer = await harness.http.post("/session/password", headers=ACCESS, json=LOGIN)
         assert (answer.status_code, answer.json()["code"]) == (400, 201)
         assert "newPassword" in answer.json()["message"]

@@ -125,9 +125,11 @@ async def _accept(
 
 def _ingest_key(context: RequestContext) -> str:
     """Return the ingest key in the Authorization header or, if it has none, in the query."""
-    key = bearer(context.headers.get("authorization")) or context.query.get("access_token")
+    given = context.headers.get("authorization")
+    key = bearer(given) or context.query.get("access_token")
     if not key:
-        raise BadCredentials("Authorization is missing: expected Bearer and an ingest key")
+        problem = "is missing" if given is None else "has no ingest key"
+        raise BadCredentials(f"Authorization {problem}: expected Bearer and an ingest key")
     return key
 
 

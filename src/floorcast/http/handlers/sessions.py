@@ -174,7 +174,9 @@ def _required(body: Login) -> list[str]:
     given = msgspec.to_builtins(body)
     missing = [member for member in body.required if not given.get(member)]
     if missing:
-        raise MissingParameter(f"the body must have {', '.join(missing)}")
+        *others, last = missing
+        names = f"{', '.join(others)} and {last}" if others else last
+        raise MissingParameter(f"the body must have {names}")
     return [given[member] for member in body.required]
 
 
