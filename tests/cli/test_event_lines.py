@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.cli.event_lines import AgentLines, InteractionLines, printable
+from floorcast.cli.event_lines import AgentLines, InteractionLines
 from floorcast.client.events import (
     AgentEvent,
     CallDisposition,
@@ -20,6 +20,7 @@ from floorcast.client.events import (
     Interaction,
     Sms,
 )
+from floorcast.model.text import printable
 
 
 @pytest.fixture(autouse=True)

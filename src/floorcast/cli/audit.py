@@ -98,10 +98,7 @@ def _row(line: Mapping[str, object]) -> Sequence[str]:
     at, event, client, address = (
         str(line.get(field, "")) for field in ("at", "event", "client", "address")
     )
-    from floorcast.cli.event_lines import printable
-
-    row = (at, event, client, user, address, " ".join(others))
-    return [printable(cell) for cell in row]
+    return at, event, client, user, address, " ".join(others)
 
 
 def _text(value: object) -> str:

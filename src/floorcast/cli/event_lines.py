@@ -16,8 +16,9 @@ from floorcast.client.events import (
     Interaction,
     Sms,
 )
+from floorcast.model.text import printable
 
-__all__ = ["AgentLines", "InteractionLines", "printable"]
+__all__ = ["AgentLines", "InteractionLines"]
 
 Cell = str | int | None
 
@@ -61,11 +62,6 @@ _INTERACTION = (
     _Column("agent", 14, 10),
     _Column("result", 0, 0),
 )
-
-
-def printable(text: str) -> str:
-    """Replace unprintable characters with ``?``, because anybody may have written the text."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
 
 
 class _Lines:

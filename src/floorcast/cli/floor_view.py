@@ -9,7 +9,6 @@ from msgspec import Struct
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from floorcast.cli.event_lines import printable
 from floorcast.cli.fitted_table import Column, fit_table
 from floorcast.client.agent_answers import AgentDetails, AgentStatusAnswer
 from floorcast.client.answers import (
@@ -17,6 +16,7 @@ from floorcast.client.answers import (
     ServiceStatistics,
     WaitingCallsAnswer,
 )
+from floorcast.model.text import printable
 
 __all__ = ["FloorResponses", "draw", "format_duration"]
 

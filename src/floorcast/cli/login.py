@@ -127,7 +127,7 @@ def read_filter(given: Sequence[str], *kinds: str) -> Filter:
 
 def report_wait(seconds: float, why: str) -> None:
     """Report the reason for a wait and its duration on standard error."""
-    from floorcast.cli.event_lines import printable
+    from floorcast.model.text import printable
 
     print_status(f"floorcast: {wait_line(seconds, printable(why))}", error=True)
 

@@ -1,11 +1,11 @@
-"""Reads text from files and from the command line, which can contain bytes that are not UTF-8."""
+"""Checks text from outside: bytes may not be UTF-8, and characters may not be printable."""
 
 from __future__ import annotations
 
 import codecs
 from pathlib import Path
 
-__all__ = ["decode_text", "is_utf8", "read_text"]
+__all__ = ["decode_text", "is_utf8", "printable", "read_text"]
 
 
 def read_text(path: Path) -> str:
@@ -37,3 +37,8 @@ def is_utf8(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def printable(text: str) -> str:
+    """Replace unprintable characters with ``?``, because anybody may have written the text."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)

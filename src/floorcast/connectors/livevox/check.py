@@ -16,6 +16,7 @@ from floorcast.client.answers import CampaignStatistics, ServiceStatistics, Wait
 from floorcast.connectors.livevox.connector import FollowedServer
 from floorcast.connectors.pbx.check_tables import MISSING_RIGHTS, CheckTable
 from floorcast.model.errors import BadCredentials, Refusal, Unavailable, UnexpectedAnswer
+from floorcast.model.text import printable
 
 __all__ = ["check_server"]
 
@@ -139,9 +140,4 @@ def _campaign(one: CampaignStatistics) -> Row:
 
 
 def _texts(*values: object) -> Row:
-    return tuple("" if value is None else _printable(str(value)) for value in values)
-
-
-def _printable(text: str) -> str:
-    # names from another server may contain terminal control characters
-    return "".join(one if one.isprintable() else "?" for one in text)
+    return tuple("" if value is None else printable(str(value)) for value in values)
