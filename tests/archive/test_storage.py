@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,19 @@ def test_only_hours_with_a_manifest_are_listed(archive: Archive) -> None:
     assert archive.dates(7) == ["2026-11-24"]
     assert [one.hour for one in archive.hours(7, "2026-11-24")] == [10, 11]
     assert archive.manifest(manifest(9).path) is None
+
+
+def test_foreign_files_are_ignored(tmp_path: Path) -> None:
+    """Even those with names that are not UTF-8, in the root or in a day."""
+    archive, path = open_archive(str(tmp_path)), manifest(9).path
+    archive.write(f"{path}/manifest.json", encode_manifest(manifest(9)))
+    for place in (tmp_path, (tmp_path / path).parent):
+        (place / "notes").mkdir()
+        (place / os.fsdecode(b"caf\xe9")).mkdir()
+        (place / os.fsdecode(b"caf\xe9.txt")).touch()
+    assert archive.clients() == [7]
+    assert archive.dates(7) == ["2026-11-24"]
+    assert archive.sealed(7, "2026-11-24") == [path]
 
 
 def test_a_damaged_manifest_is_named_in_the_error(archive: Archive) -> None:

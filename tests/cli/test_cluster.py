@@ -128,3 +128,21 @@ def test_help_says_what_the_cluster_and_the_folder_are(
     if folder is not None:
         assert f"--data DIR {folder}. [default: floorcast-data]" in text
     assert "instead of a data folder" not in text
+
+
+@pytest.mark.parametrize(
+    ("hosts", "message"),
+    [
+        (("nats-a", "nats b"), "'nats b' is not a host name"),
+        (("nats-a", 'x"}'), "is not a host name"),
+        (("nats-a", "nats-b:4222"), "'nats-b:4222' is not a host name"),
+        (("nats-a", "nats-b", "nats-a"), "'nats-a' is given twice"),
+    ],
+)
+def test_config_is_printed_only_for_different_hosts(hosts: tuple[str, ...], message: str) -> None:
+    """A host is a server's name and a part of URLs. The servers of a cluster need other names."""
+    refused = run_cluster("config", *hosts)
+    assert refused.exit_code == 2
+    assert message in refused.stderr
+    assert not refused.stdout
+    assert run_cluster("config", "nats-a", "10.0.0.2", "nats_c.example.org").exit_code == 0

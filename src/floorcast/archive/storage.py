@@ -98,9 +98,9 @@ class Archive:
             raise Unavailable(f"the archive cannot be listed: {error}") from error
         begin = len(self.root) + 1
         return sorted(
-            info.path[begin:].removesuffix(f"/{HOUR_MANIFEST}")
-            for info in found
-            if info.base_name == HOUR_MANIFEST and "/hour=" in info.path
+            path[begin:].removesuffix(f"/{HOUR_MANIFEST}")
+            for path in map(_path, found)
+            if path.endswith(f"/{HOUR_MANIFEST}") and "/hour=" in path
         )
 
     def manifest(self, path: str) -> HourManifest | None:
@@ -114,8 +114,17 @@ class Archive:
             found = self.files.get_file_info(selector)
         except (OSError, pa.ArrowException) as error:
             raise Unavailable(f"the archive cannot be listed: {error}") from error
-        names = [info.base_name for info in found if info.type == fs.FileType.Directory]
-        return sorted(match[1] for name in names if (match := pattern.fullmatch(name)))
+        names = [_path(info) for info in found if info.type == fs.FileType.Directory]
+        bases = (name.rpartition("/")[2] for name in names)
+        return sorted(match[1] for base in bases if (match := pattern.fullmatch(base)))
+
+
+def _path(info: fs.FileInfo) -> str:
+    """Return a file's path, or an empty one if it is not UTF-8: the archive has no such files."""
+    try:
+        return str(info.path)
+    except UnicodeDecodeError:
+        return ""
 
 
 def open_archive(location: str) -> Archive:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,6 +20,7 @@ app = typer.Typer(
     help="Set up, inspect and repair a cluster on NATS JetStream.", no_args_is_help=True
 )
 
+HOST_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")  # needs no quotes in NATS
 NODES = ("node", "state", "clients", "entries behind", "ms behind", "disk")
 STREAMS = ("stream", "leader", "replicas in step", "messages", "disk of each")
 
@@ -110,6 +112,10 @@ def config(
     """
     from floorcast.cluster.nats_config import Ports, nats_config, new_secrets
 
+    for server in servers:
+        if not HOST_NAME.fullmatch(server) or servers.count(server) > 1:
+            problem = "is given twice" if servers.count(server) > 1 else "is not a host name"
+            raise typer.BadParameter(f"{server!r} {problem}", param_hint="HOST…")
     passwords = new_secrets()
     for server in servers:
         print(f"# nats.conf of {server}")
