@@ -324,12 +324,12 @@ def test_unreadable_file_is_named(tmp_path: Path) -> None:
     broken = tmp_path / "broken.csv"
     broken.write_text(GOLDEN.read_text("utf-8").replace("10:00:35", "late"), "utf-8")
     latin = tmp_path / "latin.csv"
-    latin.write_bytes(b"vru+line,\xe9\n")
+    latin.write_bytes(b"vru+line\r\n\xe9\r\n")
     with running() as intake:
         results = [command(intake, file=file) for file in (broken, latin)]
     assert [result.exit_code for result in results] == [2, 2]
     assert "broken.csv: line 4: q_exit is 'late', expected h:mm:ss" in results[0].stderr
-    assert "latin.csv" in results[1].stderr
+    assert "latin.csv: line 2 is not UTF-8" in results[1].stderr
     assert intake.requests == []
 
 

@@ -10,6 +10,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from enum import StrEnum
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -19,6 +20,7 @@ import typer
 
 from floorcast.cli.options import KEY_HELP
 from floorcast.cli.progress_bar import NoProgress, ProgressDisplay, show_progress
+from floorcast.model.text import read_text
 from floorcast.model.token import TICKS_PER_SECOND, Now, monotonic_now
 
 if TYPE_CHECKING:
@@ -227,8 +229,7 @@ def _replay(
 def _bank(file: Path, source: str, day: date | None, zone: ZoneInfo) -> list[CloudEvent]:
     from floorcast.connectors import anonymous_bank, call_records
 
-    with file.open(encoding="utf-8-sig", newline="") as lines:
-        calls = anonymous_bank.read(lines)
+    calls = anonymous_bank.read(StringIO(read_text(file), newline=""))
     if day:
         shift = call_records.shift_to_day(calls, day, zone)
     else:
