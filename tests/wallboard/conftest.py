@@ -7,11 +7,12 @@ from contextlib import ExitStack
 from functools import cache
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 
 from tests.browser import chromium
 from tests.real.server import Caller, Server, running
 from tests.real.sites import ndjson
+from tests.wallboard.floors import Floors
 from tests.wallboard.screen import Screen, screen
 from tests.wallboard.shifts import WALL_SITE, campaigns, shift
 
@@ -47,6 +48,25 @@ def floor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     ):
         caller.take(ndjson([*campaigns(), *shift(agents=60, calls=200, waiting=9)]))
         yield server
+
+
+@pytest.fixture(scope="module")
+def scripts(browser: Browser, floor: Server) -> Iterator[Page]:
+    """Yield a page of the server without scripts, for tests of functions that it imports.
+
+    The tests of a module share it, because loading the whole wallboard takes most of their time.
+    """
+    with screen(browser, floor.url) as one:
+        one.page.goto(f"{floor.url}/")
+        yield one.page
+
+
+@pytest.fixture(scope="session")
+def floors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Floors]:
+    """Yield floors for single tests."""
+    found = Floors(lambda: tmp_path_factory.mktemp("floors"))
+    yield found
+    found.close()
 
 
 @pytest.fixture

@@ -1,20 +1,20 @@
-"""Floors for single tests: a server with its own site and events, and a screen."""
+"""Floors for single tests, with their own events, and a screen."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Browser
 
 from tests.real.server import Caller, Server, running
-from tests.real.sites import event, ndjson
+from tests.real.sites import KEYS, TOKENS, event, ndjson
 from tests.wallboard.screen import Screen, screen
 from tests.wallboard.shifts import WALL_SITE
 
-__all__ = ["open_screen", "open_wallboard", "show_moment", "waiting_call"]
+__all__ = ["Floors", "open_screen", "open_wallboard", "show_moment", "waiting_call"]
 
 PHONE = 600  # pixels; a narrower screen is a phone
 
@@ -29,6 +29,66 @@ def waiting_call(
         event("call.start", f"start {number}", time=time, **call, **start),
         event("call.queue", f"queue {number}", time=time, **call),
     ]
+
+
+FLOORS = [f"FLOOR{number}" for number in range(1, 9)]  # the clients of one server
+KEYS.update({name: f"{name.lower()}-key-for-tests" for name in FLOORS})
+TOKENS.update({name: f"{name.lower()}-token-for-tests" for name in FLOORS})
+
+
+def with_floors(site: str) -> str:
+    """Return a site with copies of another site's first client."""
+    first = site.split("\n\n[[client]]", 1)[0]
+    return "\n\n".join(
+        first.replace('"ACME"', f'"{name}"')
+        .replace("id = 47415", f"id = {number}")
+        .replace("acme-token-for-tests", TOKENS[name])
+        .replace("other-token-for-tests", f"other-{TOKENS[name]}")
+        .replace("acme-key-for-testing", KEYS[name])
+        for number, name in enumerate(FLOORS, 101)
+    )
+
+
+class Floors:
+    """Floors that share a server if they have the same site.
+
+    Each floor belongs to a client that no other test uses, so tests do not influence each other.
+    ``folder`` makes a folder for a server.
+    """
+
+    def __init__(self, folder: Callable[[], Path]) -> None:
+        self._folder = folder
+        self._free: dict[str, list[tuple[Server, str]]] = {}
+        self._servers = ExitStack()
+
+    @contextmanager
+    def open(
+        self,
+        browser: Browser,
+        events: Iterable[dict[str, Any]],
+        *,
+        site: str = WALL_SITE,
+        view: str = "",
+        size: tuple[int, int] = (1440, 900),
+    ) -> Iterator[tuple[Screen, Caller]]:
+        """Yield a screen that shows a floor with these events, and a caller of its client."""
+        server, client = self._unused(site)
+        with Caller(server.url, client) as caller:
+            caller.login()
+            caller.take(ndjson(events))
+            with open_screen(server, browser, client=client, view=view, size=size) as wall:
+                yield wall, caller
+
+    def close(self) -> None:
+        """Stop the servers."""
+        self._servers.close()
+
+    def _unused(self, site: str) -> tuple[Server, str]:
+        free = self._free.setdefault(site, [])
+        if not free:
+            server = self._servers.enter_context(running(self._folder(), site=with_floors(site)))
+            free.extend((server, name) for name in FLOORS)
+        return free.pop()
 
 
 @contextmanager
@@ -52,12 +112,17 @@ def open_wallboard(
 
 @contextmanager
 def open_screen(
-    server: Server, browser: Browser, *, view: str = "", size: tuple[int, int] = (1440, 900)
+    server: Server,
+    browser: Browser,
+    *,
+    client: str = "ACME",
+    view: str = "",
+    size: tuple[int, int] = (1440, 900),
 ) -> Iterator[Screen]:
     """Yield a screen that shows a server's floor. A phone's screen has touch input."""
     with screen(browser, server.url, *size, touch=size[0] < PHONE) as wall:
         wall.page.clock.install()
-        wall.sign_in(view=view)
+        wall.sign_in(client, view=view)
         wall.page.wait_for_selector("#services tbody tr")
         yield wall
 

@@ -30,26 +30,50 @@ _CELLS = """(section) => Object.fromEntries(
 
 
 class Screen:
-    """A page, and its requests, responses and errors."""
+    """A page, its errors and, if it records them, its requests and responses."""
 
     def __init__(self, context: BrowserContext, url: str) -> None:
         self.page: Page = context.new_page()
         self.page.set_default_timeout(PATIENCE)
         self.url = url
         self.errors: list[str] = []
-        self.requested_urls: list[str] = []
-        self.responses: list[Response] = []
+        self._requested_urls: list[str] | None = None
+        self._responses: list[Response] = []
         self.page.on("console", self._add_console_message)
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.page.on("request", lambda request: self.requested_urls.append(request.url))
-        self.page.on("response", self._add_response)
 
     def _add_console_message(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
             self.errors.append(message.text)
 
+    def record(self) -> None:
+        """Record the requests and responses from now on.
+
+        Few tests need them, and they take a tenth of the time of all tests.
+        """
+        self._requested_urls = []
+        self.page.on("request", lambda request: self.requested_urls.append(request.url))
+        self.page.on("response", self._add_response)
+
     def _add_response(self, response: Response) -> None:
-        self.responses.append(response)
+        self._responses.append(response)
+
+    @property
+    def requested_urls(self) -> list[str]:
+        """The requested URLs since ``record``."""
+        assert self._requested_urls is not None, "the screen does not record its requests"
+        return self._requested_urls
+
+    @property
+    def responses(self) -> list[Response]:
+        """The responses since ``record``."""
+        assert self._requested_urls is not None, "the screen does not record its requests"
+        return self._responses
+
+    def until_current(self) -> None:
+        """Wait until the board follows the present, even if the floor has long been quiet."""
+        state = "document.getElementById('freshness-state').textContent"
+        self.until(f"['Live', 'No events'].includes({state})")
 
     def pass_time(self, seconds: float) -> None:
         """Advance the page's clock. The test must call ``page.clock.install()`` first."""

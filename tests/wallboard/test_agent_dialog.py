@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from playwright.sync_api import Browser
 
 from tests.real.sites import event, ndjson
-from tests.wallboard.floors import open_wallboard, waiting_call
+from tests.wallboard.floors import Floors, waiting_call
 from tests.wallboard.screen import Screen
 
 LOGIN = "x" * 60
 STATE = {"agent": LOGIN, "service": 38049, "eventType": "NOT_READY", "reason": "LUNCH"}
 
 
-def test_the_dialog_shows_and_follows_an_agent(browser: Browser, tmp_path: Path) -> None:
+def test_the_dialog_shows_and_follows_an_agent(browser: Browser, floors: Floors) -> None:
     """The dialog opens by keyboard and shows the agent's login, state, time and service."""
     events = [*waiting_call(1, 38049), event("agent.state", "a1", **STATE)]
-    with open_wallboard(tmp_path, browser, events) as (wall, source):
+    with floors.open(browser, events) as (wall, source):
         opener = f"#agents [data-login={LOGIN}] button"
         wall.page.wait_for_selector(opener)
         wall.page.focus("#agents .scroll")
@@ -63,9 +61,9 @@ def test_arrow_keys_move_between_agents(wall: Screen) -> None:
     assert wall.page.evaluate(name) == names[-2]
 
 
-def test_agents_are_not_buttons_on_a_wall(browser: Browser, tmp_path: Path) -> None:
+def test_agents_are_not_buttons_on_a_wall(browser: Browser, floors: Floors) -> None:
     """A wall has no input devices, so the agents on it are not buttons."""
     events = [*waiting_call(1, 38049), event("agent.state", "a1", **STATE)]
-    with open_wallboard(tmp_path, browser, events, view="#wall") as (wall, _):
+    with floors.open(browser, events, view="#wall") as (wall, _):
         wall.page.wait_for_selector("#agents [data-login]")
         assert wall.page.locator("#agents tbody button").count() == 0

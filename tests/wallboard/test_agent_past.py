@@ -6,12 +6,12 @@ from random import Random
 from typing import Any, get_args
 
 import msgspec
+from playwright.sync_api import Page
 
 from floorcast.floor.floor import Floor
 from floorcast.model.inbound import InboundEvent
 from floorcast.model.states import NOT_READY_REASONS, AgentEventType
 from tests.floor.random_floors import agent, new_floor, ticks
-from tests.wallboard.screen import Screen
 
 AGENTS = (7, 8)
 TAKEN = 1000  # seconds after noon; events before second 100 are then too late
@@ -81,20 +81,18 @@ def status(floor: Floor) -> list[list[Any]]:
     return [[int(one.state), one.since, one.reason or "", one.service] for one in agents]
 
 
-def test_events_in_any_order_give_the_server_state(wall: Screen) -> None:
+def test_events_in_any_order_give_the_server_state(scripts: Page) -> None:
     """Events that are up to 15 minutes late take effect at their own times.
 
     Events that are later change nothing.
     """
-    wall.open()
     cases = [case(changes(Random(seed))) for seed in range(60)]
-    found = wall.page.evaluate(PAST, as_text([told for told, _ in cases]))
+    found = scripts.evaluate(PAST, as_text([told for told, _ in cases]))
     assert found == [wanted for _, wanted in cases]
 
 
-def test_a_late_event_sets_the_service_until_the_next_change(wall: Screen) -> None:
+def test_a_late_event_sets_the_service_until_the_next_change(scripts: Page) -> None:
     """A late event's service applies until the next event that names another service."""
-    wall.open()
     moved = [agent("READY", 500, 7), agent("IN_CALL", 520, 7), agent("READY", 510, 7, service=20)]
     moved_on = [
         agent("READY", 500, 7),
@@ -104,13 +102,12 @@ def test_a_late_event_sets_the_service_until_the_next_change(wall: Screen) -> No
     too_late = [agent("READY", 500, 7), agent("LOGON", 50, 7, service=20)]
     cases = [case(moved), case(moved_on), case(too_late)]
     assert [wanted[0][3] for _, wanted in cases] == [20, 20, 20]
-    found = wall.page.evaluate(PAST, as_text([told for told, _ in cases]))
+    found = scripts.evaluate(PAST, as_text([told for told, _ in cases]))
     assert found == [wanted for _, wanted in cases]
 
 
-def test_future_event_times_are_limited_to_now(wall: Screen) -> None:
+def test_future_event_times_are_limited_to_now(scripts: Page) -> None:
     """A state with a future time begins when it is recorded, so the next event is not late."""
-    wall.open()
     told, wanted = case([agent("IN_CALL", TAKEN + 200, 7), agent("READY", TAKEN + 100, 7)])
-    assert wall.page.evaluate(PAST, as_text([told])) == [wanted]
+    assert scripts.evaluate(PAST, as_text([told])) == [wanted]
     assert wanted[0][:2] == [2, ticks(TAKEN) // 10_000]

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
 
 from tests.real.server import Caller, running
 from tests.real.sites import event, ndjson
-from tests.wallboard.floors import open_wallboard, waiting_call
+from tests.wallboard.floors import Floors, waiting_call
 from tests.wallboard.screen import Screen, screen
 from tests.wallboard.shifts import shift
 
@@ -99,12 +98,10 @@ def test_the_list_is_searched_and_sorted_by_keyboard(crowded: Screen) -> None:
     crowded.until_text("#agents h2", "2,000 agents")
 
 
-def test_the_reason_is_shown_in_full(browser: Browser, tmp_path: Path) -> None:
+def test_the_reason_is_shown_in_full(browser: Browser, floors: Floors) -> None:
     """The reason replaces the visible name of the state, and fits in the cell."""
     late = {"agent": "ANN", "service": 38049, "eventType": "NOT_READY", "reason": "TEAM MEETING"}
-    with open_wallboard(
-        tmp_path, browser, [*waiting_call(1, 38049), event("agent.state", "a1", **late)]
-    ) as (
+    with floors.open(browser, [*waiting_call(1, 38049), event("agent.state", "a1", **late)]) as (
         wall,
         _,
     ):

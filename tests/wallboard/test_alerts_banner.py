@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from playwright.sync_api import Browser
 
 from tests.real.sites import event, ndjson
-from tests.wallboard.floors import open_wallboard, waiting_call
+from tests.wallboard.floors import Floors, waiting_call
 from tests.wallboard.screen import Screen
 from tests.wallboard.shifts import site_with_alert
 
@@ -25,10 +23,10 @@ def fires(wall: Screen) -> None:
 
 
 def test_the_banner_shows_alerts_and_users_acknowledge_them(
-    browser: Browser, tmp_path: Path
+    browser: Browser, floors: Floors
 ) -> None:
     """The banner appears and disappears with the alert, and screen readers announce it."""
-    with open_wallboard(tmp_path, browser, queue(1), site=site_with_alert()) as (wall, source):
+    with floors.open(browser, queue(1), site=site_with_alert()) as (wall, source):
         wall.page.wait_for_selector("#show-alerts:not([hidden])")
         assert wall.page.is_hidden("#alerts")
         source.take(ndjson(queue(2)))
@@ -55,13 +53,13 @@ def test_the_banner_shows_alerts_and_users_acknowledge_them(
         assert wall.errors == []
 
 
-def test_acknowledging_by_keyboard_never_loses_the_focus(browser: Browser, tmp_path: Path) -> None:
+def test_acknowledging_by_keyboard_never_loses_the_focus(browser: Browser, floors: Floors) -> None:
     """An acknowledged alert passes the focus to the next, and the last to the dialog's button.
 
     The dialog returns the focus to the header if the banner is gone.
     """
     events = [one for number in range(4) for one in waiting_call(number, 38049 + number % 2)]
-    with open_wallboard(tmp_path, browser, events, site=site_with_alert()) as (wall, source):
+    with floors.open(browser, events, site=site_with_alert()) as (wall, source):
         wall.until_later("document.getElementById('show-alerts').textContent === 'Alerts: 2'")
         wall.page.focus("#alerts button")
         wall.page.keyboard.press("Enter")
@@ -86,9 +84,9 @@ def test_acknowledging_by_keyboard_never_loses_the_focus(browser: Browser, tmp_p
         wall.until("document.activeElement.id === 'show-alerts'")
 
 
-def test_sound_and_notifications_are_off_by_default(browser: Browser, tmp_path: Path) -> None:
+def test_sound_and_notifications_are_off_by_default(browser: Browser, floors: Floors) -> None:
     """The user's choice is stored. A message explains that the browser blocks notifications."""
-    with open_wallboard(tmp_path, browser, queue(1, 2), site=site_with_alert()) as (wall, _):
+    with floors.open(browser, queue(1, 2), site=site_with_alert()) as (wall, _):
         fires(wall)
         wall.page.click("#show-alerts")
         boxes = {name: f"#alerts-dialog [name={name}]" for name in ("sound", "notices")}
@@ -104,11 +102,11 @@ def test_sound_and_notifications_are_off_by_default(browser: Browser, tmp_path: 
         assert not wall.page.is_checked(boxes["notices"])
 
 
-def test_a_view_shows_the_alerts_of_its_services(browser: Browser, tmp_path: Path) -> None:
+def test_a_view_shows_the_alerts_of_its_services(browser: Browser, floors: Floors) -> None:
     """A view that shows only another service has no alerts."""
     events = [*queue(1, 2), *waiting_call(3, 38050)]
     view = "#service=38050"
-    with open_wallboard(tmp_path, browser, events, site=site_with_alert(), view=view) as (wall, _):
+    with floors.open(browser, events, site=site_with_alert(), view=view) as (wall, _):
         wall.page.wait_for_selector("#show-alerts:not([hidden])")
         assert wall.page.is_hidden("#alerts")
         assert wall.page.inner_text("#show-alerts") == "Alerts"

@@ -15,6 +15,7 @@ ASKED = re.compile(r"/(wallboard|session|realtime)(/|\?|$)")
 
 def test_the_board_uses_only_this_server_without_errors(wall: Screen, source: Caller) -> None:
     """The board requests only this server's paths, and causes no errors or warnings."""
+    wall.record()
     wall.sign_in()
     wall.page.wait_for_selector(SERVICES)
     wall.page.wait_for_selector("#agents [data-login]")
@@ -63,7 +64,7 @@ def test_panels_without_permission_show_a_reason(wall: Screen) -> None:
         assert wall.page.locator(f"#{panel} table:visible, #{panel} canvas:visible").count() == 0
     assert wall.page.is_hidden("#campaigns .explanation")
     assert set(wall.texts("#glance .value")) == {"\N{EN DASH}"}  # hidden figures are not shown as 0
-    wall.until_text("#freshness", "Live")
+    wall.until_current()
 
 
 def test_agents_are_shown_without_permission_for_feeds(wall: Screen, source: Caller) -> None:
@@ -75,7 +76,7 @@ def test_agents_are_shown_without_permission_for_feeds(wall: Screen, source: Cal
     )
     wall.page.fill("#agents input", "vinay")
     wall.page.wait_for_selector("#agents [data-login=VKUMARK] [data-state='9']")
-    wall.until_text("#freshness", "Live")
+    wall.until_current()
 
 
 def test_a_limited_user_sees_only_their_services(wall: Screen) -> None:

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser
 from floorcast.auth.session import ALLOWED_ROLES
 from tests.real.server import Caller
 from tests.real.sites import event
-from tests.wallboard.floors import open_wallboard, waiting_call
+from tests.wallboard.floors import Floors, open_wallboard, waiting_call
 from tests.wallboard.screen import Screen
 from tests.wallboard.shifts import WALL_SITE
 
@@ -91,13 +91,13 @@ def test_a_dialog_without_any_figure_returns_the_focus_to_the_explanation(wall: 
     assert wall.page.evaluate("document.activeElement.matches('#services .explanation')")
 
 
-def test_more_calls_are_added_page_by_page(browser: Browser, tmp_path: Path) -> None:
+def test_more_calls_are_added_page_by_page(browser: Browser, floors: Floors) -> None:
     """Each page adds up to a thousand different calls. The last page has no button for more.
 
     The button keeps the focus while a page is loaded. After the last page, the list has the focus.
     """
     events = [one for number in range(1, 2302) for one in waiting_call(number, SERVICE)]
-    with open_wallboard(tmp_path, browser, events) as (wall, _):
+    with floors.open(browser, events) as (wall, _):
         wall.page.click(opener(SERVICE, "queue"))
         assert figures(wall)[1:] == (wall.page.inner_text("#calls-note"), 1000)
         assert wall.page.inner_text("#calls-note").startswith("1,000 of 2,301 calls")
@@ -114,10 +114,10 @@ def test_more_calls_are_added_page_by_page(browser: Browser, tmp_path: Path) -> 
         assert len(set(ids)) == 2301
 
 
-def test_the_table_fits_on_a_phone(browser: Browser, tmp_path: Path) -> None:
+def test_the_table_fits_on_a_phone(browser: Browser, floors: Floors) -> None:
     """The dialog fits on the screen, and the cells are aligned with the column titles."""
     events = [one for number in range(1, 40) for one in waiting_call(number, SERVICE)]
-    with open_wallboard(tmp_path, browser, events, size=(390, 844)) as (wall, _):
+    with floors.open(browser, events, size=(390, 844)) as (wall, _):
         wall.page.click(opener(SERVICE, "queue"))
         figures(wall)
         wide = wall.page.evaluate("""() => {
@@ -166,7 +166,6 @@ def test_numbers_and_names_stay_on_one_line(browser: Browser, tmp_path: Path) ->
             assert broken <= (set() if width > 1000 else {"Nadia Youngblood"})
             inside = "(one) => one.scrollWidth <= one.clientWidth"
             assert wall.page.locator("#calls .scroll").evaluate(inside)
-            wall.page.screenshot(path=tmp_path / f"calls {width}.png")
             wall.page.keyboard.press("Escape")
 
 

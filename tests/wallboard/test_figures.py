@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.wallboard.screen import Screen
+from playwright.sync_api import Page
 
 WRITTEN = """async () => {
     const {count, duration, percent, plural, spoken} = await import("/wallboard/figures.js");
@@ -16,10 +16,9 @@ WRITTEN = """async () => {
 }"""
 
 
-def test_figures_are_formatted_for_people(wall: Screen) -> None:
+def test_figures_are_formatted_for_people(scripts: Page) -> None:
     """Durations have suitable units, percentages have one decimal, and numbers have separators."""
-    wall.open()
-    assert wall.page.evaluate(WRITTEN) == [
+    assert scripts.evaluate(WRITTEN) == [
         ["0:00", "0:59", "1:00", "59:59", "1:00:00", "25:01:01", "0:00"],
         ["0 s", "59 s", "1 min", "59 min", "2 h 1 min"],
         ["0.0%", "66.7%", "100.0%", "100.0%", "12.0%"],
@@ -44,7 +43,6 @@ RATES = """async () => {
 }"""
 
 
-def test_rates_exclude_agents_own_outbound_calls(wall: Screen) -> None:
+def test_rates_exclude_agents_own_outbound_calls(scripts: Page) -> None:
     """Agents' own outbound calls are handled, but do not count in service levels and rates."""
-    wall.open()
-    assert wall.page.evaluate(RATES) == [0, 0, 2237, 40, 3]
+    assert scripts.evaluate(RATES) == [0, 0, 2237, 40, 3]

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser
 
 from tests.real.server import Caller, running
 from tests.real.sites import event, ndjson
-from tests.wallboard.floors import open_wallboard
+from tests.wallboard.floors import Floors
 from tests.wallboard.screen import Screen, screen
 from tests.wallboard.shifts import WALL_SITE
 
@@ -90,7 +90,7 @@ class Desk:
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[Desk]:
+def desk(floors: Floors, browser: Browser) -> Iterator[Desk]:
     began = datetime.now(UTC) - timedelta(hours=1)
     events = [
         event(
@@ -99,7 +99,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator
         )
         for number in range(MANY)
     ]  # fmt: skip
-    with open_wallboard(tmp_path_factory.mktemp("held"), browser, events) as (wall, source):
+    with floors.open(browser, events) as (wall, source):
         wall.page.click("#agents [data-order=time]")
         wall.until_text("#agents h2", f"{MANY} agents")
         yield Desk(wall, source)

@@ -6,7 +6,7 @@ import json
 from random import Random
 from typing import Any
 
-from tests.wallboard.screen import Screen
+from playwright.sync_api import Page
 
 # Playwright passes on text much faster than nested lists
 FILL = """async (text) => {
@@ -41,9 +41,8 @@ def model(samples: list[tuple[int, int]], now: int) -> list[list[Any]]:
     return [[*times, now], [*calls, samples[-1][1]]]
 
 
-def test_the_history_covers_half_an_hour_with_gaps(wall: Screen) -> None:
+def test_the_history_covers_half_an_hour_with_gaps(scripts: Page) -> None:
     """The history covers half an hour and survives a reload. Each user has a separate history."""
-    wall.open()
     for seed in range(20):
         random, at = Random(seed), 1_795_000_000
         samples = []
@@ -51,7 +50,7 @@ def test_the_history_covers_half_an_hour_with_gaps(wall: Screen) -> None:
             at += random.choice((1, 1, 2, 3, 3, 30, 200 * (seed % 2)))
             samples.append((at, random.randrange(20)))
         now = at + random.randrange(3)
-        text = wall.page.evaluate(FILL, json.dumps([samples, now]))
+        text = scripts.evaluate(FILL, json.dumps([samples, now]))
         columns, own, again, others = json.loads(text)
         assert columns == model(samples, now)
         assert (again, others) == (own, [])
@@ -73,13 +72,12 @@ def interval(service: str, start: int, most: int) -> dict[str, Any]:
     return {"serviceId": service, "start": start * 1000, "end": ends, "queueMax": most}
 
 
-def test_the_history_is_complete_at_the_first_sign_in(wall: Screen) -> None:
+def test_the_history_is_complete_at_the_first_sign_in(scripts: Page) -> None:
     """Intervals fill the history without a gap, up to the first sample of the page itself."""
-    wall.open()
     begin = 1_795_000_200
     rows = [interval(one, begin + 300 * n, n) for n in range(6) for one in ("1", "2")]
     now = begin + SPAN
-    times, calls = wall.page.evaluate(FILL_PAST, [rows, now * 1000, [(now - 10, 50), (now, 3)]])
+    times, calls = scripts.evaluate(FILL_PAST, [rows, now * 1000, [(now - 10, 50), (now, 3)]])
     assert times == [*range(begin, now - 10, STEP), now - 10, now, now]
     assert calls[:: 300 // STEP][:6] == [0, 2, 4, 6, 8, 10]
     assert calls[-3:] == [50, 3, 3]

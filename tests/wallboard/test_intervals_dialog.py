@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.real.sites import event, ndjson
-from tests.wallboard.floors import open_wallboard, waiting_call
+from tests.wallboard.floors import Floors, open_wallboard, waiting_call
 from tests.wallboard.screen import Screen
 
 SALES, HELP = 38049, 38050
@@ -26,11 +26,11 @@ def told(wall: Screen) -> list[int]:
     return [sum(column) for column in zip(*rows, strict=True)]
 
 
-def test_intervals_match_the_api(browser: Browser, tmp_path: Path) -> None:
+def test_intervals_match_the_api(browser: Browser, floors: Floors) -> None:
     """The sums are right for every interval length, and new calls appear."""
     events = [*waiting_call(1, SALES), *waiting_call(2, SALES), *waiting_call(3, HELP)]
     events.append(event("call.end", "end 1", transactionId=1, sessionId="S1"))
-    with open_wallboard(tmp_path, browser, events) as (wall, source):
+    with floors.open(browser, events) as (wall, source):
         wall.page.focus("#show-intervals")
         wall.page.keyboard.press("Enter")
         assert told(wall) == [3, 0, 1]
@@ -71,9 +71,9 @@ def test_a_day_comes_from_the_archive(browser: Browser, tmp_path: Path) -> None:
         assert wall.errors == []
 
 
-def test_a_day_without_an_archive_is_explained(browser: Browser, tmp_path: Path) -> None:
+def test_a_day_without_an_archive_is_explained(browser: Browser, floors: Floors) -> None:
     """Without an archive, the dialog explains the reason and shows no figures."""
-    with open_wallboard(tmp_path, browser, waiting_call(1, SALES)) as (wall, _):
+    with floors.open(browser, waiting_call(1, SALES)) as (wall, _):
         wall.page.click("#show-intervals")
         told(wall)
         wall.page.fill("#intervals [name=day]", "2020-01-01")
@@ -105,9 +105,9 @@ def test_a_day_is_requested_again_if_the_server_is_busy(browser: Browser, tmp_pa
         assert wall.page.text_content("#intervals-failure") == ""
 
 
-def test_the_table_fits_on_a_phone(browser: Browser, tmp_path: Path) -> None:
+def test_the_table_fits_on_a_phone(browser: Browser, floors: Floors) -> None:
     """The table is not wider than the dialog."""
-    with open_wallboard(tmp_path, browser, waiting_call(1, SALES), size=(390, 844)) as (wall, _):
+    with floors.open(browser, waiting_call(1, SALES), size=(390, 844)) as (wall, _):
         wall.page.click("#show-intervals")
         told(wall)
         assert wall.page.evaluate(

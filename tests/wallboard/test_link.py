@@ -126,6 +126,7 @@ def test_the_page_works_without_a_worker(browser: Browser, floor: Server) -> Non
     with screen(browser, floor.url, shared=True) as wall:
         broken = "globalThis.SharedWorker = class { constructor() { throw new Error('no'); } }"
         wall.page.add_init_script(broken)
+        wall.record()
         wall.sign_in(user="manager")
         wall.page.wait_for_selector("#services tbody tr")
         wall.page.wait_for_selector("#agents [data-login]")

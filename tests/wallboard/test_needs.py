@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 
 from tests.real.sites import event, ndjson
-from tests.wallboard.floors import open_wallboard, waiting_call
+from tests.wallboard.floors import Floors, waiting_call
 from tests.wallboard.screen import Screen
 
 TILE = "[data-tile=needs]"
@@ -25,9 +24,9 @@ def until_needs(wall: Screen, count: int) -> None:
     wall.until(f"document.querySelector('{TILE} .value').textContent === '{count}'")
 
 
-def test_waiting_calls_without_agents_are_a_problem(tmp_path: Path, browser: Browser) -> None:
+def test_waiting_calls_without_agents_are_a_problem(floors: Floors, browser: Browser) -> None:
     """The problem changes after an agent logs in, and disappears after the agent is ready."""
-    with open_wallboard(tmp_path, browser, waiting_call(1, 38049)) as (wall, source):
+    with floors.open(browser, waiting_call(1, 38049)) as (wall, source):
         until_needs(wall, 2)
         assert wall.page.get_attribute("[data-tile=ready]", "data-level") == "act"
         assert note(wall) == (
@@ -50,20 +49,20 @@ def test_waiting_calls_without_agents_are_a_problem(tmp_path: Path, browser: Bro
         wall.until("!document.querySelector('[data-tile=ready]').dataset.level")
 
 
-def test_an_unresponsive_server_is_a_problem(tmp_path: Path, browser: Browser) -> None:
+def test_an_unresponsive_server_is_a_problem(floors: Floors, browser: Browser) -> None:
     """The tile says that the server does not respond, and does not claim that nothing is urgent."""
-    with open_wallboard(tmp_path, browser, waiting_call(1, 38049)) as (wall, _):
+    with floors.open(browser, waiting_call(1, 38049)) as (wall, _):
         until_needs(wall, 2)
         wall.page.route("**/realtime/**", lambda route: route.abort())
         wall.pass_time(20)
         wall.until(f"document.querySelector('{TILE} .note').title.includes('Server: no response')")
 
 
-def test_the_tile_says_why_if_there_is_one_problem(tmp_path: Path, browser: Browser) -> None:
+def test_the_tile_says_why_if_there_is_one_problem(floors: Floors, browser: Browser) -> None:
     """The reason is in the tile, because touch and keyboard users see no tooltip."""
     on = {"agent": "SEBY", "service": 38049}
     ready = event("agent.state", "n1", **on, eventType="READY")
-    with open_wallboard(tmp_path, browser, [ready]) as (wall, source):
+    with floors.open(browser, [ready]) as (wall, source):
         until_needs(wall, 0)
         source.take(ndjson([event("agent.state", "n2", **on, eventType="LOGOFF")]))
         until_needs(wall, 1)
@@ -76,7 +75,7 @@ LIT = """(tile) => {
 }"""
 
 
-def test_the_tile_leads_to_the_agent(tmp_path: Path, browser: Browser) -> None:
+def test_the_tile_leads_to_the_agent(floors: Floors, browser: Browser) -> None:
     """The agent has the focus and is in view, even if the list showed only other agents.
 
     Problems that are nowhere on the board, such as a silent server, are passed over.
@@ -92,7 +91,7 @@ def test_the_tile_leads_to_the_agent(tmp_path: Path, browser: Browser) -> None:
     ]  # fmt: skip
     ready = {"agent": "READY", "service": 38049, "eventType": "READY"}
     events.append(event("agent.state", "r", **ready))
-    with open_wallboard(tmp_path, browser, events) as (wall, _):
+    with floors.open(browser, events) as (wall, _):
         wall.page.wait_for_selector("#agents [data-login]")
         wall.until_text(f"{TILE} .note", "A00")
         wall.page.click(".states [data-state='2']")
@@ -172,8 +171,7 @@ READY, NOT_READY, IN_CALL, RESERVED = 2, 3, 4, 12
     ],
 )
 def test_agents_with_several_services_can_take_calls(
-    wall: Screen, waiting: int, agents: int, wait: int, present: list[object], hands: str
+    scripts: Page, waiting: int, agents: int, wait: int, present: list[object], hands: str
 ) -> None:
     """An agent with several services is shown with one service, but can take calls of each."""
-    wall.open()
-    assert wall.page.evaluate(HANDS, [waiting, agents, wait, present]) == hands
+    assert scripts.evaluate(HANDS, [waiting, agents, wait, present]) == hands

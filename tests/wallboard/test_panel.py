@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from playwright.sync_api import Browser
 
 from tests.real.sites import event, ndjson
-from tests.wallboard.floors import open_wallboard, waiting_call
+from tests.wallboard.floors import Floors, waiting_call
 
 FOCUS = "[document.activeElement.matches('#agents input'), document.activeElement.textContent]"
 MARKED = "(({ selectionStart, selectionEnd }) => [selectionStart, selectionEnd])"
 
 
-def test_the_focus_moves_to_the_explanation_and_back(browser: Browser, tmp_path: Path) -> None:
+def test_the_focus_moves_to_the_explanation_and_back(browser: Browser, floors: Floors) -> None:
     """A search keeps its text and selection while nobody is logged in."""
 
     def tell(number: int, kind: str) -> bytes:
         return ndjson([event("agent.state", number, agent="ANN", service=38049, eventType=kind)])
 
-    with open_wallboard(tmp_path, browser, waiting_call(1, 38049)) as (wall, source):
+    with floors.open(browser, waiting_call(1, 38049)) as (wall, source):
         source.take(tell(1, "READY"))
         wall.page.wait_for_selector("#agents [data-login=ANN]")
         wall.page.fill("#agents input", "ann ready")
@@ -33,12 +31,12 @@ def test_the_focus_moves_to_the_explanation_and_back(browser: Browser, tmp_path:
         assert wall.page.eval_on_selector("#agents input", MARKED) == [4, 9]
 
 
-def test_a_scrolled_list_keeps_the_focus(browser: Browser, tmp_path: Path) -> None:
+def test_a_scrolled_list_keeps_the_focus(browser: Browser, floors: Floors) -> None:
     """A list without rows passes the focus to its explanation, which keeps it until there are rows.
 
     It does not lose the focus to every response, which a screen reader would read.
     """
-    with open_wallboard(tmp_path, browser, waiting_call(1, 38049)) as (wall, source):
+    with floors.open(browser, waiting_call(1, 38049)) as (wall, source):
         wall.page.wait_for_selector("#waiting tbody tr")
         wall.page.focus("#waiting .scroll")
         end = event("call.end", "end 1", transactionId=1, sessionId="S1")

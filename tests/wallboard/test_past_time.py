@@ -52,7 +52,7 @@ def test_a_time_before_the_log_is_explained_once(wall: Screen) -> None:
     assert wall.page.evaluate("document.activeElement.textContent") == "15 min later"
     wall.page.keyboard.press("Escape")
     wall.page.wait_for_selector(SERVICES)
-    wall.until_text("#freshness-state", "Live")
+    wall.until_current()
     assert wall.page.is_hidden("#past-bar")
     failed = "the server responded with a status of 400"
     assert [one for one in wall.errors if failed not in one] == []
@@ -62,6 +62,7 @@ def test_the_board_shows_the_floor_as_it_was(browser: Browser, floor: Server) ->
     """All panels show the same past position, and new events do not appear."""
     with Caller(floor.url) as source, screen(browser, floor.url) as wall:
         source.login()
+        wall.record()
         wall.sign_in()
         wall.page.wait_for_selector("#agents [data-login]")
         waiting = wall.page.get_attribute(QUEUE, "data-value")
@@ -119,7 +120,7 @@ def test_stepping_through_the_past_on_a_phone(browser: Browser, floor: Server) -
         wall.page.keyboard.press("Enter")
         wall.page.wait_for_selector("#past-bar", state="hidden")
         assert wall.page.evaluate("document.activeElement.id") == "show-menu"
-        wall.until_text("#freshness-state", "Live")
+        wall.until_current()
 
 
 def places_of(wall: Screen) -> set[str]:

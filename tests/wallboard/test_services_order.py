@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
 
 from tests.real.sites import event
-from tests.wallboard.floors import open_wallboard, waiting_call
+from tests.wallboard.floors import Floors, waiting_call
 from tests.wallboard.screen import Screen
 from tests.wallboard.shifts import WALL_SITE
 
@@ -42,9 +41,9 @@ def floor() -> Iterator[dict[str, object]]:
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[Screen]:
+def desk(floors: Floors, browser: Browser) -> Iterator[Screen]:
     """Yield a screen in the desk view with many services."""
-    with open_wallboard(tmp_path_factory.mktemp("many"), browser, floor(), site=SITE) as (wall, _):
+    with floors.open(browser, floor(), site=SITE) as (wall, _):
         yield wall
 
 
@@ -99,10 +98,10 @@ def test_a_search_finds_services_or_reports_none(desk: Screen) -> None:
     desk.page.locator("#agents .nothing").wait_for(state="hidden")
 
 
-def test_urgent_services_stay_and_others_rotate_on_a_wall(tmp_path: Path, browser: Browser) -> None:
+def test_urgent_services_stay_and_others_rotate_on_a_wall(floors: Floors, browser: Browser) -> None:
     """Urgent services stay on the wall while all other services are shown in turn."""
     size = (1920, 1080)
-    with open_wallboard(tmp_path, browser, floor(), site=SITE, view="#wall", size=size) as (
+    with floors.open(browser, floor(), site=SITE, view="#wall", size=size) as (
         wall,
         _,
     ):

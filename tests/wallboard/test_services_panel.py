@@ -10,6 +10,7 @@ def test_figures_match_the_api_at_the_same_token(wall: Screen) -> None:
 
     The panels are services, waiting calls, live connects and campaigns.
     """
+    wall.record()
     wall.sign_in()
     wall.until("document.querySelectorAll('#campaigns tbody tr').length === 3")
     wall.until("document.querySelectorAll('#services tbody tr').length === 5")

@@ -48,6 +48,7 @@ def test_a_screen_reconnects_automatically(tmp_path: Path, browser: Browser) -> 
         link = key(server, "new", "--screen", "--call-center", "North", "--url", server.url)
         secret = link.partition("#key=")[2]
         until_status(wall, caller, secret, 200)
+        wall.record()
         wall.page.goto(link)
         wall.page.wait_for_selector(NAMES)
         assert wall.page.evaluate("location.hash") == "#wall"

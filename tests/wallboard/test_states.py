@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from playwright.sync_api import Page
+
 from floorcast.model.states import EVENT_STATE, STATE_NAMES
-from tests.wallboard.screen import Screen
 
 TABLE = """async (events) => {
     const states = await import("/wallboard/states.js");
@@ -11,10 +12,9 @@ TABLE = """async (events) => {
 }"""
 
 
-def test_the_state_table_matches_the_server(wall: Screen) -> None:
+def test_the_state_table_matches_the_server(scripts: Page) -> None:
     """Each event leads to the same state as on the server, and each state has a place in order."""
-    wall.open()
-    names, after, order = wall.page.evaluate(TABLE, list(EVENT_STATE))
+    names, after, order = scripts.evaluate(TABLE, list(EVENT_STATE))
     assert names == [STATE_NAMES[number] for number in sorted(STATE_NAMES)]
     assert after == [None if state is None else int(state) for state in EVENT_STATE.values()]
     assert order == list(range(1, len(names)))

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from playwright.sync_api import Browser
 
 from tests.real.sites import event, ndjson
-from tests.wallboard.floors import open_wallboard, waiting_call
+from tests.wallboard.floors import Floors, waiting_call
 
 READY, NOT_READY = (f"#agents .states [data-state='{number}']" for number in (2, 3))
 
 
-def test_a_button_with_the_focus_stays(browser: Browser, tmp_path: Path) -> None:
+def test_a_button_with_the_focus_stays(browser: Browser, floors: Floors) -> None:
     """A state without agents has no button, except while the button has the focus."""
     one = {"agent": "ANN", "service": 38049}
     events = [*waiting_call(1, 38049), event("agent.state", "a", **one, eventType="NOT_READY")]
-    with open_wallboard(tmp_path, browser, events) as (wall, source):
+    with floors.open(browser, events) as (wall, source):
         wall.page.focus(NOT_READY)
         source.take(ndjson([event("agent.state", "b", **one, eventType="READY")]))
         wall.page.wait_for_selector(READY)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from playwright.sync_api import Page
+
 from tests.wallboard.screen import Screen
 
 ARE_MARKED = """[...document.querySelectorAll("#services tbody td:nth-child(3)")].every((cell) => {
@@ -35,17 +37,16 @@ def test_thresholds_mark_figures_and_are_stored(wall: Screen) -> None:
     assert wall.page.evaluate("localStorage.getItem('floorcast.thresholds')") == "{}"
 
 
-def test_invalid_stored_thresholds_are_ignored(wall: Screen) -> None:
+def test_invalid_stored_thresholds_are_ignored(scripts: Page) -> None:
     """The defaults replace invalid values, which another release or a user may have stored."""
-    wall.open()
     kept = '{"inQueue": [1], "hold": ["a", "b"], "gone": [1, 2], "wrapUp": [1, 2]}'
-    wall.page.evaluate("(kept) => localStorage.setItem('floorcast.thresholds', kept)", kept)
+    scripts.evaluate("(kept) => localStorage.setItem('floorcast.thresholds', kept)", kept)
     limits = """async () => {
         const {Thresholds} = await import("/wallboard/thresholds.js");
         const one = new Thresholds();
         return ["inQueue", "hold", "wrapUp"].map((measure) => one.of(measure));
     }"""
-    assert wall.page.evaluate(limits) == [[5, 10], [3, 6], [1, 2]]
+    assert scripts.evaluate(limits) == [[5, 10], [3, 6], [1, 2]]
 
 
 def test_inverted_thresholds_are_rejected(wall: Screen) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from itertools import pairwise
 from random import Random
 
+from playwright.sync_api import Page
+
 from floorcast.model.token import TICKS_PER_MS, encode
-from tests.wallboard.screen import Screen
 
 READ = """async (tokens) => {
     const {isOlder, timeOf} = await import("/wallboard/tokens.js");
@@ -14,14 +15,13 @@ READ = """async (tokens) => {
 }"""
 
 
-def test_tokens_sort_by_time(wall: Screen) -> None:
+def test_tokens_sort_by_time(scripts: Page) -> None:
     """Tokens sort by time over centuries and within a microsecond, whatever their positions."""
     random = Random(0)
     ticks = [random.randrange(10**17, 10**17 * 3) for _ in range(200)]
     ticks += [one + random.randrange(3) for one in ticks]
     random.shuffle(ticks)
-    wall.open()
     tokens = [encode(47415, one, random.randrange(1 << 62)) for one in ticks]
-    times, older = wall.page.evaluate(READ, tokens)
+    times, older = scripts.evaluate(READ, tokens)
     assert times == [one // TICKS_PER_MS for one in ticks]
     assert older == [one < other for one, other in pairwise(ticks)]

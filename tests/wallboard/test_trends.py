@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from playwright.sync_api import Page
+
 from tests.wallboard.screen import Screen
 
 FILL = """async (samples) => {
@@ -18,12 +20,11 @@ FILL = """async (samples) => {
 MINUTE, STEPS = 60, 30
 
 
-def test_a_trend_has_each_minutes_maximum_after_a_reload(wall: Screen) -> None:
+def test_a_trend_has_each_minutes_maximum_after_a_reload(scripts: Page) -> None:
     """A minute without data is a gap. Another user's history is not used."""
-    wall.open()
     began = 1_795_000_020
     samples = [(began + 20 * index, [index % 7, 1]) for index in range(40 * 3) if index % 30 > 2]
-    own, unknown, again, others, past = wall.page.evaluate(FILL, samples)
+    own, unknown, again, others, past = scripts.evaluate(FILL, samples)
     most: dict[int, int] = {}
     for at, (waiting, _) in samples:
         most[at // MINUTE] = max(most.get(at // MINUTE, 0), waiting)
@@ -59,14 +60,13 @@ FILL_PAST = """async ([intervals, timeStamp, at]) => {
 }"""
 
 
-def test_the_history_is_complete_at_the_first_sign_in(wall: Screen) -> None:
+def test_the_history_is_complete_at_the_first_sign_in(scripts: Page) -> None:
     """Each minute has its interval's maximum. A service without a row has had no waiting calls."""
-    wall.open()
     end = 1_795_000_200 + STEPS * MINUTE
     rows = [
         {"serviceId": "1", "start": at * 1000, "end": (at + 300) * 1000, "queueMax": n}
         for n, at in enumerate(range(1_795_000_200, end, 300))
     ]
-    own, other = wall.page.evaluate(FILL_PAST, [rows, end * 1000, end])
+    own, other = scripts.evaluate(FILL_PAST, [rows, end * 1000, end])
     assert own == [*[n for n in range(6) for _ in range(5)][1:], 9]
     assert other == [0] * STEPS
