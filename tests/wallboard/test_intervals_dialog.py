@@ -81,6 +81,21 @@ def test_a_day_without_an_archive_is_explained(browser: Browser, floors: Floors)
         assert wall.page.locator("#intervals tbody tr").count() == 0
 
 
+def test_a_day_that_is_typed_is_requested_once(browser: Browser, floors: Floors) -> None:
+    """The first digits of a year are a year to the browser, but not to the user."""
+    with floors.open(browser, waiting_call(1, SALES)) as (wall, _):
+        wall.page.click("#show-intervals")
+        told(wall)
+        wall.record()
+        wall.page.focus("#intervals [name=day]")
+        wall.page.keyboard.type("11292020")
+        wall.until_text("#intervals-failure", "keeps no archive")
+        assert sum(url.endswith("/reporting/service/stats") for url in wall.requested_urls) == 1
+        wall.page.keyboard.press("Backspace")
+        wall.page.click("#intervals .primary")
+        assert wall.page.is_hidden("#intervals")
+
+
 def test_a_day_is_requested_again_if_the_server_is_busy(browser: Browser, tmp_path: Path) -> None:
     """Until the response arrives, the dialog shows the server's reason and no figures."""
     pytest.importorskip("pyarrow")

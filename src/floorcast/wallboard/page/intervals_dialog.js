@@ -61,6 +61,7 @@ export class IntervalsDialog {
 
   async #load() {
     clearTimeout(this.#timer);
+    if (!this.#day.validity.valid) return; // a year that is being typed is one of the first centuries
     const asked = (this.#asked += 1);
     const id = this.#service.value;
     const filter = id ? { service: [{ id }] } : address.filterOf(address.view());
