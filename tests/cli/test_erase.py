@@ -225,6 +225,6 @@ def test_errors_say_what_to_change(floor: Floor, admin: AdminCommands) -> None:
         admin.invoke(*ERASE)
     with pytest.raises(SettingError, match="must be a phone number"):
         admin.invoke(*ERASE, "--phone", "Ada")
-    with pytest.raises(SettingError, match="no client 4711"):
+    with pytest.raises(SettingError, match="client 4711 is neither in the log"):
         admin.invoke("erase", "--client", "4711", "--data", "server/data", "--phone", "2125550147")
     floor.harness.open()

@@ -15,10 +15,10 @@ from floorcast.archive.jobs import hash_key
 from floorcast.archive.personal import keyed_hash
 from floorcast.archive.storage import Archive
 from floorcast.archive.tables import read_parquet
-from floorcast.model.errors import Unavailable
+from floorcast.model.errors import SettingError, Unavailable
 from tests.archive.sealed_folders import START, Floor
 from tests.cli.admin_commands import AdminCommands
-from tests.real.sites import event, ndjson
+from tests.real.sites import ACME, SITE, event, ndjson
 
 PHONE, OTHER = "+1 212 555 0147", "+1 212 555 0999"
 ERASE = ("erase", "--client", "47415", "--data", "server/data", "--archive", "server/archive")
@@ -110,6 +110,45 @@ def test_a_masked_call_is_erased_if_the_log_names_it(floor: Floor, admin: AdminC
     assert {"*****2345", "***********0147"} <= personal(floor)
     admin.run(*ERASE, "--phone", PHONE)
     assert personal(floor) == set()
+
+
+@pytest.mark.parametrize("mode", ["drop", "mask", "keep"])
+def test_a_number_in_a_member_that_is_not_personal_is_erased(
+    floor: Floor, admin: AdminCommands, mode: str
+) -> None:
+    """It is in the archive in every mode, because only personal members are treated."""
+    floor.send("agent.state", agent="SEBY", eventType="READY", service="Sales", lineNumber=PHONE)
+    floor.send("agent.state", agent="SEBY", eventType="READY", service="Sales", lineNumber=OTHER)
+    floor.send("agent.state", agent="SEBY", eventType="NOT_READY", reason="ACC-1")
+    floor.advance(90)
+    floor.seal_all(personal=mode)
+    floor.harness.close()
+    admin.run(*ERASE, "--phone", "2125550147", "--account", "ACC-1")
+    data = [row["data"] for row in archived(floor) if row.get("data")]
+    assert [one.get("lineNumber") for one in data] == [None, OTHER, None]
+    assert [one.get("reason") for one in data] == [None] * 3
+    assert "no findings" in admin.run("archive", "verify", "--archive", "server/archive")
+    again = admin.run(*ERASE, "--phone", "2125550147", "--account", "ACC-1")
+    assert "rows of the archive changed: 0" in again
+
+
+def test_a_client_that_only_the_archive_has_is_erased(
+    floor: Floor, admin: AdminCommands, tmp_path: Path
+) -> None:
+    """The archive can be older than the data folder. An unknown client is still an error."""
+    start(floor, 1, callerId=PHONE)
+    floor.advance(75)
+    floor.seal_all(personal="keep")
+    floor.harness.close()
+    (tmp_path / "new").mkdir()
+    Floor(tmp_path / "new", site=SITE.replace(str(ACME), "4711")).harness.end()
+    new = [*ERASE]
+    new[new.index("server/data")] = "new/data"
+    assert personal(floor) == {PHONE}
+    assert "rows of the archive changed: 1" in admin.run(*new, "--phone", PHONE)
+    assert personal(floor) == set()
+    with pytest.raises(SettingError, match="client 47416 is neither in the log"):
+        admin.invoke("erase", "--client", "47416", *new[3:], "--phone", PHONE)
 
 
 def earlier(floor: Floor, tmp_path: Path, days: float) -> None:

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from floorcast.model.person import (
     Person,
@@ -100,3 +107,26 @@ def test_an_id_is_the_same_call_as_long_as_a_floor_knows_the_call() -> None:
     assert not calls.has(None, 100 * hour, 101 * hour)
     assert calls.between(0, 48 * hour) == {(7, "S")}
     assert calls.between(0, 47 * hour) == set()
+
+
+PIECES = st.sampled_from(
+    ["2", "1", "5", "55", "212", "0147", "+1", "ACC-1", "/", " ", "\t", "\n", "-", "é", '"', "\\"]
+)  # fmt: skip
+VALUES = st.lists(PIECES, max_size=8).map("".join) | st.integers(0, 10**11) | st.none()
+MEMBERS = st.dictionaries(st.sampled_from(["note", "skill", "to", "id"]), VALUES, max_size=3)
+
+
+@given(
+    MEMBERS | st.builds(lambda one: {"call": [one]}, MEMBERS),
+    st.sampled_from(["+1 (212) 555-0147", "2125550147", "+12\t1255\n50147", "a 555", 2125550147]),
+    st.text('A1-\\"é\n/', min_size=1, max_size=3),
+)
+def test_the_pattern_finds_every_event_with_a_value(
+    data: dict[str, Any], written: object, account: str
+) -> None:
+    """It searches the JSON of an event, in which white space and quotes are escaped."""
+    for event in (data, {**data, "line": written}, {**data, "line": f"{account}"}):
+        person = Person(("12125550147",), (account,))
+        if person.appears_in(event):
+            text = pa.array([msgspec.json.encode(event).decode()])
+            assert pc.match_substring_regex(text, person.json_pattern())[0].as_py()

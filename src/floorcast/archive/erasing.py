@@ -1,8 +1,9 @@
 """Removes a person from the archive by rewriting the affected files and manifests.
 
-If personal data was dropped, there is nothing to remove. If it was hashed, the person's hashes are
-removed. Masked values do not identify a person, so they are removed only from the person's calls
-that are known in another way.
+If personal data was dropped, a member that is not meant for it can still contain a person's value,
+such as an agent's line number. If it was hashed, the person's hashes are removed. Masked values do
+not identify a person, so they are removed only from the person's calls that are known in another
+way.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from collections.abc import Iterator
 from itertools import chain
 
 import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from floorcast.archive.call_rows import Row
 from floorcast.archive.manifests import (
@@ -54,7 +57,7 @@ def find_calls(archive: Archive, client: int, person: Person, calls: PersonCalls
     """Add the calls in which one of the person's values appears. Raises Unavailable."""
     for manifest in _hours(archive, client):
         for name in PERSONAL_FILES:
-            for row in _rows(archive, manifest, name):
+            for row in _rows(archive, manifest, name, person):
                 key = _key(row)
                 if key is not None and _names(row, person):
                     calls.add(key, *_times(row))
@@ -79,7 +82,7 @@ def erase_from_archive(
         changed: dict[str, int] = {}
         contents: dict[str, bytes] = {}
         for name in PERSONAL_FILES:
-            rows = _rows(archive, manifest, name)
+            rows = _rows(archive, manifest, name, person)
             if not naming and any(_names(row, person) for row in rows):
                 named.append(manifest.path)
             theirs = _rows_of(rows, person, calls, naming=naming)
@@ -132,18 +135,32 @@ def _write(archive: Archive, manifest: HourManifest, contents: dict[str, bytes])
 
 def _hours(archive: Archive, client: int) -> Iterator[HourManifest]:
     for date in archive.dates(client):
-        for manifest in archive.hours(client, date):
-            if manifest.personal != "drop":
-                yield manifest
+        yield from archive.hours(client, date)
 
 
-def _rows(archive: Archive, manifest: HourManifest, name: str) -> list[Row]:
+def _rows(archive: Archive, manifest: HourManifest, name: str, person: Person) -> list[Row]:
+    """Return a file's rows, or none if nothing in the file can be the person's."""
+    was_dropped = manifest.personal == "drop"
+    if was_dropped and name == "calls":
+        return []
     path = f"{manifest.path}/{name}.parquet"
     content = archive.read(path)
     if content is None:
         raise Unavailable(f"{path} is missing; run 'floorcast archive verify'")
-    rows: list[Row] = read_parquet(content).to_pylist()
+    table = read_parquet(content)
+    if was_dropped and not _may_name(table, person):
+        return []
+    rows: list[Row] = table.to_pylist()
     return rows
+
+
+def _may_name(events: pa.Table, person: Person) -> bool:
+    """Return whether a row may contain one of the person's values.
+
+    This is much faster than to decode the rows, and most archives have years without the person.
+    """
+    matches = pc.match_substring_regex(events["data"], person.json_pattern())
+    return bool(pc.any(matches).as_py())
 
 
 def _key(row: Row) -> CallKey | None:

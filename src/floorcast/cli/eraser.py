@@ -66,16 +66,21 @@ class Eraser:
         log, mirror = self._folder / "log.db", self._folder / "mirror.db"
         ordinal = self._find_in_log(log)
         has_store = mirror.exists()
-        if has_store:
-            self._find_in_store(mirror)
-        self._find_in_archive()
+        is_stored = has_store and self._find_in_store(mirror)
+        if not self._find_in_archive() and ordinal is None and not is_stored:
+            archive = self._archive or "an archive, which --archive names"
+            raise SettingError(
+                f"client {self._client} is neither in the log nor in the store nor in {archive}"
+            )
         # The log is last. Until then, it identifies the calls, so that the command can be repeated.
         stored = RewriteCounts(0, 0, 0)
         if has_store:
             changes = Changes(self._erase_call, self._erase_published_event, self._erase_snapshot)
             stored = rewrite_store(mirror, self._client, changes, dry_run=self._dry_run)
         rows = self._erase_archive()
-        events = rewrite_entries(log, ordinal, self._erase_log_event, dry_run=self._dry_run)
+        events = 0
+        if ordinal is not None:
+            events = rewrite_entries(log, ordinal, self._erase_log_event, dry_run=self._dry_run)
         if not self._dry_run:
             for path in (log, mirror) if has_store else (log,):
                 _compact(path)
@@ -87,15 +92,21 @@ class Eraser:
             "rows_of_the_archive": rows,
         }
 
-    def _find_in_log(self, path: Path) -> int:
+    def _find_in_log(self, path: Path) -> int | None:
+        """Return the ordinal of the client's stream, or None if the log does not have the client.
+
+        The archive can have clients that the log of a new folder has never had.
+        """
         try:
             reader = LogReader(path)
         except apsw.Error as error:
             raise Unavailable(f"{path} cannot be read: {error}") from error
         try:
-            stream = _find_stream(reader, self._client)
-            self._kept = _kept_times(reader, stream)
             self.in_cluster = bool(reader.stream_positions())
+            stream = next((row for row in reader.streams() if row.client == self._client), None)
+            if stream is None:
+                return None
+            self._kept = _kept_times(reader, stream)
             for line in stored_lines(reader, stream):
                 event = _decode(line)
                 if event is None or not self._person.appears_in(event):
@@ -108,8 +119,11 @@ class Eraser:
             reader.close()
         return stream.ordinal
 
-    def _find_in_store(self, path: Path) -> None:
+    def _find_in_store(self, path: Path) -> bool:
+        """Return whether the store has the client."""
+        is_stored = False
         for kind, body in stored_bodies(path, self._client):
+            is_stored = True
             if kind == "call":
                 calls, agents = [decode_call(body)], []
             else:
@@ -119,22 +133,26 @@ class Eraser:
             for key in keys.union(*(calls_of_agent(agent, self._person) for agent in agents)):
                 self._found.add(key, *self._kept)
         self._calls = self._found.between(*self._kept)
+        return is_stored
 
-    def _find_in_archive(self) -> None:
+    def _find_in_archive(self) -> bool:
+        """Return whether the archive has the client."""
         if not self._archive:
-            return
+            return False
         require_extra()
         from floorcast.archive import erasing
         from floorcast.archive.storage import open_archive
 
         archive = open_archive(self._archive)
-        if not archive.clients():
+        clients = archive.clients()
+        if not clients:
             self.missing_archive = self._archive
         if erasing.has_hashes(archive, self._client):
             key = hash_key(asyncio.run(self._secret()))
             self._archived_person = erasing.with_hashes(self._person, key)
         erasing.find_calls(archive, self._client, self._archived_person, self._found)
         self._calls = self._found.between(*self._kept)
+        return self._client in clients
 
     def _erase_archive(self) -> int:
         if not self._archive:
@@ -195,13 +213,6 @@ class Eraser:
         if not any(changed):
             return None
         return msgspec.msgpack.encode(list(snapshot_parts(state)))
-
-
-def _find_stream(reader: LogReader, client: int) -> StreamRow:
-    for row in reader.streams():
-        if row.client == client:
-            return row
-    raise SettingError(f"the log has no client {client}")
 
 
 def _kept_times(reader: LogReader, stream: StreamRow) -> tuple[int, int]:

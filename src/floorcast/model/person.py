@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache
@@ -71,6 +72,16 @@ class Person(NamedTuple):
         if text in self.accounts or text in self.hashes:
             return True
         return any(_phone_search(phone)(text) for phone in self.phones)
+
+    def json_pattern(self) -> str:
+        """Return an RE2 pattern that matches the JSON of all events that contain a value.
+
+        It also matches some others, such as those that have the value in an id.
+        """
+        between = r"(?:[\s()./-]|\\[a-z0-9]+){0,3}"  # JSON escapes some white space
+        phones = (between.join(phone[-SIGNIFICANT_DIGITS:]) for phone in self.phones)
+        accounts = (re.escape(json.dumps(one, ensure_ascii=False)[1:-1]) for one in self.accounts)
+        return "|".join((*phones, *accounts)).encode(errors="replace").decode()
 
     def appears_in(self, data: Any) -> bool:  # noqa: ANN401 -- decoded JSON
         """Return whether an event contains one of the person's values."""
