@@ -6,14 +6,15 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from floorcast.cli.demo_floor import DemoClock
+from floorcast.model.token import TICKS_PER_SECOND
 from tests.cli.test_demo import DEADLINE, example_site, logged_in
 from tests.real.server import command, environment, free_port
-
-pytestmark = pytest.mark.long
 
 IN_A_CALL = {"In Call", "Hold", "Transferring"}
 
@@ -39,6 +40,45 @@ def running(folder: Path, *words: str, ready: str) -> Iterator[tuple[str, subpro
             process.kill()
 
 
+MINUTE = 60 * TICKS_PER_SECOND
+
+
+class Clocks:
+    """The wall clock and the monotonic clock of a machine."""
+
+    def __init__(self) -> None:
+        self.wall, self.monotonic = 1_700_000_000 * TICKS_PER_SECOND, 77
+
+    def advance(self, minutes: int, *, step: int = 0) -> None:
+        """Let some minutes pass, and then set the wall clock ahead or back by ``step`` minutes."""
+        self.wall += (minutes + step) * MINUTE
+        self.monotonic += minutes * MINUTE
+
+
+def test_the_floor_runs_on_at_its_pace_if_the_wall_clock_is_set() -> None:
+    """It waits only if its events would be further in the future than the server accepts."""
+    clocks = Clocks()
+    clock = DemoClock(lambda: clocks.wall, lambda: clocks.monotonic)
+    start = clock.began - timedelta(hours=2)
+
+    def due() -> float:
+        return clock.due_ms(start) / 60_000
+
+    assert clock.began.timestamp() == 1_700_000_000
+    assert due() == 120
+    clocks.advance(1, step=180)
+    assert due() == 121
+    clocks.advance(1, step=-183)
+    assert due() == 122
+    clocks.advance(1, step=-30)
+    assert due() == 123 - 33 + 4
+    clocks.advance(29)
+    assert due() == 123
+    clocks.advance(1, step=33)
+    assert due() == 153
+
+
+@pytest.mark.long
 def test_restart_closes_the_floor_of_a_killed_demo(
     tmp_path: Path,
 ) -> None:

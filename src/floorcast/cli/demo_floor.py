@@ -20,13 +20,20 @@ from floorcast.cli.status_line import print_status
 from floorcast.client import Sender, Timing
 from floorcast.kv.folder import IN_MEMORY
 from floorcast.model.errors import FloorcastError
-from floorcast.model.token import TICKS_PER_SECOND, encode, system_now
+from floorcast.model.token import (
+    TICKS_PER_MS,
+    TICKS_PER_SECOND,
+    Now,
+    encode,
+    monotonic_now,
+    system_now,
+)
 from floorcast.model.undecodable import UNDECODABLE
 from floorcast.simulator.faults import FaultInjector, Faults
 from floorcast.simulator.floor_sizing import plan_floor
 from floorcast.simulator.simulation import Simulation
 
-__all__ = ["AGENTS", "API_TOKEN", "INGEST_KEY", "SEED", "SIGN_IN", "DemoFloor"]
+__all__ = ["AGENTS", "API_TOKEN", "INGEST_KEY", "SEED", "SIGN_IN", "DemoClock", "DemoFloor"]
 
 AGENTS, SEED = 120, 1999
 HEAD_START = timedelta(hours=2)  # how far in the past the floor starts
@@ -35,10 +42,12 @@ MAX_RUN_AGE = timedelta(hours=12)  # a run that was killed longer ago is not clo
 START_OF_DAY_SECONDS = 9.5 * 3600
 FILE_NAME = "demo-floor.json"
 MS = timedelta(milliseconds=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SAVE_INTERVAL_MS = 10_000  # ms on the floor's clock between two writes of the progress
 
 SHORT_WAIT_SECONDS = 1.0  # seconds; shorter waits are not reported
 CLOSING_SECONDS = 15  # the time limit for sending the last events
+MAX_AHEAD_SECONDS = 240  # the server rejects events that are more than 300 s in the future
 TOKEN_AGE_SECONDS = 60  # the age of the printed token at the start
 API_TOKEN = "example-api-token-change-me"  # noqa: S105 — from the example site, which is public
 SIGN_IN = {
@@ -48,6 +57,30 @@ SIGN_IN = {
     "apiToken": API_TOKEN,
 }
 INGEST_KEY = "example-ingest-key-change-me"
+
+
+class DemoClock:
+    """The time for which a floor is due. It follows the monotonic clock ``monotonic``.
+
+    If the wall clock ``now`` is set ahead, the floor does not jump. If it is set back, the floor
+    waits before its events are so far in the future that the server rejects them.
+    """
+
+    def __init__(self, now: Now = system_now, monotonic: Now = monotonic_now) -> None:
+        self._now, self._monotonic = now, monotonic
+        self._began, self._began_at = now(), monotonic()
+
+    @property
+    def began(self) -> datetime:
+        """The time at which the clock was created."""
+        return _EPOCH + timedelta(microseconds=self._began // 10)
+
+    def due_ms(self, start: datetime) -> float:
+        """Return how long after ``start`` the floor's clock should be, in ms."""
+        elapsed = self._monotonic() - self._began_at
+        ahead = self._began + elapsed - self._now()
+        due = elapsed - max(0, ahead - MAX_AHEAD_SECONDS * TICKS_PER_SECOND)
+        return (self.began - start) / MS + due / TICKS_PER_MS
 
 
 class DemoRun(msgspec.Struct):
@@ -91,7 +124,8 @@ class DemoFloor:
             print_status(f"the demo's floor stopped: {error}")
 
     def _simulate(self, sender: Sender) -> None:
-        now = datetime.now(UTC)
+        clock = DemoClock()
+        now = clock.began
         before = self._last_run()
         start = now - HEAD_START
         if before is not None:
@@ -107,8 +141,7 @@ class DemoFloor:
         self._save_progress(run, floor)
         print_status(f"simulated up to now: {work.totals}; the floor continues in real time")
         while not self._stopping.is_set():
-            behind = (datetime.now(UTC) - start) / MS
-            work.run_until(FloorPace(MAX_SPEED, behind), floor.now + SAVE_INTERVAL_MS)
+            work.run_until(FloorPace(MAX_SPEED, clock.due_ms(start)), floor.now + SAVE_INTERVAL_MS)
             self._save_progress(run, floor)
         work.close()
         run.closed = True
