@@ -34,10 +34,16 @@ class AuthNode:
     """The sessions of the small site. ``restarted`` returns the sessions of the next process."""
 
     def __init__(
-        self, kv: KeyValueStore | None = None, clock: Clock | None = None, *, shared: bool = False
+        self,
+        kv: KeyValueStore | None = None,
+        clock: Clock | None = None,
+        *,
+        monotonic: Clock | None = None,
+        shared: bool = False,
     ) -> None:
         self._shared = shared
         self.clock = clock or Clock()
+        self.monotonic = monotonic or self.clock
         self.kv = kv or small_store()
         self.site = Site(self.kv)
         self.passwords = Passwords(CHEAP)
@@ -50,14 +56,14 @@ class AuthNode:
             credentials,
             self.passwords,
             self.clock,
-            monotonic=self.clock,
+            monotonic=self.monotonic,
             shared=shared,
         )
 
     def restarted(self) -> AuthNode:
         """Return the sessions after a crash, with only the data on disk."""
         self.passwords.close()
-        return AuthNode(self.kv, self.clock, shared=self._shared)
+        return AuthNode(self.kv, self.clock, monotonic=self.monotonic, shared=self._shared)
 
 
 def fail_writes(kv: MemoryKeyValueStore) -> MemoryKeyValueStore:

@@ -47,12 +47,12 @@ async def login(
 
 def is_valid(node: AuthNode, session: Session) -> bool:
     """Return whether a request with the session would be accepted, without using it."""
-    used = session.last_used
+    used, used_at = session.last_used, session.used_at
     try:
         found = node.sessions.find(session.id)
     except BadSession:
         return False
-    found.last_used = used
+    found.last_used, found.used_at = used, used_at
     return True
 
 
@@ -128,6 +128,39 @@ def test_use_keeps_a_session_alive() -> None:
     with pytest.raises(BadSession, match="unknown or has ended"):
         node.sessions.find(session.id)
     assert run(login(node)).id != session.id
+
+
+def test_a_wall_clock_that_is_wrong_for_a_moment_ends_no_session() -> None:
+    """A session ends after its lifetime by a clock that does not jump, whatever the wall shows."""
+    wall, monotonic = Clock(), Clock()
+    node = AuthNode(clock=wall, monotonic=monotonic)
+    session = run(login(node))
+    for hours in (3, -3, -30, 30):
+        wall.advance(hours * HOUR)
+        run(node.sessions.maintain())
+        assert is_valid(node, session)
+    monotonic.advance(LIFETIME)
+    assert is_valid(node, session)
+    monotonic.advance(1)
+    assert not is_valid(node, session)
+
+
+def test_a_use_while_the_wall_clock_is_ahead_hides_no_later_use() -> None:
+    """The other nodes still learn of later uses, whose times are before the one that they know."""
+    kv, wall, monotonic = small_store(), Clock(), Clock()
+    one, two = (AuthNode(kv, wall, monotonic=monotonic, shared=True) for _ in range(2))
+    session = run(login(one))
+    wall.advance(9 * HOUR)
+    one.sessions.find(session.id)
+    run(one.sessions.maintain())
+    wall.advance(-9 * HOUR)
+    for _ in range(4 * 60):
+        for clock in (wall, monotonic):
+            clock.advance(60)
+        one.sessions.find(session.id)
+        for node in (one, two):
+            run(node.sessions.maintain())
+    assert two.sessions.validate(session.id)
 
 
 @pytest.mark.parametrize("wrong", [None, ""])
@@ -533,9 +566,10 @@ class History(RuleBasedStateMachine):
             ),
             kv,
         )
-        self.clock = Clock()
+        self.clock, self.monotonic = Clock(), Clock()
         self.nodes = [
-            AuthNode(kv, self.clock, shared=self.node_count > 1) for _ in range(self.node_count)
+            AuthNode(kv, self.clock, monotonic=self.monotonic, shared=self.node_count > 1)
+            for _ in range(self.node_count)
         ]
         self.node = self.nodes[0]
         self.used: dict[tuple[str, str], tuple[str, int]] = {}
@@ -603,10 +637,22 @@ class History(RuleBasedStateMachine):
     def wait(self, seconds: int) -> None:
         """Let time pass, and save sessions when they are due."""
         for _ in range(min(seconds // 12, 12)):
-            self.clock.advance(12)
+            self.advance(12)
             self.keep()
-        self.clock.advance(seconds - 12 * min(seconds // 12, 12))
+        self.advance(seconds - 12 * min(seconds // 12, 12))
         self.keep()
+
+    def advance(self, seconds: int) -> None:
+        """Let time pass on both clocks."""
+        self.clock.advance(seconds)
+        self.monotonic.advance(seconds)
+
+    @rule(hours=st.sampled_from([-30, -1, 3, 30]))
+    def set_wall_clock_for_a_moment(self, hours: int) -> None:
+        """Run the periodic work while the wall clock is wrong."""
+        self.clock.advance(hours * HOUR)
+        self.keep()
+        self.clock.advance(-hours * HOUR)
 
     def keep(self) -> None:
         """Run the periodic work of every node."""

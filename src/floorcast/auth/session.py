@@ -59,6 +59,7 @@ class Session(Struct, eq=False, kw_only=True):
     Only ``Sessions`` changes it. Times are in ticks. ``token`` is the digest of the API token that
     the session was opened with or, for a ``screen``, of its key.
     ``password_fingerprint`` identifies the password.
+    ``used_at`` is the time of the last use by a clock that does not jump, in ticks.
     ``id`` of a loaded session is empty until a request presents it. ``written`` is the stored form
     of the session, with a last use at ``written_at``.
 
@@ -75,6 +76,7 @@ class Session(Struct, eq=False, kw_only=True):
     token: str
     password_fingerprint: str
     last_used: int
+    used_at: int = 0
     screen: bool = False
     id: str = ""
     nonce: str = ""

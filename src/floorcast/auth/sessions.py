@@ -2,9 +2,10 @@
 
 A session is stored before its id is returned. Memory follows the store: other nodes' writes arrive
 the same way as this node's. A session's use is written at most once per minute, by one node. The
-last use may be unwritten, so a session lives longer than its stored use says. The rights of a
-session are not stored but read from the site after each change, so a session ends as soon as its
-user, password or API token is removed or changed.
+last use may be unwritten, so a session lives longer than its stored use says. A session's age is
+measured by a clock that does not jump: a wall clock that is wrong for a moment ends no session. The
+rights of a session are not stored but read from the site after each change, so a session ends as
+soon as its user, password or API token is removed or changed.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ class Sessions:
         self._kv = kv
         self._credentials = credentials
         self._passwords = passwords
-        self._now = now
+        self._now, self._monotonic = now, monotonic
         # by the digests of their ids, longest unused first
         self._active: OrderedDict[str, Session] = OrderedDict()
         self._by_key: dict[str, Session] = {}
@@ -207,8 +208,8 @@ class Sessions:
 
         Raises ``Unavailable`` on failure. The next call then tries again.
         """
-        oldest = self._now() - self._lifetime
-        while self._active and next(iter(self._active.values())).last_used < oldest:
+        oldest = self._monotonic() - self._lifetime
+        while self._active and next(iter(self._active.values())).used_at < oldest:
             self._end(next(iter(self._active.values())))
         await self._unwritten.write_ends()
         await self._unwritten.write_uses(WRITE_INTERVAL)
@@ -266,7 +267,7 @@ class Sessions:
         return session
 
     def _is_active(self, session: Session) -> bool:
-        unused = self._now() - session.last_used
+        unused = self._monotonic() - session.used_at
         if unused > self._lifetime or not self._is_allowed(session):
             self._end(session)
             return False
@@ -280,11 +281,16 @@ class Sessions:
         return self._site.reload() is not None and update_rights(session, self._site)
 
     def _touch(self, session: Session) -> None:
-        session.last_used = self._now()
+        session.last_used, session.used_at = self._now(), self._monotonic()
         self._active.move_to_end(session.digest)
         self._unwritten.used[session.digest] = session
 
+    def _use_time(self, session: Session) -> int:
+        """Return the time of a stored session's last use by the clock that does not jump."""
+        return self._monotonic() - max(0, self._now() - session.last_used)
+
     def _add(self, session: Session) -> None:
+        session.used_at = self._use_time(session)
         self._active[session.digest] = session
         self._by_key[session.key] = session
 
@@ -315,8 +321,10 @@ class Sessions:
     def _merge(self, session: Session, written: Session) -> None:
         """Apply a use that was written by any node to the session in memory."""
         session.written, session.written_at = written.written, written.written_at
-        if written.last_used > session.last_used:
+        if written.last_used > session.last_used or session.last_used > self._now():
             session.last_used = written.last_used
+        if (used_at := self._use_time(written)) > session.used_at:
+            session.used_at = used_at
             self._active.move_to_end(session.digest)
 
     def _load(self, *, shared: bool) -> None:

@@ -61,11 +61,12 @@ class UnwrittenSessions:
 
     async def _write_some(self, sessions: list[Session], age: int) -> bool:
         """Write the uses that are still due; return False if another node has just written one."""
-        before = self._now() - age * TICKS_PER_SECOND
+        now = self._now()
+        before = now - age * TICKS_PER_SECOND
         due = [
             (session, session.written, session.written_at)
             for session in sessions
-            if session.digest in self.used and session.written_at <= before
+            if session.digest in self.used and not before < session.written_at <= now
         ]
         seen = [Item(self._bucket, session.key, written) for session, written, _ in due]
         for session, _, _ in due:
