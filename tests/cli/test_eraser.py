@@ -20,6 +20,7 @@ from tests.archive.sealed_folders import START, Floor
 from tests.cli.admin_commands import AdminCommands
 from tests.real.sites import ACME, SITE, event, ndjson
 
+SALES = 38049  # the id of the service
 PHONE, OTHER = "+1 212 555 0147", "+1 212 555 0999"
 ERASE = ("erase", "--client", "47415", "--data", "server/data", "--archive", "server/archive")
 
@@ -119,17 +120,52 @@ def test_a_number_in_a_member_that_is_not_personal_is_erased(
     """It is in the archive in every mode, because only personal members are treated."""
     floor.send("agent.state", agent="SEBY", eventType="READY", service="Sales", lineNumber=PHONE)
     floor.send("agent.state", agent="SEBY", eventType="READY", service="Sales", lineNumber=OTHER)
-    floor.send("agent.state", agent="SEBY", eventType="NOT_READY", reason="ACC-1")
+    floor.send("agent.state", agent="SEBY", eventType="NOT_READY", skill="ACC-1")
+    start(floor, 1)
+    floor.send("call.queue", **key(1), skill=PHONE)
+    floor.send("call.end", **key(1), lvResult=f"called {PHONE}")
     floor.advance(90)
     floor.seal_all(personal=mode)
     floor.harness.close()
     admin.run(*ERASE, "--phone", "2125550147", "--account", "ACC-1")
     data = [row["data"] for row in archived(floor) if row.get("data")]
-    assert [one.get("lineNumber") for one in data] == [None, OTHER, None]
-    assert [one.get("reason") for one in data] == [None] * 3
+    assert [one.get("lineNumber") for one in data[:3]] == [None, OTHER, None]
+    assert [one.get("skill") or one.get("lvResult") for one in data] == [None] * 6
+    assert {row.get("lvResult") for row in archived(floor)} == {None}
+    for file in ("log.db", "mirror.db"):
+        content = (floor.harness.data / file).read_bytes()
+        assert b"555 0147" not in content
+        assert b"ACC-1" not in content
     assert "no findings" in admin.run("archive", "verify", "--archive", "server/archive")
     again = admin.run(*ERASE, "--phone", "2125550147", "--account", "ACC-1")
     assert "rows of the archive changed: 0" in again
+
+
+def test_an_account_that_equals_an_id_changes_no_figure(floor: Floor, admin: AdminCommands) -> None:
+    """A person's account or internal number can be a service's id or an agent's login."""
+    floor.send("agent.state", agent="1001", eventType="READY", service=SALES)
+    start(floor, 1, callerId="1001", account=str(SALES), service=SALES)
+    floor.send("call.queue", **key(1), service=SALES)
+    floor.send("call.answer", **key(1), agent="1001")
+    floor.send("call.disposition", **key(1), agent="1001", termCode="1001")
+    floor.send("agent.state", agent="1001", eventType="NOT_READY", reason="1001")
+    floor.send("call.end", **key(1))
+    session = floor.harness.login()
+
+    def figures() -> list[object]:
+        found: list[object] = []
+        for path in ("stats", "agents/status", "agent/stats"):
+            answer = floor.harness.ask("POST", f"/realtime/service/{path}", session, json={})
+            found.append({**answer.json(), "timeStamp": 0})
+        return found
+
+    before = figures()
+    floor.harness.close()
+    output = admin.run(*ERASE[:-2], "--phone", "1001", "--account", str(SALES))
+    assert "events of the log changed: 1" in output
+    (floor.harness.data / "mirror.db").unlink()
+    floor.harness.open()
+    assert figures() == before
 
 
 def test_a_client_that_only_the_archive_has_is_erased(

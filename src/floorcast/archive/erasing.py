@@ -34,6 +34,7 @@ from floorcast.model.person import CallKey, Person, PersonCalls, erase_values, n
 __all__ = ["erase_from_archive", "find_calls", "has_hashes", "with_hashes"]
 
 PERSONAL = ("phone", "account", "firstName", "lastName")
+TEXT = "lvResult"  # of a call; a source can send any text
 PERSONAL_FILES = ("events", "calls")  # the other files have no personal data
 
 
@@ -140,26 +141,24 @@ def _hours(archive: Archive, client: int) -> Iterator[HourManifest]:
 
 def _rows(archive: Archive, manifest: HourManifest, name: str, person: Person) -> list[Row]:
     """Return a file's rows, or none if nothing in the file can be the person's."""
-    was_dropped = manifest.personal == "drop"
-    if was_dropped and name == "calls":
-        return []
     path = f"{manifest.path}/{name}.parquet"
     content = archive.read(path)
     if content is None:
         raise Unavailable(f"{path} is missing; run 'floorcast archive verify'")
     table = read_parquet(content)
-    if was_dropped and not _may_name(table, person):
+    if manifest.personal == "drop" and not _may_name(table, person):
         return []
     rows: list[Row] = table.to_pylist()
     return rows
 
 
-def _may_name(events: pa.Table, person: Person) -> bool:
+def _may_name(table: pa.Table, person: Person) -> bool:
     """Return whether a row may contain one of the person's values.
 
     This is much faster than to decode the rows, and most archives have years without the person.
     """
-    matches = pc.match_substring_regex(events["data"], person.json_pattern())
+    text = table["data"] if "data" in table.column_names else table[TEXT]
+    matches = pc.match_substring_regex(text, person.json_pattern())
     return bool(pc.any(matches).as_py())
 
 
@@ -184,7 +183,7 @@ def _names(row: Row, person: Person) -> bool:
         if row["data"] is None or row["source"] == ALERT_SOURCE:
             return False  # an alert's figures or ids may equal an account by chance
         return person.appears_in(msgspec.json.decode(row["data"]))
-    return person.owns(row["phone"]) or person.owns(row["account"])
+    return any(person.owns(row[name]) for name in ("phone", "account", TEXT))
 
 
 def _erase(row: Row, person: Person) -> bool:
@@ -199,5 +198,6 @@ def _erase(row: Row, person: Person) -> bool:
         row["data"] = changed
         return True
     known = [name for name in PERSONAL if row[name] is not None]
+    known += [TEXT] if person.owns(row[TEXT]) else []
     row.update(dict.fromkeys(known))
     return bool(known)

@@ -202,11 +202,13 @@ class Eraser:
 
     def _erase_call(self, body: bytes) -> bytes | None:
         call = decode_call(body)
-        return encode_call(call) if call.key in self._calls and erase_call(call) else None
+        is_theirs = call.key in self._calls
+        return encode_call(call) if is_theirs and erase_call(call, self._person) else None
 
     def _erase_snapshot(self, blob: bytes) -> bytes | None:
         state = from_snapshot(_parts.decode(blob))
-        changed = [erase_call(call) for call in state.calls if call.key in self._calls]
+        theirs = [call for call in state.calls if call.key in self._calls]
+        changed = [erase_call(call, self._person) for call in theirs]
         changed += [
             erase_agent(agent, self._person, self._calls) for agent in state.agents.values()
         ]

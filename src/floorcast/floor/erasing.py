@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from floorcast.floor.agents import CurrentCall, FloorAgent
+from floorcast.floor.agents import CurrentCall, EventDetails, FloorAgent
 from floorcast.floor.calls import Call, Key
 from floorcast.model.person import Person
 
 __all__ = ["calls_of_agent", "erase_agent", "erase_call", "is_of"]
 
+_TEXT = ("zip_code", "area_code_state", "phone_position", "skill", "lv_result")
 _PERSONAL = ("phone_dialed", "caller_id", "account", "first_name", "last_name", "operator_phone")
 
 
@@ -28,9 +29,10 @@ def calls_of_agent(agent: FloorAgent, person: Person) -> set[Key]:
     }
 
 
-def erase_call(call: Call) -> bool:
+def erase_call(call: Call, person: Person) -> bool:
     """Remove the person from a call. Returns whether the call changed."""
     known = [name for name in _PERSONAL if getattr(call, name) is not None]
+    known += [name for name in _TEXT if person.owns(getattr(call, name))]
     for name in known:
         setattr(call, name, None)
     return bool(known)
@@ -44,7 +46,20 @@ def erase_agent(agent: FloorAgent, person: Person, calls: Collection[Key]) -> bo
         if theirs and (call.phone is not None or call.account is not None):
             call.phone = call.account = None
             changed = True
+    for one in _skilled(agent):
+        if person.owns(one.skill):
+            one.skill = None
+            changed = True
     return changed
+
+
+def _skilled(agent: FloorAgent) -> Iterator[FloorAgent | EventDetails]:
+    yield agent
+    for run in agent.past:
+        yield run.before
+        for moment in run.moments:
+            if moment.details is not None:
+                yield moment.details
 
 
 def _calls_of(agent: FloorAgent) -> Iterator[CurrentCall]:

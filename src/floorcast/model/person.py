@@ -43,8 +43,23 @@ PERSONAL_MEMBERS = frozenset(
 """The members of received and published events that are personal data."""
 
 KEPT_MEMBERS = frozenset(
-    {"eventId", "id", "sessionId", "source", "time", "timestamp", "transactionId"}
-)
+    {
+        "eventId", "id", "seqNum", "sessionId", "source", "specversion", "time", "timestamp",
+        "transactionId", "type", "agent", "agent2", "agent2Id", "agentId", "agentLoginId",
+        "agentServiceId", "agentTeamId", "callCenterId", "callServiceId", "campaign",
+        "campaignId", "clientId", "name", "service", "serviceId", "serviceName", "services",
+        "team", "callDirection", "callEventType", "direction", "eventType", "interactionType",
+        "state", "duration", "end", "lvResultId", "monitored", "operatorTransfer",
+        "operatorTransferSuccessful", "priority", "ringSeconds", "roundedIvrDuration",
+        "serviceLevelThreshold", "start", "transferHoldDuration", "completed", "dialable",
+        "loaded", "remaining", "timezones", "uploaded", "notReadyReasonCode", "reason",
+        "termCode",
+    }
+)  # fmt: skip
+"""The members without which an event could not be folded, or a figure would change.
+
+Their values can equal an account or an internal number by chance, such as the id of a service.
+"""
 SIGNIFICANT_DIGITS = (
     9  # last digits of a number, which are the same with and without a country code
 )
