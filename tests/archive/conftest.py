@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import boto3
 import pytest
 from moto.server import ThreadedMotoServer
+
+REQUESTS: list[tuple[str, str]] = []
 
 
 @pytest.fixture(scope="module")
@@ -15,8 +18,23 @@ def s3() -> Iterator[str]:
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
+    http: Any = server._server  # noqa: SLF001 — moto has no hook for requests
+    app = http.app
+
+    def recorded(environ: dict[str, str], start: object) -> object:
+        REQUESTS.append((environ["REQUEST_METHOD"], environ["PATH_INFO"]))
+        return app(environ, start)
+
+    http.app = recorded
     yield f"http://{host}:{port}"
     server.stop()
+
+
+@pytest.fixture
+def requests() -> list[tuple[str, str]]:
+    """Return the list of the bucket's requests (method and path), which grows. It is empty."""
+    REQUESTS.clear()
+    return REQUESTS
 
 
 @pytest.fixture

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from floorcast.archive.call_rows import Row
+from floorcast.archive.hours import hours_of
 from floorcast.archive.jobs import ClientSpan, ReportJob
+from floorcast.archive.manifests import DayManifest, HourManifest, encode_manifest
 from floorcast.archive.reports import agent_report, call_report, service_report
-from floorcast.archive.storage import open_archive
+from floorcast.archive.storage import Archive, open_archive
+from floorcast.archive.tables import parquet_bytes
 from floorcast.floor.days import Calendar
 from floorcast.model.token import to_ms
 from floorcast.site.configuration import Service
 from tests.archive.sealed_folders import START, ZONE, Floor, folder
 from tests.archive.sources import HOUR_MS, LIMITS
 from tests.real.sites import ACME
+from tests.search import tries
 
 SALES = 38049
 
@@ -192,3 +202,95 @@ def test_reports_have_the_events_from_before_the_first_entry(tmp_path: Path) -> 
             assert sums() == [14, 14, 14]
         hours = open_archive(str(floor.archive)).hours(ACME, "2026-11-24")
         assert [one.hour for one in hours] == list(range(24))
+
+
+DAYS = 8
+BEGIN = int(datetime(2026, 11, 2, tzinfo=UTC).timestamp()) * 1000
+
+
+def write_calls(archive: Archive, rows: dict[int, list[Row]]) -> None:
+    """Write an archive of some days with these rows of calls, by the number of their hour."""
+    calendar = Calendar("UTC")
+    first = calendar.day_of(BEGIN)
+    for day in range(first, first + DAYS):
+        hours = hours_of(ACME, day, calendar)
+        for hour in hours:
+            content = parquet_bytes("calls", rows.get((hour.start - BEGIN) // HOUR_MS, []))
+            archive.write(f"{hour.path}/calls.parquet", content[0])
+            manifest = HourManifest(
+                client=ACME, date=hour.date, hour=hour.number, start=hour.start, end=hour.end,
+                time_zone="UTC", revision=1, cut=hour.end, first_token=None, last_token=None,
+                personal="drop", writer="", files={},
+            )  # fmt: skip
+            archive.write(f"{hour.path}/manifest.json", encode_manifest(manifest))
+        whole = DayManifest(
+            client=ACME, date=hours[0].date, time_zone="UTC", complete=True,
+            hours=[hour.number for hour in hours], missing=[],
+        )  # fmt: skip
+        day_path = f"client={ACME}/date={whole.date}/manifest.json"
+        archive.write(day_path, encode_manifest(whole))
+
+
+def ended_call(number: int, at: int, *, expired: bool = False) -> Row:
+    """Return the row of a call that ended or expired at a time (ms)."""
+    return {
+        "transactionId": str(number), "sessionId": "s", "segment": 0, "serviceId": SALES,
+        "outcome": "none", "expired" if expired else "ended": at,
+    }  # fmt: skip
+
+
+def pages(archive: Archive, count: int, folder: Path) -> Iterator[list[tuple[str, int]]]:
+    """Yield the ids and ends of the calls on each page of the report."""
+    after = None
+    while True:
+        span = ClientSpan(ACME, "UTC", BEGIN, BEGIN + DAYS * 24 * HOUR_MS, [SALES])
+        job = ReportJob("calls", str(folder), "", [span], span.end, LIMITS, 3600, count=count)
+        job.after = after
+        found, after = call_report(job, archive)
+        yield [(one.transaction_id, one.ended or one.expired or 0) for one in found.calls]
+        if after is None:
+            return
+
+
+def test_a_report_from_a_bucket_makes_few_requests(
+    bucket: str, tmp_path: Path, requests: list[tuple[str, str]]
+) -> None:
+    """A file's size is known from the listing. A page reads no more days than it needs."""
+    archive = open_archive(f"{bucket}/few")
+    write_calls(
+        archive,
+        {hour: [ended_call(hour, BEGIN + hour * HOUR_MS)] for hour in range(DAYS * 24)},
+    )
+    requests.clear()
+    first = next(pages(archive, 5, tmp_path))
+    assert first == [(str(hour), BEGIN + hour * HOUR_MS) for hour in range(5)]
+    of_files = [method for method, path in requests if path.endswith(".parquet")]
+    assert set(of_files) == {"GET"}
+    assert len(of_files) == 2 * (48 + 52)
+    assert len(requests) - len(of_files) <= 4 + 3 * DAYS
+
+
+@settings(max_examples=tries(15), deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, DAYS * 24 - 1), st.integers(0, 3), st.booleans()), max_size=30
+    ),
+    st.integers(1, 6),
+)
+def test_the_pages_of_a_report_have_every_call_once(
+    calls: list[tuple[int, int, bool]], count: int
+) -> None:
+    """Whatever the pages' size, they have the calls of a single page, in the same order.
+
+    Calls that expired and continued later are listed once.
+    """
+    rows: dict[int, list[Row]] = defaultdict(list)
+    for index, (hour, number, expired) in enumerate(calls):
+        rows[hour].append(ended_call(number, BEGIN + hour * HOUR_MS + index, expired=expired))
+    with TemporaryDirectory() as folder:
+        archive = open_archive(f"{folder}/archive")
+        write_calls(archive, rows)
+        (whole,) = pages(archive, 1000, Path(folder))
+        found = list(pages(archive, count, Path(folder)))
+    assert [one for page in found for one in page] == whole
+    assert all(len(page) == count for page in found[:-1])

@@ -59,7 +59,7 @@ def test_foreign_files_are_ignored(tmp_path: Path) -> None:
         (place / os.fsdecode(b"caf\xe9.txt")).touch()
     assert archive.clients() == [7]
     assert archive.dates(7) == ["2026-11-24"]
-    assert archive.sealed(7, "2026-11-24") == [path]
+    assert list(archive.sealed(7, "2026-11-24")) == [path]
 
 
 def test_a_damaged_manifest_is_named_in_the_error(archive: Archive) -> None:

@@ -6,8 +6,9 @@ may stand for a time that is already sealed, and a new hour's name may be taken.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import date
+from types import MappingProxyType
 from typing import NamedTuple
 
 from floorcast.archive.hours import HOUR_MS, Hour, hours_of
@@ -36,11 +37,12 @@ Span = tuple[int, int]
 
 
 class SealedHour(NamedTuple):
-    """The folder of a sealed hour, and the hour's bounds in ms."""
+    """The folder of a sealed hour, the hour's bounds in ms, and the known sizes of its files."""
 
     path: str
     start: int
     end: int
+    sizes: Mapping[str, int] = MappingProxyType({})
 
 
 def uncovered(hours: Iterable[Hour], sealed: Iterable[Span]) -> Iterator[Hour]:
@@ -118,10 +120,10 @@ def first_sealed_ms(archive: Archive, client: int) -> int | None:
 
 
 def _sealed_on(archive: Archive, client: int, day: str) -> Iterator[SealedHour]:
-    path = f"client={client}/date={day}"
-    content = archive.read(f"{path}/{DAY_MANIFEST}")
+    folder = f"client={client}/date={day}"
+    content = archive.read(f"{folder}/{DAY_MANIFEST}")
     try:
-        manifest = None if content is None else read_day(content, path)
+        manifest = None if content is None else read_day(content, folder)
         if manifest is None or manifest.other_zones:
             for hour in archive.hours(client, day):
                 yield SealedHour(hour.path, hour.start, hour.end)
@@ -132,6 +134,6 @@ def _sealed_on(archive: Archive, client: int, day: str) -> Iterator[SealedHour]:
     known = {
         one.path: one for one in hours_of(client, date.fromisoformat(day).toordinal(), calendar)
     }
-    for sealed in archive.sealed(client, day):
-        if sealed in known:
-            yield SealedHour(sealed, known[sealed].start, known[sealed].end)
+    for path, sizes in archive.sealed(client, day).items():
+        if path in known:
+            yield SealedHour(path, known[path].start, known[path].end, sizes)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections import deque
+from collections.abc import Collection, Iterable, Sequence
+from math import inf
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +14,7 @@ import pyarrow.dataset as ds
 from floorcast.archive.answers import MissingHour
 from floorcast.archive.backfill import backfill_begin
 from floorcast.archive.call_rows import Row, call_rows, row_end_ms
-from floorcast.archive.coverage import first_sealed_ms, sealed_hours_of, uncovered
+from floorcast.archive.coverage import SealedHour, first_sealed_ms, sealed_hours_of, uncovered
 from floorcast.archive.hour_fold import EventsRemoved, HourFold, fold_hour
 from floorcast.archive.hours import Hour, hours_between
 from floorcast.archive.interval_rows import agent_interval_rows, service_interval_rows
@@ -27,7 +29,7 @@ from floorcast.floor.directory import NO_SERVICE
 from floorcast.model.errors import Unavailable
 from floorcast.model.token import to_ms
 
-__all__ = ["GatheredRows", "gather"]
+__all__ = ["GatheredRows", "SpanRows", "find_rows", "gather"]
 
 
 class GatheredRows(NamedTuple):
@@ -41,34 +43,78 @@ class GatheredRows(NamedTuple):
     missing: list[MissingHour]
 
 
-def gather(job: ReportJob, span: ClientSpan, archive: Archive, name: str) -> GatheredRows:
-    """Return a span's rows of the kind ``name``. Raises Unavailable."""
+class SpanRows:
+    """A span's rows of the kind ``name``. ``hours`` are its sealed hours.
+
+    ``recent`` has the log's rows, and ``missing`` the hours that are nowhere.
+    """
+
+    def __init__(
+        self,
+        archive: Archive,
+        name: str,
+        span: ClientSpan,
+        hours: Sequence[SealedHour],
+        recent: pa.Table,
+        missing: list[MissingHour],
+    ) -> None:
+        self._archive, self._name, self._services = archive, name, span.services
+        self._hours = deque(sorted(hours, key=lambda hour: hour.start))
+        self._tables = [recent]
+        self._files: list[str] = []
+        self._missing = missing
+
+    def read(self, until: float = inf) -> GatheredRows:
+        """Return the rows of the log and of the sealed hours that begin before ``until`` (ms).
+
+        A bucket's files are read only once. Raises Unavailable.
+        """
+        archive, hours = self._archive, []
+        while self._hours and self._hours[0].start < until:
+            hours.append(self._hours.popleft())
+        if archive.in_folder:
+            self._files += [f"{archive.root}/{hour.path}/{self._name}.parquet" for hour in hours]
+        elif hours:
+            self._tables.append(_read(archive, hours, self._name, self._services))
+        return GatheredRows(self._files, pa.concat_tables(self._tables), self._missing)
+
+
+def find_rows(job: ReportJob, span: ClientSpan, archive: Archive, name: str) -> SpanRows:
+    """Find a span's rows of the kind ``name``, and read those of the log. Raises Unavailable."""
     calendar = Calendar(span.time_zone)
     end = min(span.end, job.now + 1)
     hours = list(hours_between(span.client, span.start, end, calendar))
     sealed = sealed_hours_of(archive, span.client, hours[0].start, hours[-1].end) if hours else []
     unsealed = list(uncovered(hours, ((hour.start, hour.end) for hour in sealed)))
-    schema = SCHEMAS[name]
-    columns = [field.name for field in schema]
-    tables = [schema.empty_table()]
-    files = [f"{archive.root}/{hour.path}/{name}.parquet" for hour in sealed]
-    if files and not archive.in_folder:
-        tables.append(_read(archive, files, name, columns, span.services))
     rows, missing_hours = _rows_from_log(job, span, unsealed, name, archive)
-    tables.append(make_table(name, rows))
     missing = [MissingHour(span.client, hour.start, hour.end) for hour in missing_hours]
-    return GatheredRows(files if archive.in_folder else [], pa.concat_tables(tables), missing)
+    return SpanRows(archive, name, span, sealed, make_table(name, rows), missing)
+
+
+def gather(job: ReportJob, span: ClientSpan, archive: Archive, name: str) -> GatheredRows:
+    """Return all of a span's rows of the kind ``name``. Raises Unavailable."""
+    return find_rows(job, span, archive, name).read()
 
 
 def _read(
-    archive: Archive, files: list[str], name: str, columns: list[str], services: Collection[int]
+    archive: Archive, hours: Sequence[SealedHour], name: str, services: Collection[int]
 ) -> pa.Table:
     service_ids = pa.array(sorted(services), pa.int64())
     condition = ds.field("serviceId").isin(service_ids)
     if NO_SERVICE in services:
         condition |= ds.field("serviceId").is_null()
+    schema, parquet = SCHEMAS[name], ds.ParquetFileFormat()
     try:
-        found = ds.dataset(files, schema=SCHEMAS[name], format="parquet", filesystem=archive.files)
+        files = [
+            parquet.make_fragment(
+                f"{archive.root}/{hour.path}/{name}.parquet",
+                archive.files,
+                file_size=hour.sizes.get(f"{name}.parquet"),  # saves a request for each file
+            )
+            for hour in hours
+        ]
+        found = ds.FileSystemDataset(files, schema, parquet, archive.files)
+        columns = [field.name for field in schema]
         table: pa.Table = found.to_table(columns=columns, filter=condition)
     except (OSError, pa.ArrowException) as error:
         raise Unavailable(f"the archive cannot be read: {error}") from error

@@ -7,6 +7,7 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+from msgspec.structs import replace
 
 from floorcast.archive.answers import (
     AgentInterval,
@@ -16,7 +17,7 @@ from floorcast.archive.answers import (
     MissingHour,
     ServiceReport,
 )
-from floorcast.archive.gathering import GatheredRows, gather
+from floorcast.archive.gathering import GatheredRows, find_rows, gather
 from floorcast.archive.jobs import CallCursor, ClientSpan, ReportJob
 from floorcast.archive.schemas import AGENT_CALLS, COUNTERS, REASONS, moved_on_column
 from floorcast.archive.storage import Archive
@@ -31,6 +32,8 @@ from floorcast.statistics.interval_rows import ServiceInterval, interval_row
 __all__ = ["agent_report", "call_report", "service_report"]
 
 CONFIG: dict[str, str | bool | int | float | list[str]] = {"threads": 2, "memory_limit": "1GB"}
+
+FIRST_CALLS_MS = 2 * 86_400_000  # days that are read first for a page, which may suffice
 
 _SUMS = (*COUNTERS, *(moved_on_column(reason) for reason in MOVED_ON))
 _NOT_READY = [f"notReady{reason[0].upper()}{reason[1:]}Ms" for reason in REASONS]
@@ -163,9 +166,17 @@ def call_report(job: ReportJob, archive: Archive) -> tuple[CallReport, CallCurso
         after = job.after
         if after is not None:
             span.start = max(span.start, after.ended)
-        gathered = gather(job, span, archive, "calls")
+        rows = find_rows(job, span, archive, "calls")
+        until = min(span.start + FIRST_CALLS_MS, span.end)
+        while True:
+            # a call that expired before ``until`` can continue in a later hour
+            gathered = rows.read(until + SAME_CALL_MS)
+            page_rows = _calls(job, replace(span, end=until), gathered)
+            if len(page_rows) > job.count or until == span.end:
+                break
+            until = min(until + 4 * (until - span.start), span.end)
         missing += gathered.missing
-        found += _calls(job, span, gathered)
+        found += page_rows
     found.sort(key=lambda one: one[0].sort_key())
     page = found[: job.count]
     more = len(found) > job.count

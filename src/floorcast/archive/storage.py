@@ -87,8 +87,11 @@ class Archive:
                 found.append(read_hour(content, path))
         return sorted(found, key=lambda hour: hour.start)
 
-    def sealed(self, client: int, date: str) -> list[str]:
-        """Return the folders of a day's hours that have a manifest."""
+    def sealed(self, client: int, date: str) -> dict[str, dict[str, int]]:
+        """Return the folders of a day's hours that have a manifest, with the sizes of their files.
+
+        Sizes are in bytes, by file name.
+        """
         selector = fs.FileSelector(
             f"{self.root}/client={client}/date={date}", allow_not_found=True, recursive=True
         )
@@ -96,12 +99,13 @@ class Archive:
             found = self.files.get_file_info(selector)
         except (OSError, pa.ArrowException) as error:
             raise Unavailable(f"the archive cannot be listed: {error}") from error
-        begin = len(self.root) + 1
-        return sorted(
-            path[begin:].removesuffix(f"/{HOUR_MANIFEST}")
-            for path in map(_path, found)
-            if path.endswith(f"/{HOUR_MANIFEST}") and "/hour=" in path
-        )
+        sizes: dict[str, dict[str, int]] = {}
+        for info in found:
+            path = _path(info)
+            if "/hour=" in path and info.type == fs.FileType.File:
+                folder, _, name = path[len(self.root) + 1 :].rpartition("/")
+                sizes.setdefault(folder, {})[name] = info.size
+        return {folder: sizes[folder] for folder in sorted(sizes) if HOUR_MANIFEST in sizes[folder]}
 
     def manifest(self, path: str) -> HourManifest | None:
         """Return the manifest in an hour's folder, or None if the hour is not in the archive."""
