@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from floorcast.alerts.transitions import (
     HeldTime,
@@ -15,11 +19,12 @@ from floorcast.alerts.transitions import (
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import from_snapshot, snapshot_parts
 from floorcast.floor.view import NO_ALERT, FloorView, public_alert_id
-from floorcast.model.inbound import ALERT_SOURCE, AlertTransition, read_lines
+from floorcast.model.inbound import ALERT_SOURCE, AlertTransition, InboundEvent, read_lines
 from floorcast.model.outbound import AlertEvent
 from floorcast.site.configuration import AlertRule, FloorConfig, Service
 from floorcast.statistics.alert_evaluation import alerts_of, evaluate_alerts
 from floorcast.statistics.visibility import Moment
+from tests.search import tries
 from tests.statistics.floors import at, call_at, fold_events
 
 NOON = at("2026-11-24T12:00:00-05:00")
@@ -224,3 +229,82 @@ def test_an_alert_that_an_earlier_release_stored_ends_at_its_receivers() -> None
     sending_to(floor, "other")
     end_call(floor, NOON + 1_000)
     assert folded_transition(floor, NOON + 1_000).data.to == ("ops",)
+
+
+Step = str | frozenset[str]  # a frozenset has the rule's webhooks from now on
+STEPS: st.SearchStrategy[list[Step]] = st.lists(
+    st.sampled_from(["queue", "end", "acknowledge", "restart", "remove", "wait"])
+    | st.frozensets(st.sampled_from(["first", "second", "third"])),
+    max_size=30,
+)
+
+
+class AlertHistory:
+    """A floor with an alert, and the changes that each webhook was ``told``: status and time."""
+
+    def __init__(self) -> None:
+        self.floor, self.now, self.calls = waiting(), NOON, 2
+        self.told: dict[str, list[tuple[str, int]]] = {"first": [], "second": [], "third": []}
+
+    def take(self, step: Step) -> None:
+        """Let four seconds pass, take a step, and send the transitions that are due."""
+        self.now += 4_000
+        acknowledges = False
+        if isinstance(step, frozenset):
+            sending_to(self.floor, *sorted(step))
+        elif step == "remove":
+            self.floor.begin_entry(self.floor.state.entry + 1, self.now * 10_000)
+            self.floor.apply(msgspec.structs.replace(PLAN, alerts=()))
+        elif step == "restart":
+            parts = list(snapshot_parts(self.floor.snapshot_state()))
+            self.floor = Floor(from_snapshot(parts))
+        elif step == "queue":
+            self.calls += 1
+            self.fold(call_at("queue", self.now - 30_000, self.calls, service=10))
+        elif step == "end":
+            for number in range(2, self.calls + 1):
+                self.fold(call_at("end", self.now, number))
+        else:
+            acknowledges = step == "acknowledge"
+        self.send(acknowledges=acknowledges)
+
+    def fold(self, event: InboundEvent) -> None:
+        """Fold an event in its own entry."""
+        self.floor.begin_entry(self.floor.state.entry + 1, self.now * 10_000)
+        self.floor.fold(event, self.now * 10_000, "-")
+
+    def send(self, *, acknowledges: bool) -> None:
+        """Fold the transitions that are due, and note which webhook is sent which."""
+        view, due = FloorView(self.floor), due_at(self.floor, self.now)
+        if not view.alert_rules:
+            due = list(clearing_transitions(view, frozenset(), self.now))
+        for key, alert in view.alerts.items():
+            if acknowledges and alert.status == "firing":
+                due = [acknowledgement(view, key, "ann", self.now)]
+        for one in due:
+            event = fold_at(self.floor, one, self.now)
+            assert isinstance(event, AlertEvent)
+            for webhook in event.to:
+                self.told[webhook].append((event.status, event.timestamp))
+
+
+@settings(max_examples=tries(60), deadline=None)
+@given(STEPS)
+def test_every_webhook_is_sent_whole_alerts(steps: list[Step]) -> None:
+    """Whatever happens, a webhook is sent an alert's begin before its end, and nothing twice.
+
+    While an alert is not ok, each webhook of its rule knows of it. When it is ok, every webhook
+    that knew of it knows that.
+    """
+    history = AlertHistory()
+    sending_to(history.floor, "first")
+    for step in steps:
+        history.take(step)
+        on = [one for one in history.floor.state.alerts.values() if one.status != "ok"]
+        last = {name: changes[-1][0] for name, changes in history.told.items() if changes}
+        for rule in history.floor.state.config.alerts if on else ():
+            assert all(last.get(webhook, "ok") != "ok" for webhook in rule.to)
+        assert on or set(last.values()) <= {"ok"}
+    for changes in history.told.values():
+        assert len(set(changes)) == len(changes)
+        assert ("ok", "ok") not in pairwise(["ok", *(status for status, _ in changes)])
