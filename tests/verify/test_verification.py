@@ -28,14 +28,18 @@ from floorcast.floor.state import FloorState
 from floorcast.floor.tally import Tally
 from floorcast.floor.thresholds import Thresholds
 from floorcast.model.inbound import InboundEvent, milliseconds
+from floorcast.projection.refold import FoldLimits, Refold
 from floorcast.site.configuration import Service
 from floorcast.statistics import service_stats
 from floorcast.statistics.present_agents import AgentDays
 from floorcast.statistics.visibility import Moment
-from floorcast.verify.verification import Difference, StoredEntry, verify
+from floorcast.verify.verification import Difference, StoredEntry, displayed_rows, verify
 from tests.search import tries
 from tests.statistics.floors import agent_at, at, call_at, event_at
 from tests.verify.random_days import PLAN, Day, logs
+from tests.verify.recomputing import rows_of_log
+from tests.verify.stories import Story, stories
+from tests.verify.true_figures import differences
 
 PATIENT = settings(
     max_examples=tries(100),
@@ -81,6 +85,20 @@ def test_days_of_23_and_25_hours_verify_clean(day: Day) -> None:
 def test_other_limits_verify_clean(day: Day, limits: Moment) -> None:
     """Figures agree even if calls and agents count as quiet after a minute or immediately."""
     assert verify(1, day.entries, limits._replace(now=day.now)).differences == []
+
+
+@PATIENT
+@given(stories(), st.sampled_from([1, 60_000, 3_600_000]))
+def test_the_figures_are_what_happened(story: Story, later: int) -> None:
+    """Both the fold and the recomputation show what happened, in whatever order events arrive."""
+    entries = story.entries()
+    now = max(story.now, entries[-1].recorded_at // 10_000) + later
+    refold = Refold(FloorState(client=1), FoldLimits())
+    for entry in entries:
+        refold.fold_entry(*entry)
+    shown = displayed_rows(refold.floor, Moment(now), refold.evicted_calls())
+    assert differences(story, now, shown) == []
+    assert differences(story, now, rows_of_log(entries, now)) == []
 
 
 def a_morning() -> list[StoredEntry]:
