@@ -5,10 +5,13 @@ from __future__ import annotations
 from itertools import permutations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from floorcast.floor.call_steps import apply_step
 from floorcast.floor.calls import Call
-from floorcast.floor.queue_segments import ANSWER, END, QUEUE, START, Step
+from floorcast.floor.queue_segments import ANSWER, END, LEAVE, QUEUE, START, UPDATE, Step
+from tests.search import tries
 
 
 def segments(steps: list[Step]) -> list[tuple[int, int | None, int | None, int | None]]:
@@ -49,6 +52,28 @@ def test_the_order_of_arrival_does_not_matter(story: str) -> None:
     steps = STORIES[story]
     expected = segments(steps)
     assert all(segments(list(mixed)) == expected for mixed in permutations(steps))
+
+
+STEPS = st.builds(
+    Step,
+    st.integers(1, 9),
+    st.sampled_from([START, UPDATE, QUEUE, QUEUE, QUEUE, ANSWER, ANSWER, LEAVE, END]),
+    st.sampled_from([None, None, 10, 20]),
+    st.sampled_from([None, 7, 8]),
+)
+
+
+@settings(max_examples=tries(300))
+@given(st.lists(STEPS, max_size=12))
+def test_steps_in_any_order_give_the_call_of_the_steps_in_order(steps: list[Step]) -> None:
+    """Steps of one time keep the order in which they arrive."""
+    arrived, in_order = Call(1, "S"), Call(1, "S")
+    for step in steps:
+        apply_step(arrived, step)
+    for step in sorted(steps, key=lambda one: one.at):
+        apply_step(in_order, step)
+    arrived.work = in_order.work = 0
+    assert arrived == in_order
 
 
 def test_the_earliest_start_sets_the_service() -> None:

@@ -171,24 +171,19 @@ def _recompute(call: Call, start: int, new: int | None) -> SegmentChange:
     """
     steps, old = call.steps, call.segments
     first, builder = _builder_before(call, start)
-    before, end, index = builder.service, None, start
+    end, index = None, start
     for index in range(start, len(steps)):
         step, count = steps[index], len(builder.built)
         builder.apply(step)
         if builder.ended is not None:
             del steps[index + 1 :]
             break
-        if new is None or index <= new:
+        if new is None or index <= new or len(builder.built) == count:
             continue
-        if before is None and step.kind in _NAMING:
-            before = step.service
-        segment = builder.built[-1] if len(builder.built) > count else None
-        # the call's own service matters only until a segment has one
-        if segment is not None and (before == builder.service or segment.service != NO_SERVICE):
-            end = _same_segment(call, index, segment)
-            if end is not None:
-                del builder.built[-1]
-                break
+        end = _same_segment(call, index, builder.built[-1])
+        if end is not None:
+            del builder.built[-1]
+            break
     call.add_work(index - start)
     if end is None:
         end = len(old)
