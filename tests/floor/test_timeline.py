@@ -251,6 +251,16 @@ def test_a_late_logon_counts_if_a_service_was_named_in_its_own_millisecond() -> 
     assert floor.state.agents[7].service == 20
 
 
+def test_a_late_logon_of_an_agent_who_has_logged_off_counts_no_time() -> None:
+    """It still sets the service that the agent was last logged in to."""
+    floor = new_floor()
+    for number, one in enumerate([agent("LOGOFF", 100), agent("LOGON", 40, service=20)], 2):
+        floor.begin_entry(number, ticks(1100))
+        floor.fold(one, ticks(1100), "-")
+    assert floor.state.agents[7].service == 20
+    assert not floor.state.counters.agent_days
+
+
 @pytest.mark.parametrize(("late", "counts"), [(900, True), (900.001, False)])
 def test_a_state_may_be_exactly_a_quarter_of_an_hour_late(late: float, counts: bool) -> None:
     """A state that arrives a millisecond later than that changes no figure."""

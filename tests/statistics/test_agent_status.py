@@ -314,6 +314,15 @@ def test_a_call_of_a_hidden_service_is_blank() -> None:
     assert [as_json(row)["phone"] for row in everything] == ["650", "651"]
 
 
+def test_a_call_is_hidden_by_its_present_service() -> None:
+    """If a call's service is corrected, the one that it had at the answer does not matter."""
+    floor = with_a_hidden_call()
+    for number, (service, phone) in enumerate([(10, "650"), (20, None)]):
+        fold_all(floor, [call("call.update", 3 + number, 1, service=service)], 20 + number)
+        rows = agent_status(visible(floor, limits=frozenset({(1, 1)})).scopes(), moment_at(9)).all()
+        assert [row.phone for row in rows] == [phone, "651"]
+
+
 def test_a_skill_on_a_hidden_service_is_blank() -> None:
     """A limited user sees an agent's skill only while the agent's current service is visible."""
     floor = new_floor(HIDDEN)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,13 +14,16 @@ from tests.statistics.floors import fold_events, moment_at
 from tests.statistics.test_service_intervals import rows_of
 
 
-def test_percentiles_are_nearest_ranks() -> None:
-    """For ten waits of 1 to 10 s, the shown waits are the fifth, the ninth and the last."""
-    events = [call("call.queue", 0, number, service=10) for number in range(1, 11)]
-    events += [call("call.answer", number, number) for number in range(1, 11)]
+@pytest.mark.parametrize(
+    ("count", "p50", "p90"), [(1, 1, 1), (9, 5, 9), (10, 5, 9), (11, 6, 10), (101, 51, 91)]
+)
+def test_percentiles_are_nearest_ranks(count: int, p50: int, p90: int) -> None:
+    """For waits of 1, 2, 3 ... s, a percentile is the rank that is not below its share."""
+    events = [call("call.queue", 0, number, service=10) for number in range(1, count + 1)]
+    events += [call("call.answer", number, number) for number in range(1, count + 1)]
     (row,) = rows_of(fold_events(PLAN, events), 1000, IntervalSpan(3600))
-    assert (row.wait_p50, row.wait_p90, row.wait_max) == (5, 9, 10)
-    assert (row.offered, row.handled, row.queue_max) == (10, 10, 10)
+    assert (row.wait_p50, row.wait_p90, row.wait_max) == (p50, p90, count)
+    assert (row.offered, row.handled, row.queue_max) == (count, count, count)
 
 
 def test_agents_max_is_carried_into_intervals_without_a_change() -> None:
