@@ -89,8 +89,6 @@ class AgentCalls:
             agent = self._state.agents.get(number)  # None if it has left, perhaps just now
             for current in () if agent is None else (agent.call, agent.offered):
                 if current is not None and current.key == call.key:
-                    for hook in self._calls.hooks.agents:
-                        hook(number)
                     current.phone, current.account, current.direction = current.members_now(call)
 
     def forget_agents(self) -> None:

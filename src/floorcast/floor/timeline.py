@@ -140,8 +140,7 @@ class Timeline:
         """
         found: Replacements = {}
         transaction, session = key
-        for number in range(len(agent.past) - 1, -1, -1):
-            run = agent.past[number]
+        for number, run in enumerate(agent.past):
             for index, moment in enumerate(run.moments):
                 details = moment.details
                 if details is None or (call := details.call) is None:
@@ -153,8 +152,6 @@ class Timeline:
                 if (served := service_at(moment.at)) != call.answered_service:
                     call = replace(call, answered_service=served)
                     found[number, index] = replace(moment, details=replace(details, call=call))
-            if run.before.applied_until < since:
-                break
         return found
 
     def replace_moments(self, agent: FloorAgent, replacements: Replacements) -> None:
