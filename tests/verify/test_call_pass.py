@@ -7,6 +7,7 @@ import pytest
 from floorcast.statistics.visibility import Moment
 from floorcast.verify.verification import verify
 from tests.verify.recomputing import (
+    NOON,
     NOW,
     SITE,
     Event,
@@ -16,6 +17,7 @@ from tests.verify.recomputing import (
     in_call,
     log_entries,
     rows_of_events,
+    rows_of_log,
     service_of,
     state,
 )
@@ -193,3 +195,16 @@ def test_a_state_that_names_a_call_keeps_the_call_from_going_quiet() -> None:
     assert (
         len(rows_of_events([*events, hold], NOW, quiet_call=1_000_000)["service/calls/status"]) == 1
     )
+
+
+def test_an_in_call_whose_clock_is_ahead_leaves_the_call_before_it() -> None:
+    """It counts from its arrival, like every state from the future."""
+    events = [
+        (NOON, call("start", 0, service=10, direction="INBOUND")),
+        (NOON, call("answer", 0, agent="ANN")),
+        (NOON + 5_000, state("IN_CALL", 200, **in_call(2))),
+    ]
+    entries = log_entries(events)
+    assert verify(1, entries, Moment(NOON + 60_000)).differences == []
+    rows = rows_of_log(entries, NOON + 60_000)
+    assert service_of(rows, 10)["callsWithAgent"] == 0

@@ -117,7 +117,7 @@ class Records:
         service = own if event.named is None else event.named
         where = (event.position, event.event_time, event.at)
         if event.data["eventType"] == "IN_CALL":
-            row = (agent, event.event_time, event.position, *event.call)
+            row = (agent, event.at, event.position, *event.call)
             self._database.execute("INSERT INTO in_calls VALUES (?, ?, ?, ?, ?)", row)
         rules, recorded_at = event.rules, event.recorded_at
         self._add_call_record(
