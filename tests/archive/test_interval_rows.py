@@ -53,6 +53,7 @@ def test_the_rows_of_services_sum_to_the_day(log: Log) -> None:
     for done in replays(log):
         for row in service_interval_rows(done):
             summed[row["serviceId"]].update({name: row[name] for name in COUNTERS})
+            assert row["serviceName"] == log.floor.state.directory.services[row["serviceId"]].name
     floor = log.floor
     day = hours()[0].day
     for service, counted in floor.ledger.services_on(day).items():

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from copy import copy
+
 import pytest
 
 from floorcast.floor.calls import Call
-from floorcast.floor.queue_segments import QueueSegment
+from floorcast.floor.queue_segments import ANSWER, END, QUEUE, START, QueueSegment, Step
 from tests.floor.random_floors import agent, call, fold_all, new_floor
 
 MIDNIGHT, HOUR = 86_400_000, 3_600_000
@@ -81,3 +83,18 @@ def test_a_wrap_up_without_duration_is_not_kept() -> None:
         ],
     )
     assert floor.call_table.calls[1, "S1"].wrap_ups == ()
+
+
+def test_a_call_stored_by_an_earlier_release_is_read() -> None:
+    """Its steps are in order of arrival, with its starts and with steps after its end."""
+    queued, ended = Step(3, QUEUE, None, None), Step(5, END, None, None)
+    starts = [Step(2, START, 20, None), Step(1, START, 10, None)]
+    known = QueueSegment(10, joined=3, left=5)
+    old = Call(1, "S", [ended, *starts, queued, Step(9, ANSWER, None, 7)], [known], 10, 1, 5)
+    old.upgrade()
+    assert old.steps == [queued, ended]
+    assert (old.declared, old.declared_at) == (10, 1)
+    assert (known.lost, known.abandoned) == (True, True)
+    before = copy(old)
+    old.upgrade()
+    assert old == before

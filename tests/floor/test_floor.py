@@ -362,7 +362,7 @@ def test_continuing_from_a_snapshot_gives_the_same_floor(
     assert image(again) == image(whole)
 
 
-@given(ANY_EVENTS)
+@given(ANY_EVENTS, st.sampled_from([1, 1, 2, 3]))
 @example(  # the service of the second call becomes known late, after the wrap-up of the first one
     [
         agent("IN_CALL", 0, service=10, call={"transactionId": 1, "sessionId": "S1"}),
@@ -371,24 +371,41 @@ def test_continuing_from_a_snapshot_gives_the_same_floor(
         agent("IN_CALL", 4, call={"transactionId": 2, "sessionId": "S2"}),
         call("call.queue", 3, 2, service=20),
         call("call.disposition", 5, 1, agent="ANN", termCode="RPC"),
-    ]
+    ],
+    1,
 )
-def test_evicting_and_reloading_calls_changes_no_count(events: list[InboundEvent]) -> None:
-    """The counts do not change if every ended call is evicted immediately and reloaded later."""
+@example(  # a whole wrap-up in one request
+    [
+        agent("IN_CALL", 0, service=10, call={"transactionId": 1, "sessionId": "S1"}),
+        call("call.end", 1, 1),
+        agent("WRAP_UP", 2),
+        agent("READY", 3),
+    ],
+    2,
+)
+def test_evicting_and_reloading_calls_changes_no_count(
+    events: list[InboundEvent], size: int
+) -> None:
+    """The counts do not change if every ended call is evicted immediately and reloaded later.
+
+    An entry has up to ``size`` events.
+    """
     keeps, forgets = new_floor(), new_floor()
     store: dict[object, bytes] = {}
-    for number, one in enumerate(events, 2):
+    for number, first in enumerate(range(0, len(events), size), 2):
+        entry = events[first : first + size]
         for floor in (keeps, forgets):
             floor.begin_entry(number, ticks(200 + number))
         forgets.call_table.evict_ended(ticks(9_999) // 10_000)
         for gone in forgets.call_table.evicted:
             store[gone.key] = encode_call(gone)
         forgets.call_table.evicted.clear()
-        for key in forgets.unloaded_calls([one]):
+        for key in forgets.unloaded_calls(entry):
             if key in store:
                 forgets.call_table.reload(decode_call(store.pop(key)))
-        for floor in (keeps, forgets):
-            floor.fold(copy.copy(one), ticks(200 + number), "x")
+        for one in entry:
+            for floor in (keeps, forgets):
+                floor.fold(copy.copy(one), ticks(200 + number), "x")
         assert not store.keys() & forgets.call_table.calls.keys()  # no call begins a second time
     assert counts(keeps) == counts(forgets)
     assert keeps.state.connects == forgets.state.connects

@@ -184,6 +184,7 @@ class Story:
         self.desks = [Desk(login) for login in ("ANN", "BOB", "CAT")]
         self.missed: list[tuple[int, int]] = []
         self._behind = {True: draw(DELAYS), False: draw(DELAYS)}  # a source of agents, one of calls
+        self._every = draw(st.sampled_from([1, 1, 30_000]))  # ms between a source's requests
         self._sent: list[tuple[int, bytes]] = []
 
     @property
@@ -197,11 +198,14 @@ class Story:
     def entries(self) -> list[StoredEntry]:
         """Return the site's entry and one per event, as they arrive."""
         site = json.dumps({**SITE, "time_zone": self.zone}).encode()
-        entries = [StoredEntry(1, 1, "site", site)]
-        for number, (arrives, line) in enumerate(sorted(self._sent, key=lambda one: one[0]), 2):
-            recorded_at = max(arrives * 10_000, entries[-1].recorded_at + 1)
-            entries.append(StoredEntry(number, recorded_at, "events", line))
-        return entries
+        requests: dict[int, list[bytes]] = {}
+        for arrives, line in sorted(self._sent, key=lambda one: one[0]):
+            requests.setdefault(-(-arrives // self._every) * self._every, []).append(line)
+        arrivals = ((at * 10_000, "events", b"\n".join(lines)) for at, lines in requests.items())
+        return [
+            StoredEntry(number, *entry)
+            for number, entry in enumerate([(1, "site", site), *arrivals], 1)
+        ]
 
     def go_on(self) -> None:
         """Let some time pass, and one thing happen."""

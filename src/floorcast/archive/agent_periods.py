@@ -37,7 +37,7 @@ class AgentPeriod(NamedTuple):
 
 
 class AgentRecorder:
-    """Records one hour while ``recording`` is true. See ``floorcast.floor.timeline.AgentTimes``."""
+    """Records one hour while ``recording`` is true. See ``agent_states.AgentTimes``."""
 
     def __init__(self, hour: Hour) -> None:
         self.recording = False
