@@ -6,6 +6,8 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +36,17 @@ HASTY = Timing(patience=1e9, chance=lambda: 0.05)
 
 @asynccontextmanager
 async def running_connector(
-    intake: Intake, source: AsteriskSource, folder: Path, metrics: ConnectorMetrics | None = None
+    intake: Intake,
+    source: AsteriskSource,
+    folder: Path,
+    metrics: ConnectorMetrics | None = None,
+    clock: Callable[[], float] | None = None,
 ) -> AsyncIterator[asyncio.Task[None]]:
     """Run a connector, and kill its task at the end."""
     with Spool(folder / "spool.db") as spool:
+        metrics = metrics or ConnectorMetrics()
         connector = AsteriskConnector(
-            source, MappingConfig(), spool, metrics or ConnectorMetrics(), tuning=TUNING
+            source, MappingConfig(), spool, metrics, tuning=TUNING, clock=clock
         )
         async with AsyncSender(intake.url, "k", timing=HASTY) as sender:
             task = asyncio.create_task(connector.run(sender, connector.forwarder()))
@@ -212,6 +219,127 @@ def test_a_killed_connector_resumes(tmp_path: Path) -> None:
         assert event_names(intake) == ["call.start", "call.queue", "call.end"]
 
     run(main)
+
+
+class Clock:
+    """A clock that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = float(int(time.time()))
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize("step", [-1800.0, -0.9, 10_800.0])
+@pytest.mark.parametrize("with_log", [False, True], ids=["AMI", "AMI and the queue log"])
+def test_a_call_goes_on_while_the_clock_of_the_pbx_is_set(
+    tmp_path: Path, step: float, with_log: bool
+) -> None:
+    """Asterisk's clock is set during a conversation and again before the next call.
+
+    Each call has its result and its times, once, and the agent is free after it.
+    """
+
+    async def main(ami: FakeAmi, intake: Intake) -> None:
+        clock, log = Clock(), tmp_path / "queue_log"
+        ami.members = [{"Queue": "sales", "Name": "Anna", "Location": "PJSIP/1", "Status": "1"}]
+        log.touch()
+        source = AsteriskSource(ami=ami.address(), queue_log=log if with_log else None)
+
+        async def happens(event: str, ahead: float, line: str = "", **more: str) -> None:
+            at = clock.now + ahead
+            frame = {"Event": event, "Timestamp": f"{at:.6f}", "Queue": "sales", **more}
+            await ami.send([frame])
+            if line:
+                with log.open("a") as file:
+                    file.write(f"{int(at)}|{more['Uniqueid']}|sales|{line}\n")
+
+        async with running_connector(intake, source, tmp_path, clock=clock):
+            await wait_for(lambda: event_names(intake) == ["LOGON", "READY"], intake)
+            for caller, first, then in (("1.0", 0.0, step), ("2.0", step, 0.0)):
+                one = {"Uniqueid": caller, "MemberName": "Anna"}
+                began = clock.now
+                await happens("QueueCallerJoin", first, "NONE|ENTERQUEUE||1|1", **one)
+                clock.now += 5
+                await happens("AgentConnect", first, "Anna|CONNECT|5|1.1|1", **one)
+                await wait_for(lambda: "IN_CALL" in event_names(intake)[-1:], intake)
+                clock.now += 60
+                line = "Anna|COMPLETECALLER|5|60|1"
+                await happens("AgentComplete", then, line, **one, Reason="caller")
+                await happens("Hangup", then, **one)
+                await wait_for(lambda: event_names(intake)[-1] == "call.end", intake)
+                ended = intake.received[f"{caller}/end"]
+                assert ended["data"]["lvResult"] == "Completed by caller"
+                for name, at in (("start", began), ("1/queue", began), ("end", began + 65)):
+                    assert abs(seconds(intake.received[f"{caller}/{name}"]) - at) < 1.0
+                clock.now += 100
+        conversation = ["call.start", "call.queue", "IN_CALL", "WRAP_UP", "READY", "call.end"]
+        assert event_names(intake) == ["LOGON", "READY", *conversation * 2]
+        times = [seconds(one) for one in intake.received.values() if "agent" in one["data"]]
+        assert times == sorted(times)
+
+    run(main)
+
+
+@pytest.mark.parametrize("step", [-1800, 10_800])
+def test_lines_are_read_while_the_clock_of_the_pbx_is_set(tmp_path: Path, step: int) -> None:
+    """The clock is set while the connector runs, while it does not, and while the log is rotated.
+
+    Each call has its times, once, and the agent is free after it.
+    """
+
+    async def main(_ami: FakeAmi, intake: Intake) -> None:
+        clock, log = Clock(), tmp_path / "queue_log"
+        log.touch()
+        source = AsteriskSource(queue_log=log)
+        caller, ahead = 0, 0
+        for runs, is_rotated in ((2, False), (1, True), (1, False)):
+            metrics = ConnectorMetrics()
+            async with running_connector(intake, source, tmp_path, metrics, clock):
+                await wait_for(partial(has_read_log, metrics), intake)
+                for _ in range(runs):
+                    caller += 1
+                    began, done = clock.now, len(event_names(intake))
+
+                    def write(*lines: str, ahead: int = ahead) -> None:
+                        with log.open("a") as file:
+                            file.writelines(f"{int(clock.now) + ahead}|{line}\n" for line in lines)
+
+                    write(f"{caller}.0|sales|NONE|ENTERQUEUE||1|1")
+                    clock.now += 5
+                    write(f"{caller}.0|sales|Anna|CONNECT|5|1.1|1")
+                    await wait_for(lambda: event_names(intake)[-1:] == ["IN_CALL"], intake)
+                    clock.now += 60
+                    ahead = 0 if ahead else step
+                    write(f"{caller}.0|sales|Anna|COMPLETECALLER|5|60|1", ahead=ahead)
+                    await wait_for(lambda: event_names(intake)[-1] == "call.end", intake)
+                    for name, at in (("start", began), ("1/queue", began), ("end", began + 65)):
+                        found = seconds(intake.received[f"{caller}.0/{name}"])
+                        assert abs(found - at) < 3.0
+                    logged_on = ["LOGON"] if not done else []
+                    assert sorted(event_names(intake)[done:]) == sorted(
+                        ["call.start", "call.queue", *logged_on, *TALK]
+                    )
+                    clock.now += 100
+            if is_rotated:
+                log.rename(tmp_path / "old")
+                (tmp_path / "old").unlink()
+                log.touch()
+
+    run(main)
+
+
+def has_read_log(metrics: ConnectorMetrics) -> bool:
+    return metrics.value("floorcast_connector_connected", to="queue_log") == 1
+
+
+TALK = ("IN_CALL", "WRAP_UP", "READY", "call.end")
+
+
+def seconds(event: dict[str, Any]) -> float:
+    """Return an event's time in epoch seconds."""
+    return datetime.fromisoformat(event["time"]).timestamp()
 
 
 def test_the_queue_log_is_used_while_ami_is_disconnected(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
@@ -59,6 +59,7 @@ class FakeEsl:
     def __init__(self) -> None:
         self.core = "core-1"
         self.ahead = 0.0  # seconds by which its clock is ahead of the local clock
+        self.clock: Callable[[], float] = time.time
         self.agents: list[Row] = []
         self.tiers: list[Row] = []
         self.queues: list[Row] = []
@@ -157,7 +158,7 @@ class FakeEsl:
         channels = {"row_count": len(self.channels), "rows": self.channels}
         replies = {
             "global_getvar core_uuid": self.core,
-            "strepoch": str(int(max(time.time() + self.ahead, self._sent_until))),
+            "strepoch": str(int(max(self.clock() + self.ahead, self._sent_until))),
             "show channels as json": json.dumps(channels),
             "callcenter_config agent list": table(AGENT, self.agents),
             "callcenter_config tier list": table(TIER, self.tiers),

@@ -6,6 +6,8 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +33,7 @@ from tests.connectors.freeswitch.dialogues import (
     plain,
     tier_row,
 )
-from tests.connectors.freeswitch.fake_esl import NOTICE, FakeEsl, serving
+from tests.connectors.freeswitch.fake_esl import NOTICE, Event, FakeEsl, serving
 from tests.real.asterisk import wait_until
 
 TUNING = FreeswitchTuning(
@@ -50,6 +52,7 @@ async def running_connector(
     folder: Path,
     metrics: ConnectorMetrics | None = None,
     tuning: FreeswitchTuning = TUNING,
+    clock: Callable[[], float] | None = None,
 ) -> AsyncIterator[asyncio.Task[None]]:
     """Run a connector, and kill its task at the end."""
     with Spool(folder / "spool.db") as spool:
@@ -60,6 +63,7 @@ async def running_connector(
             metrics or ConnectorMetrics(),
             record=folder / "record",
             tuning=tuning,
+            clock=clock,
         )
         async with AsyncSender(intake.url, "k", timing=HASTY) as sender:
             task = asyncio.create_task(connector.run(sender, connector.forwarder()))
@@ -143,6 +147,74 @@ def test_changes_during_an_outage_are_sent(tmp_path: Path) -> None:
         assert intake.received[f"{other.session}/1/queue"]["time"].startswith(
             time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(began))
         )
+
+    run(main)
+
+
+class Clock:
+    """A clock that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = float(int(time.time()))
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def has_compared(metrics: ConnectorMetrics, before: float) -> bool:
+    return comparisons(metrics) > before
+
+
+def seconds(event: dict[str, Any]) -> float:
+    """Return an event's time in epoch seconds."""
+    return datetime.fromisoformat(event["time"]).timestamp()
+
+
+@pytest.mark.parametrize("step", [-1800.0, -0.9, 10_800.0])
+def test_a_call_goes_on_while_the_clock_of_the_pbx_is_set(tmp_path: Path, step: float) -> None:
+    """FreeSWITCH's clock is set while a caller waits and again during the next conversation.
+
+    The lists, which are read again in the meantime, agree. Each call has its times, once, and the
+    agent is free after it.
+    """
+
+    async def main(esl: FakeEsl, intake: Intake) -> None:
+        clock = Clock()
+        esl.clock = clock
+        metrics = ConnectorMetrics()
+        first, second = CALLER, Caller("aaaaaaaa-0000-4000-8000-000000000002")
+        esl.sessions = {first.session, second.session}
+        ahead, number = 0.0, 1
+
+        async def happen(*events: Event) -> None:
+            nonlocal number
+            await esl.send(numbered(events, first=number))
+            number += 1000  # a gap, after which the lists are read again
+
+        async with running_connector(intake, esl.address(), tmp_path, metrics, clock=clock):
+            await wait_for(lambda: event_names(intake) == STARTED, intake)
+            for caller, while_waiting, while_talking in ((first, step, step), (second, step, 0.0)):
+                began = clock.now
+                await happen(*caller.joins(began + ahead))
+                esl.members = [caller.row(began + ahead)]
+                clock.now += 30
+                ahead = while_waiting
+                compared = comparisons(metrics)
+                await happen(*caller.is_answered(clock.now + ahead))
+                esl.members = [caller.row(began, "Answered", ANNA)]
+                await wait_for(lambda: event_names(intake)[-1] == "IN_CALL", intake)
+                await wait_for(partial(has_compared, metrics, compared), intake)
+                clock.now += 60
+                ahead, esl.members = while_talking, []
+                ends = caller.ends_talk(clock.now + ahead)
+                await happen(*ends, *caller.hangs_up(clock.now + ahead + 0.01, "send_bye"))
+                await wait_for(lambda: event_names(intake)[-1] == "call.end", intake)
+                times = {"start": began, "1/queue": began, f"1/connect/{ANNA}": began + 30}
+                for name, at in (times | {"end": began + 90}).items():
+                    assert abs(seconds(intake.received[f"{caller.session}/{name}"]) - at) < 1.0
+                clock.now += 100
+        conversation = [*JOINED, "IN_CALL", "WRAP_UP", "READY", "call.end"]
+        assert event_names(intake) == [*STARTED, *conversation * 2]
 
     run(main)
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from contextlib import closing, suppress
+from math import ceil
 from pathlib import Path
 
 import structlog
@@ -19,16 +19,20 @@ from floorcast.connectors.asterisk.frames import AmiFrame
 from floorcast.connectors.asterisk.merging import PbxEventSource
 from floorcast.connectors.asterisk.processor import LOG_POSITION, AsteriskItem, AsteriskProcessor
 from floorcast.connectors.asterisk.queue_log_file import QueueLogFile, RawLine
-from floorcast.connectors.asterisk.queue_log_lines import parse_line, to_pbx_event
+from floorcast.connectors.asterisk.queue_log_lines import QueueLogLine, parse_line, to_pbx_event
 from floorcast.connectors.asterisk.recording import AsteriskRecording
-from floorcast.connectors.asterisk.snapshot import AsteriskSnapshot
+from floorcast.connectors.asterisk.snapshot import MEMBER_TIMES, AsteriskSnapshot
 from floorcast.connectors.forwarder import Forwarder
 from floorcast.connectors.metrics import ConnectorMetrics
 from floorcast.connectors.pbx.config import MappingConfig
-from floorcast.connectors.pbx.pbx_events import LeaveReason, PbxEvent, QueueLeft
+from floorcast.connectors.pbx.pbx_events import LeaveReason, PbxClockSet, PbxEvent, QueueLeft
 from floorcast.connectors.pbx.reconnecting import keep_connected
-from floorcast.connectors.pbx.source_clock import SourceClock
-from floorcast.connectors.pbx.spool_writer import SpoolWriter, SpoolWriterTuning
+from floorcast.connectors.pbx.source_clock import SourceClock, steady_clock
+from floorcast.connectors.pbx.spool_writer import (
+    CLOCK_POSITION,
+    SpoolWriter,
+    SpoolWriterTuning,
+)
 from floorcast.connectors.pbx.unreadable import ConnectorWarnings, Unreadable
 from floorcast.connectors.spool import Spool
 from floorcast.model.errors import Unavailable
@@ -88,17 +92,19 @@ class AsteriskConnector:
         metrics: ConnectorMetrics,
         *,
         tuning: AsteriskTuning | None = None,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self._source = source
         self._spool = spool
         self._metrics = metrics
         self._tuning = tuning or AsteriskTuning()
-        self._clock = SourceClock(clock)
         self._position = spool.positions()
         processor = AsteriskProcessor(
             config, spool.rows(), self._position, has_ami=source.ami is not None
         )
+        position = self._position.get(CLOCK_POSITION, "")
+        latest = processor.last_at if source.ami else 0.0  # the log's position has its own
+        self._clock = SourceClock(clock or steady_clock(), position, latest)
         self._writer = SpoolWriter(processor, spool, metrics, self._clock, self._tuning)
         self._converter = AmiEventConverter(config.did_variable, config.disposition_event)
         self._ami_is_live = False
@@ -129,6 +135,8 @@ class AsteriskConnector:
         since = oldest if self._source.since is None else self._source.since
         position = self._position.get(LOG_POSITION, "")
         with closing(QueueLogFile(path, position, since)) as file:
+            if not self._source.ami and not file.skips_before:
+                self._clock.follow(file.last_second)
             if not file.exists():
                 self._warnings.warn_once(f"queue log {path} does not exist; waiting for it")
             await self._follow_log(file, since, recording)
@@ -142,10 +150,13 @@ class AsteriskConnector:
             for line in self._poll(file):
                 count += 1
                 recording.write_line(line.text)
-                event = self._convert_line(line.text, file)
-                if event is not None and event.at < max(since, file.skips_before):
-                    skipped += event.at < since
-                    event = None
+                parsed = self._parse_line(line.text)
+                event = None
+                if parsed is not None and parsed.at >= max(since, file.skips_before):
+                    file.skips_before = 0.0  # a later line with an earlier time is new
+                    event = await self._convert_line(parsed)
+                elif parsed is not None:
+                    skipped += parsed.at < since
                 await self._wait_for_ami(event)
                 await self._writer.put(AsteriskItem(PbxEventSource.QUEUE_LOG, event, line.position))
             if count == 0:
@@ -167,14 +178,26 @@ class AsteriskConnector:
         self._metrics.set_source_connected("queue_log", connected=file.is_open)
         return found
 
-    def _convert_line(self, text: str, file: QueueLogFile) -> PbxEvent | None:
+    def _parse_line(self, text: str) -> QueueLogLine | None:
         try:
-            line = parse_line(text)
+            return parse_line(text)
         except Unreadable as error:
             self._warnings.count_unreadable(error)
             return None
-        file.note_time(line.at)
-        return to_pbx_event(line)
+
+    async def _convert_line(self, line: QueueLogLine) -> PbxEvent | None:
+        if not self._source.ami:
+            await self._follow_line(line.at)
+        # whole seconds, so that a line is not before an event of the same second from AMI
+        return to_pbx_event(line._replace(at=float(ceil(self._clock.corrected(line.at)))))
+
+    async def _follow_line(self, second: float) -> None:
+        """Take the time of a line, unless AMI, which arrives earlier, sets the clock."""
+        if not self._has_read_log.is_set():
+            self._clock.follow(second)
+        elif moved := self._clock.adjust_to_second(second, self._clock.local_now()):
+            clock_set = PbxClockSet(at=self._clock.now(), seconds=moved)
+            await self._writer.put(AsteriskItem(PbxEventSource.QUEUE_LOG, clock_set))
 
     async def _wait_for_ami(self, event: PbxEvent | None) -> None:
         """Wait for the same event from AMI, whose times include microseconds."""
@@ -214,7 +237,10 @@ class AsteriskConnector:
         self._deferred_events = []  # this connection's events are newer than the snapshot's start
         read_task = await connection.open()
         try:
+            # its reply has the time, and the first events may be older than the snapshot
+            await connection.send_action("Ping")
             snapshot = await take_snapshot(connection, self._clock.now())
+            self._clock.correct_epochs(snapshot.members, MEMBER_TIMES)
             self._ami_is_live = True
             self._metrics.set_source_connected("ami", connected=True)
             self._metrics.count_resync()
@@ -257,17 +283,26 @@ class AsteriskConnector:
             self._warnings.count_unreadable(frame)
             return None
         recording.write_frame(frame, received)
+        frame = await self._on_timeline(frame, received)
         try:
             event = self._converter.convert(frame, self._clock.now())
         except Unreadable as error:
             self._warnings.count_unreadable(error)
             return None
-        if "Timestamp" in frame:
-            with suppress(ValueError):
-                self._clock.adjust(float(frame["Timestamp"]), received)
         if event is not None:
             await self._put(event)
         return event
+
+    async def _on_timeline(self, frame: AmiFrame, received: float) -> AmiFrame:
+        """Return the frame with its time on the timeline of ``SourceClock``."""
+        try:
+            at = float(frame["Timestamp"])
+        except (KeyError, ValueError):
+            return frame
+        if moved := self._clock.adjust(at, received):
+            await self._put(PbxClockSet(at=self._clock.now(), seconds=moved))
+        corrected = self._clock.corrected(at)
+        return frame if corrected == at else {**frame, "Timestamp": f"{corrected:.6f}"}
 
     async def _put(self, event: PbxEvent) -> None:
         if self._deferred_events is None:

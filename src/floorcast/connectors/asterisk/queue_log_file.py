@@ -16,6 +16,7 @@ __all__ = ["LogPosition", "QueueLogFile", "RawLine"]
 
 MAX_LINE_BYTES = 64 << 10
 READ_BYTES = 1 << 20
+MAX_EPOCH_DIGITS = 10
 COMPRESSED_SUFFIXES = {".bz2", ".gz", ".lz4", ".xz", ".zst"}
 SWITCH_AFTER_POLLS = 20  # a renamed file counts as finished after this many polls without a line
 
@@ -95,10 +96,6 @@ class QueueLogFile:
             self._file.close()
         self._file = None
 
-    def note_time(self, second: float) -> None:
-        """Note the time of the current line."""
-        self.last_second = max(self.last_second, second)
-
     def position(self) -> str:
         """Return the position after the current line."""
         assert self._file is not None
@@ -172,6 +169,9 @@ class QueueLogFile:
             self._offset += len(line) + 1
             if not self._first_line_hash:
                 self._first_line_hash = hashlib.sha256(line + b"\n").hexdigest()[:16]
+            epoch = line.partition(b"|")[0]
+            if epoch.isdigit() and len(epoch) <= MAX_EPOCH_DIGITS:
+                self.last_second = float(epoch)  # an earlier one if the clock was set back
             yield RawLine(line.decode("utf-8", "replace"), self.position())
 
     def _follow_rotation(self) -> None:

@@ -23,7 +23,9 @@ from floorcast.connectors.pbx.pbx_events import (
 )
 from floorcast.connectors.pbx.state import PbxCall, PbxState, Phase
 
-__all__ = ["AsteriskSnapshot", "missed_events"]
+__all__ = ["MEMBER_TIMES", "AsteriskSnapshot", "missed_events"]
+
+MEMBER_TIMES = ("LoginTime", "LastCall", "LastPause")  # fields of a QueueMember
 
 
 class AsteriskSnapshot(Struct, kw_only=True):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -21,11 +20,17 @@ from floorcast.connectors.freeswitch.processor import CoreUuid, FreeswitchItem, 
 from floorcast.connectors.freeswitch.queries import core_uuid, epoch, subscribe, take_snapshot
 from floorcast.connectors.freeswitch.recording import FreeswitchRecording
 from floorcast.connectors.freeswitch.sequence import EventSequence, SequenceCheck
+from floorcast.connectors.freeswitch.snapshot import ROW_TIMES
 from floorcast.connectors.metrics import ConnectorMetrics
 from floorcast.connectors.pbx.config import MappingConfig
+from floorcast.connectors.pbx.pbx_events import PbxClockSet
 from floorcast.connectors.pbx.reconnecting import keep_connected
-from floorcast.connectors.pbx.source_clock import SourceClock
-from floorcast.connectors.pbx.spool_writer import SpoolWriter, SpoolWriterTuning
+from floorcast.connectors.pbx.source_clock import SourceClock, steady_clock
+from floorcast.connectors.pbx.spool_writer import (
+    CLOCK_POSITION,
+    SpoolWriter,
+    SpoolWriterTuning,
+)
 from floorcast.connectors.pbx.unreadable import ConnectorWarnings, Unreadable
 from floorcast.connectors.spool import Spool
 
@@ -59,7 +64,7 @@ class FreeswitchConnector:
         *,
         record: Path | None = None,
         tuning: FreeswitchTuning | None = None,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self._address = address
         self._config = config
@@ -67,8 +72,11 @@ class FreeswitchConnector:
         self._metrics = metrics
         self._record = record
         self._tuning = tuning or FreeswitchTuning()
-        self._clock = SourceClock(clock)
-        self._processor = FreeswitchProcessor(config, spool.rows(), spool.positions())
+        positions = spool.positions()
+        self._processor = FreeswitchProcessor(config, spool.rows(), positions)
+        self._clock = SourceClock(
+            clock or steady_clock(), positions.get(CLOCK_POSITION, ""), self._processor.last_at
+        )
         self._writer: SpoolWriter[FreeswitchItem] = SpoolWriter(
             self._processor, spool, metrics, self._clock, self._tuning
         )
@@ -134,7 +142,8 @@ class FreeswitchConnector:
             self._sequence.core = core
             await self._writer.put(CoreUuid(core))
         if second := await epoch(connection):
-            self._clock.adjust_to_second(second, self._clock.local_now())
+            moved = self._clock.adjust_to_second(second, self._clock.local_now())
+            await self._move_times(moved)
         await subscribe(connection, self._config)
         is_first = True
         while True:
@@ -147,6 +156,7 @@ class FreeswitchConnector:
                 last_at,
                 partial(recording.write_reply, at=at),
             )
+            self._clock.correct_epochs([*snapshot.agents, *snapshot.members], ROW_TIMES)
             await asyncio.sleep(tuning.settle_seconds)
             await self._writer.put(snapshot)
             self._metrics.count_resync()
@@ -175,7 +185,9 @@ class FreeswitchConnector:
             received = self._clock.local_now()
             at = event_time(event, 0.0)
             if at:
-                self._clock.adjust(at, received)
+                await self._move_times(self._clock.adjust(at, received))
+                if (corrected := self._clock.corrected(at)) != at:
+                    event = event.at_time(corrected)
             await self._check_sequence(event)
             pbx_event = self._converter.convert(event, frame.body, self._clock.now())
         except Unreadable as error:
@@ -183,6 +195,10 @@ class FreeswitchConnector:
             return
         if pbx_event is not None:
             await self._writer.put(pbx_event)
+
+    async def _move_times(self, seconds: float) -> None:
+        if seconds:
+            await self._writer.put(PbxClockSet(at=self._clock.now(), seconds=seconds))
 
     async def _check_sequence(self, event: EslEvent) -> None:
         match self._sequence.check(event):

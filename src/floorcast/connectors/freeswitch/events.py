@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from floorcast.connectors.pbx.config import MappingConfig
 from floorcast.connectors.pbx.pbx_events import (
@@ -83,6 +83,10 @@ class EslEvent(Struct, frozen=True, kw_only=True):
     term_code: str = field(default="", name="TermCode")
     code: str = field(default="", name="Code")
     named_agent: str = field(default="", name="Agent")
+
+    def at_time(self, at: float) -> EslEvent:
+        """Return the event with another time, in epoch seconds."""
+        return structs.replace(self, microseconds=str(round(at * 1e6)))
 
     def require(self, *names: str) -> None:
         """Raise Unreadable if one of these headers is missing."""

@@ -22,10 +22,14 @@ from floorcast.connectors.pbx.pbx_events import (
 )
 from floorcast.connectors.pbx.state import PbxAgent, PbxCall, PbxState, Phase
 
-__all__ = ["IN_QUEUE_STATES", "FreeswitchSnapshot", "member_list_of", "missed_events"]
+__all__ = ["IN_QUEUE_STATES", "ROW_TIMES", "FreeswitchSnapshot", "member_list_of", "missed_events"]
 
 FREE, UNREACHABLE, UNKNOWN = 1, 5, 0  # states of a device
 LEVEL_POSITIONS = 1_000  # per tier level; agents are in order of level, then of position
+ROW_TIMES = (
+    *("joined_epoch", "rejoined_epoch", "bridge_epoch"),
+    *("last_bridge_start", "last_bridge_end", "last_status_change"),
+)
 IN_QUEUE_STATES = {"Waiting", "Trying", "Answered"}  # states of a member who has not left
 
 

@@ -32,6 +32,7 @@ from floorcast.connectors.pbx.pbx_events import (
     HoldChanged,
     LeaveReason,
     LocalChannelPaired,
+    PbxClockSet,
     PbxEvent,
     PbxRestarted,
     QueueJoined,
@@ -109,6 +110,9 @@ class PbxEventMapper:
 
     def apply(self, event: PbxEvent) -> list[CloudEvent]:
         """Return the CloudEvents caused by a PBX event and by the time that passed before it."""
+        if isinstance(event, PbxClockSet):
+            self._state.move_times(event.seconds)
+            return []
         self._phases.advance(event.at)
         self._state.last_at = max(self._state.last_at, event.at)
         self._handlers.get(type(event), self._agents.apply)(event)

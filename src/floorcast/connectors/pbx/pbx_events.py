@@ -279,6 +279,15 @@ class PbxRestarted(_PbxEvent, frozen=True, kw_only=True):
     empty: bool = False
 
 
+class PbxClockSet(_PbxEvent, frozen=True, kw_only=True):
+    """The PBX's clock was far from the right time and was set to it.
+
+    Times that are kept move by ``seconds``, so that they keep their distance from later ones.
+    """
+
+    seconds: float
+
+
 PbxEvent = (
     QueueJoined
     | BridgeAnnounced
@@ -305,6 +314,7 @@ PbxEvent = (
     | BridgeLeft
     | LocalChannelPaired
     | PbxRestarted
+    | PbxClockSet
 )
 
 

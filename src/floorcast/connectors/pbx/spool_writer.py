@@ -15,7 +15,9 @@ from floorcast.connectors.metrics import ConnectorMetrics
 from floorcast.connectors.pbx.source_clock import SourceClock
 from floorcast.connectors.spool import Spool
 
-__all__ = ["ItemProcessor", "SpoolStep", "SpoolWriter", "SpoolWriterTuning"]
+__all__ = ["CLOCK_POSITION", "ItemProcessor", "SpoolStep", "SpoolWriter", "SpoolWriterTuning"]
+
+CLOCK_POSITION = "source_clock"
 
 
 class SpoolWriterTuning(Struct, frozen=True, kw_only=True):
@@ -85,6 +87,8 @@ class SpoolWriter(Generic[Item]):
             await self._gather()
             self._processor.advance(self._clock.now())
             step = self._processor.take_step()
+            if clock := self._clock.take_position():
+                step = step._replace(position={**step.position, CLOCK_POSITION: clock})
             if step.events or step.rows or step.position:
                 await asyncio.to_thread(self._spool.commit, *step)
                 self._metrics.set_last_event_time(self._processor.last_at)

@@ -163,6 +163,25 @@ class PbxState:
         self._changed.add(("agent", name))
         return self.agents.setdefault(name, PbxAgent(name=name))
 
+    def move_times(self, seconds: float) -> None:
+        """Move all times by ``seconds``, because the PBX's clock was set."""
+        self.last_at += seconds
+        for call in self.calls.values():
+            call.since += seconds
+            call.joined += seconds
+            call.connected += seconds
+            call.due += seconds if call.due else 0.0
+            self._changed.add(("call", call.caller))
+        for agent in self.agents.values():
+            agent.shown_at += seconds
+            if agent.wrap_until is not None:
+                agent.wrap_until += seconds
+            if agent.busy_since is not None:
+                agent.busy_since += seconds
+            for membership in agent.queues.values():
+                membership.paused_at += seconds
+            self._changed.add(("agent", agent.name))
+
     def forget_ended(self) -> None:
         """Forget the oldest ended calls beyond the limit."""
         while len(self._ended) > MAX_ENDED:
