@@ -29,6 +29,7 @@ class AdminCommands:
         self._program.callback()(options.load_option_values)
         for module in (site, user, key, audit, archive, erase, verify, webhook):
             module.register(self._program)
+        options.use_command_class(self._program)
 
     def invoke(self, *words: str, stdin: str | bytes | None = None) -> Result:
         """Run a command. Raises floorcast's errors."""

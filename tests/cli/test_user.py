@@ -78,7 +78,7 @@ def test_wrong_option_error_lists_valid_values(
     assert admin.site().user(1, "eve") is None
 
 
-@pytest.mark.parametrize("name", ["", "  ", "x" * 257, "eve\n", "\x1b[31meve", "\udcff"])
+@pytest.mark.parametrize("name", ["", "  ", "x" * 257, "eve\n", "\x1b[31meve"])
 def test_name_that_cannot_be_used_is_refused(admin: AdminCommands, name: str) -> None:
     """The password is not asked for, and the site is still readable."""
     words = ("user", "add", name, "--role", "Auditor", "--client", "1")

@@ -13,6 +13,7 @@ __all__ = [
     "ACME",
     "CHEAP",
     "CHILD",
+    "FLOORS",
     "KEYS",
     "PASSWORD",
     "SITE",
@@ -34,6 +35,9 @@ TOKENS = {
     "CHILD": "child-token-for-tests",
     "STRANGER": "stranger-token-for-tests",
 }
+FLOORS = tuple(f"FLOOR{number}" for number in range(1, 9))  # clients of the wallboard's servers
+KEYS |= {name: f"{name.lower()}-key-for-tests" for name in FLOORS}
+TOKENS |= {name: f"{name.lower()}-token-for-tests" for name in FLOORS}
 PASSWORD = "correct horse"
 CHEAP = Hasher(memory_kib=8, passes=1)
 _SECRET = f'password_hash = "{CHEAP.hash(PASSWORD)}"'

@@ -10,7 +10,7 @@ from typing import Any
 from playwright.sync_api import Browser
 
 from tests.real.server import Caller, Server, running
-from tests.real.sites import KEYS, TOKENS, event, ndjson
+from tests.real.sites import FLOORS, KEYS, TOKENS, event, ndjson
 from tests.wallboard.screen import Screen, screen
 from tests.wallboard.shifts import WALL_SITE
 
@@ -29,11 +29,6 @@ def waiting_call(
         event("call.start", f"start {number}", time=time, **call, **start),
         event("call.queue", f"queue {number}", time=time, **call),
     ]
-
-
-FLOORS = [f"FLOOR{number}" for number in range(1, 9)]  # the clients of one server
-KEYS.update({name: f"{name.lower()}-key-for-tests" for name in FLOORS})
-TOKENS.update({name: f"{name.lower()}-token-for-tests" for name in FLOORS})
 
 
 def with_floors(site: str) -> str:
