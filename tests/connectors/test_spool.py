@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import sqlite3
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 
 import apsw
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from floorcast.client import CloudEvent
-from floorcast.connectors.spool import Spool
+from floorcast.connectors.spool import Spool, SpoolFull
 from floorcast.model.errors import SettingError
+from tests.real.nodes import temporary_folder
+from tests.search import tries
 
 
 def event(number: int) -> CloudEvent:
@@ -72,3 +77,64 @@ def test_sqlite_can_read_the_spool(tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / "spool.db")
     assert connection.execute("SELECT count(*) FROM event").fetchone() == (1,)
     connection.close()
+
+
+def limit_pages(spool: Spool, pages: int) -> None:
+    """Make SQLite report a full disk beyond a number of pages."""
+    spool._connection.pragma("max_page_count", pages)  # noqa: SLF001 — no disk is that small
+
+
+def fill(spool: Spool) -> int:
+    """Store events one by one until the disk is full. Returns their number."""
+    limit_pages(spool, 12)
+    for number in count():
+        try:
+            spool.commit([event(number)], {}, {"last": str(number)})
+        except SpoolFull:
+            return number
+    raise AssertionError("the spool is never full")
+
+
+def test_a_full_disk_stores_nothing_and_loses_nothing(tmp_path: Path) -> None:
+    """The step can be stored once there is room."""
+    with Spool(tmp_path / "spool.db") as spool:
+        stored = fill(spool)
+        with pytest.raises(SpoolFull, match="the disk is full"):
+            spool.commit([event(n) for n in range(100)], {}, {})
+        assert spool.unsent == len(spool.oldest(10_000)[1]) == stored
+        limit_pages(spool, 10_000)
+        spool.commit([event(stored)], {}, {})
+        assert spool.unsent == stored + 1
+
+
+def use_all(path: Path) -> str:
+    """Use every method of a spool until it is empty. Returns the reason of a SettingError."""
+    try:
+        with Spool(path) as spool:
+            spool.rows()
+            spool.positions()
+            spool.commit([event(1)], {("call", "1"): None}, {"queue_log": "there"})
+            for _ in range(2000):
+                up_to, events = spool.oldest(700)
+                if not events:
+                    return ""
+                spool.delete_sent(up_to)
+            raise AssertionError("the same events come again")
+    except SettingError as error:
+        return str(error)
+
+
+@settings(max_examples=tries(60), deadline=None)
+@given(st.integers(0, 400_000), st.binary(min_size=1, max_size=3000))
+def test_a_damaged_spool_is_refused_with_a_reason(at: int, damage: bytes) -> None:
+    """Every method works or raises SettingError, which names the file and what to do."""
+    with temporary_folder() as folder:
+        path = folder / "spool.db"
+        with Spool(path) as spool:
+            rows: dict[tuple[str, str], object] = {("call", str(n)): {"n": n} for n in range(300)}
+            spool.commit([event(n) for n in range(1500)], rows, {"queue_log": "here"})
+        whole = path.read_bytes()
+        at %= len(whole)
+        path.write_bytes(whole[:at] + damage + whole[at + len(damage) :])
+        reason = use_all(path)
+        assert not reason or str(path) in reason

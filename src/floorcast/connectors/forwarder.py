@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 
 import structlog
 
 from floorcast.client import AsyncSender, CloudEvent, Rejected
 from floorcast.client.sender_protocol import MAX_BATCH_EVENTS
+from floorcast.connectors.full_disk import repeat_while_full
 from floorcast.connectors.metrics import ConnectorMetrics
 from floorcast.connectors.spool import Spool
 
@@ -63,7 +65,7 @@ class Forwarder:
         if not events:
             return False
         verdicts = await sender.send(events)
-        await asyncio.to_thread(self._spool.delete_sent, up_to)
+        await repeat_while_full(partial(self._spool.delete_sent, up_to))
         self._sent.set()
         self._metrics.set_server_connected(connected=True)
         self._metrics.count_sent(verdicts, self._spool.unsent)

@@ -8,7 +8,8 @@ their ids.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,10 +19,12 @@ import msgspec
 
 from floorcast.client import CloudEvent
 from floorcast.model.errors import SettingError
+from floorcast.model.undecodable import UNDECODABLE
 
-__all__ = ["Spool"]
+__all__ = ["Spool", "SpoolFull"]
 
 BUSY_MS = 5_000
+DAMAGED = (apsw.CorruptError, apsw.NotADBError, apsw.IOError, *UNDECODABLE)
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS event (number INTEGER PRIMARY KEY AUTOINCREMENT, line BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS open (
@@ -34,14 +37,19 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(CloudEvent).decode
 
 
+class SpoolFull(Exception):
+    """The disk is full. Nothing was stored or deleted, and the call can be repeated."""
+
+
 class Spool:
     """The spool file at ``path``, which is created if necessary.
 
-    Only one connector at a time may open the file. Threads may share the spool. Raises SettingError
-    if the file cannot be used or another connector is using it.
+    Only one connector at a time may open the file. Threads may share the spool. Every method raises
+    SettingError if the file cannot be used, is damaged, or another connector is using it.
     """
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._lock = threading.Lock()  # because a cancelled task's thread continues to run
         try:
             self._connection = apsw.Connection(str(path))
@@ -68,11 +76,14 @@ class Spool:
         rows: Mapping[tuple[str, str], object],
         position: Mapping[str, str],
     ) -> None:
-        """Store events, rows and positions in one transaction. A row that is None is deleted."""
+        """Store events, rows and positions in one transaction. A row that is None is deleted.
+
+        Raises SpoolFull.
+        """
         lines = [(_encode(event),) for event in events]
         deleted = [key for key, row in rows.items() if row is None]
         stored = [(*key, _encode(row)) for key, row in rows.items() if row is not None]
-        with self._lock, self._connection:
+        with self._lock, self._usable(), self._connection:
             self._connection.executemany("INSERT INTO event (line) VALUES (?)", lines)
             self._connection.executemany("DELETE FROM open WHERE kind = ? AND name = ?", deleted)
             self._connection.executemany("INSERT OR REPLACE INTO open VALUES (?, ?, ?)", stored)
@@ -88,33 +99,60 @@ class Spool:
         events.
         """
         query = "SELECT number, line FROM event ORDER BY number LIMIT ?"
-        with self._lock:
+        with self._lock, self._usable():
             rows: list[Any] = self._connection.execute(query, (limit,)).fetchall()
-        events = [_decode(line) for _, line in rows]
+            events = [_decode(line) for _, line in rows]
         return (int(rows[-1][0]) if rows else 0), events
 
     def delete_sent(self, up_to: int) -> None:
-        """Delete the events up to the number ``up_to``, because the server has received them."""
-        with self._lock, self._connection:
+        """Delete the events up to the number ``up_to``, because the server has received them.
+
+        Raises SpoolFull, because a deletion is first written, too.
+        """
+        with self._lock, self._usable(), self._connection:
             self._connection.execute("DELETE FROM event WHERE number <= ?", (up_to,))
-            self._unsent -= self._connection.changes()
+            deleted = self._connection.changes()
+        if up_to and not deleted:  # the events would be sent again forever
+            raise self._damaged("sent events cannot be deleted")
+        self._unsent -= deleted
 
     def rows(self) -> list[tuple[str, str, bytes]]:
         """Return the kind, name and contents of each open row."""
-        return [
-            (str(kind), str(name), bytes(row))
-            for kind, name, row in self._connection.execute("SELECT kind, name, row FROM open")
-        ]
+        with self._usable():
+            return [
+                (str(kind), str(name), bytes(row))
+                for kind, name, row in self._connection.execute("SELECT kind, name, row FROM open")
+            ]
 
     def positions(self) -> dict[str, str]:
         """Return the positions by name."""
-        found = self._connection.execute("SELECT name, value FROM position")
-        return {str(name): str(value) for name, value in found}
+        with self._usable():
+            found = self._connection.execute("SELECT name, value FROM position")
+            return {str(name): str(value) for name, value in found}
 
     def close(self) -> None:
         """Close the file."""
         with self._lock:
             self._connection.close()
+
+    @contextmanager
+    def _usable(self) -> Iterator[None]:
+        try:
+            yield
+        except (apsw.Error, *UNDECODABLE) as error:
+            # SQLite rolls back by itself, and apsw then reports that there is nothing to roll back
+            reasons = (error, error.__context__)
+            if any(isinstance(one, apsw.FullError) for one in reasons):
+                raise SpoolFull(f"{self._path}: the disk is full") from None
+            if any(isinstance(one, DAMAGED) for one in reasons):
+                raise self._damaged(str(error)) from None
+            raise
+
+    def _damaged(self, why: str) -> SettingError:
+        return SettingError(
+            f"{self._path} is damaged ({why}): rename it, and the connector begins a new spool,"
+            " without the unsent events"
+        )
 
     def _count(self) -> int:
         found = self._connection.execute("SELECT count(*) FROM event").fetchall()

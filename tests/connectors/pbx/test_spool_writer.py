@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from msgspec import structs
+from structlog.testing import capture_logs
 
 from floorcast.client import AsyncSender, CloudEvent
 from floorcast.connectors.forwarder import Forwarder
@@ -15,9 +17,12 @@ from floorcast.connectors.pbx.source_clock import SourceClock
 from floorcast.connectors.pbx.spool_writer import SpoolStep, SpoolWriter, SpoolWriterTuning
 from floorcast.connectors.spool import Spool
 from tests.client.intake import running
+from tests.connectors.test_spool import fill, limit_pages
 from tests.real.asterisk import wait_until
 
-TUNING = SpoolWriterTuning(step_seconds=0.01, max_inbox=3, max_step=2, max_spooled=4)
+TUNING = SpoolWriterTuning(
+    step_seconds=0.01, max_inbox=3, max_step=2, max_spooled=4, full_disk_seconds=0.01
+)
 
 
 class NumberProcessor:
@@ -41,6 +46,30 @@ class NumberProcessor:
         events, self._events = self._events, []
         self.largest_step = max(self.largest_step, len(events))
         return SpoolStep(events, {}, {"last": events[-1].id} if events else {})
+
+
+def test_a_full_disk_delays_events(tmp_path: Path) -> None:
+    """The connector continues once the disk has room. It loses nothing that it has read."""
+
+    async def main() -> None:
+        with Spool(tmp_path / "spool.db") as spool, capture_logs() as logs:
+            metrics, processor = ConnectorMetrics(), NumberProcessor()
+            tuning = structs.replace(TUNING, max_spooled=100_000)
+            writer = SpoolWriter(processor, spool, metrics, SourceClock(lambda: 7.0), tuning)
+            fill(spool)
+            write_task = asyncio.create_task(writer.run(Forwarder(spool, metrics)))
+            await writer.put(1)
+            await writer.put(2)
+            await asyncio.to_thread(wait_until, lambda: bool(logs), lambda: logs)
+            before = spool.unsent
+            limit_pages(spool, 10_000)
+            await asyncio.to_thread(wait_until, lambda: spool.unsent == before + 2, lambda: logs)
+            write_task.cancel()
+            await asyncio.gather(write_task, return_exceptions=True)
+            assert [one.id for one in spool.oldest(100_000)[1]][-2:] == ["1", "2"]
+            assert [one["log_level"] for one in logs] == ["warning"]
+
+    asyncio.run(main())
 
 
 def test_reading_waits_while_the_spool_is_full(tmp_path: Path) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from msgspec import Struct
 
 from floorcast.client import CloudEvent
 from floorcast.connectors.forwarder import Forwarder
+from floorcast.connectors.full_disk import PAUSE_SECONDS, repeat_while_full
 from floorcast.connectors.metrics import ConnectorMetrics
 from floorcast.connectors.pbx.source_clock import SourceClock
 from floorcast.connectors.spool import Spool
@@ -23,6 +25,7 @@ CLOCK_POSITION = "source_clock"
 class SpoolWriterTuning(Struct, frozen=True, kw_only=True):
     """Times in seconds and limits that users do not need to set."""
 
+    full_disk_seconds: float = PAUSE_SECONDS  # between two attempts to write to a full disk
     step_seconds: float = 0.2  # maximum wait for an item in one step
     max_inbox: int = 100_000  # items that are read but not yet spooled; if reached, reading waits
     max_step: int = 5_000  # items in one transaction
@@ -90,7 +93,8 @@ class SpoolWriter(Generic[Item]):
             if clock := self._clock.take_position():
                 step = step._replace(position={**step.position, CLOCK_POSITION: clock})
             if step.events or step.rows or step.position:
-                await asyncio.to_thread(self._spool.commit, *step)
+                commit = partial(self._spool.commit, *step)
+                await repeat_while_full(commit, self._tuning.full_disk_seconds)
                 self._metrics.set_last_event_time(self._processor.last_at)
                 self._metrics.set_unsent(self._spool.unsent)
             if step.events:
