@@ -17,7 +17,10 @@ from tests.real.server import Server, command, environment
 STATUS_SCRIPT = """
 import sys
 from floorcast.cli.login import report_recovery, report_wait
+from floorcast.cli.progress_bar import show_progress
 from floorcast.cli.status_line import flush_or_discard, print_status
+with show_progress(10) as progress:
+    progress.update(10)
 for _ in range(1000):
     print_status("x" * 100)
     report_wait(1, "no response")

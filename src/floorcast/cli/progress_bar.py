@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
+from floorcast.cli.status_line import print_status
+
 if TYPE_CHECKING:
-    from rich.console import Console
     from rich.progress import Progress, TaskID
 
 __all__ = ["NoProgress", "ProgressDisplay", "recovery_line", "show_progress", "wait_line"]
@@ -78,8 +79,7 @@ class ProgressLines:
     If the total is unknown, prints the state for each ``ITEMS_PER_LINE`` items.
     """
 
-    def __init__(self, console: Console, total: int | None, what: str) -> None:
-        self._console = console
+    def __init__(self, total: int | None, what: str) -> None:
         self._total = total
         self._what = what
         self._steps = 0
@@ -101,7 +101,7 @@ class ProgressLines:
         self._print(recovery_line(seconds))
 
     def _print(self, line: str) -> None:
-        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+        print_status(line, error=True)
 
 
 @contextmanager
@@ -116,7 +116,7 @@ def show_progress(
 
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield ProgressLines(console, total, what) if lines else NoProgress()
+        yield ProgressLines(total, what) if lines else NoProgress()
         return
     from rich.progress import (
         BarColumn,
