@@ -42,11 +42,12 @@ def due_transitions(
         status = next_status(
             one.rule, alert, one.value, calls=one.calls, held=held(one.alert, alert)
         )
-        ref = _ref(view, one.alert, one.service, alert)
         if status != alert.status:
+            ref = _ref(view, one.alert, one.service, alert)
             to = alert.receivers if status == "ok" else one.rule.to
             yield _transition(ref, one.rule, status, now, to=to, value=one.value)
         elif status != "ok" and (added := frozenset(one.rule.to) - alert.receivers):
+            ref = _ref(view, one.alert, one.service, alert)
             yield _transition(
                 ref, alert, status, now, to=added, value=alert.value, user=alert.acknowledged_by
             )

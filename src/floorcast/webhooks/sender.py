@@ -108,14 +108,13 @@ class ClientSender:
         if reader is None:
             reader = batch_reader(self.client, webhook, self._resources.floors)
             self._readers[key] = reader
-        progress = read_progress(raw)
-        if raw is None:
-            progress = Progress(token=self._first_token(webhook.name))
+        is_new = raw is None
+        progress = Progress(token=self._first_token(webhook.name)) if is_new else read_progress(raw)
         self._stored[webhook.name] = raw
         delivery = Delivery(
             webhook, reader, progress, self._resources, self._save, lambda: self._lease.held
         )
-        delivery.dirty = raw is None
+        delivery.dirty = is_new
         self.deliveries[webhook.name] = delivery
         self._tasks[webhook.name] = asyncio.create_task(self._run(delivery))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple
 
 from floorcast.kv.lease import Lease, LeaseTuning
@@ -92,24 +92,24 @@ class Webhooks:
 
     def _update_senders(self) -> None:
         """Run one sender for each client that has webhooks or still has stored progress."""
-        with contextlib.suppress(FloorcastError):  # such a webhook starts when its sender does
-            self._note_new_webhooks()
         clients = {one.id for one in self._site.clients.values() if one.webhooks}
-        with contextlib.suppress(FloorcastError):  # removed webhooks' progress is deleted later
-            clients |= {int(key.partition(".")[0]) for key in self._kv.items(BUCKET)}
+        # or else removed webhooks' progress is deleted later, and new ones start with their sender
+        with contextlib.suppress(FloorcastError):
+            stored = self._kv.items(BUCKET)
+            clients |= {int(key.partition(".")[0]) for key in stored}
+            self._note_new_webhooks(stored)
         for client in self._tasks.keys() - clients:
             self._stop_sender(client)
         for client in sorted(clients - self._tasks.keys()):
             if self._serves(client):
                 self._start_sender(client)
 
-    def _note_new_webhooks(self) -> None:
-        """Note the present as the start of webhooks that are new.
+    def _note_new_webhooks(self, stored: Collection[str]) -> None:
+        """Note the present as the start of webhooks whose progress is not ``stored``.
 
         A sender starts them later, and the first alerts for a new webhook may come before that.
         """
-        stored, noted = self._kv.items(BUCKET), self._first_tokens
-        self._first_tokens = {}
+        noted, self._first_tokens = self._first_tokens, {}
         for client in self._site.clients.values():
             for webhook in client.webhooks if self._serves(client.id) else ():
                 key = progress_key(client.id, webhook.name)

@@ -6,10 +6,14 @@ from collections.abc import Callable, Iterable, Iterator
 
 from floorcast.connectors.asterisk.ami_events import AmiEventConverter
 from floorcast.connectors.asterisk.dialect import ASTERISK
-from floorcast.connectors.asterisk.frames import AmiFrame, AmiFrameReader
+from floorcast.connectors.asterisk.frames import AmiFrameReader
 from floorcast.connectors.asterisk.queue_log_lines import parse_line, to_pbx_event
 from floorcast.connectors.pbx.config import MappingConfig
-from floorcast.connectors.pbx.converted_recording import READ_BYTES, ConvertedRecording, map_events
+from floorcast.connectors.pbx.converted_recording import (
+    ConvertedRecording,
+    map_events,
+    read_frames,
+)
 from floorcast.connectors.pbx.mapping import PbxEventMapper
 from floorcast.connectors.pbx.pbx_events import PbxEvent
 from floorcast.connectors.pbx.state import PbxState
@@ -57,7 +61,7 @@ def read_ami(read: Callable[[int], bytes], source: str) -> ConvertedRecording:
     def pbx_events() -> Iterator[PbxEvent]:
         nonlocal unreadable
         last = 0.0
-        for frame in _frames(read):
+        for frame in read_frames(read, AmiFrameReader()):
             try:
                 if isinstance(frame, Unreadable):
                     raise frame
@@ -73,10 +77,3 @@ def read_ami(read: Callable[[int], bytes], source: str) -> ConvertedRecording:
         MappingConfig(source=source), ASTERISK, PbxState(), reports_hangups=True
     )
     return ConvertedRecording(events=map_events(mapper, pbx_events()), unreadable=unreadable)
-
-
-def _frames(read: Callable[[int], bytes]) -> Iterator[AmiFrame | Unreadable]:
-    frames = AmiFrameReader()
-    for data in iter(lambda: read(READ_BYTES), b""):
-        yield from frames.feed(data)
-    yield from frames.finish()

@@ -14,7 +14,11 @@ from floorcast.connectors.freeswitch.queries import AGENTS, TIERS
 from floorcast.connectors.freeswitch.recording import COMMAND_HEADER, TIME_HEADER
 from floorcast.connectors.freeswitch.snapshot import FreeswitchSnapshot, member_list_of
 from floorcast.connectors.pbx.config import MappingConfig
-from floorcast.connectors.pbx.converted_recording import READ_BYTES, ConvertedRecording, map_events
+from floorcast.connectors.pbx.converted_recording import (
+    ConvertedRecording,
+    map_events,
+    read_frames,
+)
 from floorcast.connectors.pbx.mapping import PbxEventMapper
 from floorcast.connectors.pbx.pbx_events import PbxEvent
 from floorcast.connectors.pbx.state import PbxState
@@ -51,7 +55,7 @@ class _RecordingReader:
 
     def pbx_events(self, read: Callable[[int], bytes]) -> Iterator[PbxEvent]:
         """Yield the PBX events of the frames, in order."""
-        for frame in _frames(read):
+        for frame in read_frames(read, EslFrameReader()):
             try:
                 pbx_event = self._convert(frame)
             except (Unreadable, Unavailable):
@@ -83,10 +87,3 @@ class _RecordingReader:
             tiers=lists.get(TIERS, []),
         )
         return member_list_of(snapshot, self._state, self._config)
-
-
-def _frames(read: Callable[[int], bytes]) -> Iterator[EslFrame | Unreadable]:
-    frames = EslFrameReader()
-    for data in iter(lambda: read(READ_BYTES), b""):
-        yield from frames.feed(data)
-    yield from frames.finish()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date, datetime
+from typing import Protocol, TypeVar
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct, structs
@@ -11,11 +12,25 @@ from msgspec import Struct, structs
 from floorcast.client import CloudEvent
 from floorcast.connectors.pbx.mapping import PbxEventMapper
 from floorcast.connectors.pbx.pbx_events import PbxEvent
+from floorcast.connectors.pbx.unreadable import Unreadable
 
-__all__ = ["READ_BYTES", "ConvertedRecording", "map_events", "shift_events"]
+__all__ = ["ConvertedRecording", "map_events", "read_frames", "shift_events"]
 
 FINAL_WAIT_SECONDS = 60.0  # seconds after the last PBX event, when all grace periods are over
 READ_BYTES = 1 << 20  # read from a recording at a time
+
+
+Frame_co = TypeVar("Frame_co", covariant=True)
+
+
+class FrameReader(Protocol[Frame_co]):
+    """Splits bytes into frames. A frame that cannot be read is an Unreadable."""
+
+    def feed(self, data: bytes, /) -> Iterable[Frame_co | Unreadable]:
+        """Return the frames that end in ``data``."""
+
+    def finish(self) -> Iterable[Frame_co | Unreadable]:
+        """Return what remains after the last byte."""
 
 
 class ConvertedRecording(Struct, kw_only=True):
@@ -23,6 +38,15 @@ class ConvertedRecording(Struct, kw_only=True):
 
     events: list[CloudEvent]
     unreadable: int
+
+
+def read_frames(
+    read: Callable[[int], bytes], reader: FrameReader[Frame_co]
+) -> Iterator[Frame_co | Unreadable]:
+    """Yield a recording's frames. ``read`` returns up to the given number of bytes."""
+    for data in iter(lambda: read(READ_BYTES), b""):
+        yield from reader.feed(data)
+    yield from reader.finish()
 
 
 def shift_events(
