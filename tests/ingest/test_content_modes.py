@@ -18,6 +18,7 @@ from floorcast.model.errors import (
     MissingParameter,
     NotAnObject,
     Refusal,
+    TooLarge,
 )
 
 NOW_MS = 1_795_428_000_000
@@ -90,6 +91,12 @@ def test_the_body_must_be_one_json_value(body: bytes) -> None:
     """The body cannot escape from ``data`` into the envelope."""
     with pytest.raises(NotAnObject, match="the body is not JSON"):
         read_binary_event(headers(), body)
+
+
+def test_a_body_larger_than_an_event_can_be_is_not_read() -> None:
+    """Its size is checked first."""
+    with pytest.raises(TooLarge, match="at most 1,000,000 bytes, and this one has 1,000,001"):
+        read_binary_event(headers(), b"[" * 1_000_001)
 
 
 def test_an_empty_body_means_missing_data() -> None:

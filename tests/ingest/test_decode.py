@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from floorcast.ingest.content_modes import MAX_EVENT_BYTES
 from floorcast.ingest.decode import MAX_EVENTS, MAX_LINES, BodyForm, decode, split_body
 from floorcast.model.errors import NotAnObject, TooLarge
 
@@ -107,3 +108,20 @@ def test_an_overlong_id_is_not_repeated_in_the_verdict() -> None:
     lines = [msgspec.json.encode({"id": "x" * 1025}), msgspec.json.encode({"id": "y" * 1024})]
     decoded = asyncio.run(decode(lines, NOW_MS, 1))
     assert [verdict.id for verdict in decoded.rejected] == [None, "y" * 1024]
+
+
+def test_an_event_larger_than_a_cluster_accepts_is_rejected_on_its_own() -> None:
+    """One server accepts the same events as a cluster, and the other events are not affected."""
+    largest = msgspec.json.encode(event(1) | {"x": ""})
+    largest = largest.replace(b'"x":""', b'"x":"%s"' % (b"x" * (MAX_EVENT_BYTES - len(largest))))
+    decoded = asyncio.run(decode([largest, largest + b" "], NOW_MS, 1))
+    assert [one.id for one in decoded.events] == ["1"]
+    assert [(verdict.index, verdict.code) for verdict in decoded.rejected] == [(1, 413)]
+    assert "at most 1,000,000 bytes, and this one has 1,000,001" in decoded.rejected[0].message
+
+
+@pytest.mark.parametrize("unit", [b'"data_base64"[', b"x\"[", b"[", b"\xff", b"\\"])
+def test_the_contents_of_a_too_large_event_are_not_read(unit: bytes) -> None:
+    """The cost of a line of 16 MiB does not depend on what it contains."""
+    decoded = asyncio.run(decode([unit * (1_000_001 // len(unit) + 1)], NOW_MS, 1))
+    assert [(verdict.id, verdict.code) for verdict in decoded.rejected] == [(None, 413)]

@@ -44,6 +44,7 @@ FIRST_BYTES = 16 << 10
 PIECE = 256_000  # bytes that uvloop reads at once
 LONGEST = 0.100  # seconds per turn
 LIVES = 60  # requests until a new server is started, because a server's contents grow
+_MORE_TRIES = 2
 _LONGEST_WAIT = 20.0  # seconds until a response
 
 _INGEST = f"POST /ingest/v1/events HTTP/1.1\r\nAuthorization: Bearer {KEYS['ACME']}\r\n"
@@ -124,6 +125,8 @@ SEEDS: tuple[Recipe, ...] = (
     Recipe(_LINES, "", _event("sms.attempt", '"service":"s{n}","eventType":"Attempt"')),
     Recipe(_LINES, "", "{\n", gzip=True),
     Recipe(_LINES, "", "\n", gzip=True),
+    Recipe(_LINES, "", 'x"services":[1,2,3],', gzip=True),
+    Recipe(_LINES, "", 'xag"x"ta[texxx', gzip=True),
     Recipe(_LINES, '{"id":"', "\\u0041", '"}'),
     Recipe(_BATCH, "[1", ",1", "]", gzip=True),
     Recipe(_BATCH, "[", "[", "]" * 10, gzip=True),
@@ -335,8 +338,9 @@ class Search:
             return
         seconds = measured.seconds(request)
         self.tried += 1
-        if seconds > self._longest:  # the cause may be another process, so try again
-            seconds = min(seconds, measured.seconds(recipe.make(size, self._chance)))
+        for _ in range(_MORE_TRIES):  # the cause may be another process, so try again
+            if seconds > self._longest:
+                seconds = min(seconds, measured.seconds(recipe.make(size, self._chance)))
         if seconds > self._longest:
             self.findings.append(Finding(recipe, len(request), seconds))
             return

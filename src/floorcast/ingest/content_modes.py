@@ -14,17 +14,27 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 from msgspec import Raw, Struct
 
-from floorcast.model.errors import InvalidParameter, MissingParameter, NotAnObject, Refusal
+from floorcast.model.errors import (
+    InvalidParameter,
+    MissingParameter,
+    NotAnObject,
+    Refusal,
+    TooLarge,
+)
 from floorcast.model.nesting import check_nesting
 from floorcast.model.undecodable import UNDECODABLE
 
 __all__ = [
     "BASE64",
     "WEBHOOK_ORIGIN",
+    "check_event_size",
     "decode_base64_data",
     "is_binary",
     "read_binary_event",
 ]
+
+MAX_EVENT_BYTES = 1_000_000
+"""The size of one event as JSON: what a cluster's NATS server accepts by default, with headers."""
 
 BASE64 = b'"data_base64"'  # a line without this text has no such member
 
@@ -49,12 +59,21 @@ def is_binary(headers: Headers) -> bool:
     return any(name in _NAMES for name, _ in headers)
 
 
+def check_event_size(text: bytes) -> None:
+    """Raise TooLarge if an event has more than ``MAX_EVENT_BYTES``."""
+    if len(text) > MAX_EVENT_BYTES:
+        raise TooLarge(
+            f"an event can have at most {MAX_EVENT_BYTES:,} bytes, and this one has {len(text):,}"
+        )
+
+
 def read_binary_event(headers: Headers, body: bytes) -> bytes:
     """Return the event of a request in binary content mode, as JSON.
 
-    Raises MissingParameter or InvalidParameter with the name of the header, and NotAnObject if the
-    body is not exactly one JSON value.
+    Raises MissingParameter or InvalidParameter with the name of the header, NotAnObject if the body
+    is not exactly one JSON value, and TooLarge if it is larger than an event can be.
     """
+    check_event_size(body)
     event: dict[str, object] = dict(_attributes(headers))
     for name in _REQUIRED:
         if name not in event:

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from floorcast.ingest.content_modes import BASE64, decode_base64_data
+from floorcast.ingest.content_modes import BASE64, check_event_size, decode_base64_data
 from floorcast.ingest.verdicts import Rejected, refusal_of, verdict_on
 from floorcast.model.errors import InvalidParameter, NotAnObject, Refusal, TooLarge
 from floorcast.model.inbound import ALERT_SOURCE, InboundEvent
@@ -114,7 +114,7 @@ async def decode(lines: list[bytes], now_ms: int, client: int) -> Decoded:
             try:
                 events.append(_decode_event(line, latest))
             except Refusal as why:
-                if BASE64 not in line:
+                if isinstance(why, TooLarge) or BASE64 not in line:
                     raise
                 lines[index] = _on_one_line(decode_base64_data(line, why))
                 events.append(_decode_event(lines[index], latest))
@@ -134,10 +134,11 @@ async def decode(lines: list[bytes], now_ms: int, client: int) -> Decoded:
 
 def _decode_event(line: bytes, latest: datetime) -> InboundEvent:
     try:
+        if len(line) > SHALLOW_BYTES:  # true for few events, so the others save two calls
+            check_event_size(line)
+            check_nesting(line)
         if not line.isascii():
             line.decode()  # because the decoder does not check unknown members
-        if len(line) > SHALLOW_BYTES:  # true for few events, so the others save a call
-            check_nesting(line)
         event: InboundEvent = _decoder.decode(line)
     except UNDECODABLE as error:
         raise refusal_of(line, error) from error

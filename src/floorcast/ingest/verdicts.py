@@ -8,7 +8,7 @@ from typing import Any, get_args
 import msgspec
 from msgspec import Struct
 
-from floorcast.model.errors import InvalidParameter, MissingParameter, NotAnObject, Refusal
+from floorcast.model.errors import InvalidParameter, MissingParameter, NotAnObject, Refusal, TooLarge
 from floorcast.model.inbound import InboundEvent
 from floorcast.model.nesting import TOO_NESTED
 from floorcast.model.undecodable import UNDECODABLE
@@ -49,7 +49,7 @@ def _decode_loosely(line: bytes) -> _IdAndType:
 
 def verdict_on(index: int, line: bytes, why: Refusal) -> Rejected:
     """Return the verdict on the rejected event at ``index``."""
-    event_id = _decode_loosely(line).id
+    event_id = None if isinstance(why, TooLarge) else _decode_loosely(line).id
     known = event_id if isinstance(event_id, str) and len(event_id) <= MAX_ID_LENGTH else None
     return Rejected(index, known, why.code, why.message)
 

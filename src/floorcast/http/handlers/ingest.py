@@ -19,8 +19,7 @@ from floorcast.ingest.verdicts import Rejected
 from floorcast.model.errors import (
     BadCredentials,
     InvalidParameter,
-    MissingParameter,
-    NotAnObject,
+    Refusal,
     UnsupportedMedia,
 )
 from floorcast.model.inbound import InboundEvent
@@ -115,7 +114,7 @@ async def _accept(
     if form is None:
         try:
             body, form = read_binary_event(context.scope["headers"], body), "one"
-        except (MissingParameter, InvalidParameter, NotAnObject) as why:
+        except Refusal as why:
             verdict = Rejected(0, context.headers.get("ce-id"), why.code, why.message)
             return IngestResult(0, 0, [verdict])
     services = context.services
