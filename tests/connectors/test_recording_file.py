@@ -32,6 +32,15 @@ def test_a_cut_record_ends_before_the_next_one(tmp_path: Path, before: bytes, af
     assert (tmp_path / "r").read_bytes() == after
 
 
+def test_only_the_owner_can_read_a_new_recording(tmp_path: Path) -> None:
+    """It contains callers' numbers. The mode of an existing file is its owner's choice."""
+    (tmp_path / "old").touch(0o640)
+    for name, mode in (("new", 0o600), ("old", 0o640)):
+        with RecordingFile(tmp_path / name) as recording:
+            recording.write(b"a\n")
+        assert (tmp_path / name).stat().st_mode & 0o777 == mode
+
+
 def test_a_file_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     """A folder, and a file in a folder that does not exist."""
     for path in (tmp_path, tmp_path / "nowhere" / "file"):

@@ -55,6 +55,20 @@ def test_a_step_is_stored_completely_or_not_at_all(tmp_path: Path) -> None:
         assert spool.unsent == 0
 
 
+def test_only_the_owner_can_read_a_spool(tmp_path: Path) -> None:
+    """It contains callers' numbers. An existing file becomes private, too, but not a folder."""
+    (tmp_path / "old.db").touch(0o644)
+    (tmp_path / "folder.db").mkdir(0o755)
+    for name in ("new.db", "old.db"):
+        with Spool(tmp_path / name) as spool:
+            spool.commit([event(1)], {}, {})
+            modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.glob(f"{name}*")}
+        assert set(modes.values()) == {0o600}, modes
+    with pytest.raises(SettingError):
+        Spool(tmp_path / "folder.db")
+    assert (tmp_path / "folder.db").stat().st_mode & 0o777 == 0o755
+
+
 def test_a_second_connector_on_a_spool_is_refused(tmp_path: Path) -> None:
     """A second connector is refused, because the two would send each other's events."""
     with Spool(tmp_path / "spool.db"), pytest.raises(SettingError, match="another connector"):
@@ -138,3 +152,19 @@ def test_a_damaged_spool_is_refused_with_a_reason(at: int, damage: bytes) -> Non
         path.write_bytes(whole[:at] + damage + whole[at + len(damage) :])
         reason = use_all(path)
         assert not reason or str(path) in reason
+
+
+@pytest.mark.parametrize("value", ["7", "1e300", "'text'", "1000000000000"])
+def test_a_value_of_another_type_means_damage(tmp_path: Path, value: str) -> None:
+    """A number in the place of a row is not a size."""
+    path = tmp_path / "spool.db"
+    with Spool(path) as spool:
+        spool.commit([event(1)], {("call", "1"): {}}, {})
+    database = apsw.Connection(str(path))
+    database.execute(f"UPDATE event SET line = {value}; UPDATE open SET row = {value}")
+    database.close()
+    with Spool(path) as spool:
+        with pytest.raises(SettingError, match="is damaged"):
+            spool.oldest(10)
+        ((_, _, row),) = spool.rows()
+        assert len(row) < 100

@@ -83,6 +83,15 @@ def test_two_processes_can_upgrade_a_file_concurrently(tmp_path: Path) -> None:
     assert fetch(connections[0], "SELECT * FROM calls") == [(1, "unknown")]
 
 
+def test_new_files_can_be_opened_concurrently(tmp_path: Path) -> None:
+    """SQLite does not wait while another connection switches a file to a write-ahead log."""
+    with ThreadPoolExecutor(8) as threads:
+        for number in range(150):
+            for connection in threads.map(opened, [tmp_path / f"{number}.db"] * 8):
+                assert connection.pragma("journal_mode") == "wal"
+                connection.close()
+
+
 def test_only_the_owner_can_read_a_file(tmp_path: Path) -> None:
     """New files have mode 0600. Files that others can read get this mode, too."""
     path = tmp_path / "file.db"

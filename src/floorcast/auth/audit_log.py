@@ -21,6 +21,7 @@ from typing import Literal, NamedTuple, cast
 import msgspec
 
 from floorcast.auth.audit_files import FILE_NAME, MAX_OLD_FILES, numbered, opened
+from floorcast.model.private_files import open_private
 from floorcast.model.token import TICKS_PER_SECOND, Now, monotonic_now, system_now
 from floorcast.site.changes import Change
 
@@ -34,7 +35,6 @@ __all__ = [
     "read",
 ]
 
-FILE_MODE = 0o600
 MAX_CHANGES = 1_000  # changes of one site file that are listed individually
 MAX_PLACES = 5  # damaged lines whose places are reported
 BEGINNING = b'{"at":"'  # of every object
@@ -295,8 +295,7 @@ def _is_cut(file: int) -> bool:
 
 
 def _open(path: Path) -> int:
-    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-    file = os.open(path, flags, FILE_MODE)
+    file = open_private(path, os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW)
     if os.fstat(file).st_mode & 0o077:
-        os.fchmod(file, FILE_MODE)
+        os.fchmod(file, 0o600)
     return file

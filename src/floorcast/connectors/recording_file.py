@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from floorcast.model.errors import SettingError
+from floorcast.model.private_files import open_private
 
 __all__ = ["CUT", "RecordingFile"]
 
@@ -19,14 +20,15 @@ class RecordingFile:
 
     Every record ends with ``end``. If the file's last record was cut, ``CUT`` and ``end`` are
     appended. Without ``end``, the next record would be read as a part of it. Without ``CUT``, it
-    would look like a whole record with other values. Raises SettingError if the file cannot be
-    opened.
+    would look like a whole record with other values. A new file can be read only by its owner,
+    because it contains callers' numbers. Raises SettingError if the file cannot be opened.
     """
 
     def __init__(self, path: Path | None, end: bytes = b"") -> None:
+        flags = os.O_WRONLY | os.O_APPEND
         try:
             is_cut = path is not None and path.is_file() and _is_cut(path, end)
-            self._file = path.open("ab") if path else None
+            self._file = os.fdopen(open_private(path, flags), "ab") if path else None
         except OSError as error:
             raise SettingError(f"--record: {path} cannot be written: {error.strerror}") from error
         if is_cut:

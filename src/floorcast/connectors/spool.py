@@ -19,6 +19,7 @@ import msgspec
 
 from floorcast.client import CloudEvent
 from floorcast.model.errors import SettingError
+from floorcast.model.private_files import make_private
 from floorcast.model.undecodable import UNDECODABLE
 
 __all__ = ["Spool", "SpoolFull"]
@@ -32,6 +33,11 @@ CREATE TABLE IF NOT EXISTS open (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS position (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
+# In a damaged file, a value can have any type.
+_OLDEST = """
+SELECT number, coalesce(CAST(line AS BLOB), x'') FROM event ORDER BY number LIMIT ?
+"""
+_ROWS = "SELECT kind, name, coalesce(CAST(row AS BLOB), x'') FROM open"
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(CloudEvent).decode
@@ -42,7 +48,7 @@ class SpoolFull(Exception):
 
 
 class Spool:
-    """The spool file at ``path``, which is created if necessary.
+    """The spool file at ``path``, which is created if necessary and is private to its owner.
 
     Only one connector at a time may open the file. Threads may share the spool. Every method raises
     SettingError if the file cannot be used, is damaged, or another connector is using it.
@@ -52,6 +58,7 @@ class Spool:
         self._path = path
         self._lock = threading.Lock()  # because a cancelled task's thread continues to run
         try:
+            make_private(path, path.with_name(f"{path.name}-wal"))
             self._connection = apsw.Connection(str(path))
             self._connection.set_busy_timeout(0)
             self._connection.pragma("locking_mode", "EXCLUSIVE")
@@ -62,8 +69,9 @@ class Spool:
             self._unsent = self._count()
         except apsw.BusyError:
             raise SettingError(f"{path}: another connector is using this spool") from None
-        except apsw.Error as error:
-            raise SettingError(f"{path} cannot be used as a spool: {error}") from None
+        except (OSError, apsw.Error) as error:
+            why = error.strerror if isinstance(error, OSError) else error
+            raise SettingError(f"{path} cannot be used as a spool: {why}") from None
 
     @property
     def unsent(self) -> int:
@@ -98,9 +106,8 @@ class Spool:
         The first element of the result is the number of the last event, or 0 if there are no
         events.
         """
-        query = "SELECT number, line FROM event ORDER BY number LIMIT ?"
         with self._lock, self._usable():
-            rows: list[Any] = self._connection.execute(query, (limit,)).fetchall()
+            rows: list[Any] = self._connection.execute(_OLDEST, (limit,)).fetchall()
             events = [_decode(line) for _, line in rows]
         return (int(rows[-1][0]) if rows else 0), events
 
@@ -119,10 +126,8 @@ class Spool:
     def rows(self) -> list[tuple[str, str, bytes]]:
         """Return the kind, name and contents of each open row."""
         with self._usable():
-            return [
-                (str(kind), str(name), bytes(row))
-                for kind, name, row in self._connection.execute("SELECT kind, name, row FROM open")
-            ]
+            found = self._connection.execute(_ROWS)
+            return [(str(kind), str(name), bytes(row)) for kind, name, row in found]
 
     def positions(self) -> dict[str, str]:
         """Return the positions by name."""

@@ -6,6 +6,7 @@ that have run. A release adds steps and never changes one, so every older file c
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 import apsw
 
 from floorcast.model.errors import SettingError, Unavailable
+from floorcast.model.private_files import make_private
 from floorcast.sqlite.checksums import add_checksum_function
 
 __all__ = [
@@ -30,9 +32,8 @@ __all__ = [
 ]
 
 BUSY_MS = 5_000  # only a backup or a person with an SQLite shell ever holds the lock
+_RETRY_SECONDS = 0.01
 MAX_WAL_BYTES = 64 << 20  # bytes; a longer write-ahead log is truncated to this when it restarts
-
-PRIVATE_MODE = 0o600  # files hold names, numbers and hashes of secrets
 
 Synchronous = Literal["NORMAL", "FULL"]
 
@@ -56,16 +57,31 @@ def connect(
     The file becomes readable only by its owner. Raises apsw.Error and OSError.
     """
     if path is not None:
-        _make_private(path)
+        make_private(path, *_side_files(path))
     connection = apsw.Connection(":memory:" if path is None else str(path))
     connection.set_busy_timeout(BUSY_MS)
     add_checksum_function(connection)
     connection.pragma("page_size", page_size)
-    connection.pragma("journal_mode", "WAL")
+    _use_write_ahead_log(connection)
     connection.pragma("synchronous", synchronous)
     connection.pragma("journal_size_limit", MAX_WAL_BYTES)
     connection.pragma("cache_size", -cache_kib)
     return connection
+
+
+def _use_write_ahead_log(connection: apsw.Connection) -> None:
+    # If several connections switch a new file at the same moment, SQLite reports to some of them
+    # that the file is busy, without waiting for the busy timeout.
+    end = time.monotonic() + BUSY_MS / 1000
+    while True:
+        try:
+            connection.pragma("journal_mode", "WAL")
+        except apsw.BusyError:
+            if time.monotonic() >= end:
+                raise
+            time.sleep(_RETRY_SECONDS)
+        else:
+            return
 
 
 def open_reader(path: Path, *, cache_kib: int) -> apsw.Connection:
@@ -155,15 +171,6 @@ def _schema_version(connection: apsw.Connection, schema: Schema, name: str) -> i
             f"folder"
         )
     return version
-
-
-def _make_private(path: Path) -> None:
-    path.touch(mode=PRIVATE_MODE)
-    for file in (path, *_side_files(path)):
-        # A file of another user cannot be changed, but its group may have the right to write.
-        with suppress(FileNotFoundError, PermissionError):
-            if file.stat().st_mode & 0o077:
-                file.chmod(PRIVATE_MODE)
 
 
 def _side_files(path: Path) -> tuple[Path, Path]:
