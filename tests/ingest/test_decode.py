@@ -120,7 +120,7 @@ def test_an_event_larger_than_a_cluster_accepts_is_rejected_on_its_own() -> None
     assert "at most 1,000,000 bytes, and this one has 1,000,001" in decoded.rejected[0].message
 
 
-@pytest.mark.parametrize("unit", [b'"data_base64"[', b"x\"[", b"[", b"\xff", b"\\"])
+@pytest.mark.parametrize("unit", [b'"data_base64"[', b'x"[', b"[", b"\xff", b"\\"])
 def test_the_contents_of_a_too_large_event_are_not_read(unit: bytes) -> None:
     """The cost of a line of 16 MiB does not depend on what it contains."""
     decoded = asyncio.run(decode([unit * (1_000_001 // len(unit) + 1)], NOW_MS, 1))

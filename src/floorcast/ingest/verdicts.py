@@ -8,7 +8,13 @@ from typing import Any, get_args
 import msgspec
 from msgspec import Struct
 
-from floorcast.model.errors import InvalidParameter, MissingParameter, NotAnObject, Refusal, TooLarge
+from floorcast.model.errors import (
+    InvalidParameter,
+    MissingParameter,
+    NotAnObject,
+    Refusal,
+    TooLarge,
+)
 from floorcast.model.inbound import InboundEvent
 from floorcast.model.nesting import TOO_NESTED
 from floorcast.model.undecodable import UNDECODABLE
