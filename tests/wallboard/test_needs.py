@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page
 from tests.real.sites import event, ndjson
 from tests.wallboard.floors import Floors, waiting_call
 from tests.wallboard.screen import Screen
+from tests.wallboard.test_display import INSIDE, SMALL, violations
 
 TILE = "[data-tile=needs]"
 
@@ -71,8 +72,43 @@ def test_the_tile_says_why_if_there_is_one_problem(floors: Floors, browser: Brow
 
 LIT = """(tile) => {
     document.querySelector(tile).click();
+    document.querySelector("#needs button").click();
     return document.querySelector("#agents [data-lit]")?.dataset.login;  // for two seconds
 }"""
+
+
+def test_several_problems_are_listed_with_their_reasons(floors: Floors, browser: Browser) -> None:
+    """A tap or Enter shows the reasons, which a tooltip shows only to a mouse.
+
+    The list changes with the floor, without losing the focus. A problem that is on the board is a
+    button that leads to it. The dialog returns the focus to the tile.
+    """
+    with floors.open(browser, waiting_call(1, 38049), size=(320, 640)) as (wall, source):
+        until_needs(wall, 2)
+        assert wall.page.get_attribute(TILE, "aria-haspopup") == "dialog"
+        wall.page.tap(TILE)
+        listed = ["Floor nobody is logged in", "Sales 1 call waiting, nobody is logged in"]
+        problems = wall.page.locator("#needs li")
+        assert [" ".join(text.split()) for text in problems.all_inner_texts()] == listed
+        assert wall.page.inner_text("#needs-note") == "2 problems"
+        assert violations(wall, "#needs") == []
+        assert wall.page.evaluate(INSIDE, "needs")
+        assert wall.page.evaluate(SMALL) == []
+        focused = "document.activeElement.textContent"
+        assert wall.page.evaluate(focused) == "Sales"
+        busy = {"agent": "SEBY", "service": 38049, "eventType": "READY"}
+        source.take(ndjson([event("agent.state", "n1", **busy)]))
+        wall.until_text("#needs-note", "Nothing is urgent any more.")
+        assert wall.page.evaluate("document.activeElement.matches('#needs .scroll')")
+        source.take(ndjson([event("agent.state", "n2", **{**busy, "eventType": "LOGOFF"})]))
+        wall.until_text("#needs-note", "2 problems")
+        wall.page.keyboard.press("Escape")
+        assert wall.page.evaluate("document.activeElement.dataset.tile") == "needs"
+        wall.page.keyboard.press("Enter")
+        wall.page.get_by_role("button", name="Sales", exact=True).last.tap()
+        assert wall.page.is_hidden("#needs")
+        assert wall.page.evaluate("document.activeElement.dataset.id") == "38049"
+        assert wall.errors == []
 
 
 def test_the_tile_leads_to_the_agent(floors: Floors, browser: Browser) -> None:
@@ -98,6 +134,8 @@ def test_the_tile_leads_to_the_agent(floors: Floors, browser: Browser) -> None:
         wall.until_text("#agents h2", "1 of ")
         wall.page.focus(TILE)
         wall.page.keyboard.press("Enter")
+        wall.page.keyboard.press("Enter")
+        assert wall.page.is_hidden("#needs")
         focused = "document.activeElement.closest('#agents tr')?.dataset.login"
         assert wall.page.evaluate(focused) == "A00"
         row = wall.page.locator("#agents [data-login=A00]").bounding_box()
@@ -113,6 +151,7 @@ def test_the_tile_leads_to_the_agent(floors: Floors, browser: Browser) -> None:
         wall.pass_time(20)
         wall.until_text(f"{TILE} .note", "Server")
         wall.page.focus(TILE)
+        wall.page.keyboard.press("Enter")
         wall.page.keyboard.press("Enter")
         assert wall.page.evaluate(focused) == "A00"
 

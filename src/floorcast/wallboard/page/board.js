@@ -13,6 +13,7 @@ import { Past, QueueHistory } from "./history.js";
 import { IntervalsDialog } from "./intervals_dialog.js";
 import { Link } from "./link.js";
 import { needs } from "./needs.js";
+import { NeedsDialog } from "./needs_dialog.js";
 import { PastFloor } from "./past_floor.js";
 import { PastTime } from "./past_time.js";
 import { Refusal, revived, send, Unreachable } from "./requests.js";
@@ -57,6 +58,7 @@ export class Board {
     this.time = new PastTime((at) => this.#showAt(at));
     const ask = (path, body) => this.#ask(path, this.#at === null ? body : { ...body, at: this.#at });
     this.calls = new CallsDialog(ask, (login) => this.roster.nameOf(login));
+    this.needs = new NeedsDialog((target) => this.#lead(target));
     this.intervals = new IntervalsDialog(ask, () => this.services.stats);
     this.figures = {
       [SERVICES]: [this.services, this.queue],
@@ -101,6 +103,7 @@ export class Board {
     this.calls.close();
     this.alerts.close();
     this.intervals.close();
+    this.needs.close();
     this.#link.close();
     this.#link = this.#live;
   }
@@ -253,12 +256,14 @@ export class Board {
     const found = needs(services, agents, silence, clock.isUnanswered());
     const shown = { services, agents, thresholds, needs: found, isStale };
     glance.draw(shown, (target) => this.#lead(target));
+    this.needs.draw(found);
     freshness.announceNeed(found);
     freshness.draw(silence);
   }
 
   /** Show the target of a tile. */
-  #lead({ order, service, agent, states }) {
+  #lead({ order, service, agent, states, needs: problems }) {
+    if (problems) this.needs.open(problems);
     if (states) this.agents.choose(new Set(states));
     if (agent) this.agents.lead(agent);
     if (order) this.services.sortBy(order);

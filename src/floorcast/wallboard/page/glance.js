@@ -40,9 +40,10 @@ function ofNeeds({ services, agents, needs, isStale }) {
     const names = needs.map(({ who }) => who);
     const why = needs.map(({ who, why }) => `${who}: ${why}`).join("\n");
     const some = named(names, names.slice(0, 2).join(", ").length > NAMES ? 1 : 2);
-    const note = needs.length === 1 && why.length <= REASON ? why : some;
-    const { leadsTo } = needs.find((need) => Object.keys(need.leadsTo).length) ?? needs[0];
-    return { ...base, value: count(needs.length), note, title: why, level: "act", leadsTo };
+    const found = { ...base, value: count(needs.length), title: why, level: "act" };
+    const isWhole = needs.length === 1 && why.length <= REASON;
+    if (isWhole) return { ...found, note: why, leadsTo: needs[0].leadsTo };
+    return { ...found, note: some, leadsTo: { needs }, opensDialog: true };
   }
   if (!isKnown) return { ...base, value: UNKNOWN, note: "unknown" };
   const isAll = services.isKnown && agents.isKnown && !isStale;
@@ -146,13 +147,16 @@ function levelOfNobody(services) {
   return rated.some(({ service }) => service.totalCallsInQueue) ? "watch" : "";
 }
 
-function tile({ name, label, value, note, title = "", level = "", leadsTo }, onLead) {
+function tile(shown, onLead) {
+  const { name, label, value, note, title = "", level = "", leadsTo, opensDialog } = shown;
   const one = tiles.get(name) ?? make(name, label);
   figure(one.value, value, "", level);
   mark(one.button.dataset, "level", level);
   write(one.note, note);
   one.note.style.setProperty("--letters", note.length);
   if (one.note.title !== (title || note)) one.note.title = title || note;
+  const popup = opensDialog ? "dialog" : null;
+  if (one.button.ariaHasPopup !== popup) one.button.ariaHasPopup = popup;
   one.button.onclick = () => onLead(leadsTo ?? {});
 }
 
