@@ -90,6 +90,25 @@ def test_leaving_the_wall_does_not_lose_the_focus(wall: Screen) -> None:
     assert wall.page.evaluate("document.activeElement.id") == "show-menu"
 
 
+TOOLS = {"#show-past": "#past", "#show-view": "#view", "#show-thresholds": "#thresholds"}
+
+
+def test_a_dialog_closes_the_menu_that_it_was_opened_from(wall: Screen) -> None:
+    """After a dialog a phone shows the floor, and the menu's button has the focus."""
+    wall.page.set_viewport_size({"width": 390, "height": 844})
+    wall.sign_in()
+    wall.page.wait_for_selector("#services tbody tr")
+    for tool, dialog in TOOLS.items():
+        wall.page.click("#show-menu")
+        wall.page.click(tool)
+        wall.page.wait_for_selector(f"{dialog}[open]")
+        wall.page.keyboard.press("Escape")
+        wall.page.wait_for_selector(dialog, state="hidden")
+        wall.page.wait_for_selector(tool, state="hidden")
+        assert wall.page.get_attribute("#show-menu", "aria-expanded") == "false"
+        assert wall.page.evaluate("document.activeElement.id") == "show-menu"
+
+
 WALLS = ((1280, 720), (1366, 768), (1920, 1080), (2560, 1440), (3840, 2160), (1080, 1920))
 SITE = (
     WALL_SITE.replace('"Sales"', '"Customer Support Level 1"')
@@ -358,7 +377,10 @@ INSIDE = """(id) => {
 def test_every_dialog_works_with_every_input_method(
     floors: Floors, browser: Browser, size: tuple[int, int], scheme: Literal["light", "dark"]
 ) -> None:
-    """Every dialog is accessible and fits the screen. Escape closes it and returns the focus."""
+    """Every dialog is accessible and fits the screen. Escape closes it and returns the focus.
+
+    The menu closes with the dialog, so that its button has the focus on a phone.
+    """
     site = site_with_alert().replace('"Sales"', '"Claims and damages, new policies"')
     late = {"agent": "x" * 60, "service": 38049, "eventType": "NOT_READY", "reason": "LUNCH"}
     events = [
@@ -381,6 +403,7 @@ def test_every_dialog_works_with_every_input_method(
             assert (dialog, wall.page.evaluate(SMALL)) == (dialog, [])
             wall.page.keyboard.press("Escape")
             wall.page.wait_for_selector(f"#{dialog}", state="hidden")
-            assert wall.page.evaluate("(one) => document.activeElement.matches(one)", opener)
+            back = opener if wall.page.locator(opener).first.is_visible() else "#show-menu"
+            assert wall.page.evaluate("(one) => document.activeElement.matches(one)", back)
         assert wall.page.evaluate("document.documentElement.scrollWidth") <= size[0]
         assert wall.errors == []

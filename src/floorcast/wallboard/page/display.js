@@ -33,6 +33,7 @@ export function bind(onChange) {
   document.addEventListener("visibilitychange", keepAwake);
   bindFullScreen();
   menu.onclick = () => openMenu(menu.ariaExpanded !== "true");
+  document.addEventListener("close", closeMenu, { capture: true }); // of a dialog; does not bubble
   turn();
 }
 
