@@ -142,6 +142,21 @@ def test_scrolling_does_not_lose_the_focus(desk: Desk) -> None:
     assert desk.focused()[0] == "A011"
 
 
+def test_the_arrow_keys_follow_the_list_after_it_is_sorted_out_of_view(desk: Desk) -> None:
+    """An agent scrolled out of view moves to the other end: the keys go on from the new place."""
+    desk.focus("A015")
+    desk.scroll(100_000)
+    desk.scroll(0)
+    desk.tell("A015", "NOT_READY")
+    assert desk.focused() == ["A015", str(MANY + 1)]
+    desk.page.keyboard.press("ArrowUp")
+    assert desk.focused()[1] == str(MANY)
+    desk.scroll(0)
+    desk.page.keyboard.press("ArrowDown")
+    assert desk.focused() == ["A015", str(MANY + 1)]
+    assert desk.page.evaluate(IS_IN_VIEW)
+
+
 def test_a_neighbor_takes_the_focus_of_an_agent_who_leaves(desk: Desk) -> None:
     """The next agent gets the focus, or the last one, and a screen reader says who has left."""
     desk.focus("A020")
