@@ -355,6 +355,25 @@ def test_touch_targets_are_large_enough(browser: Browser, floor: Server) -> None
         assert wall.page.evaluate("document.activeElement.id") == "show-menu"
 
 
+BROKEN_WORDS = """[...document.querySelectorAll("#services thead button")]
+    .filter((one) => one.checkVisibility())
+    .filter((one) => {
+        const text = document.createRange();
+        text.selectNodeContents(one);
+        return text.getClientRects().length > one.textContent.split(" ").length;
+    })
+    .map((one) => one.textContent)"""
+
+
+def test_column_titles_break_only_between_words(wall: Screen) -> None:
+    """A phone with 320 pixels, or a page zoomed to 400%, shows whole words."""
+    wall.page.set_viewport_size({"width": 320, "height": 640})
+    wall.sign_in()
+    wall.page.wait_for_selector("#services tbody tr")
+    assert wall.page.evaluate(BROKEN_WORDS) == []
+    assert wall.page.evaluate("document.documentElement.scrollWidth") <= 320
+
+
 DIALOGS = {
     "past": "#show-past",
     "view": "#show-view",
@@ -367,13 +386,15 @@ DIALOGS = {
 INSIDE = """(id) => {
     const dialog = document.getElementById(id);
     const { left, right, top, bottom } = dialog.getBoundingClientRect();
-    const wide = [dialog, ...dialog.querySelectorAll(".scroll, .boxes")]
+    const wide = [dialog, ...dialog.querySelectorAll(".scroll, .boxes, input")]
         .filter((one) => one.scrollWidth > one.clientWidth);
     return left >= 0 && right <= innerWidth && top >= 0 && bottom <= innerHeight && !wide.length;
 }"""
 
 
-@pytest.mark.parametrize(("size", "scheme"), [((360, 800), "dark"), ((1440, 900), "light")])
+@pytest.mark.parametrize(
+    ("size", "scheme"), [((360, 800), "dark"), ((320, 640), "light"), ((1440, 900), "light")]
+)
 def test_every_dialog_works_with_every_input_method(
     floors: Floors, browser: Browser, size: tuple[int, int], scheme: Literal["light", "dark"]
 ) -> None:
