@@ -188,6 +188,30 @@ def test_a_silent_source_does_not_look_live(
     assert [(one["who"], one["why"]) for one in found[2]] == [("Source", why) for why in needy]
 
 
+REASONS = """async (service) => {
+    const { needs } = await import("/wallboard/needs.js");
+    const rated = () => [{ service, levels: { [service.act]: "act" } }];
+    const services = { rated, longestWait: () => 65 };
+    const agents = { isKnown: false, present: [] };
+    return needs(services, agents, { level: "" }, false).map(({ why }) => why);
+}"""
+
+
+@pytest.mark.parametrize(
+    ("act", "why"),
+    [
+        ("longestWait", "2 calls waiting, 1:05"),
+        ("inQueue", "2 calls waiting"),
+        ("serviceLevel", "service level 62.5%"),
+        ("abandonRate", "11.1% abandoned"),
+    ],
+)
+def test_a_reason_has_the_figure(scripts: Page, act: str, why: str) -> None:
+    """A phone shows the reasons in a dialog, away from the figures of the services."""
+    service = {"totalCallsInQueue": 2, "serviceLevel": 62.5, "abandonRate": 11.11, "act": act}
+    assert scripts.evaluate(REASONS, service) == [why]
+
+
 HANDS = """async ([waiting, agents, wait, present]) => {
     const { handsOf } = await import("/wallboard/needs.js");
     const service = { serviceId: "1", totalCallsInQueue: waiting, totalAgents: agents };

@@ -1,6 +1,6 @@
 /** The current problems: figures past their thresholds, and a floor that cannot take calls. */
 
-import { duration, plural, spoken } from "./figures.js";
+import { duration, percent, plural, spoken } from "./figures.js";
 import { READY } from "./states.js";
 import { stateName } from "./roster.js";
 
@@ -68,6 +68,6 @@ function whyService(service, levels, wait) {
   }
   if (levels.longestWait === "act") return `${waiting} waiting, ${duration(wait)}`;
   if (levels.inQueue === "act") return `${waiting} waiting`;
-  if (levels.serviceLevel === "act") return "service level";
-  return levels.abandonRate === "act" ? "abandoned" : "";
+  if (levels.serviceLevel === "act") return `service level ${percent(service.serviceLevel)}`;
+  return levels.abandonRate === "act" ? `${percent(service.abandonRate)} abandoned` : "";
 }
