@@ -118,6 +118,22 @@ def test_erased_person_is_in_no_file(floor: Floor, admin: AdminCommands) -> None
     assert not TRACES.search(json.dumps(list(lines)).encode())
 
 
+def test_every_step_shows_its_progress_on_a_terminal(
+    floor: Floor, admin: AdminCommands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A large log takes many minutes. Without a terminal, only the result is printed."""
+    floor.harness.close()
+    erasing = (*ERASE, "--phone", WRITTEN[1])
+    assert "entries" not in admin.invoke(*erasing, "--dry-run").stderr
+    for name, value in (("TTY_COMPATIBLE", "1"), ("TTY_INTERACTIVE", "1"), ("COLUMNS", "120")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("TERM", "xterm")
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", admin.invoke(*erasing).stderr)
+    for step in ("entries searched", "entries rewritten", "databases compacted"):
+        done, total = re.findall(rf"(\d+)/(\d+) {step}", shown)[-1]
+        assert done == total != "0", step
+
+
 def test_alerts_are_not_erased(floor: Floor, admin: AdminCommands) -> None:
     """An alert whose threshold equals an account, and its webhooks, stay as they are."""
     line = alert_transition()

@@ -168,6 +168,33 @@ def test_removals_are_listed_and_confirmed_on_a_terminal(
     assert not admin.site().clients
 
 
+def test_many_passwords_show_their_progress(
+    admin: AdminCommands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hashing thousands takes minutes. The progress ends before the question about removals."""
+    admin.run("site", "apply", "site.toml")
+    many = "".join(
+        f"""[[client.user]]
+id = {1000 + number}
+name = "user{number}"
+password = "a secret of its own {number}"
+role = "Manager"
+"""
+        for number in range(60)
+    )
+    (admin.folder / "site.toml").write_text(f"""[[client]]
+id = 1
+name = "ACME"
+{many}""")
+    (admin.folder / "site.toml").chmod(0o600)
+    monkeypatch.setattr("floorcast.cli.site.is_terminal", lambda: True)
+    lines = admin.invoke("site", "apply", "site.toml", stdin="y\n").stderr.splitlines()
+    shown = [f"{count} of 60 passwords" for count in range(6, 61, 6)]
+    assert lines[:10] == shown
+    assert "site.toml removes:" in lines[10:]
+    assert admin.invoke("site", "apply", "site.toml").stderr == ""
+
+
 def test_dry_run_prints_changes_without_applying_them(admin: AdminCommands) -> None:
     """Removals are listed without a question, and the audit log gets no line."""
     admin.run("site", "apply", "site.toml")

@@ -152,3 +152,17 @@ def test_log_without_events_is_reported(tmp_path: Path) -> None:
     asyncio.run(EmbeddedLog(data, lambda: NOON * 10_000).close())
     data.release()
     assert run_verify(tmp_path).stdout == "nothing to verify: the log has no events\n"
+
+
+def test_the_progress_is_on_standard_error(tmp_path: Path) -> None:
+    """The entries of all clients are counted together, and the result on stdout has no progress."""
+    store_events(tmp_path, call_events(1))
+    store_events(tmp_path, call_events(2)[:2], client=4199)
+    result = run_verify(tmp_path)
+    assert result.stderr.splitlines() == [f"{count} of 5 entries" for count in range(1, 6)]
+    assert len(result.stdout.splitlines()) == 2
+    disk = run_verify(tmp_path, "--disk")
+    databases = len(list(tmp_path.glob("*.db")))
+    expected = [f"{count} of {databases} databases" for count in range(1, databases + 1)]
+    assert disk.stderr.splitlines() == [*expected, "3 of 5 entries", "5 of 5 entries"]
+    assert disk.stdout == f"{tmp_path} is not damaged\n"

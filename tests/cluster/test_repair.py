@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +42,15 @@ def cluster(nats_server: NatsServers) -> Iterator[Cluster]:
         yield one
 
 
-def run_repair(cluster: Cluster, node: NodeHarness, data: Path | None = None) -> RepairResult:
+def run_repair(
+    cluster: Cluster,
+    node: NodeHarness,
+    data: Path | None = None,
+    on_entry: Callable[[int, int], None] = lambda _done, _all: None,
+) -> RepairResult:
     """Run repair from the folder of a stopped node."""
     settings = structs.replace(cluster.settings, data=data or node.data)
-    return node.run(repair(settings))
+    return node.run(repair(settings, on_entry))
 
 
 async def follow_all(node: NodeHarness, entries: int) -> None:
@@ -166,7 +171,9 @@ def test_repair_from_a_second_folder_adds_missing_events(cluster: Cluster) -> No
     assert run_repair(cluster, other).streams == [STREAM]
     other.open()
     assert len(names(other, session, begin, 1)) == 1
-    assert run_repair(cluster, one).events >= 1
+    seen: list[tuple[int, int]] = []
+    assert run_repair(cluster, one, on_entry=lambda *done: seen.append(done)).events >= 1
+    assert seen[-1][0] == seen[-1][1] >= 1
     assert len(names(other, session, begin, 2)) == 2
     one.open()
     assert names(one, session, begin, 2) == names(other, session, begin, 2)

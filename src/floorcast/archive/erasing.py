@@ -9,7 +9,7 @@ way.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 
 import msgspec
@@ -54,9 +54,18 @@ def with_hashes(person: Person, key: bytes) -> Person:
     return person._replace(hashes=frozenset(chain(accounts, keyed_hashes(numbers, key))))
 
 
-def find_calls(archive: Archive, client: int, person: Person, calls: PersonCalls) -> None:
-    """Add the calls in which one of the person's values appears. Raises Unavailable."""
-    for manifest in _hours(archive, client):
+def find_calls(
+    archive: Archive,
+    client: int,
+    person: Person,
+    calls: PersonCalls,
+    on_day: Callable[[int], None] = lambda _: None,
+) -> None:
+    """Add the calls in which one of the person's values appears. Raises Unavailable.
+
+    ``on_day`` receives the number of days that are done.
+    """
+    for manifest in _hours(archive, client, on_day):
         for name in PERSONAL_FILES:
             for row in _rows(archive, manifest, name, person):
                 key = _key(row)
@@ -70,12 +79,14 @@ def erase_from_archive(
     person: Person,
     calls: PersonCalls,
     now: str,
+    on_day: Callable[[int], None] = lambda _: None,
     *,
     dry_run: bool,
 ) -> int:
     """Remove the person's data from all hours. Returns the number of changed rows.
 
-    ``now`` (ISO 8601) is the time that is recorded in the manifests. Raises Unavailable.
+    ``now`` (ISO 8601) is the time that is recorded in the manifests. ``on_day`` receives the number
+    of days that are done. Raises Unavailable.
     """
     named = []
 
@@ -99,7 +110,7 @@ def erase_from_archive(
 
     # The rows that name the person are erased last. Until then, they identify the calls, so that
     # the command can be repeated if it fails halfway.
-    total = sum(erase_hour(manifest, naming=False) for manifest in _hours(archive, client))
+    total = sum(erase_hour(manifest, naming=False) for manifest in _hours(archive, client, on_day))
     for path in dict.fromkeys(named):
         manifest = archive.manifest(path)
         total += 0 if manifest is None else erase_hour(manifest, naming=True)
@@ -134,9 +145,12 @@ def _write(archive: Archive, manifest: HourManifest, contents: dict[str, bytes])
         archive.write(f"{manifest.path}/{name}.parquet", content)
 
 
-def _hours(archive: Archive, client: int) -> Iterator[HourManifest]:
-    for date in archive.dates(client):
+def _hours(
+    archive: Archive, client: int, on_day: Callable[[int], None] = lambda _: None
+) -> Iterator[HourManifest]:
+    for count, date in enumerate(archive.dates(client), 1):
         yield from archive.hours(client, date)
+        on_day(count)
 
 
 def _rows(archive: Archive, manifest: HourManifest, name: str, person: Person) -> list[Row]:

@@ -69,7 +69,12 @@ def show(
     A day is complete when it is over and no hour is missing.
     """
     found = _open(context, archive)
-    days = [_day(found, one, day) for one, day in _days(found, client, None, None)]
+    listed = list(_days(found, client, None, None))
+    days = []
+    with show_progress(len(listed), "days", lines=False) as progress:
+        for one, date_text in listed:
+            days.append(_day(found, one, date_text))
+            progress.update(len(days))
     if as_json:
         for day in days:
             print(msgspec.json.encode(dict(zip(LIST_COLUMNS, day, strict=True))).decode())

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from floorcast.cli.options import known_options
+from floorcast.cli.progress_bar import ProgressDisplay, show_progress
 from floorcast.cli.tables import print_table
 from floorcast.config.settings import SETTINGS, Settings
 from floorcast.config.sources import load
@@ -191,7 +194,13 @@ def repair_(
 
     from floorcast.cluster.repair import repair
 
-    done = asyncio.run(repair(settings))
+    with ExitStack() as stack:
+
+        @cache
+        def display(total: int) -> ProgressDisplay:
+            return stack.enter_context(show_progress(total, "entries"))
+
+        done = asyncio.run(repair(settings, lambda read, total: display(total).update(read)))
     if done.streams:
         print(f"{', '.join(done.streams)} now continue from {settings.data}: start its node first")
     if done.keys:

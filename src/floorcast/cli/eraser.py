@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import AbstractContextManager, AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import msgspec
 
 from floorcast.archive.extra import require_extra
 from floorcast.archive.jobs import hash_key
+from floorcast.cli.progress_bar import ProgressDisplay, show_progress
 from floorcast.config.settings import Settings
 from floorcast.floor.erasing import calls_of_agent, erase_agent, erase_call, is_of
 from floorcast.floor.state import decode_call, encode_call, from_snapshot, snapshot_parts
@@ -52,6 +53,7 @@ class Eraser:
         self._dry_run = dry_run
         self._archived_person = person
         self._found = PersonCalls()
+        self._head = 0  # the newest entry of the client's log
         self._kept = (0, 0)  # the time (ms) that the log covers
         self._calls: set[CallKey] = set()  # the calls of that time
         self.in_cluster = False
@@ -66,7 +68,11 @@ class Eraser:
         log, mirror = self._folder / "log.db", self._folder / "mirror.db"
         ordinal = self._find_in_log(log)
         has_store = mirror.exists()
-        is_stored = has_store and self._find_in_store(mirror)
+        is_stored = False
+        if has_store:
+            with _progress(1, "databases searched") as progress:
+                is_stored = self._find_in_store(mirror)
+                progress.update(1)
         if not self._find_in_archive() and ordinal is None and not is_stored:
             archive = self._archive or "an archive, which --archive names"
             raise SettingError(
@@ -76,14 +82,22 @@ class Eraser:
         stored = RewriteCounts(0, 0, 0)
         if has_store:
             changes = Changes(self._erase_call, self._erase_published_event, self._erase_snapshot)
-            stored = rewrite_store(mirror, self._client, changes, dry_run=self._dry_run)
+            with _progress(1, "databases rewritten") as progress:
+                stored = rewrite_store(mirror, self._client, changes, dry_run=self._dry_run)
+                progress.update(1)
         rows = self._erase_archive()
         events = 0
         if ordinal is not None:
-            events = rewrite_entries(log, ordinal, self._erase_log_event, dry_run=self._dry_run)
+            with _progress(self._head, "entries rewritten") as progress:
+                events = rewrite_entries(
+                    log, ordinal, self._erase_log_event, progress.update, dry_run=self._dry_run
+                )
         if not self._dry_run:
-            for path in (log, mirror) if has_store else (log,):
-                _compact(path)
+            paths = (log, mirror) if has_store else (log,)
+            with _progress(len(paths), "databases compacted") as progress:
+                for count, path in enumerate(paths, 1):
+                    _compact(path)
+                    progress.update(count)
         return {
             "events_of_the_log": events,
             "events_of_feeds": stored.events,
@@ -107,17 +121,22 @@ class Eraser:
             if stream is None:
                 return None
             self._kept = _kept_times(reader, stream)
-            for line in stored_lines(reader, stream):
-                event = _decode(line)
-                if event is None or not self._person.appears_in(event):
-                    continue
-                self.kept_in_ids += ids_contain(event, self._person)
-                key = call_key(event)
-                if key is not None:
-                    self._found.add(key, *self._kept)
+            self._head = stream.head.number
+            with _progress(self._head, "entries searched") as progress:
+                for line in stored_lines(reader, stream, progress.update):
+                    self._find_in_line(line)
         finally:
             reader.close()
         return stream.ordinal
+
+    def _find_in_line(self, line: bytes) -> None:
+        event = _decode(line)
+        if event is None or not self._person.appears_in(event):
+            return
+        self.kept_in_ids += ids_contain(event, self._person)
+        key = call_key(event)
+        if key is not None:
+            self._found.add(key, *self._kept)
 
     def _find_in_store(self, path: Path) -> bool:
         """Return whether the store has the client."""
@@ -150,7 +169,11 @@ class Eraser:
         if erasing.has_hashes(archive, self._client):
             key = hash_key(asyncio.run(self._secret()))
             self._archived_person = erasing.with_hashes(self._person, key)
-        erasing.find_calls(archive, self._client, self._archived_person, self._found)
+        days = len(list(archive.dates(self._client)))
+        with _progress(days, "days searched") as progress:
+            erasing.find_calls(
+                archive, self._client, self._archived_person, self._found, progress.update
+            )
         self._calls = self._found.between(*self._kept)
         return self._client in clients
 
@@ -161,10 +184,12 @@ class Eraser:
         from floorcast.archive.storage import open_archive
 
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        return erasing.erase_from_archive(
-            open_archive(self._archive), self._client, self._archived_person, self._found, now,
-            dry_run=self._dry_run,
-        )  # fmt: skip
+        archive = open_archive(self._archive)
+        with _progress(len(list(archive.dates(self._client))), "days rewritten") as progress:
+            return erasing.erase_from_archive(
+                archive, self._client, self._archived_person, self._found, now, progress.update,
+                dry_run=self._dry_run,
+            )  # fmt: skip
 
     async def _secret(self) -> bytes:
         """Return the secret of the data folder, or of the cluster that the folder follows."""
@@ -215,6 +240,11 @@ class Eraser:
         if not any(changed):
             return None
         return msgspec.msgpack.encode(list(snapshot_parts(state)))
+
+
+def _progress(total: int, what: str) -> AbstractContextManager[ProgressDisplay]:
+    """Show the progress of a step on a terminal. In a log, one line per step would be too many."""
+    return show_progress(total, what, lines=False)
 
 
 def _kept_times(reader: LogReader, stream: StreamRow) -> tuple[int, int]:

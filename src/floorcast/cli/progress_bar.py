@@ -86,7 +86,7 @@ class ProgressLines:
 
     def update(self, done: int, state: str = "") -> None:
         """Print a line if another tenth is done."""
-        steps = done // ITEMS_PER_LINE if self._total is None else done * 10 // self._total
+        steps = done // ITEMS_PER_LINE if self._total is None else done * 10 // max(1, self._total)
         if steps > self._steps:
             self._steps = steps
             reached = f"{done} of {self._total} {self._what}"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,12 +20,14 @@ from floorcast.cli.admin import (
     hasher,
     with_kv,
 )
+from floorcast.cli.counted_hasher import CountedHasher
+from floorcast.cli.progress_bar import show_progress
 from floorcast.cli.tables import table_lines
 from floorcast.model.errors import SettingError
 
 if TYPE_CHECKING:
     from floorcast.kv.port import KeyValueStore
-    from floorcast.site.apply import Proposal
+    from floorcast.site.apply import PasswordHasher, Proposal
     from floorcast.site.configuration import SiteClient
     from floorcast.site.file_reader import SiteFile
 
@@ -33,6 +36,7 @@ __all__ = ["app", "is_terminal", "register"]
 app = typer.Typer(help="Apply, check and show the site's clients.", no_args_is_help=True)
 
 NO_CLIENTS = "the site has no clients; add them: floorcast site apply FILE"
+FEW_PASSWORDS = 50  # hashed in two seconds
 MAX_NAMED = 20  # the most clients and users that are listed before their removal
 
 FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="A site file (TOML).")]
@@ -66,16 +70,21 @@ def apply_file(
     from floorcast.site.apply import apply
     from floorcast.site.changes import pluralize
 
+    progress = ExitStack()
+
     def approve(proposal: Proposal) -> bool:
+        progress.close()  # a question must not be drawn over
         if proposal.removed and not yes and not dry_run:
             _confirm_removal(file, proposal.removed)
         return not dry_run
 
     site_file = _read(file)
     store = {"data": data, "log": log}
-    changes = with_kv(
-        context, store, lambda kv: apply(kv, site_file, hasher(), approve), create=True
-    )
+    with progress:
+        counted = progress.enter_context(_counted_hasher(site_file))
+        changes = with_kv(
+            context, store, lambda kv: apply(kv, site_file, counted, approve), create=True
+        )
     if not dry_run:
         folder = audited_folder(context, store)
         AuditLog(folder).record_changes(changes, **audit_author(context), file=str(file))
@@ -124,6 +133,18 @@ def show_site(
     clients = with_kv(context, {"data": data, "log": log}, look)
     descriptions = ["\n".join(describe_client(one)) for one in clients]
     print("\n\n".join(descriptions) or NO_CLIENTS)
+
+
+@contextmanager
+def _counted_hasher(site_file: SiteFile) -> Iterator[PasswordHasher]:
+    """Show how many passwords are hashed, if the file has so many that it takes a while."""
+    logins = (login for client in site_file.clients for login in client.logins())
+    total = sum(login.password is not None for login in logins)
+    if total <= FEW_PASSWORDS:
+        yield hasher()
+        return
+    with show_progress(total, "passwords") as progress:
+        yield CountedHasher(hasher(), lambda done: progress.update(min(done, total)))
 
 
 def is_terminal() -> bool:

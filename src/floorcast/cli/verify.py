@@ -10,6 +10,7 @@ import typer
 
 from floorcast.cli.admin import DataOption
 from floorcast.cli.options import known_options
+from floorcast.cli.progress_bar import ProgressDisplay, show_progress
 from floorcast.cli.tables import table_lines
 from floorcast.config.sources import load
 from floorcast.model.errors import DamagedEntry, SettingError, Unavailable
@@ -57,11 +58,11 @@ def verify_stored(
     log = open_log(settings.data)
     try:
         streams = list(log.streams())
-        if not streams:
-            print("nothing to verify: the log has no events")
-        differences = [line for stream in streams for line in _verify_client(log, stream, settings)]
+        lines, differences = _verify_clients(log, streams, settings)
     finally:
         log.close()
+    for line in lines or ["nothing to verify: the log has no events"]:
+        print(line)
     if differences:
         print()
         for line in table_lines([HEADING, *differences]):
@@ -71,17 +72,19 @@ def verify_stored(
 
 def _verify_disk(folder: Path) -> None:
     """Print any damage, and exit with 1 if there is any."""
-    from floorcast.log.damage import damaged_entries
+    from floorcast.log.damage import damaged_entries, entry_count
     from floorcast.log.data_folder import require_log
-    from floorcast.verify.disk import damaged_files
+    from floorcast.verify.disk import damaged_files, database_names
 
     require_log(folder)
-    lines = [f"{name}: {finding}" for name, finding in damaged_files(folder)]
+    with show_progress(len(database_names(folder)), "databases") as progress:
+        lines = [f"{name}: {what}" for name, what in damaged_files(folder, progress.update)]
     entries = []
     try:
-        for one in damaged_entries(folder):
-            found = (str(one.client), str(one.number), _time_text(one.recorded_at), one.why)
-            entries.append(found)
+        with show_progress(entry_count(folder), "entries") as progress:
+            for one in damaged_entries(folder, progress.update):
+                found = (str(one.client), str(one.number), _time_text(one.recorded_at), one.why)
+                entries.append(found)
     except Unavailable as error:
         lines.append(f"log.db: not all entries can be read: {error.message}")
     for line in lines:
@@ -128,23 +131,53 @@ def moment_limits(settings: Settings) -> Moment:
     )
 
 
-def _verify_client(log: LogReader, stream: StreamRow, settings: Settings) -> list[Sequence[str]]:
-    """Verify a client's log and print the result. Returns a table row for each difference."""
+def _verify_clients(
+    log: LogReader, streams: Sequence[StreamRow], settings: Settings
+) -> tuple[list[str], list[Sequence[str]]]:
+    """Verify all clients. Returns a line for each client and a table row for each difference."""
+    lines: list[str] = []
+    differences: list[Sequence[str]] = []
+    before = 0
+    with show_progress(sum(map(log.stored_count, streams)), "entries") as progress:
+        for stream in streams:
+            removed = log.last_removed(stream.ordinal)
+            entries = _tracked(log, stream, progress, before - removed)
+            line, found = _verify_client(stream, entries, settings)
+            lines.append(line)
+            differences += found
+            before += stream.head.number - removed
+            progress.update(before)
+    return lines, differences
+
+
+def _tracked(
+    log: LogReader, stream: StreamRow, progress: ProgressDisplay, first: int
+) -> Iterator[StoredEntry]:
+    """Yield the stored entries. ``first`` plus an entry's number is the progress."""
+    for entry in stored_entries(log, stream):
+        yield entry
+        progress.update(max(0, first + entry.number))  # the removed site's number is lower
+
+
+def _verify_client(
+    stream: StreamRow, entries: Iterator[StoredEntry], settings: Settings
+) -> tuple[str, list[Sequence[str]]]:
+    """Verify a client's log. Returns the result in words, and a table row for each difference."""
     from floorcast.verify.verification import verify
 
     try:
-        found = verify(stream.client, stored_entries(log, stream), moment_limits(settings))
+        found = verify(stream.client, entries, moment_limits(settings))
     except DamagedEntry as error:
-        print(f"client {stream.client}: {error.message}")
-        return [(str(stream.client), "(none)", f"entry {error.number}", "", error.why, "")]
+        row = (str(stream.client), "(none)", f"entry {error.number}", "", error.why, "")
+        return f"client {stream.client}: {error.message}", [row]
     counts = (
         _counted(found.entries, "entry", "entries"),
         _counted(found.rows, "row", "rows"),
         _counted(found.figures, "figure", "figures"),
         _counted(len(found.differences), "difference", "differences"),
     )
-    print(f"client {stream.client}: {', '.join(counts)}")
-    return [_difference_row(stream.client, one) for one in found.differences]
+    rows = [_difference_row(stream.client, one) for one in found.differences]
+    return f"client {stream.client}: {', '.join(counts)}", rows
 
 
 def _counted(count: int, one: str, many: str) -> str:

@@ -13,7 +13,7 @@ the loss are published again, and the log drops events that it already has.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -76,11 +76,14 @@ class _RepairPlan(Struct):
     positions: dict[str, int]
 
 
-async def repair(settings: Settings) -> RepairResult:
+async def repair(
+    settings: Settings, on_entry: Callable[[int, int], None] = lambda _done, _all: None
+) -> RepairResult:
     """Restore data that the folder has and the cluster lacks.
 
-    A repair can be repeated after an interruption. Raises SettingError if the folder is in use or
-    is not a complete copy of this cluster's log, or if another node that responds has more.
+    A repair can be repeated after an interruption. ``on_entry`` receives how many of the folder's
+    entries are done, and how many there are. Raises SettingError if the folder is in use or is not
+    a complete copy of this cluster's log, or if another node that responds has more.
     """
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(open_folder(settings)).path
@@ -96,7 +99,8 @@ async def repair(settings: Settings) -> RepairResult:
         if not (folder / PLAN_FILE).exists() and (
             repaired_streams := _find_repaired_streams(states, copy)
         ):
-            return RepairResult([], keys, await _republish(link, folder, copy, repaired_streams))
+            events = await _republish(link, folder, copy, repaired_streams, on_entry)
+            return RepairResult([], keys, events)
         damaged = await _damaged(link, states, copy)
         if not damaged and not (folder / PLAN_FILE).exists():
             return RepairResult([], keys, 0)
@@ -227,12 +231,16 @@ async def _apply_plan(
 
 
 async def _republish(
-    link: NatsLink, folder: Path, copy: FolderContents, repaired_streams: list[StreamState]
+    link: NatsLink,
+    folder: Path,
+    copy: FolderContents,
+    repaired_streams: list[StreamState],
+    on_entry: Callable[[int, int], None],
 ) -> int:
     """Publish the folder's entries since the loss again, and return the number of their events."""
     streams = {state.name: state for state in repaired_streams}
     identity, count, events = copy.followed_log.identity, len(copy.followed_log.streams), 0
-    for entry in _entries(folder):
+    for entry in _entries(folder, on_entry):
         name = log_messages.stream_name(stream_number(entry.client, count))
         if name not in streams or entry.kind != "events":
             continue
@@ -251,13 +259,17 @@ async def _republish(
     return events
 
 
-def _entries(folder: Path) -> Iterator[Entry]:
+def _entries(folder: Path, on_entry: Callable[[int, int], None]) -> Iterator[Entry]:
     reader = LogReader(folder / "log.db")
     try:
-        for stream in reader.streams():
+        streams = reader.streams()
+        total, done = sum(map(reader.stored_count, streams)), 0
+        for stream in streams:
             after = 0
             while entries := reader.read(stream, after, READ_ENTRIES):
                 yield from entries
                 after = entries[-1].number
+                done += len(entries)
+                on_entry(done, total)
     finally:
         reader.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ from floorcast.log.log_reader import LogReader
 from floorcast.model.errors import DamagedEntry, SettingError, Unavailable
 from floorcast.model.inbound import UnknownEvent, read_lines
 
-__all__ = ["Damage", "damaged_entries", "skip_entry"]
+__all__ = ["Damage", "damaged_entries", "entry_count", "skip_entry"]
 
 READ_ENTRIES = 64  # entries read at a time
 
@@ -29,15 +29,33 @@ class Damage(NamedTuple):
     why: str
 
 
-def damaged_entries(folder: Path) -> Iterator[Damage]:
-    """Yield every damaged entry of the folder's log that is not skipped. Raises Unavailable."""
+def entry_count(folder: Path) -> int:
+    """Return the number of entries that the folder's log has. Raises Unavailable."""
+    reader = _open_reader(folder)
     try:
-        reader = LogReader(folder / "log.db")
-    except apsw.Error as error:
-        raise Unavailable(f"log.db cannot be opened: {error}") from error
+        return sum(map(reader.stored_count, reader.streams()))
+    finally:
+        reader.close()
+
+
+def damaged_entries(
+    folder: Path, on_read: Callable[[int], None] = lambda _: None
+) -> Iterator[Damage]:
+    """Yield every damaged entry of the folder's log that is not skipped. Raises Unavailable.
+
+    ``on_read`` receives the number of entries read so far.
+    """
+    reader = _open_reader(folder)
+    before = 0
     try:
         for stream in reader.streams():
-            yield from _damaged_in(reader, stream)
+            removed = reader.last_removed(stream.ordinal)
+
+            def on_reached(number: int, first: int = before - removed) -> None:
+                on_read(first + number)
+
+            yield from _damaged_in(reader, stream, on_reached)
+            before += stream.head.number - removed
             if stream.damaged:
                 why = "the pages at the end of the client's log cannot be read"
                 yield Damage(stream.client, stream.head.number + 1, None, why)
@@ -45,7 +63,16 @@ def damaged_entries(folder: Path) -> Iterator[Damage]:
         reader.close()
 
 
-def _damaged_in(reader: LogReader, stream: StreamRow) -> Iterator[Damage]:
+def _open_reader(folder: Path) -> LogReader:
+    try:
+        return LogReader(folder / "log.db")
+    except apsw.Error as error:
+        raise Unavailable(f"log.db cannot be opened: {error}") from error
+
+
+def _damaged_in(
+    reader: LogReader, stream: StreamRow, on_reached: Callable[[int], None]
+) -> Iterator[Damage]:
     after = 0
     while True:
         try:
@@ -60,6 +87,7 @@ def _damaged_in(reader: LogReader, stream: StreamRow) -> Iterator[Damage]:
             if entry.kind == "events" and (why := _find_damage(entry.payload, entry.count)):
                 yield Damage(entry.client, entry.number, entry.recorded_at, why)
         after = entries[-1].number
+        on_reached(after)
 
 
 def _find_damage(payload: bytes, count: int) -> str:

@@ -25,8 +25,13 @@ ROWS = "SELECT id, taken, kind, count, payload, checksum FROM {} WHERE id >= ? A
 UPDATE = "UPDATE {} SET payload = ?, checksum = ? WHERE id = ?"
 
 
-def stored_lines(reader: LogReader, stream: StreamRow) -> Iterator[bytes]:
-    """Yield each event of a client as JSON, except in damaged entries. Raises Unavailable."""
+def stored_lines(
+    reader: LogReader, stream: StreamRow, on_read: Callable[[int], None]
+) -> Iterator[bytes]:
+    """Yield each event of a client as JSON, except in damaged entries. Raises Unavailable.
+
+    ``on_read`` receives the number of the newest entry that has been read.
+    """
     after = 0
     while True:
         try:
@@ -40,13 +45,21 @@ def stored_lines(reader: LogReader, stream: StreamRow) -> Iterator[bytes]:
             if entry.kind == "events":
                 yield from entry.payload.split(b"\n")
         after = entries[-1].number
+        on_read(after)
 
 
-def rewrite_entries(path: Path, ordinal: int, change: LineRewriter, *, dry_run: bool) -> int:
+def rewrite_entries(
+    path: Path,
+    ordinal: int,
+    change: LineRewriter,
+    on_read: Callable[[int], None],
+    *,
+    dry_run: bool,
+) -> int:
     """Change events of a stream in one transaction. Returns the number of changed events.
 
-    With ``dry_run``, the events are only counted. Damaged entries are not changed. Raises
-    Unavailable.
+    ``on_read`` receives the number of the newest entry that has been read. With ``dry_run``, the
+    events are only counted. Damaged entries are not changed. Raises Unavailable.
     """
     changed = 0
     try:
@@ -57,6 +70,7 @@ def rewrite_entries(path: Path, ordinal: int, change: LineRewriter, *, dry_run: 
             for table in TABLES:
                 bounds = first_id(ordinal), first_id(ordinal + 1)
                 for row in reader.execute(ROWS.format(table), bounds):
+                    on_read(row[0] - bounds[0])
                     if not is_undamaged(row) or KINDS[row[2]] != "events":
                         continue
                     lines = [(line, change(line)) for line in row[4].split(b"\n")]

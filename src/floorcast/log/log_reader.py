@@ -256,6 +256,10 @@ class LogReader:
             row = fetch_one(self._connection, REMOVED, (ordinal,))
         return 0 if row is None else int(row[0])
 
+    def stored_count(self, stream: StreamRow) -> int:
+        """Return the number of a stream's entries that retention has not removed."""
+        return stream.head.number - self.last_removed(stream.ordinal)
+
     def last_removed_site(self, ordinal: int) -> Entry | None:
         """Return the last site entry that retention has removed."""
         with errors_as_unavailable():

@@ -18,7 +18,7 @@ from floorcast.sqlite.derived_files import Layout, creation_statements
 from floorcast.sqlite.files import Schema, fetch, open_reader
 from floorcast.store import call_days, projection_store, snapshots, stored_calls, stored_segments
 
-__all__ = ["FileDamage", "damaged_files"]
+__all__ = ["FileDamage", "damaged_files", "database_names"]
 
 CACHE_KIB = 4096
 MAX_MESSAGES = 20  # the most messages from SQLite for each file
@@ -48,21 +48,27 @@ class _ExpectedFile(NamedTuple):
     checks: Sequence[Check]
 
 
-def damaged_files(folder: Path) -> Iterator[FileDamage]:
+def database_names(folder: Path) -> list[str]:
+    """Return the names of the folder's databases."""
+    return [name for name in EXPECTED_FILES if (folder / name).exists()]
+
+
+def damaged_files(
+    folder: Path, on_checked: Callable[[int], None] = lambda _: None
+) -> Iterator[FileDamage]:
     """Yield all damage in the folder's databases, except damage in the log's entries.
 
-    A server may be running meanwhile.
+    A server may be running meanwhile. ``on_checked`` receives the number of databases checked so
+    far.
     """
-    for name, expected in EXPECTED_FILES.items():
-        path = folder / name
-        if not path.exists():
-            continue
+    for count, name in enumerate(database_names(folder), 1):
         try:
-            with closing(open_reader(path, cache_kib=CACHE_KIB)) as reader:
-                for check in (_page_damage, *_checks(reader, expected)):
+            with closing(open_reader(folder / name, cache_kib=CACHE_KIB)) as reader:
+                for check in (_page_damage, *_checks(reader, EXPECTED_FILES[name])):
                     yield from _findings(name, check, reader)
         except (apsw.Error, UnicodeDecodeError) as error:
             yield FileDamage(name, str(error))
+        on_checked(count)
 
 
 def _findings(name: str, check: Check, reader: apsw.Connection) -> Iterator[FileDamage]:
