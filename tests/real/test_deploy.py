@@ -5,6 +5,7 @@ No image is pulled or built, and no chart is installed.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -20,6 +21,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.certificates import certificates
 from tests.golden.pages import ROOT, blocks
 from tests.nats_servers import PROGRAM as NATS_SERVER
 from tests.real.server import AGENTS, Caller, environment, free_port, running
@@ -143,11 +145,22 @@ def test_caddy_forwards_stream_events_at_once(tmp_path: Path) -> None:
         ),
         (BUCKET, ["Service", "Service", "StatefulSet"]),
         (
+            {"tlsSecret": "tls", "siteSecret": "site", "service": {"type": "LoadBalancer"}},
+            ["Service", "Service", "StatefulSet"],
+        ),
+        (
             {"siteSecret": "123", "ingress": {"enabled": True, "host": "*.example.com"}},
             ["Ingress", "Service", "Service", "StatefulSet"],
         ),
     ],
-    ids=["one server", "with an ingress", "a cluster", "with an archive", "with odd names"],
+    ids=[
+        "one server",
+        "with an ingress",
+        "a cluster",
+        "with an archive",
+        "with TLS",
+        "with odd names",
+    ],
 )
 def test_the_chart_is_valid(values: dict[str, Any], kinds: list[str]) -> None:
     """Helm can lint and render the chart, and the results match the Kubernetes schemas."""
@@ -252,6 +265,84 @@ def test_the_chart_passes_settings_on_as_the_server_reads_them() -> None:
     assert [port["containerPort"] for port in server["ports"]] == [8443]
     for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
         assert server[probe]["httpGet"]["scheme"] == "HTTPS"
+
+
+TLS_SETTINGS = {"tls_cert": "/etc/floorcast/node.pem", "tls_key": "/etc/floorcast/node.key"}
+
+
+def documents(values: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return all documents that the chart makes."""
+    chart = pytest.importorskip("helm_python.chart", reason=MISSING)
+    yaml = pytest.importorskip("yaml", reason=MISSING)
+    rendered = chart.Chart.load(str(CHART)).render(values, name="fc", namespace="floor")
+    texts = [text for name, text in rendered.items() if name.endswith(".yaml")]
+    return [one for text in texts for one in yaml.safe_load_all(text) if one]
+
+
+@pytest.mark.parametrize(
+    ("values", "has_tls"),
+    [
+        ({}, False),
+        ({"settings": {"tls_cert": "", "tls_key": " "}}, False),  # the server ignores these
+        ({"settings": TLS_SETTINGS}, True),
+        ({"tlsSecret": "tls"}, True),
+    ],
+    ids=["no TLS", "empty settings", "settings", "a secret"],
+)
+def test_everything_that_connects_to_a_pod_follows_tls(
+    values: dict[str, Any], has_tls: bool
+) -> None:
+    """Probes, services and Prometheus use HTTPS exactly if the server does."""
+    checked = {"serverName": "floor.example.com"}
+    monitor = {"enabled": True, "keySecrets": ["key"], "tlsConfig": checked}
+    made = documents({**values, "monitor": monitor})
+    (pods,) = [one for one in made if one["kind"] == "StatefulSet"]
+    (server,) = pods["spec"]["template"]["spec"]["containers"]
+    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+        assert server[probe]["httpGet"]["scheme"] == ("HTTPS" if has_tls else "HTTP")
+    (scraping,) = [one for one in made if one["kind"] == "ServiceMonitor"]
+    for endpoint in scraping["spec"]["endpoints"]:
+        assert endpoint["scheme"] == ("https" if has_tls else "http")
+        assert endpoint["tlsConfig"] == checked
+    ports = [one["spec"]["ports"][0] for one in made if one["kind"] == "Service"]
+    assert {port.get("appProtocol") for port in ports} == {"https" if has_tls else None}
+    assert sorted(port["port"] for port in ports) == ([443, 8080] if has_tls else [80, 8080])
+
+
+def test_a_pod_has_the_certificate_of_its_secret() -> None:
+    """The server reads the files from the paths of its settings, in a cluster or not."""
+    for values in ({}, {"replicas": 3, "cluster": {"secret": "nats"}}):
+        pod = stateful_set({**values, "tlsSecret": "tls"})["template"]["spec"]
+        (server,) = pod["containers"]
+        found = {one["name"]: one.get("value") for one in server["env"]}
+        secrets = {"tls": {"tls.crt", "tls.key"}, "nats": {"FLOORCAST_LOG"}}
+        paths = {found["FLOORCAST_TLS_CERT"], found["FLOORCAST_TLS_KEY"]}
+        assert paths <= files_in(pod, secrets)
+
+
+def test_the_chart_refuses_two_certificates() -> None:
+    """The secret and the setting cannot both be meant."""
+    with pytest.raises(Exception, match=r"set either tlsSecret or settings\.tls_cert"):
+        documents({"tlsSecret": "tls", "settings": TLS_SETTINGS})
+
+
+@pytest.mark.parametrize("has_tls", [False, True])
+def test_the_images_health_check_follows_the_port_and_tls(tmp_path: Path, has_tls: bool) -> None:
+    """The check succeeds while the server is ready, and fails once it has stopped."""
+    text = (DEPLOY / "Containerfile").read_text("utf-8")
+    found = re.search(r"^HEALTHCHECK .*\\\n +CMD (\[.*\])$", text, re.MULTILINE)
+    assert found is not None
+    _, *words = json.loads(found[1])
+    options = ()
+    if has_tls:
+        certificates(tmp_path)
+        options = ("--tls-cert", tmp_path / "server.pem", "--tls-key", tmp_path / "server.key")
+    with running(tmp_path, *options) as server:
+        variables = {"FLOORCAST_PORT": server.url.rsplit(":", 1)[1]}
+        variables |= {"FLOORCAST_TLS_CERT": "server.pem"} if has_tls else {}
+        checked = ran(sys.executable, *words, env=environment(**variables))
+        assert (checked.returncode, checked.stderr) == (0, "")
+    assert ran(sys.executable, *words, env=environment(**variables)).returncode == 1
 
 
 def test_the_image_has_all_extras() -> None:
