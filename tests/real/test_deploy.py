@@ -333,7 +333,7 @@ def test_the_images_health_check_follows_the_port_and_tls(tmp_path: Path, has_tl
     found = re.search(r"^HEALTHCHECK .*\\\n +CMD (\[.*\])$", text, re.MULTILINE)
     assert found is not None
     _, *words = json.loads(found[1])
-    options = ()
+    options: tuple[object, ...] = ()
     if has_tls:
         certificates(tmp_path)
         options = ("--tls-cert", tmp_path / "server.pem", "--tls-key", tmp_path / "server.key")
