@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from floorcast.kv.folder import open_kv
+from floorcast.kv.port import Item
 from floorcast.model.errors import InvalidParameter, NotFound
 from floorcast.site.configuration import ClientCallCenter
+from floorcast.site.store import MANUAL
 from tests.cli.admin_commands import AdminCommands
-from tests.site.sites import CHEAP, SMALL
+from tests.site.sites import CHEAP, SMALL, run
 
 
 @pytest.fixture
@@ -170,3 +174,22 @@ def test_client_without_users_is_told_how_to_add_one(admin: AdminCommands) -> No
     assert admin.run("user", "list", "--client", "2") == (
         "client ACME West has no users; add one: floorcast user add\n"
     )
+
+
+@pytest.mark.parametrize(("user_id", "name"), [(7, ""), (2**60, "bob")])
+def test_a_site_that_an_older_release_broke_works_again(
+    admin: AdminCommands, user_id: int, name: str
+) -> None:
+    """An older release added a user whom no command could read. The next change removes it."""
+    admin.run("user", "add", "ann", "--role", "Manager", "--client", "1", stdin="a long secret")
+    kv = open_kv(admin.folder / "floorcast-data")
+    raw = msgspec.json.decode(kv.get(MANUAL, "1") or b"")
+    raw["users"].append({**raw["users"][0], "id": user_id, "name": name})
+    run(kv.write([Item(MANUAL, "1", msgspec.json.encode(raw))]))
+    run(kv.close())
+    assert "ann" in admin.run("user", "list", "--client", "1")
+    admin.run("site", "apply", "site.toml")
+    admin.run("user", "remove", "ann", "--client", "1")
+    kv = open_kv(admin.folder / "floorcast-data")
+    assert msgspec.json.decode(kv.get(MANUAL, "1") or b"") == {}
+    run(kv.close())

@@ -283,3 +283,25 @@ def test_an_empty_file_empties_the_site() -> None:
     assert [change.action for change in apply_text("", kv)] == ["removed", "removed"]
     assert not Site(kv).clients
     assert run(apply(kv, parse(SMALL), CHEAP))
+
+
+def test_applying_the_file_again_repairs_an_undecodable_site() -> None:
+    """The message about it gives this advice. An undecodable client that is not in the file goes.
+
+    The same file is applied in full, although its fingerprint is known.
+    """
+    kv = small_store()
+    before = Site(kv).clients
+    run(kv.write([Item("site", "1", b"{"), Item("site", "9", b"[]")]))
+    run(revoke_and_keep(kv))
+    apply_text(SMALL, kv)
+    after = Site(kv).clients
+    assert set(after) == set(before)
+    assert [user.name for user in after[1].users] == [user.name for user in before[1].users]
+    assert after[2].api_tokens == ()
+    assert apply_text(SMALL, kv) == []
+
+
+async def revoke_and_keep(kv: KeyValueStore) -> None:
+    """Revoke the token of the client that can be decoded."""
+    await revoke_key(kv, 2, digest("test-token-of-acme-02"))

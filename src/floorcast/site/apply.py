@@ -21,7 +21,14 @@ from floorcast.site.digests import fingerprint
 from floorcast.site.file_reader import SiteFile
 from floorcast.site.file_schema import DeclaredLogin, FileClient
 from floorcast.site.manual_changes import collisions, prune, with_manual_changes
-from floorcast.site.store import DECLARED, FILE, MANUAL, StoredSite, read_stored_site
+from floorcast.site.store import (
+    DECLARED,
+    FILE,
+    MANUAL,
+    StoredSite,
+    read_stored_site,
+    unreadable_clients,
+)
 
 __all__ = ["PasswordHasher", "Proposal", "apply", "stored_client"]
 
@@ -82,8 +89,11 @@ async def _apply(
 ) -> list[Change]:
     file_hash = kv.get(FILE.bucket, FILE.key)
     raw = {bucket: kv.items(bucket) for bucket in (DECLARED, MANUAL)}
-    old = read_stored_site(raw[DECLARED], raw[MANUAL])
-    new = await asyncio.to_thread(_declare_site, file_hash, site_file, old, hasher)
+    lost = unreadable_clients(raw[DECLARED])
+    readable = {key: client for key, client in raw[DECLARED].items() if key not in lost}
+    old = read_stored_site(readable, raw[MANUAL])
+    known_hash = None if lost else file_hash  # the same file repairs what cannot be read
+    new = await asyncio.to_thread(_declare_site, known_hash, site_file, old, hasher)
     if new is None:
         return []
     _check_conflicts(new.declared, old)
@@ -93,7 +103,8 @@ async def _apply(
     clients = {*map(str, new.declared), *raw[DECLARED], *raw[MANUAL]}
     seen = [Item(bucket, key, raw[bucket].get(key)) for bucket in raw for key in sorted(clients)]
     seen.append(Item(FILE.bucket, FILE.key, file_hash))
-    wanted = [*_items(new.declared, old), Item(FILE.bucket, FILE.key, new.file_hash)]
+    gone = [Item(DECLARED, key, None) for key in lost - set(map(str, new.declared))]
+    wanted = [*gone, *_items(new.declared, old), Item(FILE.bucket, FILE.key, new.file_hash)]
     known = set(seen)
     await kv.write([item for item in wanted if item not in known], seen)
     return changes
