@@ -5,11 +5,11 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from floorcast.floor.agents import CurrentCall, FloorAgent
+from floorcast.floor.agents import CountedPart, CurrentCall, FloorAgent
 from floorcast.floor.calls import Call, CompactedSteps
 from floorcast.floor.queue_segments import QueueSegment
 from floorcast.floor.state import FloorState, from_snapshot, snapshot_parts
-from tests.floor.random_floors import PLAN, call, fold_all, new_floor
+from tests.floor.random_floors import PLAN, agent, call, fold_all, new_floor
 
 
 def test_the_site_and_segments_keep_their_stored_names() -> None:
@@ -39,6 +39,28 @@ def test_renamed_members_keep_their_stored_names(
 ) -> None:
     """Snapshots and stored calls of earlier releases stay readable."""
     assert names <= set(struct.__struct_encode_fields__)
+
+
+def test_a_snapshot_from_before_logins_were_counted_is_readable() -> None:
+    """Such a snapshot's agents were not logged in to services for which nothing was counted."""
+    floor = new_floor()
+    fold_all(floor, [agent("READY", 1, services=[10, 20])])
+    state = floor.snapshot_state()
+    state.agents[7].parts = (CountedPart(10, 1, 2, ((3, 10),)),)
+    first, *others = map(msgspec.msgpack.decode, snapshot_parts(state))
+    for part in others:
+        for known in part.get("agents", ()):
+            del known["counted_login"]
+            known["parts"] = [one[:4] for one in known["parts"]]
+        for day in part.get("agent_days", {}).values():
+            del day["logins"]
+    read = from_snapshot([msgspec.msgpack.encode(part) for part in (first, *others)])
+    assert read.agents[7].parts == state.agents[7].parts
+    (services,) = read.counters.agent_days.values()
+    assert {service: day[7].was_logged_in for service, day in services.items()} == {
+        10: True,
+        20: False,
+    }
 
 
 def test_no_part_of_a_large_snapshot_is_large() -> None:

@@ -60,6 +60,14 @@ def test_stats_lists_present_agents_and_stats_ex_all_agents_of_today() -> None:
     assert services(agent_statistics_ex(scopes(floor), now).all()[0]) == {10: (30, 0), 20: (70, 0)}
 
 
+def test_stats_ex_lists_every_service_of_an_agent_that_has_logged_off() -> None:
+    """A filter on the service for which no time was counted finds the agent, too."""
+    floor = day_of(agent("LOGON", 0, services=[10, 20]), agent("READY", 0), agent("LOGOFF", 60))
+    for filtered, shown in (((), {10: (60, 0), 20: (0, 0)}), ((20,), {20: (0, 0)})):
+        (row,) = agent_statistics_ex(scopes(floor, *filtered), moment_at(100)).all()
+        assert services(row) == shown
+
+
 def test_an_agent_without_a_logon_that_skips_a_preview_is_ready() -> None:
     """A source may connect during the day, so an agent who is offered a call counts as present."""
     floor = day_of(agent("PREVIEW_DIAL_OFFERED", 0, service=10), agent("PREVIEW_DIAL_SKIPPED", 20))

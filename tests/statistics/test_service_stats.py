@@ -170,6 +170,43 @@ def test_a_service_with_an_agent_or_a_call_today_is_listed() -> None:
     assert [row.service_id for row in service_stats(scopes(floor), moment_at(5)).all()] == ["20"]
 
 
+def test_every_service_of_an_agent_that_has_logged_off_is_listed() -> None:
+    """An agent of several services was logged in to each, although its time counts for one."""
+    several = agent("LOGON", 0, services=[10, 20])
+    for events in (
+        [several, agent("READY", 1), agent("LOGOFF", 2)],
+        [several, agent("LOGON", 2, service=10)],
+        [agent("LOGON", 0, service=10), agent("READY", 1, services=[10, 20]), agent("LOGOFF", 2)],
+    ):
+        rows = service_stats(scopes(day_of(*events)), moment_at(5)).all()
+        assert [row.service_id for row in rows] == ["10", "20"]
+
+
+@pytest.mark.parametrize(("logged_off", "listed"), [("00:00:00.001", True), ("00:00:00", False)])
+def test_an_agent_of_several_services_stays_after_midnight(logged_off: str, listed: bool) -> None:
+    """The agent was logged in to each of its services on every day of its login."""
+    events = [
+        agent_at("LOGON", "2026-11-23T20:00:00-05:00", services=[10, 20]),
+        agent_at("LOGOFF", f"2026-11-24T{logged_off}-05:00"),
+    ]
+    rows = service_stats(scopes(fold_events(PLAN, events)), Moment(at("2026-11-24T09:00-05:00")))
+    assert [row.service_id for row in rows.all()] == (["10", "20"] if listed else [])
+
+
+def test_a_late_event_takes_back_the_services_of_a_login() -> None:
+    """The agent had left the second service before midnight, as its source tells only later."""
+    before = [
+        agent_at("LOGON", "2026-11-23T23:50:00-05:00", services=[10, 20]),
+        agent_at("READY", "2026-11-24T00:05:00-05:00"),
+    ]
+    late = agent_at("READY", "2026-11-23T23:55:00-05:00", services=[10])
+    now = Moment(at("2026-11-24T09:00-05:00"))
+    for events, listed in ((before, ["10", "20"]), ([*before, late], ["10"])):
+        off = agent_at("LOGOFF", "2026-11-24T00:06:00-05:00")
+        rows = service_stats(scopes(fold_events(PLAN, [*events, off])), now).all()
+        assert [row.service_id for row in rows] == listed
+
+
 def test_a_service_of_yesterday_is_not_listed() -> None:
     """A service without an agent or an offered call since midnight is not listed."""
     floor = day_of(agent("LOGON", 0, service=10), agent("LOGOFF", 1))

@@ -93,6 +93,8 @@ def agent_events(draw: st.DrawFn) -> tuple[str, dict[str, object]]:
     }
     if draw(st.booleans()):
         data["service"] = draw(SERVICES)
+    if not draw(st.integers(0, 3)):
+        data["services"] = draw(st.lists(SERVICES, min_size=1, max_size=3))
     if data["eventType"] == "NOT_READY":
         data["reason"] = draw(st.sampled_from(["LUNCH", "MEETING", "VOICE_MAIL", "?"]))
     if draw(st.integers(0, 2)) == 0:

@@ -24,6 +24,7 @@ __all__ = [
     "SERVICES",
     "SLA_MS",
     "Desk",
+    "Login",
     "Period",
     "Story",
     "Turn",
@@ -125,6 +126,14 @@ class Period(NamedTuple):
     visit: int
 
 
+class Login(NamedTuple):
+    """Time in which an agent is logged in, and the services that it serves."""
+
+    begin: int
+    end: int
+    services: tuple[int, ...]
+
+
 @dataclass(eq=False)
 class Desk:
     """An agent, and what it has done. ``turn`` is of the call in hand, ``last`` of the last one."""
@@ -143,6 +152,8 @@ class Desk:
     last: tuple[TrueCall, Turn] | None = None
     wrapped: Turn | None = None
     periods: list[Period] = field(default_factory=list)
+    logged_on: int = 0
+    logins: list[Login] = field(default_factory=list)
 
     @property
     def talks(self) -> bool:
@@ -152,6 +163,10 @@ class Desk:
     def enter(self, state: str, reason: str, now: int) -> None:
         """Enter a state. ``turn`` must already be that of the new call in hand."""
         self.periods += self.open_period(now)
+        if self.state == "Logoff":
+            self.logged_on = now
+        if state == "Logoff":
+            self.logins += self.open_login(now)
         if self.state == "Wrapup" and state != "Wrapup" and self.wrapped is not None:
             self.wrapped.wrap_up += now - self.since
         if state != self.state:
@@ -171,6 +186,10 @@ class Desk:
         """Return the time in the present state, if the agent is logged in."""
         known = Period(self.begun, now, self.state, self.reason, self.service, self.visit)
         return [] if self.state == "Logoff" else [known]
+
+    def open_login(self, now: int) -> list[Login]:
+        """Return the present login, if the agent is logged in."""
+        return [] if self.state == "Logoff" else [Login(self.logged_on, now, self.services)]
 
 
 class Story:

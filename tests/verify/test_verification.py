@@ -127,7 +127,9 @@ def a_morning() -> list[StoredEntry]:
         event_at("campaign.update", "2026-11-23T09:04:00-05:00", campaign=5, service=10, loaded=9),
         event_at("campaign.update", "2026-11-23T09:03:00-05:00", campaign=5, loaded=7),
         call_at("end", "2026-11-23T09:04:10.500-05:00", 4),
+        agent_at("LOGON", "2026-11-23T09:04:15-05:00", "CAT", services=[20, "Elsewhere"]),
         call_at("queue", "2026-11-23T09:04:20-05:00", 5, service=20),
+        agent_at("LOGOFF", "2026-11-23T09:04:30-05:00", "CAT"),
         call_at("end", "2026-11-23T09:04:41-05:00", 5),
     ]
     return in_entries(events)
@@ -157,7 +159,7 @@ def test_a_morning_verifies_clean() -> None:
     """The log that is used for the mutations below has no differences itself."""
     verified = verify(1, a_morning(), NOW)
     assert verified.differences == []
-    assert verified.entries == 26
+    assert verified.entries == 28
     assert verified.figures > 150
 
 
@@ -183,6 +185,7 @@ WRONG: dict[str, tuple[object, str, Callable[..., object]]] = {
     "any wait is within the SLA": (Thresholds, "_service", lambda *_: LENIENT),
     "wrap-ups are not counted": (Tally, "wrap_up", lambda *_: None),
     "visits are not counted": (AgentCounts, "_visit", lambda *_: None),
+    "an agent was logged in to one service only": (AgentCounts, "_login", lambda *_: None),
     "nobody is credited": (CallCounts, "credit", lambda *_: None),
     "old reports undo newer ones": (campaigns, "_newer", lambda *_: True),
     "calls are not located": (CallTable, "update_indexes", lambda *_: None),

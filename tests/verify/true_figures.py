@@ -41,6 +41,13 @@ class TrueFigures:
         self.agents: dict[tuple[str, int], Counter[str]] = defaultdict(Counter)
         self.time: Counter[str] = Counter()
         self.visits: dict[str, set[tuple[str, int, int]]] = defaultdict(set)
+        self.logged_in = {
+            (desk.login, service)
+            for desk in story.desks
+            for login in [*desk.logins, *desk.open_login(now)]
+            if story.day(login.begin) == self._today or max(login.begin, self.begin) < login.end
+            for service in login.services
+        }
         for call in story.calls:
             for service in {turn.service for turn in call.turns}:
                 self._count(call, service, [one for one in call.turns if one.service == service])
@@ -163,8 +170,11 @@ class TrueFigures:
     def service_rows(self) -> dict[str, dict[str, object]]:
         """Return the figures of each service."""
         rows = {}
+        staffed = {service for _, service in self.logged_in}
         for service in SERVICES:
             sums = self.services[service]
+            if service not in staffed and not sums["offered"]:
+                continue
             staff = sum(
                 desk.state != "Logoff" and service in desk.services for desk in self._story.desks
             )
@@ -212,9 +222,15 @@ class TrueFigures:
         return rows
 
     def agent_rows(self) -> dict[str, dict[str, object]]:
-        """Return each agent's figures on each service for which anything was counted."""
+        """Return the figures of each agent that was logged in today, by service.
+
+        The services are those that it was logged in to, and others for which anything was counted.
+        """
         rows = {}
-        for (login, service), sums in self.agents.items():
+        logins = {login for login, _ in self.logged_in}
+        counted = {key for key, sums in self.agents.items() if key[0] in logins and +sums}
+        for login, service in self.logged_in | counted:
+            sums = self.agents[login, service]
             row: dict[str, object] = {
                 name: sums[name] for name in ("inboundCalls", "outboundCalls", *CATEGORIES.values())
             }
@@ -236,12 +252,8 @@ class TrueFigures:
 def differences(story: Story, now: int, rows: Rows) -> list[object]:
     """Return the figures in the rows of ``displayed_rows`` that are not the story's."""
     true = TrueFigures(story, now)
+    true_services, true_agents = true.service_rows(), true.agent_rows()
     services = {row["serviceId"]: row for row in rows["service/stats"]}
-    listed = {
-        service: row
-        for service, row in true.service_rows().items()
-        if service in services or row["totalOffered"] or row["totalAgents"]
-    }
     quarters = {
         f"{row['serviceId']} {row['start']}": {**row, "movedOn": sum(row["movedOn"].values())}
         for row in rows["service/stats/intervals"]
@@ -260,9 +272,11 @@ def differences(story: Story, now: int, rows: Rows) -> list[object]:
     }
     (averages,) = rows["service/agents/averages"]
     return [
-        *_compare(listed, services),
+        *(true_services.keys() ^ services.keys()),
+        *_compare(true_services, services),
         *_compare(true.quarter_rows(), quarters),
-        *_compare(true.agent_rows(), agents),
+        *(true_agents.keys() ^ agents.keys()),
+        *_compare(true_agents, agents),
         *_compare(present, status),
         *_compare({"averages": true.averages()}, {"averages": averages}),
     ]

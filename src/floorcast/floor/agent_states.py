@@ -86,6 +86,8 @@ class AgentCounts:
             number = self._calendar.day_of(at)
             day = self._day = _Day(number, *self._calendar.bounds(number))
         self._visit(agent, day.number, at, sign)
+        if agent.services:
+            self._login(agent, day.number, sign)
 
     def time(self, agent: FloorAgent, until: int, sign: int) -> None:
         """Count the agent's time in its state up to ``until``, where the state ends."""
@@ -96,28 +98,33 @@ class AgentCounts:
         self._count(agent, agent.counted_until, until, sign)
         agent.parts = ()
 
-    def split(self, agent: FloorAgent, service: int, until: int, sign: int) -> None:
-        """Count the time up to ``until`` for a service that has just been replaced by another."""
+    def split(
+        self, agent: FloorAgent, service: int, services: tuple[int, ...], until: int, sign: int
+    ) -> None:
+        """Count the time up to ``until`` for services that have just been replaced by others."""
         begin = agent.counted_until
         if begin < until:
-            replacement, part = agent.service, CountedPart(service, begin, until, agent.visited)
-            agent.service = service
+            part = CountedPart(service, begin, until, agent.visited, services, agent.counted_login)
+            replacements = agent.service, agent.services
+            agent.service, agent.services = service, services
             self._count(agent, begin, until, sign)
-            agent.service, agent.parts = replacement, (*agent.parts, part)[-MAX_PARTS:]
+            agent.service, agent.services = replacements
+            agent.parts = (*agent.parts, part)[-MAX_PARTS:]
 
     def _shorten(self, agent: FloorAgent, until: int, sign: int) -> None:
         """Take back the parts after ``until``, because the state ended then."""
-        service = agent.service
+        kept = agent.service, agent.services
         while agent.parts and agent.parts[-1].end > until:
             part = agent.parts[-1]
-            agent.parts, agent.service = agent.parts[:-1], part.service
-            agent.visited = part.visited
+            agent.parts = agent.parts[:-1]
+            agent.service, agent.services = part.service, part.services
+            agent.visited, agent.counted_login = part.visited, part.counted_login
             self._count(agent, part.begin, part.end, -sign)
-            agent.visited = part.visited
+            agent.visited, agent.counted_login = part.visited, part.counted_login
             if part.begin < until:
                 self._count(agent, part.begin, until, sign)
                 agent.parts = (*agent.parts, part._replace(end=until))
-        agent.service = service
+        agent.service, agent.services = kept
 
     def _count(self, agent: FloorAgent, begin: int, until: int, sign: int) -> None:
         day = self._day
@@ -145,10 +152,24 @@ class AgentCounts:
                 if self._times is not None:
                     self._times.visit(agent, at, sign)
 
+    def _login(self, agent: FloorAgent, day: int, sign: int) -> None:
+        """Count that the agent is logged in to its services, unless that was the last count."""
+        login = (day, agent.services)
+        if agent.counted_login == login:
+            return
+        agent.counted_login = login
+        if sign:
+            for service in agent.services:
+                counter = self._ledger.agent(day, service, agent.id)
+                if counter is not None:
+                    counter.logins += sign
+
     def _slice(self, agent: FloorAgent, on: _Day, begin: int, spent: int, sign: int) -> None:
         state, service, day = agent.state, agent.service, on.number
         if (day, service) not in agent.visited:
             self._visit(agent, day, begin, sign)
+        if agent.services:
+            self._login(agent, day, sign)
         if not sign:
             return
         counter = self._ledger.agent(day, service, agent.id)
@@ -255,10 +276,11 @@ class AgentStates:
     ) -> None:
         """Apply a moment that does not change the agent's state, but perhaps its service.
 
-        Another service counts for the time after the moment, and for a quiet agent for all the time
+        Other services count for the time after the moment, and for a quiet agent for all the time
         that no figure shows.
         """
-        details, service, since = moment.details, agent.service, moment.at
+        details, since = moment.details, moment.at
+        service, services = agent.service, agent.services
         if moment.kind == ANSWERED:
             call = None if details is None else details.call
             self._note_answer(agent, moment.at, call, call_sign)
@@ -272,8 +294,10 @@ class AgentStates:
             agent.team = details.team
         if agent.services:
             _choose_service(agent)
-        if agent.service != service and agent.state is not LOGOFF:
-            self._counts.split(agent, service, min(since, agent.last_event + self._quiet), sign)
+        moved = agent.service != service or agent.services != services
+        if moved and agent.state is not LOGOFF:
+            until = min(since, agent.last_event + self._quiet)
+            self._counts.split(agent, service, services, until, sign)
 
     def _note_answer(self, agent: FloorAgent, at: int, call: CurrentCall | None, sign: int) -> None:
         """Fold a ``call.answer`` that named the agent.

@@ -20,6 +20,7 @@ __all__ = [
     "LATE_LOGON",
     "LONG_AGO",
     "AgentMoment",
+    "CountedLogin",
     "CountedPart",
     "CurrentCall",
     "EventDetails",
@@ -111,16 +112,23 @@ class AgentMoment(Struct, array_like=True, gc=False):
     details: EventDetails | None = None
 
 
+CountedLogin = tuple[int, tuple[int, ...]]
+"""A day, and the services to which an agent was logged in at once on that day."""
+
+
 class CountedPart(NamedTuple):
     """The first part of the time in a state, which counts for another service than the rest.
 
-    Times are in ms. ``visited`` is the agent's ``visited`` before this part was counted.
+    Times are in ms. ``visited`` and ``counted_login`` are those of the agent before this part was
+    counted, and ``services`` those of the agent during it.
     """
 
     service: int
     begin: int
     end: int
     visited: tuple[tuple[int, int], ...]
+    services: tuple[int, ...] = ()
+    counted_login: CountedLogin | None = None
 
 
 class FloorAgent(Struct, omit_defaults=True, gc=False):
@@ -132,7 +140,8 @@ class FloorAgent(Struct, omit_defaults=True, gc=False):
     change of state, reason or service was recorded. ``service`` is the one for which time counts:
     the current call's service if it is in ``services``, or otherwise ``named_service``. ``visited``
     holds the (day, service) pairs in which the current visit was counted. ``call_visited`` holds
-    the pairs of the visit to In Call that a hold or transfer has interrupted.
+    the pairs of the visit to In Call that a hold or transfer has interrupted. ``counted_login`` is
+    the last login to several services that was counted.
 
     ``answered`` is the last call that the agent answered. ``current_calls`` holds the calls that
     the agent has not left for another one. ``in_call_at`` is the time of the last In Call event,
@@ -170,6 +179,7 @@ class FloorAgent(Struct, omit_defaults=True, gc=False):
     applied_until: int = field(default=LONG_AGO, name="reached")
     changed_at: int = 0
     parts: tuple[CountedPart, ...] = ()
+    counted_login: CountedLogin | None = None
     past: list[MomentRun] = field(default_factory=list)
 
     @property

@@ -58,7 +58,11 @@ class ServiceDay(Struct, gc=False):
 
 
 class AgentDay(Struct, gc=False):
-    """One agent's day on one service: time and visits by state, time by reason, and calls."""
+    """One agent's day on one service: time and visits by state, time by reason, and calls.
+
+    ``logins`` is positive if the agent was logged in to this service and to others at once. Its
+    visits then count for one of them only.
+    """
 
     time: list[int] = field(default_factory=lambda: _zeros(len(State)))
     visits: list[int] = field(default_factory=lambda: _zeros(len(State)))
@@ -66,6 +70,12 @@ class AgentDay(Struct, gc=False):
     inbound: int = 0
     outbound: int = 0
     dispositions: list[int] = field(default_factory=lambda: _zeros(len(CATEGORIES)))
+    logins: int = 0
+
+    @property
+    def was_logged_in(self) -> bool:
+        """Whether the agent was logged in to the service on this day."""
+        return self.logins > 0 or any(self.visits)
 
 
 class Counters(Struct):

@@ -152,7 +152,7 @@ def _today(scope: Scope, moment: Moment) -> Scan[AgentServices]:
         services = []
         for at, day, time, reasons in sorted(_service_times(days, agent), key=_by_service):
             shown = _figures(day, time, reasons)
-            if at in present or any(shown) or any(day.visits):
+            if at in present or any(shown) or day.was_logged_in:
                 name = None if at == NO_SERVICE else at
                 services.append(ServiceFigures(name, centers[at], *shown))
         if not services:

@@ -75,7 +75,7 @@ class AgentDays:
         """Return whether the agent was logged in to any service at any time today."""
         if self.is_present(agent):
             return True
-        return any(any(day.visits) for _, day in self._days_of(self.today, agent.id))
+        return any(day.was_logged_in for _, day in self._days_of(self.today, agent.id))
 
 
 def logged_in(scope: Scope, moment: Moment) -> set[int]:

@@ -239,7 +239,7 @@ def _agents(view: FloorView, service: int, moment: Moment, today: Day) -> tuple[
     if there or view.count_logged_in(service, today.begin - moment.quiet_agent):
         return there, True
     days = view.agents_of_day(today.number, service).values()
-    return 0, any(any(day.visits) for day in days)
+    return 0, any(day.was_logged_in for day in days)
 
 
 def _campaigns(view: FloorView, service: int, midnight: int) -> _Campaigns:

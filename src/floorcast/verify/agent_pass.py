@@ -74,7 +74,7 @@ class AgentPass:
             if one.kind != "state":
                 if found and (login.is_late or one.kind == "answered"):
                     service = self._counting_service(agent, login, current_call.event, state)
-                    self._change_service(found, one, service)
+                    self._change_services(found, one, login, service)
                     found[-1].login, found[-1].call_event = login, current_call.event
                 continue
             kind = one.data["eventType"]
@@ -103,6 +103,7 @@ class AgentPass:
                     current_call.event,
                     continues,
                     (service,),
+                    login.services,
                 )
             )
             state = entered
@@ -111,10 +112,10 @@ class AgentPass:
             last.end = max(last.begin, min(self._now, last.event.at + self._quiet))
         return found
 
-    def _change_service(
-        self, found: list[StatePeriod], one: AgentRecord, service: int | None
+    def _change_services(
+        self, found: list[StatePeriod], one: AgentRecord, login: LoginState, service: int | None
     ) -> None:
-        """Count the agent's time for another service, from an event that is not a state.
+        """Count the agent's time for other services, from an event that is not a state.
 
         A LOGON that arrived too late applies as far back as a late state could.
         """
@@ -122,7 +123,7 @@ class AgentPass:
         if one.kind == "late":
             since = max(since, one.recorded_at - self._records.late_ms)
         since = min(since, last.event.at + self._quiet)
-        if service == last.service:
+        if service == last.service and login.services == last.login.services:
             return
         if since > last.begin:
             found.append(last.on_service(service, since))
@@ -206,6 +207,8 @@ class AgentPass:
                 services = {*(one.entered if begins_today else ())}
                 services |= {one.service} if continues_today else set()
                 visit.services |= services
+                services |= {*(one.entered_services if begins_today else ())}
+                services |= {*(one.login.services if continues_today else ())}
                 for service in services:
                     self._sums.agents[agent][service].was_present = True
         for visit in {id(visit): visit for visit in visits}.values():

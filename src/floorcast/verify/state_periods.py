@@ -92,7 +92,8 @@ class StatePeriod:
     ``event`` is the event that began the state. ``service`` is the service that the time counts
     for, and ``call_event`` is the event that named the current call. ``continues`` is true if the
     state is the same as before. ``entered`` has the service when the agent entered the state, and
-    is empty if the period only continues the state on another service.
+    is empty if the period only continues the state on another service. ``entered_services`` has the
+    services that the agent was logged in to then.
     """
 
     event: AgentRecord
@@ -104,6 +105,7 @@ class StatePeriod:
     call_event: AgentRecord | None
     continues: bool
     entered: tuple[int | None, ...]
+    entered_services: tuple[int | None, ...]
 
     @property
     def reason(self) -> str | None:
@@ -119,7 +121,9 @@ class StatePeriod:
     def on_service(self, service: int | None, since: int) -> StatePeriod:
         """End this period and return one on another service from ``since`` on."""
         self.end = since
-        return replace(self, begin=since, service=service, continues=True, entered=())
+        return replace(
+            self, begin=since, service=service, continues=True, entered=(), entered_services=()
+        )
 
 
 def is_answer(one: AgentRecord) -> bool:
