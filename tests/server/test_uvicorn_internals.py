@@ -625,10 +625,32 @@ def test_behind_a_trusted_proxy_each_address_has_its_own_limit() -> None:
     on_uvloop(work)
 
 
+def test_tiny_chunks_are_added_to_a_body_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The chunks of a slice are joined first, so one-byte chunks cost little more than others."""
+    sizes: list[int] = []
+    add = HttpToolsProtocol.on_body
+
+    def counted(connection: HttpToolsProtocol, body: bytes) -> None:
+        sizes.append(len(body))
+        add(connection, body)
+
+    async def work() -> None:
+        async with serving() as served:
+            monkeypatch.setattr(HttpToolsProtocol, "on_body", counted)
+            head = b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n"
+            response = await served.ask(head + b"1\r\nx\r\n" * 20_000 + b"0\r\n\r\n")
+            assert (response.status, response.body) == (200, b"20000")
+            assert sum(sizes) == 20_000
+            assert len(sizes) < 200
+
+    on_uvloop(work)
+
+
 # --- faults -------------------------------------------------------------------------------------
 
 
-def test_low_memory_is_a_server_error(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("length", [1, 2])
+def test_low_memory_is_a_server_error(monkeypatch: pytest.MonkeyPatch, length: int) -> None:
     """The response is 503 with Retry-After, because a source stops at 400 and loses events."""
 
     def nothing_left(_self: object, _body: bytes) -> None:
@@ -637,7 +659,8 @@ def test_low_memory_is_a_server_error(monkeypatch: pytest.MonkeyPatch) -> None:
     async def work() -> None:
         async with serving() as served:
             monkeypatch.setattr(HttpToolsProtocol, "on_body", nothing_left)
-            refused = await served.ask(b"POST / HTTP/1.1\r\ncontent-length: 1\r\n\r\nx")
+            head = f"POST / HTTP/1.1\r\ncontent-length: {length}\r\n\r\n"
+            refused = await served.ask(head.encode() + b"x")
             assert (refused.status, refused.headers["retry-after"]) == (503, "1")
             assert json.loads(refused.body)["code"] == 101
 

@@ -75,6 +75,7 @@ class _ConnectionState(RequestLimits):
         "address",
         "ignores_input",
         "is_admitted",
+        "parts",
         "pending_refusal",
         "takeover",
         "unread",
@@ -86,6 +87,7 @@ class _ConnectionState(RequestLimits):
         self.takeover = takeover
         self.address = address  # the address that the connection counts for, or None
         self.is_admitted = False  # whether the connection has been admitted
+        self.parts: list[bytes] = []  # of the body, from the current slice
         self.unsent = 0  # bytes of responses in the transport at the last check
         self.unread: memoryview | None = None  # received but not parsed yet
         self.pending_refusal = b""  # a refusal that is sent after the responses before it
@@ -211,6 +213,7 @@ class ServerConnection(HttpToolsProtocol):
         state.part_began = False
         try:
             self.parser.feed_data(piece)
+            self._add_body()
         except httptools.HttpParserUpgrade as upgrade:
             used = upgrade.args[0]
             if state.refusal is None:
@@ -219,6 +222,9 @@ class ServerConnection(HttpToolsProtocol):
             state.refusal = state.refusal or _refusal_for(error.__context__)
         except httptools.HttpParserError:
             state.refusal = state.refusal or NOT_HTTP
+        except MemoryError as error:
+            state.refusal = state.refusal or _refusal_for(error)
+        state.parts.clear()
         state.end_slice(used, body)
         if state.refusal is not None:
             self._refuse(state.refusal)
@@ -269,10 +275,17 @@ class ServerConnection(HttpToolsProtocol):
             super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """Add a part of the body. After the response, it is only counted."""
+        """Collect a part of the body. A slice can have thousands, because of tiny chunks."""
+        if self.state.reading is RequestPart.BODY:  # otherwise the request is refused
+            self.state.parts.append(body)
+
+    def _add_body(self) -> None:
+        """Add the parts that have been collected. After the response, they are only counted."""
         state = self.state
-        if state.reading is not RequestPart.BODY:  # the request is refused
+        if not state.parts:
             return
+        body = state.parts[0] if len(state.parts) == 1 else b"".join(state.parts)
+        state.parts.clear()
         state.add_body(len(body))
         if self.cycle.response_complete and state.body > MAX_DISCARDED_BYTES:
             self._close()
@@ -281,6 +294,7 @@ class ServerConnection(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """End the request, unless it has not begun."""
         if self.state.reading is RequestPart.BODY:
+            self._add_body()
             self.state.reading = RequestPart.NOTHING
             super().on_message_complete()
 
