@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import socket
+import weakref
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import cast
@@ -17,7 +19,13 @@ from starlette.types import Message, Receive, Scope, Send
 
 from floorcast.http.handlers.streams import TAKE_OVER
 from floorcast.server import connection_takeover
-from floorcast.server.connection_takeover import EVENTS_PER_POLL, ConnectionTakeover, StreamPoller
+from floorcast.server.connection_limits import ConnectionLimits
+from floorcast.server.connection_takeover import (
+    EVENTS_PER_POLL,
+    ConnectionTakeover,
+    CountedStream,
+    StreamPoller,
+)
 from floorcast.server.uvicorn_internals import tolerate_disconnects
 
 
@@ -250,6 +258,36 @@ def test_a_disconnect_is_reported_once(way: str) -> None:
             assert writer.reported.count("lost") == 1
 
     run(work)
+
+
+class Listening(asyncio.Protocol):
+    """A stream that keeps its transport, as a reader does."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+
+
+class Wire(asyncio.Transport):
+    """A transport that keeps its protocol, as every transport does."""
+
+    def __init__(self, protocol: asyncio.Protocol) -> None:
+        super().__init__()
+        self.protocol = protocol
+
+
+def test_a_lost_stream_leaves_no_garbage() -> None:
+    """A lost stream is freed at once, because the collector checks older objects only rarely."""
+    stream = Listening()
+    counted = CountedStream(stream, ConnectionLimits(9, 9), None, None)
+    counted.connection_made(Wire(counted))
+    counted.connection_lost(None)
+    freed = weakref.ref(stream)
+    gc.disable()
+    try:
+        del stream, counted
+        assert freed() is None
+    finally:
+        gc.enable()
 
 
 def test_received_data_is_ignored() -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from floorcast.config.settings import Settings
 from floorcast.model.errors import SettingError
-from floorcast.server.uvicorn_server import serve
+from floorcast.server.uvicorn_server import serve, tune_garbage_collector
 
 
 @pytest.fixture(autouse=True)
@@ -74,3 +74,11 @@ def test_an_unusable_folder_is_refused_and_the_port_released(tmp_path: Path) -> 
     with pytest.raises(SettingError, match="data folder"):
         serve(Settings(data=file, port=port), must_not_be_called)
     socket.create_server(("127.0.0.1", port)).close()
+
+
+def test_the_collector_checks_few_objects_at_a_time() -> None:
+    """No check of new objects, except for a full one, has more than 100,000 of them."""
+    tune_garbage_collector()
+    new, checks, full = gc.get_threshold()
+    assert new * checks <= 100_000
+    assert checks * full >= 250_000  # the checks between two full ones, which take far longer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Sequence
 from types import ModuleType
 
@@ -117,6 +118,27 @@ def test_a_closed_scan_releases_the_floor() -> None:
         assert len(floor.hooks.agents) == 1
     assert not floor.hooks
     slices.close()
+
+
+@pytest.mark.parametrize("rows", [1, 1000])
+@pytest.mark.parametrize("is_canceled", [False, True])
+@pytest.mark.parametrize("method", METHODS)
+def test_a_closed_scan_leaves_no_garbage(method: str, rows: int, *, is_canceled: bool) -> None:
+    """Scans need no garbage collector, which checks older objects only rarely."""
+    floor = new_floor()
+    fold_all(floor, [agent("READY", 0, who, service=10) for who in ("ANN", "BOB", 9)])
+    fold_all(floor, [call("call.queue", 0, number, service=10) for number in range(3)], begin=9)
+    gc.collect()
+    gc.disable()
+    try:
+        with METHODS[method](visible(floor, rows=rows).scopes(), moment_at(1)) as slices:
+            for _ in slices:
+                if is_canceled:
+                    break
+        del slices
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
 
 
 def test_rows_that_fit_into_one_slice_are_read_at_once() -> None:

@@ -90,6 +90,9 @@ class ConnectionTakeover:
         return self._connection is not None and self._connection.hand_over(headers, stream)
 
 
+_NO_STREAM = asyncio.Protocol()
+
+
 class CountedStream(asyncio.Protocol):
     """A stream's reader, whose connection counts until it is lost."""
 
@@ -118,7 +121,8 @@ class CountedStream(asyncio.Protocol):
         if self._forwarded is not None:
             self._limits.leave_request(self._forwarded)
         self._address = self._forwarded = None
-        self._stream.connection_lost(exc)
+        stream, self._stream = self._stream, _NO_STREAM  # which refers to this object's transport
+        stream.connection_lost(exc)
 
     def pause_writing(self) -> None:
         """See ``asyncio.Protocol``."""

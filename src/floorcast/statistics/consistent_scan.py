@@ -44,7 +44,7 @@ class Scan(Generic[R]):
         self._read = read
         self._copy = read if copy is None else copy
         self._hooks = hooks
-        self._call_hooks, self._key_of = ([], _no_key) if calls is None else calls
+        self._call_hooks, self._key_of = ([], _nothing) if calls is None else calls
         self._by_call: dict[Key | None, list[int]] | None = None
         self._rows = rows
         self._next = 0
@@ -75,6 +75,8 @@ class Scan(Generic[R]):
         if self._before_change in self._hooks:
             self._hooks.remove(self._before_change)
             self._call_hooks.remove(self._before_call_change)
+        # the owner's methods: together with the owner, they would form a cycle
+        self._read = self._copy = self._key_of = _nothing
 
     def _before_call_change(self, call: Call | None) -> None:
         if call is None:
@@ -102,7 +104,7 @@ class Scan(Generic[R]):
                 self._early[one] = read(one)
 
 
-def _no_key(_number: int) -> None:
+def _nothing(*_: object) -> None:
     return None
 
 
@@ -153,6 +155,7 @@ class CallScan(Generic[R]):
         """Stop the scan."""
         if self._before_change in self._hooks:
             self._hooks.remove(self._before_change)
+        self._read = _nothing  # as in ``Scan``
 
     def _before_change(self, call: Call | None) -> None:
         if call is None:
