@@ -30,7 +30,7 @@ class SpoolContents:
         self._position: dict[str, str] = {}
 
     def store_step(self, processor: AsteriskProcessor) -> None:
-        events, rows, position = processor.take_step()
+        events, rows, position, _ = processor.take_step()
         self.events += events
         for key, row in rows.items():
             if row is None:

@@ -13,8 +13,12 @@ from typing import Any
 from floorcast.connectors.freeswitch.esl_connection import EslAddress
 
 __all__ = [
+    "AGENT",
+    "MEMBER",
     "NOTICE",
     "PASSWORD",
+    "QUEUE",
+    "TIER",
     "FakeEsl",
     "Socket",
     "encoded",

@@ -89,7 +89,7 @@ class RestartableProcessor:
         self.processor = FreeswitchProcessor(self._config, rows, self._position)
 
     def _keep(self) -> None:
-        events, rows, position = self.processor.take_step()
+        events, rows, position, _ = self.processor.take_step()
         self.events += events
         for key, row in rows.items():
             if row is None:

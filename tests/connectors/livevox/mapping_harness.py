@@ -12,6 +12,7 @@ from floorcast.client.events import read_agent_event, read_interaction
 from floorcast.connectors.livevox.feed_mapping import FeedMapper
 from floorcast.connectors.livevox.list_mapping import ListMapper
 from floorcast.connectors.livevox.state import FeedState
+from floorcast.connectors.pbx.unreadable import Unreadable
 
 __all__ = ["NAMED", "NOON", "MappingHarness", "iso", "ms_after_noon"]
 
@@ -30,7 +31,8 @@ class MappingHarness:
     def __init__(self) -> None:
         self.state = FeedState()
         self.feeds = FeedMapper("other", self.state)
-        self.lists = ListMapper("other", self.state)
+        self.skipped: list[Unreadable] = []
+        self.lists = ListMapper("other", self.state, self.skipped.append)
         self.events: list[CloudEvent] = []
 
     def agent(self, kind: str, at: int, agent: int = 1, **more: object) -> list[CloudEvent]:

@@ -171,6 +171,26 @@ def test_a_recording_is_followed_by_its_order_alone() -> None:
     assert clock.corrected(3270.0) == 5070.0
 
 
+def test_an_impossible_recorded_time_is_ignored() -> None:
+    """A line from the future does not move the times of later lines."""
+    local = Local()
+    clock = SourceClock(local)
+    clock.follow(local.now - 20)
+    clock.follow(8_589_934_591.0)
+    assert clock.is_impossible(8_589_934_591.0)
+    assert not clock.is_impossible(local.now + 3600)  # the local clock may be wrong
+    assert clock.corrected(local.now - 10) == local.now - 10
+
+
+def test_an_invalid_time_stays_invalid() -> None:
+    """A correction does not turn an invalid time into a valid one."""
+    local = Local()
+    clock = SourceClock(local)
+    clock.adjust(local.now, local.now)
+    clock.adjust(4_102_444_800.0, local.now)
+    assert clock.corrected(8_589_934_592.0) == 8_589_934_592.0
+
+
 def test_the_steady_clock_has_the_local_time() -> None:
     """It begins with the machine's time."""
     one, other = steady_clock(), steady_clock()

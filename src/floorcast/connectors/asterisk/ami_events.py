@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from floorcast.connectors.asterisk.frames import AmiFrame
 from floorcast.connectors.pbx.bridges import interface_of
+from floorcast.connectors.pbx.numbers import duration, whole_number
 from floorcast.connectors.pbx.pbx_events import (
     AgentConnected,
     BridgeEntered,
@@ -33,7 +34,7 @@ from floorcast.connectors.pbx.pbx_events import (
 )
 from floorcast.connectors.pbx.unreadable import Unreadable
 
-__all__ = ["AmiEventConverter", "member_state", "number_in"]
+__all__ = ["AmiEventConverter", "member_state"]
 
 MAX_ABANDONED = 10_000  # callers with a QueueCallerAbandon but no QueueCallerLeave yet
 _BY: dict[str, EndedBy] = {"caller": "caller", "agent": "agent", "transfer": "transfer"}
@@ -120,7 +121,7 @@ class AmiEventConverter:
         return AgentConnected(
             **_member_fields(frame, at),
             leg=frame.get("DestUniqueid", ""),
-            waited=number_in(frame, "HoldTime"),
+            waited=duration(frame.get("HoldTime", "")),
         )
 
     def _completed(self, frame: AmiFrame, at: float) -> PbxEvent:
@@ -136,7 +137,7 @@ class AmiEventConverter:
         return Ringing(**_member_fields(frame, at), leg=frame.get("DestUniqueid", ""))
 
     def _missed(self, frame: AmiFrame, at: float) -> PbxEvent:
-        ring_seconds = round(number_in(frame, "RingTime") / 1000)
+        ring_seconds = round(duration(frame.get("RingTime", ""), per_second=1000))
         return CallMissed(**_member_fields(frame, at), ring_seconds=ring_seconds)
 
     def _ring_ended(self, frame: AmiFrame, at: float) -> PbxEvent | None:
@@ -230,19 +231,13 @@ def member_state(
         agent=_member(frame),
         interface=frame.get("Interface", frame.get("Location", "")),
         dynamic=frame.get("Membership", "dynamic") == "dynamic",
-        status=int(number_in(frame, "Status")),
+        status=int(whole_number(frame.get("Status", ""))),
         paused=paused,
         reason=frame.get("PausedReason", "") if paused else "",
-        penalty=int(number_in(frame, "Penalty")),
+        penalty=int(whole_number(frame.get("Penalty", ""))),
         since=since,
         logged_in=logged_in,
     )
-
-
-def number_in(frame: AmiFrame, name: str) -> float:
-    """Return a field as a whole number, or 0 if it does not contain one."""
-    text = frame.get(name, "")
-    return float(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0.0
 
 
 def _caller_fields(frame: AmiFrame, at: float) -> CallerFields:

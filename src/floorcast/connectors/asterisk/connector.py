@@ -180,10 +180,16 @@ class AsteriskConnector:
 
     def _parse_line(self, text: str) -> QueueLogLine | None:
         try:
-            return parse_line(text)
+            line = parse_line(text)
         except Unreadable as error:
             self._warnings.count_unreadable(error)
             return None
+        # a new line of the only source sets the clock instead
+        sets_clock = not self._source.ami and self._has_read_log.is_set()
+        if not sets_clock and self._clock.is_impossible(line.at):
+            self._warnings.count_unreadable(Unreadable(f"a line from the future: {text[:200]!r}"))
+            return None
+        return line
 
     async def _convert_line(self, line: QueueLogLine) -> PbxEvent | None:
         if not self._source.ami:

@@ -17,6 +17,7 @@ __all__ = ["LogPosition", "QueueLogFile", "RawLine"]
 MAX_LINE_BYTES = 64 << 10
 READ_BYTES = 1 << 20
 MAX_EPOCH_DIGITS = 10
+CLOCKS_APART_SECONDS = 86_400.0  # Asterisk's and the file system's, which may be a server's
 COMPRESSED_SUFFIXES = {".bz2", ".gz", ".lz4", ".xz", ".zst"}
 SWITCH_AFTER_POLLS = 20  # a renamed file counts as finished after this many polls without a line
 
@@ -96,10 +97,16 @@ class QueueLogFile:
             self._file.close()
         self._file = None
 
-    def position(self) -> str:
-        """Return the position after the current line."""
+    def position(self, second: float | None = None) -> str:
+        """Return the position after the current line, which has the time ``second``.
+
+        A time after the file's last write is a mistake. It is not kept, because the next run skips
+        earlier lines if the file no longer exists.
+        """
         assert self._file is not None
         status = os.fstat(self._file.fileno())
+        if second is not None and second <= status.st_mtime + CLOCKS_APART_SECONDS:
+            self.last_second = second  # an earlier one if the clock was set back
         found = LogPosition(
             status.st_dev, status.st_ino, self._offset, self._first_line_hash, self.last_second
         )
@@ -170,9 +177,9 @@ class QueueLogFile:
             if not self._first_line_hash:
                 self._first_line_hash = hashlib.sha256(line + b"\n").hexdigest()[:16]
             epoch = line.partition(b"|")[0]
-            if epoch.isdigit() and len(epoch) <= MAX_EPOCH_DIGITS:
-                self.last_second = float(epoch)  # an earlier one if the clock was set back
-            yield RawLine(line.decode("utf-8", "replace"), self.position())
+            is_time = epoch.isdigit() and len(epoch) <= MAX_EPOCH_DIGITS
+            position = self.position(float(epoch) if is_time else None)
+            yield RawLine(line.decode("utf-8", "replace"), position)
 
     def _follow_rotation(self) -> None:
         """Continue with the new file after a rotation, or start again if the file was truncated."""

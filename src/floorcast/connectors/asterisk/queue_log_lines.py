@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from floorcast.connectors.pbx.numbers import duration
 from floorcast.connectors.pbx.pbx_events import (
     ABANDONED,
     AgentConnected,
@@ -50,11 +51,6 @@ class QueueLogLine(NamedTuple):
         """Return a field of the data, or an empty string if the line does not have it."""
         return self.data[index] if index < len(self.data) else ""
 
-    def number(self, index: int) -> float:
-        """Return a field of the data as a number, or 0 if it is not a whole number."""
-        text = self.field(index)
-        return float(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0.0
-
 
 def parse_line(line: str) -> QueueLogLine:
     """Return the fields of a line. Raises Unreadable."""
@@ -88,7 +84,7 @@ def _joined(line: QueueLogLine) -> PbxEvent:
 
 
 def _connected(line: QueueLogLine) -> PbxEvent:
-    return AgentConnected(**_member_fields(line), leg=line.field(1), waited=line.number(0))
+    return AgentConnected(**_member_fields(line), leg=line.field(1), waited=duration(line.field(0)))
 
 
 def _completed(by: EndedBy) -> Callable[[QueueLogLine], PbxEvent]:
@@ -106,7 +102,8 @@ def _left(reason: str) -> Callable[[QueueLogLine], PbxEvent]:
 
 
 def _missed(line: QueueLogLine) -> PbxEvent:
-    return CallMissed(**_member_fields(line), ring_seconds=round(line.number(0) / 1000))
+    ring_seconds = round(duration(line.field(0), per_second=1000))
+    return CallMissed(**_member_fields(line), ring_seconds=ring_seconds)
 
 
 def _paused(line: QueueLogLine) -> PbxEvent:

@@ -50,7 +50,9 @@ def read_queue_log(lines: Iterable[str], source: str) -> ConvertedRecording:
         reports_hangups=False,
         whole_seconds=True,
     )
-    return ConvertedRecording(events=map_events(mapper, pbx_events()), unreadable=unreadable)
+    found = map_events(mapper, pbx_events())
+    found.unreadable += unreadable
+    return found
 
 
 def read_ami(read: Callable[[int], bytes], source: str) -> ConvertedRecording:
@@ -76,4 +78,6 @@ def read_ami(read: Callable[[int], bytes], source: str) -> ConvertedRecording:
     mapper = PbxEventMapper(
         MappingConfig(source=source), ASTERISK, PbxState(), reports_hangups=True
     )
-    return ConvertedRecording(events=map_events(mapper, pbx_events()), unreadable=unreadable)
+    found = map_events(mapper, pbx_events())
+    found.unreadable += unreadable
+    return found

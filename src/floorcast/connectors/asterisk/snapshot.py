@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from floorcast.connectors.asterisk.ami_events import member_state, number_in
+from floorcast.connectors.asterisk.ami_events import member_state
 from floorcast.connectors.asterisk.frames import AmiFrame
 from floorcast.connectors.pbx.config import MappingConfig
+from floorcast.connectors.pbx.numbers import duration, whole_number
 from floorcast.connectors.pbx.pbx_events import (
     AgentConnected,
     ChannelHungUp,
@@ -65,18 +66,20 @@ def _members(snapshot: AsteriskSnapshot) -> Iterator[MemberState]:
     for frame in snapshot.members:
         if not frame.get("Queue") or not (frame.get("Name") or frame.get("Location")):
             continue
-        times = [number_in(frame, "LoginTime"), number_in(frame, "LastCall")]
+        login = _time(frame, "LoginTime", snapshot)
+        times = [login, _time(frame, "LastCall", snapshot)]
         if frame.get("Paused") == "1":
-            times.append(number_in(frame, "LastPause"))
-        since = min(max(times), snapshot.at) or None
-        yield member_state(frame, snapshot.at, since, times[0] or None)
+            times.append(_time(frame, "LastPause", snapshot))
+        yield member_state(frame, snapshot.at, max(times) or None, login or None)
 
 
 def _hangups(snapshot: AsteriskSnapshot, state: PbxState) -> Iterator[PbxEvent]:
     """Yield a hangup, at the best known time, for each call that no longer exists."""
     existing = {frame.get("Uniqueid", "") for frame in snapshot.channels}
     existing |= {state.aliases[one] for one in existing if one in state.aliases}
-    last_calls = {frame.get("Name", ""): number_in(frame, "LastCall") for frame in snapshot.members}
+    last_calls = {
+        frame.get("Name", ""): _time(frame, "LastCall", snapshot) for frame in snapshot.members
+    }
     for call in list(state.calls.values()):
         if call.phase is Phase.ENDED or {call.caller, call.channel} & existing:
             continue
@@ -92,7 +95,7 @@ def _joins(snapshot: AsteriskSnapshot, state: PbxState | None) -> Iterator[PbxEv
         call = state.call(caller) if state else None
         waits = call is not None and call.phase is Phase.WAITING and call.queue == queue
         if caller and queue and not waits:
-            at = snapshot.at - number_in(frame, "Wait")
+            at = max(0.0, snapshot.at - duration(frame.get("Wait", "")))
             number = frame.get("CallerIDNum", "")
             number = "" if number in {"<unknown>", "unknown"} else number
             yield QueueJoined(at=at, caller=caller, queue=queue, number=number)
@@ -106,7 +109,7 @@ def _connects(snapshot: AsteriskSnapshot, state: PbxState | None) -> Iterator[Pb
         queue = call.queue if call else _queue_of(other)
         if not queue or (call and call.phase is Phase.TALKING and call.agent):
             continue
-        began = snapshot.at - _seconds(leg.get("Duration", ""))
+        began = max(0.0, snapshot.at - _seconds(leg.get("Duration", "")))
         at = max(began, call.since) if call else began
         yield AgentConnected(
             at=at, caller=caller, queue=queue, agent=member, leg=leg.get("Uniqueid", "")
@@ -170,9 +173,14 @@ def _queue_of(channel: AmiFrame) -> str:
     return channel.get("ApplicationData", "").partition(",")[0]
 
 
-def _seconds(duration: str) -> float:
-    parts = duration.split(":")
+def _seconds(text: str) -> float:
+    parts = text.split(":")
     if len(parts) != 3 or not all(part.isascii() and part.isdigit() for part in parts):
         return 0.0
-    hours, minutes, seconds = (int(part[:9]) for part in parts)
-    return hours * 3600.0 + minutes * 60 + seconds
+    hours, minutes, rest = (int(part[:9]) for part in parts)
+    return duration(str(hours * 3600 + minutes * 60 + rest))
+
+
+def _time(frame: AmiFrame, name: str, snapshot: AsteriskSnapshot) -> float:
+    """Return a field's time, or 0 if it is unknown. No state can begin after the snapshot."""
+    return min(whole_number(frame.get(name, "")), snapshot.at)

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct, field, structs
 
 from floorcast.connectors.pbx.config import MappingConfig
+from floorcast.connectors.pbx.numbers import duration, whole_number
 from floorcast.connectors.pbx.pbx_events import (
     AgentConnected,
     AgentStatus,
@@ -229,14 +230,11 @@ def _completed(event: EslEvent, at: float) -> PbxEvent:
 
 
 def _missed(event: EslEvent, at: float, reason: MissedReason | None = None) -> PbxEvent:
-    rang = (
-        _whole_number(event.aborted) - _whole_number(event.called)
-        if event.called and event.aborted
-        else 0
-    )
+    called, aborted = whole_number(event.called), whole_number(event.aborted)
+    rang = duration(str(int(max(0.0, aborted - called)))) if called else 0.0
     return CallMissed(
         **_member_fields(event, at),
-        ring_seconds=max(0, rang),
+        ring_seconds=round(rang),
         reason=reason or MISSED_REASONS.get(event.hangup_cause, "NO_ANSWER"),
     )
 
@@ -249,7 +247,3 @@ def _left(event: EslEvent, at: float) -> PbxEvent:
         reason=LEAVE_REASONS.get(event.cancel_reason, "OTHER"),
         key=event.exit_key,
     )
-
-
-def _whole_number(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from floorcast.connectors.pbx.numbers import whole_number
 from floorcast.model.errors import Unavailable
 
 __all__ = ["Row", "number_in", "parse_list"]
@@ -31,8 +32,7 @@ def parse_list(reply: str, command: str) -> list[Row]:
 
 def number_in(row: Row, name: str) -> float:
     """Return a column as a whole number, or 0 if it does not contain one."""
-    text = row.get(name, "")
-    return float(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0.0
+    return whole_number(row.get(name, ""))
 
 
 def _row(names: Sequence[str], values: list[str]) -> Row | None:

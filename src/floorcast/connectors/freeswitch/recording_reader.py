@@ -40,8 +40,9 @@ def read_esl(
     state = PbxState()
     reader = _RecordingReader(config, state)
     mapper = PbxEventMapper(config, dialect_for_replay(day), state, reports_hangups=True)
-    events = map_events(mapper, reader.pbx_events(read))
-    return ConvertedRecording(events=events, unreadable=reader.unreadable)
+    found = map_events(mapper, reader.pbx_events(read))
+    found.unreadable += reader.unreadable
+    return found
 
 
 class _RecordingReader:

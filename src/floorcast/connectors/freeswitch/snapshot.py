@@ -9,6 +9,7 @@ from msgspec import Struct
 from floorcast.connectors.freeswitch.events import IN_A_CALL, LOGGED_OUT, agent_status
 from floorcast.connectors.freeswitch.lists import Row, number_in
 from floorcast.connectors.pbx.config import MappingConfig
+from floorcast.connectors.pbx.numbers import duration
 from floorcast.connectors.pbx.pbx_events import (
     AgentConnected,
     ChannelHungUp,
@@ -119,9 +120,9 @@ class _Comparison:
             call = self._state.calls.get(session)
             if call is not None and (not self._is_settled(call) or self._is_known(call, row)):
                 continue
-            at = max(number_in(row, "joined_epoch"), number_in(row, "rejoined_epoch"))
+            at = max(self._time(row, "joined_epoch"), self._time(row, "rejoined_epoch"))
             yield QueueJoined(
-                at=min(at, self._snapshot.at) or self._snapshot.at,
+                at=at or self._snapshot.at,
                 caller=session,
                 queue=row["queue"],
                 number=row.get("cid_number", ""),
@@ -135,7 +136,7 @@ class _Comparison:
             is_changing = call is not None and not self._is_settled(call)
             if is_known or is_changing or not self._is_talking(row):
                 continue
-            began = number_in(row, "bridge_epoch") or number_in(
+            began = self._time(row, "bridge_epoch") or self._time(
                 self._agents[agent], "last_bridge_start"
             )
             yield AgentConnected(
@@ -189,7 +190,7 @@ class _Comparison:
             if row is None or not queue:
                 continue
             status = agent_status(name, row.get("status", LOGGED_OUT), at, self._config)
-            changed = number_in(row, "last_status_change")
+            changed = self._time(row, "last_status_change")
             free = FREE if name not in serving else UNKNOWN
             yield MemberState(
                 at=at,
@@ -201,9 +202,9 @@ class _Comparison:
                 reason=status.reason,
                 penalty=int(number_in(tier, "level")) * LEVEL_POSITIONS
                 + int(number_in(tier, "position")),
-                since=min(at, max(changed, number_in(row, "last_bridge_end"))) or None,
-                logged_in=min(at, changed) or None,
-                wrap_up=number_in(row, "wrap_up_time"),
+                since=max(changed, self._time(row, "last_bridge_end")) or None,
+                logged_in=changed or None,
+                wrap_up=duration(row.get("wrap_up_time", "")),
             )
 
     def _has_changed(self, agent: PbxAgent) -> bool:
@@ -226,12 +227,16 @@ class _Comparison:
         """Return when the agent's last call ended, or 0 if that was before this call."""
         names = self._config.agents
         ends = (
-            number_in(row, "last_bridge_end")
+            self._time(row, "last_bridge_end")
             for name, row in self._agents.items()
             if names.get(name, name) == call.agent
         )
         ended = max(ends, default=0.0)
         return ended if ended >= call.since else 0.0
+
+    def _time(self, row: Row, name: str) -> float:
+        """Return a column's time, or 0 if it is unknown. Nothing began after the snapshot."""
+        return min(number_in(row, name), self._snapshot.at)
 
     def _settled(self, phase: Phase) -> list[PbxCall]:
         return [

@@ -6,7 +6,7 @@ lost, the agents' states.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from floorcast.client import CloudEvent
 from floorcast.client.agent_answers import AgentDetails
@@ -15,6 +15,7 @@ from floorcast.connectors.livevox.event_data import Data, without_none
 from floorcast.connectors.livevox.events import is_time, is_too_large, new_event
 from floorcast.connectors.livevox.state import FeedAgent, FeedState, SentCampaign
 from floorcast.connectors.livevox.waits import SECOND_MS, by_contact, match_waiting_call
+from floorcast.connectors.pbx.source_clock import IMPOSSIBLY_AHEAD_SECONDS
 from floorcast.connectors.pbx.unreadable import Unreadable
 from floorcast.model.states import EVENT_STATE
 from floorcast.model.states import State as AgentStateName
@@ -23,6 +24,7 @@ __all__ = ["ListMapper"]
 
 # after this time, unchanged campaign counts are sent again; each day has its own campaigns
 RESEND_AFTER_MS = 3_600_000
+IMPOSSIBLY_AHEAD_MS = round(IMPOSSIBLY_AHEAD_SECONDS * 1000)
 
 _STATUS_EVENT = {
     AgentStateName.HOLD.value: "AGENT_HOLD",
@@ -33,13 +35,14 @@ _STATUS_EVENT = {
 class ListMapper:
     """Compares a list with the known state and returns the events for what differs.
 
-    ``source`` names the followed server in ids. The methods raise Unreadable for a row that cannot
-    become an event.
+    ``source`` names the followed server in ids. ``skip`` is called with the reason for each row
+    that cannot become an event. The other rows are not affected.
     """
 
-    def __init__(self, source: str, state: FeedState) -> None:
+    def __init__(self, source: str, state: FeedState, skip: Callable[[Unreadable], None]) -> None:
         self._source = source
         self._state = state
+        self._skip = skip
 
     def map_waiting_calls(self, rows: Sequence[WaitingCall]) -> list[CloudEvent]:
         """Map the calls that are waiting now.
@@ -70,7 +73,7 @@ class ListMapper:
                 priority=row.priority,
             )
             event_id = f"{call.key}/queue/{call.turns}"
-            events.append(self._event(event_id, "call.queue", joined, data))
+            events += self._events(event_id, "call.queue", joined, data)
         return events
 
     def map_campaigns(self, rows: Sequence[CampaignStatistics], now: int) -> list[CloudEvent]:
@@ -93,14 +96,15 @@ class ListMapper:
                 timezones=zones or None,
             )
             if is_too_large({"campaign": row.campaign_id, **counts}):
-                raise Unreadable("a campaign with a number that is too large")
+                self._skip(Unreadable("a campaign with a number that is too large"))
+                continue
             name = str(row.campaign_id)
             last = self._state.campaigns.get(name)
             if last is not None and last.counts == counts and now - last.at < RESEND_AFTER_MS:
                 continue
             self._state.store_campaign(name, SentCampaign(counts=counts, at=now))
             data = {"campaign": row.campaign_id, **counts}
-            events.append(self._event(f"campaign/{name}/{now}", "campaign.update", now, data))
+            events += self._events(f"campaign/{name}/{now}", "campaign.update", now, data)
         return events
 
     def map_statuses(self, rows: Sequence[AgentDetails], now: int) -> list[CloudEvent]:
@@ -114,14 +118,16 @@ class ListMapper:
         for name, agent in list(self._state.agents.items()):
             row = by_login.get(agent.login) if agent.login else None
             if row is not None:
-                events += self._map_status(name, agent, row)
+                events += self._map_status(name, agent, row, now)
             elif agent.login and agent.kind not in {"", "LOGOFF"}:
-                events.append(self._status_event(name, "LOGOFF", now, {}))
+                events += self._status_events(name, "LOGOFF", now, {})
         return events
 
-    def _map_status(self, name: str, agent: FeedAgent, row: AgentDetails) -> list[CloudEvent]:
+    def _map_status(
+        self, name: str, agent: FeedAgent, row: AgentDetails, now: int
+    ) -> list[CloudEvent]:
         kind, since = _kind_of(row.state_id), row.state_changed_after
-        if kind is None or since is None or since <= agent.at or not is_time(since):
+        if kind is None or since is None or not agent.at < since <= now + IMPOSSIBLY_AHEAD_MS:
             return []
         call = without_none(
             transactionId=row.transaction_id,
@@ -130,16 +136,20 @@ class ListMapper:
             phoneNumber=row.phone,
         )
         data = without_none(service=row.service_id, reason=row.reason_code, call=call or None)
-        return [self._status_event(name, kind, since, data)]
+        return self._status_events(name, kind, since, data)
 
-    def _status_event(self, name: str, kind: str, at: int, data: Data) -> CloudEvent:
+    def _status_events(self, name: str, kind: str, at: int, data: Data) -> list[CloudEvent]:
         agent = self._state.agent(name)
         agent.kind, agent.at = kind, at
         named: Data = {"agent": int(name) if name.isdigit() else name, "eventType": kind}
-        return self._event(f"status/{name}/{kind}/{at}", "agent.state", at, named | data)
+        return self._events(f"status/{name}/{kind}/{at}", "agent.state", at, named | data)
 
-    def _event(self, event_id: str, kind: str, at: int, data: Data) -> CloudEvent:
-        return new_event(self._source, event_id, kind, at, data)
+    def _events(self, event_id: str, kind: str, at: int, data: Data) -> list[CloudEvent]:
+        try:
+            return [new_event(self._source, event_id, kind, at, data)]
+        except Unreadable as error:
+            self._skip(error)
+            return []
 
 
 def _kind_of(state_id: int | None) -> str | None:

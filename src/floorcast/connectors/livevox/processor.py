@@ -10,6 +10,7 @@ from floorcast.client.events import AgentEvent, CallTermination, Interaction
 from floorcast.connectors.livevox.feed_mapping import FeedMapper
 from floorcast.connectors.livevox.list_mapping import ListMapper
 from floorcast.connectors.livevox.state import FeedState
+from floorcast.connectors.pbx.source_clock import IMPOSSIBLY_AHEAD_SECONDS
 from floorcast.connectors.pbx.spool_writer import SpoolStep
 from floorcast.connectors.pbx.unreadable import ConnectorWarnings, Unreadable
 
@@ -52,7 +53,7 @@ class LivevoxProcessor:
         for row in rows:
             self._state.restore(*row)
         self._feeds = FeedMapper(source, self._state)
-        self._lists = ListMapper(source, self._state)
+        self._lists = ListMapper(source, self._state, warnings.count_unreadable)
         self._warnings = warnings
         self._events: list[CloudEvent] = []
         self._position: dict[str, str] = {}
@@ -105,6 +106,9 @@ class LivevoxProcessor:
         if item.event is None:
             return []
         if isinstance(item.event, AgentEvent):
+            # the agent's later events would count as earlier ones
+            if (item.event.timestamp or 0) / 1000 > item.at + IMPOSSIBLY_AHEAD_SECONDS:
+                raise Unreadable("an agent event from the future")
             return self._feeds.map_agent_event(item.event, item.raw)
         return self._feeds.map_interaction(item.event, item.raw, round(item.at * 1000))
 

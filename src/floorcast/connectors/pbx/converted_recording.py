@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct, structs
 
 from floorcast.client import CloudEvent
+from floorcast.connectors.pbx.event_check import check_event
 from floorcast.connectors.pbx.mapping import PbxEventMapper
 from floorcast.connectors.pbx.pbx_events import PbxEvent
 from floorcast.connectors.pbx.unreadable import Unreadable
@@ -67,13 +68,17 @@ def shift_events(
     return [structs.replace(event, time=event.time + shift) for event in events]
 
 
-def map_events(mapper: PbxEventMapper, pbx_events: Iterable[PbxEvent]) -> list[CloudEvent]:
+def map_events(mapper: PbxEventMapper, pbx_events: Iterable[PbxEvent]) -> ConvertedRecording:
     """Return all CloudEvents that result from PBX events, in order of time."""
     found: list[CloudEvent] = []
+    unreadable: list[Unreadable] = []
     last = 0.0
-    for event in pbx_events:
-        last = max(last, event.at)
-        found += mapper.apply(event)
+    for one in pbx_events:
+        event = check_event(one, unreadable.append)
+        if event is not None:
+            last = max(last, event.at)
+            found += mapper.apply(event)
     found += mapper.advance(last + FINAL_WAIT_SECONDS)
     # a call.leave is known only a second after it happened
-    return sorted(found, key=lambda event: event.time)
+    found.sort(key=lambda event: event.time)
+    return ConvertedRecording(events=found, unreadable=len(unreadable))

@@ -234,7 +234,7 @@ class PbxEventMapper:
         call = self._state.call(event.caller)
         if call and call.queue == event.queue and call.phase is not Phase.ENDED:
             return call
-        joined = event.at - event.waited
+        joined = max(0.0, event.at - event.waited)
         for one in self._state.calls.values():
             same_queue = one.queue == event.queue and one.phase in {Phase.WAITING, Phase.LEAVING}
             if same_queue and abs(one.joined - joined) <= SAME_WAIT_SECONDS and one is not call:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from floorcast.client import CloudEvent
+from floorcast.connectors.pbx.event_check import check_event
 from floorcast.connectors.pbx.mapping import PbxEventMapper
 from floorcast.connectors.pbx.pbx_events import PbxEvent
 from floorcast.connectors.pbx.spool_writer import SpoolStep
 from floorcast.connectors.pbx.state import PbxState
+from floorcast.connectors.pbx.unreadable import Unreadable
 
 __all__ = ["PbxProcessor", "restore_state"]
 
@@ -27,8 +29,8 @@ def restore_state(rows: Iterable[tuple[str, str, bytes]], position: Mapping[str,
 class PbxProcessor:
     """Applies PBX events to the mapping, and collects what to store.
 
-    A step has the CloudEvents, the changed rows and the changed positions. The rows and positions
-    are the mapping's complete state, which ``restore_state`` reads.
+    A step has the CloudEvents, the changed rows and positions, and what was skipped. The rows and
+    positions are the mapping's complete state, which ``restore_state`` reads.
     """
 
     def __init__(self, mapper: PbxEventMapper, state: PbxState) -> None:
@@ -36,10 +38,13 @@ class PbxProcessor:
         self._state = state
         self._events: list[CloudEvent] = []
         self._position: dict[str, str] = {}
+        self._unreadable: list[Unreadable] = []
 
     def apply(self, event: PbxEvent) -> None:
-        """Apply a PBX event."""
-        self._events += self._mapper.apply(event)
+        """Apply a PBX event, without the parts that the server would refuse."""
+        checked = check_event(event, self._unreadable.append)
+        if checked is not None:
+            self._events += self._mapper.apply(checked)
 
     def advance(self, now: float) -> None:
         """Apply the passage of time up to ``now``, by the PBX's clock."""
@@ -56,4 +61,5 @@ class PbxProcessor:
         if events or rows:
             self._position[LAST_AT] = repr(self._state.last_at)
         position, self._position = self._position, {}
-        return SpoolStep(events, rows, position)
+        unreadable, self._unreadable = self._unreadable, []
+        return SpoolStep(events, rows, position, unreadable)

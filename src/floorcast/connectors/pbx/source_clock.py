@@ -15,7 +15,7 @@ import structlog
 
 from floorcast.model.token import boot_seconds
 
-__all__ = ["SourceClock", "steady_clock"]
+__all__ = ["IMPOSSIBLY_AHEAD_SECONDS", "SourceClock", "steady_clock"]
 
 MAX_EPOCH = 2**33  # seconds; the year 2242
 DISORDER_SECONDS = 0.5  # by which a message may be older than the message before it
@@ -23,6 +23,7 @@ WHOLE_SECONDS = 1.0  # added to that if times are in whole seconds
 # A message that is further ahead than this shows that the clock was set. The server refuses events
 # that are more than 5 minutes ahead of its clock.
 MAX_AHEAD_SECONDS = 300.0
+IMPOSSIBLY_AHEAD_SECONDS = 86_400.0  # the time of a message is a mistake, and no clock was set
 IMPLAUSIBLE_SECONDS = 60.0  # a timeline this far from the local clock gives way to a better clock
 MAX_DRIFT = 2e-4  # seconds per second by which two clocks may run apart
 SLEW = 0.01  # seconds per second by which a correction shrinks if the source's clock is plausible
@@ -102,18 +103,28 @@ class SourceClock:
         return self.adjust(second + 0.5, received)
 
     def follow(self, at: float) -> None:
-        """Take the time of a recorded message, which is only known to follow the one before it."""
-        if not 0 <= at < MAX_EPOCH:
+        """Take the time of a recorded message, which is only known to follow the one before it.
+
+        An impossible time is ignored, because all later times would count as going back.
+        """
+        if not 0 <= at < MAX_EPOCH or self.is_impossible(at):
             return
         if at + self._correction < self._latest - DISORDER_SECONDS - WHOLE_SECONDS:
             self._before, self._correction = self._correction, self._latest - at
         self._latest = max(self._latest, at + self._correction)
 
+    def is_impossible(self, at: float) -> bool:
+        """Return whether a recorded time is so far in the future that it must be a mistake."""
+        return self.corrected(at) > self.now() + IMPOSSIBLY_AHEAD_SECONDS
+
     def corrected(self, at: float) -> float:
         """Return a time of the source's clock on the timeline.
 
-        A second source may report times from before the clock was set a little later.
+        A second source may report times from before the clock was set a little later. An invalid
+        time stays invalid.
         """
+        if not 0 <= at < MAX_EPOCH:
+            return at
         now = at + self._correction
         if self._clock() - self._set_at < OTHER_SOURCE_SECONDS:
             return _latest_past((now, at + self._before), self.now())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Generic, NamedTuple, Protocol, TypeVar
@@ -15,6 +15,7 @@ from floorcast.connectors.forwarder import Forwarder
 from floorcast.connectors.full_disk import PAUSE_SECONDS, repeat_while_full
 from floorcast.connectors.metrics import ConnectorMetrics
 from floorcast.connectors.pbx.source_clock import SourceClock
+from floorcast.connectors.pbx.unreadable import ConnectorWarnings, Unreadable
 from floorcast.connectors.spool import Spool
 
 __all__ = ["CLOCK_POSITION", "ItemProcessor", "SpoolStep", "SpoolWriter", "SpoolWriterTuning"]
@@ -33,11 +34,12 @@ class SpoolWriterTuning(Struct, frozen=True, kw_only=True):
 
 
 class SpoolStep(NamedTuple):
-    """The changes to store in one transaction."""
+    """The changes to store in one transaction, and what was skipped because it is not valid."""
 
     events: list[CloudEvent]
     rows: Mapping[tuple[str, str], object]
     position: Mapping[str, str]
+    unreadable: Sequence[Unreadable] = ()
 
 
 Item_contra = TypeVar("Item_contra", contravariant=True)
@@ -77,6 +79,7 @@ class SpoolWriter(Generic[Item]):
         self._metrics = metrics
         self._clock = clock
         self._tuning = tuning
+        self._warnings = ConnectorWarnings(metrics)
         self._inbox: asyncio.Queue[Item] = asyncio.Queue(tuning.max_inbox)
 
     async def put(self, item: Item) -> None:
@@ -90,10 +93,12 @@ class SpoolWriter(Generic[Item]):
             await self._gather()
             self._processor.advance(self._clock.now())
             step = self._processor.take_step()
+            for one in step.unreadable:
+                self._warnings.count_unreadable(one)
             if clock := self._clock.take_position():
                 step = step._replace(position={**step.position, CLOCK_POSITION: clock})
             if step.events or step.rows or step.position:
-                commit = partial(self._spool.commit, *step)
+                commit = partial(self._spool.commit, step.events, step.rows, step.position)
                 await repeat_while_full(commit, self._tuning.full_disk_seconds)
                 self._metrics.set_last_event_time(self._processor.last_at)
                 self._metrics.set_unsent(self._spool.unsent)

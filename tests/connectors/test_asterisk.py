@@ -1,0 +1,141 @@
+"""Tests of the Asterisk connector with input that no correct Asterisk sends, on a virtual clock."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from floorcast.connectors.asterisk.connector import AsteriskConnector, AsteriskSource
+from floorcast.connectors.metrics import ConnectorMetrics
+from floorcast.connectors.pbx.config import MappingConfig
+from floorcast.connectors.spool import Spool
+from tests import virtual_time
+from tests.connectors.absurd_values import Change, absurd_texts, apply_changes, changes
+from tests.connectors.asterisk.captured import VERSIONS, frames, lines
+from tests.connectors.asterisk.fake_ami import FakeAmi, serving
+from tests.connectors.sessions import CheckingSender, running
+from tests.search import tries
+from tests.virtual_time import VirtualLoop
+
+BEGAN = {"22.10.1": 1_795_813_650.0, "16.28": 1_795_813_530.0}  # epoch s, before the captures
+QUIET = 30.0  # seconds after which no call's phase is due
+UNUSED = re.compile(
+    r"Event|Privilege|.*(ConnectedLine|ChannelState|Language|AccountCode|Context|Exten|Priority"
+    r"|CallerIDName|Linkedid|BridgeT|BridgeC|BridgeN|BridgeV).*"
+)  # headers that the connector does not read
+DISPOSITIONS = MappingConfig(did_variable="DID", disposition_event="Disposition")
+MEMBERS = [
+    {
+        "Queue": queue, "Name": "Anna", "Location": "PJSIP/agent1", "Membership": "static",
+        "Penalty": "0", "LastCall": "1795813000", "LastPause": "0", "LoginTime": "1795812000",
+        "InCall": "0", "Status": "1", "Paused": "0", "PausedReason": "",
+    }
+    for queue in ("sales", "support")
+]  # fmt: skip
+ENTRY = {"Queue": "sales", "Uniqueid": "1795813600.1", "CallerIDNum": "5551", "Wait": "50"}
+CHANNELS = [
+    {
+        "Channel": f"PJSIP/{name}-0000002a", "Uniqueid": f"1795813600.{number}", "BridgeId": "b",
+        "Application": "Queue", "ApplicationData": "sales,t", "Duration": "00:00:50",
+    }
+    for number, name in enumerate(("trunk", "agent1"))
+]  # fmt: skip
+
+
+@asynccontextmanager
+async def running_on(
+    loop: VirtualLoop, source: AsteriskSource, folder: str, began: float
+) -> AsyncIterator[CheckingSender]:
+    """Run a connector whose clock shows ``began`` at the start of the loop."""
+    sender = CheckingSender(lambda: began + loop.elapsed)
+
+    def create(spool: Spool, metrics: ConnectorMetrics) -> AsteriskConnector:
+        return AsteriskConnector(
+            source, DISPOSITIONS, spool, metrics, clock=lambda: began + loop.elapsed
+        )
+
+    async with running(create, Path(folder) / "spool.db", sender):
+        yield sender
+
+
+@given(made=changes(50, 200), listed=changes(0, 10), version=st.sampled_from(VERSIONS))
+@settings(max_examples=tries(20), deadline=None, phases=[Phase.generate])  # shrinking takes minutes
+def test_absurd_values_from_ami_do_no_harm(
+    made: list[Change], listed: list[Change], version: str
+) -> None:
+    """The connector continues, and the server accepts each of its events."""
+    events = [one for one in frames(version) if "Event" in one and "Timestamp" in one]
+    sent = apply_changes(events, made, UNUSED)
+    began = BEGAN[version]
+    lists = apply_changes([*MEMBERS, ENTRY, *CHANNELS], listed)
+
+    async def main(loop: VirtualLoop, ami: FakeAmi, folder: str) -> None:
+        ami.members, ami.entries, ami.channels = lists[:2], lists[2:3], lists[3:]
+        async with running_on(loop, AsteriskSource(ami=ami.address()), folder, began) as sender:
+            await loop.passing(1.0)
+            for frame, original in zip(sent, events, strict=True):
+                at = float(original["Timestamp"])
+                await loop.passing(max(0.0, at - began - loop.elapsed))
+                await ami.send([frame])
+            await loop.passing(QUIET)
+        assert sender.rejected == []
+
+    async def with_ami(loop: VirtualLoop) -> None:
+        with TemporaryDirectory() as folder:
+            async with serving() as ami:
+                await main(loop, ami, folder)
+
+    virtual_time.run(with_ami)
+
+
+@given(
+    made=st.lists(
+        st.tuples(st.integers(0, 9999), st.integers(0, 9999), absurd_texts()),
+        min_size=1,
+        max_size=20,
+    ),
+    version=st.sampled_from(VERSIONS),
+    is_live=st.booleans(),
+)
+@settings(max_examples=tries(20), deadline=None, phases=[Phase.generate])  # shrinking takes minutes
+def test_absurd_values_in_the_queue_log_do_no_harm(
+    made: list[tuple[int, int, str]], version: str, is_live: bool
+) -> None:
+    """The connector continues, and the server accepts each of its events.
+
+    This also holds for the events of later lines: a time in the future does not move their times.
+    """
+    original = [line.rstrip("\n").split("|") for line in lines(version)]
+    written = [list(one) for one in original]
+    for line, index, value in made:
+        fields = written[line % len(written)]
+        fields[index % len(fields)] = value
+
+    async def main(loop: VirtualLoop, folder: str) -> None:
+        path = Path(folder) / "queue_log"
+        with path.open("a", encoding="utf-8") as file:
+            texts = ["|".join(fields) + "\n" for fields in written]
+            if not is_live:
+                file.write("".join(texts))
+                file.flush()
+            began = BEGAN[version] + (0.0 if is_live else 3600.0)
+            async with running_on(loop, AsteriskSource(queue_log=path), folder, began) as sender:
+                await loop.passing(1.0)
+                for text, fields in zip(texts if is_live else (), original, strict=False):
+                    await loop.passing(max(0.0, float(fields[0]) - began - loop.elapsed))
+                    file.write(text)
+                    file.flush()
+                await loop.passing(QUIET)
+            assert sender.rejected == []
+
+    async def with_folder(loop: VirtualLoop) -> None:
+        with TemporaryDirectory() as folder:
+            await main(loop, folder)
+
+    virtual_time.run(with_folder)

@@ -1,0 +1,105 @@
+"""Tests of the FreeSWITCH connector with input that no correct FreeSWITCH sends."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from hypothesis import Phase, given, settings
+
+from floorcast.connectors.freeswitch.connector import FreeswitchConnector
+from floorcast.connectors.metrics import ConnectorMetrics
+from floorcast.connectors.pbx.config import MappingConfig
+from floorcast.connectors.spool import Spool
+from tests import virtual_time
+from tests.connectors.absurd_values import Change, apply_changes, changes
+from tests.connectors.freeswitch.dialogues import (
+    ANNA,
+    BOB,
+    EPOCH,
+    SALES,
+    SUPPORT,
+    Caller,
+    agent_row,
+    numbered,
+    status,
+    tier_row,
+)
+from tests.connectors.freeswitch.fake_esl import (
+    AGENT,
+    MEMBER,
+    QUEUE,
+    TIER,
+    Event,
+    FakeEsl,
+    encoded,
+    serving,
+)
+from tests.connectors.sessions import CheckingSender, running
+from tests.search import tries
+from tests.virtual_time import VirtualLoop
+
+CALLERS = [Caller(f"aaaaaaaa-0000-4000-8000-00000000000{number}") for number in range(5)]
+UNUSED = re.compile("Event-Name|CC-Member-UUID|CC-Member-CID-Name|CC-Count")
+QUIET = 130.0  # seconds after which every comparison has been made
+
+
+def dialogue(at: float) -> list[Event]:
+    """Return the events of four calls and of an agent's break."""
+    one, two, three, four, _ = CALLERS
+    events = [
+        *[*one.joins(at), *one.is_offered(at + 1), *one.is_answered(at + 2)],
+        *[*one.ends_talk(at + 10), *one.hangs_up(at + 10.2)],
+        *[*two.joins(at + 3), *two.leaves(at + 8, "TIMEOUT"), *two.hangs_up(at + 9)],
+        *[*three.joins(at + 4), *three.is_offered(at + 11)],
+        *[*three.is_not_answered(at + 18, "NO_ANSWER"), *three.leaves(at + 20)],
+        *[status(ANNA, "On Break", at + 22), status(ANNA, "Available", at + 24)],
+        *[status(ANNA, "Logged Out", at + 25), *four.joins(at + 26), *four.hangs_up(at + 30)],
+    ]
+    return numbered(sorted(events, key=lambda event: int(event["Event-Date-Timestamp"])))
+
+
+@given(made=changes(1, 40), listed=changes(0, 10))
+@settings(max_examples=tries(20), deadline=None, phases=[Phase.generate])  # shrinking takes minutes
+def test_absurd_values_do_no_harm(made: list[Change], listed: list[Change]) -> None:
+    """The connector continues, and the server accepts each of its events."""
+    events = dialogue(EPOCH + 5)
+    sent = apply_changes(events, made, UNUSED)
+    rows = apply_changes(
+        [
+            *({**AGENT, **agent_row(name)} for name in (ANNA, BOB)),
+            *({**TIER, **tier_row(name)} for name in (ANNA, BOB)),
+            *({**QUEUE, "name": name} for name in (SALES, SUPPORT)),
+            {**MEMBER, **CALLERS[4].row(EPOCH - 20, "Answered", BOB)},
+        ],
+        listed,
+    )
+
+    async def main(loop: VirtualLoop, esl: FakeEsl, folder: str) -> None:
+        def now() -> float:
+            return EPOCH + loop.elapsed
+
+        def create(spool: Spool, metrics: ConnectorMetrics) -> FreeswitchConnector:
+            return FreeswitchConnector(esl.address(), MappingConfig(), spool, metrics, clock=now)
+
+        esl.clock, esl.sessions = now, {CALLERS[4].session}
+        esl.agents, esl.tiers, esl.queues = rows[:2], rows[2:4], rows[4:6]
+        esl.members = [row for row in rows[6:] if "queue" in row]
+        sender = CheckingSender(now)
+        async with running(create, Path(folder) / "spool.db", sender):
+            await loop.passing(4.0)
+            for event, original in zip(sent, events, strict=True):
+                at = int(original["Event-Date-Timestamp"]) / 1e6
+                await loop.passing(max(0.0, at - now()))
+                await esl.send_bytes(encoded({"Core-UUID": esl.core, **event}))
+            esl.sessions, esl.members = set(), []
+            await loop.passing(QUIET)
+        assert sender.rejected == []
+
+    async def with_esl(loop: VirtualLoop) -> None:
+        with TemporaryDirectory() as folder:
+            async with serving() as esl:
+                await main(loop, esl, folder)
+
+    virtual_time.run(with_esl)
