@@ -7,13 +7,21 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
+import msgspec
+import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from floorcast.connectors.asterisk.connector import AsteriskConnector, AsteriskSource
+from floorcast.connectors.asterisk.connector import (
+    AsteriskConnector,
+    AsteriskSource,
+    AsteriskTuning,
+)
 from floorcast.connectors.metrics import ConnectorMetrics
 from floorcast.connectors.pbx.config import MappingConfig
+from floorcast.connectors.pbx.state import PbxCall
 from floorcast.connectors.spool import Spool
 from tests import virtual_time
 from tests.connectors.absurd_values import Change, absurd_texts, apply_changes, changes
@@ -50,14 +58,23 @@ CHANNELS = [
 
 @asynccontextmanager
 async def running_on(
-    loop: VirtualLoop, source: AsteriskSource, folder: str, began: float
+    loop: VirtualLoop,
+    source: AsteriskSource,
+    folder: str,
+    began: float,
+    tuning: AsteriskTuning | None = None,
 ) -> AsyncIterator[CheckingSender]:
     """Run a connector whose clock shows ``began`` at the start of the loop."""
     sender = CheckingSender(lambda: began + loop.elapsed)
 
     def create(spool: Spool, metrics: ConnectorMetrics) -> AsteriskConnector:
         return AsteriskConnector(
-            source, DISPOSITIONS, spool, metrics, clock=lambda: began + loop.elapsed
+            source,
+            DISPOSITIONS,
+            spool,
+            metrics,
+            tuning=tuning,
+            clock=lambda: began + loop.elapsed,
         )
 
     async with running(create, Path(folder) / "spool.db", sender):
@@ -139,3 +156,56 @@ def test_absurd_values_in_the_queue_log_do_no_harm(
             await main(loop, folder)
 
     virtual_time.run(with_folder)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_size_of_a_step_does_not_change_the_events(version: str) -> None:
+    """A log that is read late takes many steps. A call that goes on in the next one is the same."""
+
+    def events(max_step: int) -> list[dict[str, Any]]:
+        async def main(loop: VirtualLoop) -> list[dict[str, Any]]:
+            with TemporaryDirectory() as folder:
+                path = Path(folder) / "queue_log"
+                path.write_text("".join(lines(version)), encoding="utf-8")
+                began = BEGAN[version] + 3600.0
+                tuning = AsteriskTuning(max_step=max_step)
+                source = AsteriskSource(queue_log=path)
+                async with running_on(loop, source, folder, began, tuning) as sender:
+                    await loop.passing(QUIET)
+                return sender.as_json()
+
+        return virtual_time.run(main)
+
+    assert events(max_step=0) == events(max_step=5000)
+
+
+def test_a_clock_that_is_set_before_a_failed_snapshot_moves_the_open_calls() -> None:
+    """Asterisk is an hour late and corrects its clock. The next message comes with a snapshot."""
+    began = BEGAN["22.10.1"]
+
+    async def main(loop: VirtualLoop) -> float:
+        with TemporaryDirectory() as folder:
+            async with serving() as ami:
+                source = AsteriskSource(ami=ami.address())
+                async with running_on(loop, source, folder, began):
+                    await loop.passing(1.0)
+                    caller = {"Queue": "sales", "Uniqueid": "1.0"}
+                    late = f"{began + loop.elapsed - 3600:.6f}"
+                    await ami.send([{"Event": "QueueCallerJoin", **caller, "Timestamp": late}])
+                    await loop.passing(1.0)
+                    await ami.stop()
+                    ami.denied = {"QueueStatus"}
+                    ami.channels, ami.entries = [{"Uniqueid": "1.0"}], [{**caller, "Wait": "1"}]
+                    right = f"{began + loop.elapsed:.6f}"
+                    ami.events_before = {"Ping": [{"Event": "Other", "Timestamp": right}]}
+                    ami.actions.clear()
+                    await ami.start()
+                    while "QueueStatus" not in ami.actions:
+                        await loop.passing(0.1)
+                    ami.denied, ami.events_before = set(), {}
+                    await loop.passing(60.0)
+            with Spool(Path(folder) / "spool.db") as spool:
+                rows = {name: row for kind, name, row in spool.rows() if kind == "call"}
+            return msgspec.json.decode(rows["1.0"], type=PbxCall).joined
+
+    assert virtual_time.run(main) == pytest.approx(began + 1.0, abs=2.0)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from msgspec import structs
@@ -14,7 +16,12 @@ from floorcast.client import AsyncSender, CloudEvent
 from floorcast.connectors.forwarder import Forwarder
 from floorcast.connectors.metrics import ConnectorMetrics
 from floorcast.connectors.pbx.source_clock import SourceClock
-from floorcast.connectors.pbx.spool_writer import SpoolStep, SpoolWriter, SpoolWriterTuning
+from floorcast.connectors.pbx.spool_writer import (
+    CLOCK_POSITION,
+    SpoolStep,
+    SpoolWriter,
+    SpoolWriterTuning,
+)
 from floorcast.connectors.spool import Spool
 from tests.client.intake import running
 from tests.connectors.test_spool import fill, limit_pages
@@ -32,15 +39,19 @@ class NumberProcessor:
 
     def __init__(self) -> None:
         self._events: list[CloudEvent] = []
+        self.applied = 0
+        self.applied_at_advance: list[int] = []
         self.largest_step = 0
 
     def apply(self, item: int) -> None:
         at = datetime.fromtimestamp(item, UTC)
         event = CloudEvent(id=str(item), source="s", type="call.end", time=at, data={})
         self._events.append(event)
+        self.applied += 1
 
     def advance(self, now: float) -> None:
-        assert now == 7.0
+        assert now in {7.0, 3607.0}
+        self.applied_at_advance.append(self.applied)
 
     def take_step(self) -> SpoolStep:
         events, self._events = self._events, []
@@ -68,6 +79,45 @@ def test_a_full_disk_delays_events(tmp_path: Path) -> None:
             await asyncio.gather(write_task, return_exceptions=True)
             assert [one.id for one in spool.oldest(100_000)[1]][-2:] == ["1", "2"]
             assert [one["log_level"] for one in logs] == ["warning"]
+
+    asyncio.run(main())
+
+
+def test_time_does_not_pass_before_older_items(tmp_path: Path) -> None:
+    """A burst takes several steps. Time passes, and the clock is stored, after the last one.
+
+    An item may be a join that continues a call, or a move of all times. The call would otherwise
+    end first, and a crash would store the clock without the move.
+    """
+
+    async def main() -> None:
+        with Spool(tmp_path / "spool.db") as spool:
+            metrics, processor = ConnectorMetrics(), NumberProcessor()
+            clock = SourceClock(lambda: 7.0)
+            tuning = structs.replace(TUNING, max_inbox=100, max_spooled=1000)
+            writer = SpoolWriter(processor, spool, metrics, clock, tuning)
+            for number in range(20):
+                await writer.put(number)
+            clock.adjust(3607.0, 7.0)
+            positions: list[Mapping[str, str]] = []
+
+            def commit(
+                events: list[CloudEvent],
+                rows: Mapping[tuple[str, str], object],
+                position: Mapping[str, str],
+            ) -> None:
+                positions.append(position)
+                Spool.commit(spool, events, rows, position)
+
+            with patch.object(spool, "commit", commit):
+                write_task = asyncio.create_task(writer.run(Forwarder(spool, metrics)))
+                await asyncio.to_thread(
+                    wait_until, lambda: bool(processor.applied_at_advance), lambda: positions
+                )
+                write_task.cancel()
+                await asyncio.gather(write_task, return_exceptions=True)
+            assert processor.applied_at_advance[0] == 20
+            assert all(CLOCK_POSITION not in one for one in positions[:6])
 
     asyncio.run(main())
 

@@ -9,7 +9,7 @@ from math import ceil
 from pathlib import Path
 
 import structlog
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from floorcast.client import AsyncSender
 from floorcast.client.pacing import Backoff
@@ -306,9 +306,21 @@ class AsteriskConnector:
         except (KeyError, ValueError):
             return frame
         if moved := self._clock.adjust(at, received):
-            await self._put(PbxClockSet(at=self._clock.now(), seconds=moved))
+            await self._move_times(moved)
         corrected = self._clock.corrected(at)
         return frame if corrected == at else {**frame, "Timestamp": f"{corrected:.6f}"}
+
+    async def _move_times(self, seconds: float) -> None:
+        """Move all times that are kept.
+
+        This does not wait for the snapshot, which may fail: the clock has already moved.
+        """
+        if self._deferred_events is not None:
+            self._deferred_events = [
+                structs.replace(event, at=event.at + seconds) for event in self._deferred_events
+            ]
+        clock_set = PbxClockSet(at=self._clock.now(), seconds=seconds)
+        await self._writer.put(AsteriskItem(PbxEventSource.AMI, clock_set))
 
     async def _put(self, event: PbxEvent) -> None:
         if self._deferred_events is None:

@@ -91,11 +91,14 @@ class SpoolWriter(Generic[Item]):
         forwarder.wake()
         while True:
             await self._gather()
-            self._processor.advance(self._clock.now())
+            clock = None
+            if self._inbox.empty():  # otherwise, older items would come too late
+                self._processor.advance(self._clock.now())
+                clock = self._clock.take_position()
             step = self._processor.take_step()
             for one in step.unreadable:
                 self._warnings.count_unreadable(one)
-            if clock := self._clock.take_position():
+            if clock is not None:
                 step = step._replace(position={**step.position, CLOCK_POSITION: clock})
             if step.events or step.rows or step.position:
                 commit = partial(self._spool.commit, step.events, step.rows, step.position)
