@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 
@@ -15,6 +16,7 @@ def main() -> None:
 
     A program that runs for a long time handles SIGHUP later. A reload must not end it before.
     """
+    _open_missing_streams()
     if sys.argv[1:2] in LONG_RUNNING and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
         signal.signal(signal.SIGHUP, lambda _number, _frame: None)
     try:
@@ -22,6 +24,17 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
     run()
+
+
+def _open_missing_streams() -> None:
+    """Open the standard streams that are closed (``floorcast backup DIR >&-``), to nowhere.
+
+    Python has none, so every print would fail, and the next file, such as a database, would get the
+    number of standard output.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
 
 
 if __name__ == "__main__":

@@ -71,6 +71,31 @@ def test_closed_pipe_prints_no_traceback(unbuffered: str) -> None:
     assert (ran.returncode, ran.stderr) == (1, b"")
 
 
+@pytest.mark.parametrize("closed", ["0", "1", "2", "1 2"])
+def test_closed_streams_do_not_stop_a_command(tmp_path: Path, closed: str) -> None:
+    """This happens with ``>&-`` and under some supervisors. No file gets the number of a stream."""
+    redirections = " ".join(f"{number}>&-" for number in closed.split())
+    site = tmp_path / "site.toml"
+    site.write_text('[[client]]\nid = 1\nname = "ACME"\n', "utf-8")
+    program = (sys.executable, "-m", "floorcast", "site", "apply", str(site))
+    ran = subprocess.run(
+        ["sh", "-c", f'"$@" {redirections}', "sh", *program],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment(FLOORCAST_DATA=str(tmp_path / "data")),
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.endswith("1 change\n") is ("1" not in closed)
+    again = subprocess.run(
+        program,
+        capture_output=True,
+        check=True,
+        env=environment(FLOORCAST_DATA=str(tmp_path / "data")),
+    )
+    assert again.stdout == b"nothing to change\n"
+
+
 def test_module_runs_the_program() -> None:
     """``python -m floorcast`` runs ``floorcast``."""
     ran = subprocess.run(
