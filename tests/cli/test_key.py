@@ -146,3 +146,19 @@ def test_client_without_keys_is_told_how_to_create_one(admin: AdminCommands) -> 
     assert admin.run("key", "list", "--client", "2") == (
         "client ACME West has no keys; create one: floorcast key new\n"
     )
+
+
+def test_the_environment_of_tail_and_top_does_not_disturb(
+    admin: AdminCommands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their API token and URL are in variables that are named like options of ``key new``."""
+    token = "a-token-that-must-not-be-shown"
+    monkeypatch.setenv("FLOORCAST_API_TOKEN", token)
+    monkeypatch.setenv("FLOORCAST_URL", "http://127.0.0.1:8090")
+    result = admin.invoke("key", "new", "--client", "1")
+    assert result.exit_code == 0
+    assert result.stderr.startswith("ingest key ")
+    assert token not in result.output
+    made = admin.invoke("key", "new", "--client", "1", "--api-token")
+    assert made.stderr.startswith("API token ")
+    assert "http://127.0.0.1:8090/wallboard" in admin.run("key", "new", "--client", "1", "--screen")

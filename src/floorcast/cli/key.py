@@ -15,6 +15,7 @@ from floorcast.cli.admin import (
     audit,
     with_client,
 )
+from floorcast.cli.options import is_on_command_line
 from floorcast.cli.tables import print_table
 
 if TYPE_CHECKING:
@@ -91,9 +92,10 @@ def new(
     if screen:
         _new_screen(context, store, client, _ScreenOptions(call_center or [], service or [], url))
         return
-    for option, given in (("--call-center", call_center), ("--service", service), ("--url", url)):
-        if given:
-            raise typer.BadParameter("needs --screen", param_hint=option)
+    for option in ("call_center", "service", "url"):
+        if is_on_command_line(context, option):  # FLOORCAST_URL is for other commands, too
+            hint = f"--{option.replace('_', '-')}"
+            raise typer.BadParameter("needs --screen", param_hint=hint)
     kind: KeyKind = "ingest_keys"
     if api_token or metrics:
         kind = "api_tokens" if api_token else "metrics_keys"

@@ -25,7 +25,14 @@ from floorcast.config.sources import SECRETS, Source, SourcedValue, exposed_secr
 from floorcast.model.errors import SettingError
 from floorcast.model.text import is_utf8
 
-__all__ = ["KEY_HELP", "Command", "known_options", "load_option_values", "use_command_class"]
+__all__ = [
+    "KEY_HELP",
+    "Command",
+    "is_on_command_line",
+    "known_options",
+    "load_option_values",
+    "use_command_class",
+]
 
 KEY_HELP = (
     "An ingest key, which determines the client. Other users can see command lines, so prefer "
@@ -184,6 +191,11 @@ def _check_secrets(context: typer.Context) -> None:
             )
 
 
+def is_on_command_line(context: typer.Context, name: str) -> bool:
+    """Return whether the command line, and not the environment or the file, sets a parameter."""
+    return _parameter_source(context, name) == FROM_COMMAND_LINE
+
+
 def _invoked_command(context: typer.Context) -> object:
     """Return the running command, or None if the context does not know it yet."""
     command = context.command
@@ -238,7 +250,9 @@ def _defaults(command: object, found: Mapping[str, SourcedValue]) -> dict[str, o
     return {
         str(option.name): _text(found[name].value, option)
         for option in _options(command)
-        if (name := _setting_name(option)) in found and name not in SETTINGS
+        if (name := _setting_name(option)) in found
+        and name not in SETTINGS
+        and not (option.is_flag and name in SECRETS)  # ``key new --api-token`` makes one
     }
 
 
