@@ -53,7 +53,7 @@ def test_the_calls_that_leave_are_those_without_an_event(
             last[number] = now
         now += minutes * minute
         before = dict(table.calls)
-        table.evict_quiet(now, now - now % (24 * HOUR * 1000))
+        list(table.evict_quiet(now, now - now % (24 * HOUR * 1000)))
         gone = {one for one in last if last[one] + quiet_minutes * minute <= now}
         assert {one for one, _ in table.calls} == last.keys() - gone
         out.update((one, call) for (one, _), call in before.items() if one in gone)
@@ -96,7 +96,7 @@ def test_ended_calls_in_memory_are_limited() -> None:
         table.calls[number, "S"] = ended = Call(number, "S", ended=5)
         ended.last_recorded = 5
         table.reload(ended)
-    table.evict_ended(6)
+    list(table.evict_ended(6))
     assert len(table.calls) == 3
     assert len(table.evicted) == 7
     assert len(table.ended) == 3

@@ -90,7 +90,7 @@ def test_a_service_lists_its_calls_until_they_leave_memory(events: list[InboundE
         for segment in one.segments:
             assert one in table.by_service.of(segment.service)
     keys = list(table.calls)
-    table.evict_quiet(10**15, 0)
+    list(table.evict_quiet(10**15, 0))
     assert [one.key for one in table.evicted] == keys
     for service in range(40):
         assert list(table.by_service.of(service)) == []

@@ -396,7 +396,7 @@ def test_evicting_and_reloading_calls_changes_no_count(
         entry = events[first : first + size]
         for floor in (keeps, forgets):
             floor.begin_entry(number, ticks(200 + number))
-        forgets.call_table.evict_ended(ticks(9_999) // 10_000)
+        list(forgets.call_table.evict_ended(ticks(9_999) // 10_000))
         for gone in forgets.call_table.evicted:
             store[gone.key] = encode_call(gone)
         forgets.call_table.evicted.clear()

@@ -21,7 +21,7 @@ def test_a_call_is_listed_while_it_is_out_of_memory() -> None:
     floor.fold(call("call.queue", 0, service=10), ticks(1), "-")
     floor.fold(call("call.end", 5), ticks(2), "-")
     floor.begin_entry(3, ticks(3))
-    floor.call_table.evict_ended(LATER)
+    list(floor.call_table.evict_ended(LATER))
     store_evicted_calls(floor, store, 3)
     assert floor.call_table.evicted == []
     key = (1, "S1")
@@ -41,7 +41,7 @@ def test_a_call_is_listed_while_it_is_out_of_memory() -> None:
     # a late answer changes the call
     floor.fold(call("call.answer", 4), ticks(4), "-")
     floor.begin_entry(4, ticks(5))
-    floor.call_table.evict_ended(LATER)
+    list(floor.call_table.evict_ended(LATER))
     store_evicted_calls(floor, store, 4)
     assert listed(end_of_entry(4)) == [(key, CallResult.HANDLED_WITHIN)]
 

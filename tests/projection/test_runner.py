@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from floorcast.feeds.blocks import Record
 from floorcast.feeds.feed import Feed
 from floorcast.feeds.ring import Rings
+from floorcast.floor import call_table
 from floorcast.floor.calls import Key
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import SNAPSHOT_VERSION, FloorState, snapshot_parts
@@ -590,6 +591,33 @@ def test_a_call_is_found_while_the_entry_that_evicted_it_is_folded(
                 assert floor.find_call(1, "s") is not None
                 await asyncio.sleep(0)
             assert looked > 1
+
+    run(work)
+
+
+@pytest.mark.parametrize("ended", [False, True], ids=["quiet", "ended"])
+def test_calls_leave_memory_in_turns(monkeypatch: pytest.MonkeyPatch, *, ended: bool) -> None:
+    """The calls of a whole request leave memory together, but in several turns of the loop."""
+    monkeypatch.setattr(call_table, "EVICTED_PER_STEP", 4)
+    one_event_per_slice(monkeypatch)
+
+    async def work(harness: ProjectionHarness) -> None:
+        async with harness.running(harness.floor()) as floor:
+            numbers = range(1, 41)
+            events = [harness.event("call.queue", one, service=5) for one in numbers]
+            events += [harness.event("call.end", one) for one in numbers if ended]
+            await floor.wait_until_folded(await harness.take(*events))
+            harness.clock.move(6 * 3600)
+            last = await harness.take(harness.sms())
+            calls = floor.floor.call_table.calls
+            sizes = [len(calls)]
+            while floor.last_folded < last:
+                if len(calls) < sizes[-1]:
+                    sizes.append(len(calls))
+                assert all(floor.find_call(one, "s") is not None for one in numbers)
+                await asyncio.sleep(0)
+            assert sizes == list(range(40, -1, -4))
+            assert not floor.floor.call_table.evicted
 
     run(work)
 

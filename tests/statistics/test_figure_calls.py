@@ -64,7 +64,7 @@ class FigureCallsHarness:
         self.entry += 1
         self.floor.begin_entry(self.entry, ticks(200 + self.entry))
         if evict_ended:
-            self.floor.call_table.evict_ended(ticks(9_999) // 10_000)
+            list(self.floor.call_table.evict_ended(ticks(9_999) // 10_000))
         store_evicted_calls(self.floor, self.store, self.entry)
         unknown = self.floor.unloaded_calls([event])
         reload_calls(self.floor, self.store, unknown, self.entry, 0)

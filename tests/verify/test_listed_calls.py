@@ -24,7 +24,7 @@ def test_calls_in_memory_and_out_of_it_are_listed() -> None:
     events = [call("call.queue", number, number, service=10) for number in range(4)]
     fold_all(floor, [*events, call("call.answer", 9, 1), call("call.end", 9, 2)])
     floor.begin_entry(90, ticks(300))
-    floor.call_table.evict_ended(ticks(9_999) // 10_000)
+    list(floor.call_table.evict_ended(ticks(9_999) // 10_000))
     left = list(floor.call_table.evicted)
     assert [one.transaction for one in left] == [2]
     rows = {row.pop("name"): row for row in listed_calls(floor, left, Moment(moment_at(300).now))}

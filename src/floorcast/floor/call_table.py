@@ -11,7 +11,7 @@ it.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from floorcast.floor.calls import Call, Key
 from floorcast.floor.counted_calls import CallsByService
@@ -19,11 +19,13 @@ from floorcast.floor.queue_segments import Step
 from floorcast.floor.rosters import CountChange
 from floorcast.floor.tally import Tally
 
-__all__ = ["ENDED_KEPT_MS", "CallTable"]
+__all__ = ["ENDED_KEPT_MS", "EVICTED_PER_STEP", "CallTable"]
 
 ENDED_KEPT_MS = 600_000  # an ended call stays in memory for the events that usually follow
 QUIET_KEPT_MS = 52 * 3_600_000  # as long as the store keeps a call
 MAX_QUIET = 100_000  # keys; beyond that, the oldest are forgotten
+EVICTED_PER_STEP = 32  # calls, which take about 2 ms, mostly for storing them
+READ_PER_STEP = 2_000  # calls, which take about 2 ms
 MAX_ENDED = 100_000  # ended calls in memory; beyond that, the first to end leave sooner
 
 
@@ -107,42 +109,54 @@ class CallTable:
         if call.ended is not None:
             self._leaving.appendleft((call.last_recorded, call.key))
 
-    def evict_ended(self, now: int) -> None:
-        """Remove calls that ended some time ago, or sooner if there are too many."""
-        ended = self._leaving
+    def evict_ended(self, now: int) -> Iterator[None]:
+        """Remove calls that ended some time ago, or sooner if there are too many.
+
+        This takes steps, because a request can end 10,000 calls at once. It yields after each step.
+        """
+        ended, evicted = self._leaving, 0
         while ended and (ended[0][0] + ENDED_KEPT_MS <= now or len(self.ended) > self._max_ended):
             last_recorded, key = ended.popleft()
             call = self.calls.get(key)
             if call is not None and call.last_recorded == last_recorded:
                 self._evict(call)
+                evicted += 1
+                if evicted % EVICTED_PER_STEP == 0:
+                    yield
+        yield
 
-    def evict_quiet(self, now: int, midnight: int) -> None:
-        """Remove calls that have had no event for too long.
+    def evict_quiet(self, now: int, midnight: int) -> Iterator[None]:
+        """Remove calls that have had no event for too long, in steps like ``evict_ended``.
 
         Calls that were waiting at the last ``midnight`` stay, because they are also offered on the
         current day.
         """
         if self._first_quiet_at <= now:
-            self._evict_all_quiet(now, midnight)
+            yield from self._evict_all_quiet(now, midnight)
         while self.quiet:
             key, since = next(iter(self.quiet.items()))
             if since + QUIET_KEPT_MS > now and len(self.quiet) <= MAX_QUIET:
                 break
             del self.quiet[key]
+        yield
 
-    def _evict_all_quiet(self, now: int, midnight: int) -> None:
+    def _evict_all_quiet(self, now: int, midnight: int) -> Iterator[None]:
         quiet, first = [], now + self._quiet_ms
-        for call in self.calls.values():
+        for number, call in enumerate(self.calls.values(), 1):  # does not change between the steps
             due = self._quiet_at(call)
             if due <= now and not call.waited_at_midnight(midnight, self._quiet_ms):
                 quiet.append(call)
             elif due < first:
                 first = due
+            if number % READ_PER_STEP == 0:
+                yield
         self._first_quiet_at = first
-        for call in quiet:
+        for number, call in enumerate(quiet, 1):
             self._evict(call)
             if call.ended is None:
                 self.quiet[call.key] = now
+            if number % EVICTED_PER_STEP == 0:
+                yield
 
     def _quiet_at(self, call: Call) -> int:
         return max(call.last_recorded, call.last_event) + self._quiet_ms

@@ -8,8 +8,9 @@ left memory.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from floorcast.floor.active_campaigns import ActiveCampaigns
@@ -237,30 +238,46 @@ class Floor:
 
     def begin_entry(self, number: int, recorded_at: int) -> None:
         """Begin an entry that was recorded at ``recorded_at`` (ticks), and remove old data."""
+        for _ in self.begin_entry_in_steps(number, recorded_at):
+            pass
+
+    def begin_entry_in_steps(self, number: int, recorded_at: int) -> Iterator[None]:
+        """Do the same as ``begin_entry`` in steps of a few ms. Yields after each step.
+
+        The caller may take the calls that a step evicts. Nothing else may change the floor before
+        the last step is done.
+        """
         self.state.entry, self.state.recorded_at = number, recorded_at
         self._agents.log_offs.clear()
         now = to_ms(recorded_at)
         if now // _SECOND_MS != self._last_second:
             self._last_second = now // _SECOND_MS
-            self._remove_old(now)
-        for call in self.call_table.evicted:
-            self.tally.forget(call)
-            self._agents.forget_call(call)
+            yield from self._remove_old(now)
 
-    def _remove_old(self, now: int) -> None:
+    def _remove_old(self, now: int) -> Iterator[None]:
         """Remove old calls and days. Called at most once per second of log time."""
         self._begin_day(now)
-        self.call_table.evict_ended(now)
+        yield from self._forget_evicted(self.call_table.evict_ended(now))
         if now // _MINUTE_MS != self._last_minute:
             self._last_minute = now // _MINUTE_MS
-            self._tidy(now)
+            yield from self._tidy(now)
+
+    def _forget_evicted(self, steps: Iterator[None]) -> Iterator[None]:
+        evicted, known = self.call_table.evicted, 0
+        for _ in steps:
+            for call in islice(evicted, known, None):
+                self.tally.forget(call)
+                self._agents.forget_call(call)
+            yield
+            known = len(evicted)  # 0 if the caller has taken them
 
     def _begin_day(self, now: int) -> None:
         if self.ledger.begin_day(self.calendar.day_of(now)):
             self.active_campaigns.begin_day(self.calendar)
 
-    def _tidy(self, now: int) -> None:
-        self.call_table.evict_quiet(now, self.calendar.bounds(self.calendar.day_of(now))[0])
+    def _tidy(self, now: int) -> Iterator[None]:
+        midnight, _ = self.calendar.bounds(self.calendar.day_of(now))
+        yield from self._forget_evicted(self.call_table.evict_quiet(now, midnight))
         self._dispositions.tidy(now)
         self.folded.forget()
         self._aging.tidy(now)

@@ -258,9 +258,7 @@ class Projection:
     async def _fold_entry(self, entry: Entry) -> None:
         floor, started = self.floor, time.perf_counter()
         floor.folded.now = to_ms(self._now())
-        floor.begin_entry(entry.number, entry.recorded_at)
-        if floor.call_table.evicted:
-            store_evicted_calls(floor, self._store, entry.number)
+        await self._begin_entry(entry)
         if entry.kind == "site":
             self._apply_site(entry)
             self._publish({}, end_of_entry(entry.number), entry.recorded_at)
@@ -277,6 +275,16 @@ class Projection:
             floor.too_late = 0
         if self._waiting:
             self._wake()
+
+    async def _begin_entry(self, entry: Entry) -> None:
+        """Begin an entry, and store the calls that leave memory, in turns of the event loop."""
+        floor, deadline = self.floor, time.perf_counter() + SLICE_SECONDS
+        for _ in floor.begin_entry_in_steps(entry.number, entry.recorded_at):
+            if floor.call_table.evicted:
+                store_evicted_calls(floor, self._store, entry.number)
+            if time.perf_counter() > deadline:
+                await take_turn(self.client)
+                deadline = time.perf_counter() + SLICE_SECONDS
 
     def _apply_site(self, entry: Entry) -> None:
         try:
