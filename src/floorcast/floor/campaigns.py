@@ -6,7 +6,10 @@ from msgspec import Struct, field
 
 from floorcast.model.inbound_data import CampaignUpdateData
 
-__all__ = ["Campaign", "update"]
+__all__ = ["OPTIONAL_ZONE", "TIMEZONES", "Campaign", "update"]
+
+TIMEZONES = ("AL", "AT", "CHT", "CT", "ET", "HI", "MT", "PT", "SAFE", "UK")
+OPTIONAL_ZONE = "GU"  # shown after TIMEZONES, and only if it has records
 
 _LONG_AGO = -(2**60)
 _COUNTS = ("uploaded", "loaded", "completed", "remaining", "dialable", "state")
@@ -15,7 +18,8 @@ _COUNTS = ("uploaded", "loaded", "completed", "remaining", "dialable", "state")
 class Campaign(Struct):
     """The state of a campaign. A count that no source has reported is None.
 
-    ``reported`` holds the time (ms) of the last report of each member.
+    ``timezones`` holds the records of the time zones that are shown. ``reported`` holds the time
+    (ms) of the last report of each member.
     """
 
     id: int
@@ -41,7 +45,12 @@ def update(campaign: Campaign, data: CampaignUpdateData, service: int | None, at
     if service is not None and _newer(campaign, "service", at):
         campaign.service = service
     if data.timezones is not None and _newer(campaign, "timezones", at):
-        campaign.timezones = data.timezones
+        # others are never shown, and an event has room for 100,000 of them
+        campaign.timezones = {
+            zone: data.timezones[zone]
+            for zone in (*TIMEZONES, OPTIONAL_ZONE)
+            if zone in data.timezones
+        }
     campaign.last_update = max(campaign.last_update, at)
 
 

@@ -21,7 +21,7 @@ from floorcast.floor.alerts import (
 from floorcast.floor.call_details import members_set_since
 from floorcast.floor.call_metadata import CallMetadata
 from floorcast.floor.calls import Call, Key
-from floorcast.floor.campaigns import Campaign
+from floorcast.floor.campaigns import OPTIONAL_ZONE, TIMEZONES, Campaign
 from floorcast.floor.change_hooks import CallHooks, ChangeHooks, IdHooks
 from floorcast.floor.counted_calls import CallResult, CountedCall, counted_at, first_offered
 from floorcast.floor.counters import AgentDay, ServiceDay
@@ -46,8 +46,10 @@ __all__ = [
     "MOVED_ON",
     "NO_ALERT",
     "NO_SERVICE",
+    "OPTIONAL_ZONE",
     "SLOTS_OF_HOUR",
     "SLOT_MS",
+    "TIMEZONES",
     "TIME_COLUMN",
     "WAIT_BOUNDS",
     "Agent",

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from msgspec import UNSET, Struct, UnsetType
 
-from floorcast.floor.view import Campaign, FloorView
+from floorcast.floor.view import OPTIONAL_ZONE, TIMEZONES, Campaign, FloorView
 from floorcast.statistics.consistent_scan import Scan, Slices
 from floorcast.statistics.requests import CampaignFilter
 from floorcast.statistics.visibility import Moment, Scope, Visibility
@@ -42,8 +42,6 @@ class CampaignAnswer(Struct):
 
 T = TypeVar("T")
 
-TIMEZONES = ("AL", "AT", "CHT", "CT", "ET", "HI", "MT", "PT", "SAFE", "UK")
-OPTIONAL_ZONE = "GU"  # shown after TIMEZONES, and only if it has records
 HIDDEN_STATES = {"DEACTIVATED", "SCHEDULED_UNBUILT", "READY_UNBUILT"}
 
 
