@@ -63,6 +63,11 @@ def test_an_impossible_backup_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     nowhere = backed_up(tmp_path / "file" / "into", "--data", server.data)
     assert "the backup failed" in str(nowhere.exception)
+    for journal in server.data.glob("mirror.db-*"):
+        journal.unlink()
+    (server.data / "mirror.db").write_bytes(b"no database, but long enough to have a header" * 100)
+    unreadable = backed_up(tmp_path / "into too", "--data", server.data)
+    assert f"{server.data / 'mirror.db'} cannot be read" in str(unreadable.exception)
 
 
 def test_a_backup_does_not_overwrite_folders_or_follow_links(tmp_path: Path) -> None:

@@ -71,8 +71,11 @@ def test_a_certificate_and_its_key_are_required_and_must_match(
         Certificate.from_settings(Settings(tls_cert=issued.certificate))
     with pytest.raises(SettingError, match="tls_cert is missing"):
         Certificate.from_settings(Settings(tls_key=issued.key))
-    with pytest.raises(SettingError, match="No such file"):
-        Certificate.from_settings(Settings(tls_cert=tmp_path / "none", tls_key=issued.key))
+    none = tmp_path / "none"
+    with pytest.raises(SettingError, match=r"^tls_cert .*none cannot be read: No such file"):
+        Certificate.from_settings(Settings(tls_cert=none, tls_key=issued.key))
+    with pytest.raises(SettingError, match=r"^tls_key .*none cannot be read: No such file"):
+        Certificate.from_settings(Settings(tls_cert=issued.certificate, tls_key=none))
     other = Issued(tmp_path)
     before = other.key.read_bytes()
     other.issue()

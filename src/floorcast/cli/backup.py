@@ -76,11 +76,11 @@ def _make_private_folder(part: Path) -> None:
 
 def _copy(folder: Path, part: Path) -> int:
     from floorcast.auth import audit_files
-    from floorcast.log.folder_copy import FILES, copy_file, database_bytes
+    from floorcast.log.folder_copy import FILES, copy_file
 
     # derived data before the log, so that the copy looks like a folder after a crash
     names = [name for name in (*FILES, "admin.db") if (folder / name).exists()]
-    total = sum(database_bytes(folder / name) for name in names)
+    total = sum(_readable_bytes(folder / name) for name in names)
     copied = 0
 
     def more(size: int) -> None:
@@ -98,6 +98,18 @@ def _copy(folder: Path, part: Path) -> int:
                 shutil.copyfileobj(file, copy)
             (part / path.name).chmod(0o600)
     return sum(file.stat().st_size for file in part.iterdir())
+
+
+def _readable_bytes(path: Path) -> int:
+    """Return the size of a database. Raises Unavailable, which names the file, unlike SQLite."""
+    import apsw
+
+    from floorcast.log.folder_copy import database_bytes
+
+    try:
+        return database_bytes(path)
+    except apsw.Error as error:
+        raise Unavailable(f"the backup failed: {path} cannot be read: {error}") from error
 
 
 def _reason(error: Exception) -> str:

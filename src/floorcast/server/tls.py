@@ -53,6 +53,8 @@ class Certificate:
 
     def _load(self) -> ssl.SSLContext:
         context, (certificate, key) = _new_context(), self._files
+        for setting, file in (("tls_cert", certificate), ("tls_key", key)):
+            _require_readable(setting, file)  # OpenSSL does not say which file
         try:
             context.load_cert_chain(certificate, key, password=_no_password)
         except (OSError, ValueError) as error:  # ssl's errors are OSErrors
@@ -85,6 +87,13 @@ class Certificate:
             missing = "tls_cert" if settings.tls_cert is None else "tls_key"
             raise SettingError(f"{missing} is missing: a certificate and its key go together")
         return cls(settings.tls_cert, settings.tls_key)
+
+
+def _require_readable(setting: str, file: Path) -> None:
+    try:
+        file.open("rb").close()
+    except OSError as error:
+        raise SettingError(f"{setting} {file} cannot be read: {error.strerror}") from None
 
 
 def _new_context() -> ssl.SSLContext:
