@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from floorcast import __main__ as entry
 from floorcast.cli.app import app, main
+from tests.programs import needs
 from tests.real.server import environment
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "anonymous_bank" / "day.csv"
@@ -94,6 +95,28 @@ def test_closed_streams_do_not_stop_a_command(tmp_path: Path, closed: str) -> No
         env=environment(FLOORCAST_DATA=str(tmp_path / "data")),
     )
     assert again.stdout == b"nothing to change\n"
+
+
+def test_a_command_runs_in_a_folder_that_its_user_may_not_enter(tmp_path: Path) -> None:
+    """An administrator runs it in root's home as the server's user. There is no settings file."""
+    program = [sys.executable, "-m", "floorcast", "version"]
+    if os.geteuid() == 0:  # for whom permissions count only without these capabilities
+        needs("setpriv")
+        less = "-dac_override,-dac_read_search"
+        program = ["setpriv", f"--bounding-set={less}", f"--inh-caps={less}", *program]
+    folder = tmp_path / "root"
+    folder.mkdir()
+    ran = subprocess.run(
+        ["sh", "-c", 'chmod 0 . && exec "$@"', "sh", *program],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment(),
+    )
+    folder.chmod(0o700)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.startswith("floorcast ")
 
 
 def test_module_runs_the_program() -> None:

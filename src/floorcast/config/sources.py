@@ -138,6 +138,8 @@ def _from_file(
             raise SettingError(f"{path}: there is no such file") from None
         return {}
     except OSError as error:
+        if named is None and not os.access(folder, os.X_OK):
+            return {}  # such as root's home, in which an administrator runs a command as our user
         raise SettingError(f"{path} cannot be read: {error.strerror or error}") from error
     except ValueError as error:
         raise SettingError(f"{path} cannot be read as TOML: {error}") from error
