@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import product
 
 import pytest
 from hypothesis import given
@@ -78,6 +79,25 @@ def test_a_page_has_a_size_limit() -> None:
         Block(tail.seal()).add_to(builder)
     assert builder.count == MAX_PAGE_BYTES // SEAL_BYTES
     assert builder.cursor == at
+
+
+@pytest.mark.parametrize("sight", SIGHTS[:2])
+def test_a_page_is_filled_to_the_byte(sight: Matcher) -> None:
+    """A page has as many events as its size limit allows, but at least one."""
+    bodies = [b"1", b"22", b"333", b"4", b"55555"]
+    tail = Tail()
+    tail.add([(at, ("VOICE", 1, 1), body) for at, body in enumerate(bodies, 1)], 1)
+    for start, room, space in product(range(5), (1, 3, 9), range(1, 20)):
+        fitting = bodies[start : start + room]
+        while len(fitting) > 1 and len(b"\n".join(fitting)) > space:
+            del fitting[-1]
+        for source in (tail, Block(tail.seal())):
+            builder = PageBuilder(start, sight, room, space)
+            source.add_to(builder)
+            assert builder.pieces == [b"\n".join(fitting)]
+            if start + len(fitting) < 5:
+                assert builder.full
+                assert builder.cursor == start + len(fitting)
 
 
 def test_a_segment_records_its_positions_times_and_classes() -> None:

@@ -10,7 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.feeds.cursors import FEED_REACH, local_time, pending_entry, resolve, token_at
+from floorcast.feeds.cursors import (
+    FEED_REACH,
+    MAX_CLOCK_AHEAD,
+    is_token,
+    local_time,
+    pending_entry,
+    read_token,
+    resolve,
+    token_at,
+)
 from floorcast.model import token as tokens
 from floorcast.model.errors import InvalidParameter
 from floorcast.model.token import MAX_INDEX, TICKS_PER_SECOND, end_of_entry, entry_of, position
@@ -193,6 +202,43 @@ def test_the_entry_of_another_nodes_token_may_still_arrive(
 
 
 SECRET = b"of an installation"
+
+
+@pytest.mark.parametrize("secret", [SECRET, b""])
+def test_a_token_of_any_age_tells_its_time_and_position(secret: bytes) -> None:
+    """A token has its own position, or that of its time if the log does not know its own.
+
+    Only a token with an unknown position can be too far in the future.
+    """
+    log = log_of([10, 10, 10])
+    year_ago = NOW - 366 * FEED_REACH
+    for ticks, cursor, expected in (
+        (NOW - 15, position(2, 3), position(2, 3)),
+        (year_ago, end_of_entry(99), end_of_entry(0)),
+        (NOW - 15, end_of_entry(99), end_of_entry(2)),
+        (NOW + MAX_CLOCK_AHEAD, end_of_entry(99), end_of_entry(4)),
+        (NOW + MAX_CLOCK_AHEAD + 1, position(4, 1), position(4, 1)),
+    ):
+        text = tokens.encode(CLIENT, ticks, cursor, secret)
+        assert read_token(CLIENT, text, log, NOW, SECRET) == (ticks, expected)
+    text = tokens.encode(CLIENT, NOW + MAX_CLOCK_AHEAD + 1, end_of_entry(99), secret)
+    with pytest.raises(InvalidParameter, match="from the future"):
+        read_token(CLIENT, text, log, NOW, SECRET)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (" 0000-01-01 ", False),
+        ("1401958827016", False),
+        ("5eb2b8a0-ec70-11e3-8080-80808080808", False),
+        ("5eb2b8a0-ec70-11e3-8080-808080808080", True),
+        (" 5EB2B8A0-EC70-11E3-8080-808080808080 ", True),
+    ],
+)
+def test_a_token_is_told_from_a_time(text: str, *, expected: bool) -> None:
+    """A parameter that takes a time or a token is a token if it has the form of a UUID."""
+    assert is_token(text) is expected
 
 
 @given(GAPS, st.data())

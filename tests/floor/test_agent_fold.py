@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from floorcast.floor.agent_calls import NAMED_CALLS
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import from_snapshot, snapshot_parts
 from floorcast.model.outbound import AgentEvent
@@ -185,3 +186,12 @@ def test_no_one_is_logged_in_twice_after_changes_of_ids(steps: list[Any], restar
     states = [from_snapshot(list(snapshot_parts(one.snapshot_state()))) for one in floors]
     assert states[0] == states[-1]
     assert logged_in(restarted) == logged_in(floor)
+
+
+def test_the_calls_that_an_agent_has_named_do_not_pile_up() -> None:
+    """Only an agent's last calls can be its current call, so no others are kept in memory."""
+    floor = new_floor()
+    calls = [{"transactionId": number, "sessionId": "S"} for number in range(20)]
+    fold_all(floor, [agent("IN_CALL", 1, service=10, call=call) for call in calls])
+    named = floor._agents._agent_calls._agents_by_call  # noqa: SLF001 - an index, which must not grow
+    assert len(named) == NAMED_CALLS

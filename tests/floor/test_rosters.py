@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from floorcast.floor.agents import FloorAgent
 from floorcast.floor.floor import Floor
-from floorcast.floor.rosters import Roster
+from floorcast.floor.rosters import LoggedInRoster, Roster
 from floorcast.floor.state import from_snapshot, snapshot_parts
 from floorcast.model.inbound import InboundEvent
 from tests.floor.random_floors import (
@@ -33,6 +33,29 @@ def test_an_item_that_moves_leaves_its_former_service() -> None:
     roster.put(2, "b", ())
     assert (dict(roster.of(10)), dict(roster.of(20)), dict(roster.of(30))) == ({}, {1: "a"}, {})
     assert roster.numbers() == [1]
+
+
+def test_a_change_tells_the_number_of_agents_before_and_after_it() -> None:
+    """Only services that gain or lose an agent are told of."""
+    roster, changes = LoggedInRoster(), list[tuple[int, int, int]]()
+    roster.on_change = lambda *change: changes.append(change)
+    ann, bob = FloorAgent(1, last_event=5), FloorAgent(2, last_event=7)
+    for agent, services in ((ann, (10, 20)), (bob, (20, 30)), (ann, (20,)), (bob, ())):
+        roster.put(agent.id, agent, services)
+    assert sorted(changes[:2]) == [(10, 0, 1), (20, 0, 1)]
+    assert sorted(changes[2:4]) == [(20, 1, 2), (30, 0, 1)]
+    assert changes[4:5] == [(10, 1, 0)]
+    assert sorted(changes[5:]) == [(20, 2, 1), (30, 1, 0)]
+
+
+def test_a_service_that_leaves_the_floor_leaves_nothing_behind() -> None:
+    """Services come and go, so what is known of a service must leave with it."""
+    roster, agent = LoggedInRoster(), FloorAgent(1, last_event=5)
+    unused = vars(LoggedInRoster()) | {"_hooks": ()}
+    roster.put(1, agent, (10,))
+    roster.put(1, agent, ())
+    roster.drop_service(10)
+    assert vars(roster) == unused
 
 
 def assert_right(floor: Floor) -> None:

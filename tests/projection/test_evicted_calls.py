@@ -46,6 +46,19 @@ def test_a_call_is_listed_while_it_is_out_of_memory() -> None:
     assert listed(end_of_entry(4)) == [(key, CallResult.HANDLED_WITHIN)]
 
 
+def test_a_quiet_call_is_listed_as_open() -> None:
+    """A call that never ended has no result, and still counts as offered."""
+    floor = new_floor()
+    store = ProjectionStore(None, lambda: ticks(0), identity="log", heads={})
+    floor.fold(call("call.queue", 0, service=10), ticks(1), "-")
+    list(floor.call_table.evict_quiet(LATER * 1000, 0))
+    store_evicted_calls(floor, store, 3)
+    rows = [one for some in EvictedCalls(store, 1, (DAY, 10), position(3, 0)) for one in some]
+    assert [(key, one.offered, one.result) for key, one in rows] == [
+        ((1, "S1"), moment_at(0).now, CallResult.OPEN)
+    ]
+
+
 def test_a_call_that_is_not_stored_is_not_reloaded() -> None:
     """A call that is not stored begins with the event that names it."""
     floor = new_floor()

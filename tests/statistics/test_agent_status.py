@@ -96,6 +96,22 @@ def test_later_events_complete_the_data_of_the_current_call() -> None:
     assert (row.call_type, row.phone, row.account) == ("INBOUND", "650", "a2")
 
 
+def test_an_agent_of_many_calls_shows_the_data_of_the_last_one() -> None:
+    """The row still has the account of the last call after that call has left memory."""
+    floor, refs = new_floor(), [{"transactionId": n, "sessionId": f"S{n}"} for n in range(1, 8)]
+    for n, ref in enumerate(refs, 1):
+        call_events = [
+            call("call.start", n, n, service=10, direction="INBOUND", account=f"a{n}"),
+            agent("IN_CALL", n, call=ref),
+            call("call.end", n, n),
+        ]
+        fold_all(floor, call_events, begin=10 * n)
+    fold_all(floor, [agent("WRAP_UP", 9, call=refs[-1])], begin=90)
+    floor.begin_entry(99, ticks(2000))
+    assert not floor.call_table.calls
+    assert only(agent_status(scopes(floor), moment_at(2000)).all()).account == "a7"
+
+
 def test_a_free_agent_has_no_call() -> None:
     """A ready agent has no call in the row."""
     floor = day_of(

@@ -6,13 +6,16 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from floorcast.model.errors import InvalidParameter
+from floorcast.model.errors import InvalidParameter, MissingParameter
 from floorcast.statistics.requests import (
     EVERYTHING,
     CampaignFilter,
     ServiceFilter,
     read_campaign_filter,
     read_changed_after,
+    read_figure,
+    read_interval,
+    read_last,
     read_service_filter,
 )
 
@@ -62,3 +65,29 @@ def test_other_values_are_not_times(given: object) -> None:
     """The error names the request's member."""
     with pytest.raises(InvalidParameter, match="stateChangedAfter must be a time"):
         read_changed_after(given, ZONE)
+
+
+def test_last_is_a_second_to_a_day() -> None:
+    """``last`` is a whole number of seconds, and may be left out."""
+    assert [read_last(given) for given in (None, 1, 86_400)] == [None, 1, 86_400]
+    for wrong in (0, -1, 86_401, True, 900.0, "900"):
+        with pytest.raises(InvalidParameter, match="from 1 to 86400"):
+            read_last(wrong)
+
+
+def test_an_interval_has_one_of_four_lengths() -> None:
+    """``interval`` is a number of seconds, and not a text."""
+    assert [read_interval(given) for given in (300, 900, 1800, 3600)] == [300, 900, 1800, 3600]
+    for wrong in (0, 301, True, "900", [900]):
+        with pytest.raises(InvalidParameter, match="interval must be"):
+            read_interval(wrong)
+
+
+def test_a_figure_is_given_by_its_name() -> None:
+    """Without a figure, it is not known which calls are asked for."""
+    assert read_figure("totalOffered") == "totalOffered"
+    for wrong in ("totaloffered", "", 1, ["totalOffered"]):
+        with pytest.raises(InvalidParameter, match="figure must be"):
+            read_figure(wrong)
+    with pytest.raises(MissingParameter):
+        read_figure(None)

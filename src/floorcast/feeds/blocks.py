@@ -100,18 +100,19 @@ class Block:
 
     def _fitting(self, start: int, end: int, builder: PageBuilder) -> int:
         """Return the end of the slice that fits in the builder's space. One event always fits."""
-        offsets = self._offsets
-        limit = offsets[start] + builder.space
-        if end < len(offsets) and offsets[end] <= limit:
-            return end
-        if end == len(offsets) and len(self.segment.body) <= limit:
+        limit = self._offsets[start] + builder.space
+        if self._end(end) <= limit:
             return end
         builder.full = True
-        return max(start + 1, bisect_right(offsets, limit, start, end) - 1)
+        return max(start + 1, bisect_right(self._offsets, limit + 1, start, end) - 1)
 
     def _slice(self, start: int, end: int) -> bytes:
-        body, offsets = self.segment.body, self._offsets
-        return body[offsets[start] : offsets[end] - 1 if end < len(offsets) else len(body)]
+        return self.segment.body[self._offsets[start] : self._end(end)]
+
+    def _end(self, end: int) -> int:
+        """Return where the events before the one at index ``end`` end in the body."""
+        offsets = self._offsets
+        return offsets[end] - 1 if end < len(offsets) else len(self.segment.body)
 
 
 class Tail:

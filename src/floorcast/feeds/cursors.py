@@ -69,9 +69,9 @@ def resolve(
     return end_of_entry(entry)
 
 
-def is_token(value: object) -> bool:
-    """Return whether a value has the form of a token."""
-    return isinstance(value, str) and _UUID.fullmatch(value.strip()) is not None
+def is_token(text: str) -> bool:
+    """Return whether a text has the form of a token, perhaps with spaces around it."""
+    return _UUID.fullmatch(text.strip()) is not None
 
 
 def read_token(client: int, text: str, log: EventLog, now: int, secret: bytes = b"") -> Token:
