@@ -153,6 +153,10 @@ def test_check_reports_freeswitch_modules(tmp_path: Path, floorcast: RunFloorcas
         (["asterisk", "--queue-log", "q"], "an ingest key is required"),
         (["asterisk", "--queue-log", "q", "--check"], ""),
         (["--config", "nowhere.toml"], "nowhere.toml"),
+        (["asterisk", "--queue-log", "."], "--queue-log: . is a folder; name the file"),
+        (["asterisk", "--queue-log", "q", "--url", ""], "--url is empty: give a value"),
+        (["asterisk", "--queue-log", "q", "--key", "k", "--spool", "."], "spool must be a file"),
+        (["livevox", "--from", " "], "--from is empty"),
     ],
 )
 def test_missing_option_is_named(floorcast: RunFloorcast, given: list[str], message: str) -> None:
@@ -161,6 +165,52 @@ def test_missing_option_is_named(floorcast: RunFloorcast, given: list[str], mess
     assert done.returncode in {1, 2}
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_an_empty_variable_is_named(floorcast: RunFloorcast) -> None:
+    """The user may believe that the variable is set."""
+    done = floorcast("asterisk", "--queue-log", "q", FLOORCAST_KEY="")
+    assert "set FLOORCAST_KEY (which is empty)" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["asterisk", "--queue-log", "q", "--key", "k", "--url", "http://me:s3cret@h"],
+        ["livevox", "--from", "http://me:s3cret@h", "--client", "c", "--user", "u", "--key", "k"],
+        ["asterisk", "--ami", "me:s3cret@h", "--ami-user", "u", "--key", "k"],
+        ["freeswitch", "--esl", "me:s3cret@h", "--key", "k"],
+    ],
+)
+def test_a_password_in_an_address_is_not_shown(floorcast: RunFloorcast, given: list[str]) -> None:
+    """Neither the log nor the error shows the address, which must not hold a password."""
+    secrets = {
+        f"FLOORCAST_{name}": "x" for name in ("AMI_SECRET", "ESL_PASSWORD", "PASSWORD", "API_TOKEN")
+    }
+    done = floorcast(*given, **secrets)
+    assert done.returncode == 1
+    assert "must be" in done.stderr
+    assert "s3cret" not in done.stdout + done.stderr
+
+
+def test_a_secret_is_one_line(floorcast: RunFloorcast) -> None:
+    """A line break in a secret would begin another action."""
+    ami = ["asterisk", "--ami", "h", "--ami-user", "u", "--key", "k"]
+    done = floorcast(*ami, FLOORCAST_AMI_SECRET="s3cret\r\nAction: Command")
+    assert "must be one line" in done.stderr
+    assert "s3cret" not in done.stderr
+
+
+def test_a_connect_toml_with_a_key_that_others_can_read_is_reported(
+    tmp_path: Path, floorcast: RunFloorcast
+) -> None:
+    """The key does not have to be in a file that only its owner can read, but should be."""
+    file = tmp_path / "connect.toml"
+    file.write_text('key = "k"\nurl = ""\n[asterisk]\nqueue_log = "q"\n')
+    for mode, is_reported in ((0o600, False), (0o640, True)):
+        file.chmod(mode)
+        done = floorcast("--config", str(file))
+        assert ("can be read by others" in done.stderr) is is_reported
 
 
 def test_runs_from_connect_toml_alone(tmp_path: Path) -> None:
@@ -175,6 +225,7 @@ def test_runs_from_connect_toml_alone(tmp_path: Path) -> None:
             "source = 'pbx'\n[asterisk.services]\nsales = 'Sales'\n",
             "utf-8",
         )
+        (tmp_path / "connect.toml").chmod(0o600)
         process = subprocess.Popen(
             [sys.executable, "-m", "floorcast", "connect", "asterisk",
              "--config", "connect.toml", "--from", "2026-01-01T00:00:00Z"],

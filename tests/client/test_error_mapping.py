@@ -78,6 +78,13 @@ def test_unreadable_error_maps_by_status(body: bytes) -> None:
     assert type(error) is errors.Unavailable
 
 
+def test_an_unknown_error_names_the_address() -> None:
+    """A proxy or another server answers, and the address must be corrected."""
+    url = "http://proxy:80/foo/realtime/event/feed"
+    error = to_exception(REQUEST, HttpResponse(404, {}, b"", url))
+    assert str(error) == f"POST {url} got the response 404"
+
+
 def test_redirect_error_names_the_new_address() -> None:
     """Redirects are not followed, because a password would go to any address named there."""
     error = to_exception(REQUEST, HttpResponse(301, {"location": "https://elsewhere/"}, b""))

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from floorcast.connectors.asterisk.connector import (
     AsteriskConnector,
@@ -209,3 +210,17 @@ def test_a_clock_that_is_set_before_a_failed_snapshot_moves_the_open_calls() -> 
             return msgspec.json.decode(rows["1.0"], type=PbxCall).joined
 
     assert virtual_time.run(main) == pytest.approx(began + 1.0, abs=2.0)
+
+
+def test_a_log_that_cannot_be_read_at_the_start_is_waited_for() -> None:
+    """A folder may be mounted later, or readable only after a change of its permissions."""
+
+    async def main(loop: VirtualLoop) -> list[str]:
+        with TemporaryDirectory() as folder, capture_logs() as logs:
+            source = AsteriskSource(queue_log=Path(folder, "x" * 300))
+            async with running_on(loop, source, folder, BEGAN["16.28"]):
+                await loop.passing(5.0)
+            return [one["event"] for one in logs]
+
+    (logged,) = virtual_time.run(main)
+    assert logged.endswith("cannot be read: File name too long; waiting for it")

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from floorcast.connectors.asterisk.recording import AsteriskRecording
 from floorcast.connectors.asterisk.recording_reader import read_ami, read_queue_log
@@ -74,3 +75,13 @@ def test_recordings_continue_after_a_power_failure(tmp_path: Path) -> None:
     with LivevoxRecording(tmp_path / "json") as events:
         events.write_event("agent", b"{}", 1.0)
     assert json.loads((tmp_path / "json").read_text().splitlines()[1])["read"] == "agent"
+
+
+def test_a_full_disk_ends_the_recording_alone() -> None:
+    """The connector is more important than its recording."""
+    with capture_logs() as logs, RecordingFile(Path("/dev/full")) as recording:
+        recording.write(b"a\n")
+        recording.write(b"b\n")
+    assert [(one["event"], one["why"]) for one in logs] == [
+        ("the recording ended", "No space left on device")
+    ]

@@ -168,3 +168,30 @@ def test_a_value_of_another_type_means_damage(tmp_path: Path, value: str) -> Non
             spool.oldest(10)
         ((_, _, row),) = spool.rows()
         assert len(row) < 100
+
+
+def test_a_deleted_or_replaced_spool_is_noticed(tmp_path: Path) -> None:
+    """SQLite continues to write to the deleted file."""
+    path = tmp_path / "spool.db"
+    with Spool(path) as spool:
+        assert spool.is_at_its_path()
+        path.unlink()
+        assert not spool.is_at_its_path()
+        path.touch()
+        assert not spool.is_at_its_path()
+        spool.commit([event(1)], {}, {})
+
+
+def test_a_spool_that_becomes_read_only_is_reported_with_its_path(tmp_path: Path) -> None:
+    """A disk with errors is mounted again without the right to write."""
+    with Spool(tmp_path / "spool.db") as spool:
+        spool._connection.pragma("query_only", "ON")  # noqa: SLF001 — root can write every file
+        with pytest.raises(SettingError, match=r"spool\.db can no longer be written"):
+            spool.commit([event(1)], {}, {})
+
+
+@pytest.mark.parametrize("path", [Path(), Path("/")])
+def test_a_folder_is_not_a_spool(path: Path) -> None:
+    """The message names the folder."""
+    with pytest.raises(SettingError, match="must be a file"):
+        Spool(path)

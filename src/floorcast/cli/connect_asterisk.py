@@ -102,6 +102,11 @@ def run_asterisk(
     table = settings.asterisk
     if table is None or not (table.ami or table.queue_log):
         raise SettingError("nothing to read: set --ami or --queue-log, or give a connect.toml")
+    if table.queue_log and Path(table.queue_log).is_dir():
+        raise SettingError(
+            f"--queue-log: {table.queue_log} is a folder; name the file, such as"
+            f" {Path(table.queue_log, 'queue_log')}"
+        )
     address = _address(table, secrets.get("ami_secret"))
     if check:
         _check(table, address)

@@ -104,12 +104,14 @@ def run_livevox(
 
     from floorcast.cli.connector_setup import print_tables, run_connector
     from floorcast.cli.login import naming_login_options
+    from floorcast.client.address import check_address
     from floorcast.connectors.livevox.check import check_server
     from floorcast.connectors.livevox.connector import FollowedServer, LivevoxConnector
 
     table = settings.livevox
     if table is None or not table.from_url:
         raise SettingError("nothing to follow: set --from, or give a connect.toml with from_url")
+    check_address(table.from_url)  # before it is logged, because it may hold a password
     server = FollowedServer(
         url=table.from_url,
         credentials=_credentials(table, secrets),

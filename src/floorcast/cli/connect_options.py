@@ -16,6 +16,8 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 import typer
 from typer.core import TyperOption
 
+from floorcast.cli.options import KEY_HELP
+
 __all__ = [
     "ConfigOption",
     "ConnectOptions",
@@ -72,9 +74,7 @@ ConfigOption = Annotated[
 class ConnectOptions:
     """The options that all subcommands share."""
 
-    key: Annotated[
-        str | None, typer.Option(metavar="KEY", help="An ingest key, which determines the client.")
-    ] = None
+    key: Annotated[str | None, typer.Option(metavar="KEY", help=KEY_HELP)] = None
     key_file: Annotated[
         str | None, typer.Option(metavar="FILE", help="A file with the key on its first line.")
     ] = None

@@ -19,6 +19,7 @@ from floorcast.cli import options
 from floorcast.cli.connect_options import ConnectOptions
 from floorcast.cli.tables import print_table
 from floorcast.client import AsyncSender, Timing
+from floorcast.client.address import check_address
 from floorcast.config.sources import read_sources
 from floorcast.connectors.connect_file import ConnectFile, Kind, read_connect_file, read_secret
 from floorcast.connectors.forwarder import Forwarder
@@ -41,6 +42,7 @@ __all__ = [
 
 _log = structlog.get_logger("floorcast.connect")
 
+OTHERS = 0o077  # the permissions of a file for users other than its owner
 CONNECTOR_SECRETS = frozenset({"ami_secret", "esl_password", "password", "api_token"})
 
 
@@ -64,15 +66,32 @@ def read_settings(
     """
     environ = dict(os.environ)
     named = environ.pop("FLOORCAST_CONFIG", None)
+    _reject_empty_options(context)
     sourced = read_sources(given.settings(), environ=environ, known=options.known_options(context))
     values = {name: one.value for name, one in sourced.items()}
     config: Path | None = given.config or context.obj or (Path(named) if named else None)
     settings = read_connect_file(config, values, kind)
+    if settings.key and config and "key" not in values and config.stat().st_mode & OTHERS:
+        typer.echo(
+            f"floorcast: warning: {config} holds the ingest key and can be read by others:"
+            f" chmod 600 {config}",
+            err=True,
+        )
     return settings, {name: str(values[name]) for name in CONNECTOR_SECRETS if name in values}
+
+
+def _reject_empty_options(context: typer.Context) -> None:
+    """Raise SettingError for an option with an empty value, such as an unset shell variable."""
+    for one in context.command.params:
+        value = context.params.get(one.name or "")
+        if isinstance(value, str) and not value.strip():
+            raise SettingError(f"{one.opts[0]} is empty: give a value, or leave the option out")
 
 
 def parse_address(option: str, text: str, default_port: int) -> tuple[str, int]:
     """Return the host and the port in ``HOST[:PORT]``. Raises SettingError."""
+    if "@" in text:  # the text may hold a password, and is not shown
+        raise SettingError(f"{option} must be HOST[:PORT], without a user or a password")
     host, colon, port = text.rpartition(":")
     if not colon:
         host, port = text, str(default_port)
@@ -89,8 +108,15 @@ def resolve_secret(given: str | None, file: str, what: str, variable: str) -> st
     if secret is None and sys.stdin.isatty():
         secret = typer.prompt(what.capitalize(), hide_input=True, err=True)
     if not secret:
-        raise SettingError(f"{what} is required: set {variable}, or name a file")
+        raise SettingError(f"{what} is required: set {_variable(variable)}, or name a file")
+    if not secret.isprintable():  # a line break would begin another command
+        raise SettingError(f"{what} must be one line of printable characters")
     return secret
+
+
+def _variable(name: str) -> str:
+    """Return the name of an environment variable, with a note if the variable is empty."""
+    return f"{name} (which is empty)" if name in os.environ else name
 
 
 def print_tables(tables: Sequence[CheckTable], note: str = "") -> None:
@@ -127,9 +153,11 @@ async def _run(
     create: Callable[[Spool, ConnectorMetrics], Connector],
     metrics: ConnectorMetrics,
 ) -> None:
+    check_address(settings.url)  # before it is logged, because it may hold a password
     key = settings.key or (read_secret(settings.key_file) if settings.key_file else "")
     if not key:
-        raise SettingError("an ingest key is required: set FLOORCAST_KEY, --key-file or --key")
+        variable = _variable("FLOORCAST_KEY")
+        raise SettingError(f"an ingest key is required: set {variable}, --key-file or --key")
     with Spool(Path(settings.spool)) as spool:
         _log.info(
             "the connector starts",

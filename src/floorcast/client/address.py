@@ -24,6 +24,7 @@ def check_address(url: str) -> str:
     except (ValueError, httpx.InvalidURL):
         known = False
     if not known or parts.query or parts.fragment or parts.username is not None:
-        shown = "" if "@" in url else f", not {url!r}"  # with "@", it may hold a password
+        shown = f", not {url!r}" if url.strip() else ", and is empty"
+        shown = "" if "@" in url else shown  # it may hold a password
         raise SettingError(f"the server's address must be like https://HOST:PORT{shown}")
     return url.rstrip("/")

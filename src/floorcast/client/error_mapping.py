@@ -105,7 +105,9 @@ def _problem(request: HttpRequest, response: HttpResponse) -> _Problem:
         return msgspec.json.decode(response.content, type=_Problem)
     except UNDECODABLE:
         text = response.content[:_MAX_SHOWN_CHARS].decode("utf-8", "replace").strip()
-        where = f"{request.method} {request.path} got the response {response.status}"
+        where = (
+            f"{request.method} {response.url or request.path} got the response {response.status}"
+        )
         location = response.headers.get("location")
         if location:
             where += f", which redirects to {location}"

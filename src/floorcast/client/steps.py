@@ -51,11 +51,15 @@ class HttpRequest(NamedTuple):
 
 
 class HttpResponse(NamedTuple):
-    """An HTTP response. The names of ``headers`` are in lower case."""
+    """An HTTP response. The names of ``headers`` are in lower case.
+
+    ``url`` is the address of the request, without its parameters.
+    """
 
     status: int
     headers: Mapping[str, str]
     content: bytes
+    url: str = ""
 
 
 class SendRequest(NamedTuple):

@@ -57,7 +57,8 @@ def to_httpx_request(
 def from_httpx_response(response: httpx.Response, content: bytes) -> HttpResponse:
     """Return the protocol's form of an answer, with this body."""
     headers = {name.lower(): value for name, value in response.headers.items()}
-    return HttpResponse(response.status_code, headers, content)
+    url = str(response.url.copy_with(query=None))
+    return HttpResponse(response.status_code, headers, content, url)
 
 
 class BoundedResponse(httpx.Response):

@@ -173,6 +173,7 @@ def _read(name: str, found: SourcedValue) -> object:
     except (ValueError, TypeError, OverflowError):
         shown = repr(found.value)
         but = "" if "@" in shown or len(shown) > 80 else f", not {shown}"  # "@": may be a secret
+        but = but if str(found.value).strip() else ", and is empty"
         raise SettingError(f"{found.where}: must be {kind.expected}{but}") from None
     if isinstance(value, Path) and found.file and str(value) != ":memory:":
         return found.file.parent / value

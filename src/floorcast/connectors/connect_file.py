@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta, Struct, structs
 
 from floorcast.connectors.connect_file_errors import explain
-from floorcast.connectors.pbx.config import MappingConfig
+from floorcast.connectors.pbx.config import MappingConfig, SourceName
 from floorcast.model.errors import SettingError
 from floorcast.model.text import read_text
 
@@ -58,7 +58,7 @@ class FreeswitchTable(MappingConfig, frozen=True, kw_only=True, forbid_unknown_f
     that user's.
     """
 
-    source: str = "freeswitch"
+    source: SourceName = "freeswitch"
     esl: str = ""
     esl_user: str = ""
     esl_password_file: str = ""

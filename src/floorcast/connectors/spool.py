@@ -7,6 +7,7 @@ their ids.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -57,6 +58,8 @@ class Spool:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()  # because a cancelled task's thread continues to run
+        if not path.name or path.is_dir():
+            raise SettingError(f"the spool must be a file, and {path} is a folder")
         try:
             make_private(path, path.with_name(f"{path.name}-wal"))
             self._connection = apsw.Connection(str(path))
@@ -67,11 +70,19 @@ class Spool:
             self._connection.execute("BEGIN EXCLUSIVE;" + _SCHEMA + "COMMIT")
             self._connection.set_busy_timeout(BUSY_MS)
             self._unsent = self._count()
+            self._status = path.stat()
         except apsw.BusyError:
             raise SettingError(f"{path}: another connector is using this spool") from None
         except (OSError, apsw.Error) as error:
             why = error.strerror if isinstance(error, OSError) else error
             raise SettingError(f"{path} cannot be used as a spool: {why}") from None
+
+    def is_at_its_path(self) -> bool:
+        """Return whether the file is still at its path, and not deleted or replaced."""
+        try:
+            return os.path.samestat(self._status, self._path.stat())
+        except OSError:
+            return False
 
     @property
     def unsent(self) -> int:
@@ -149,6 +160,11 @@ class Spool:
             reasons = (error, error.__context__)
             if any(isinstance(one, apsw.FullError) for one in reasons):
                 raise SpoolFull(f"{self._path}: the disk is full") from None
+            if any(isinstance(one, apsw.ReadOnlyError) for one in reasons):
+                raise SettingError(
+                    f"{self._path} can no longer be written: check the file and its disk, and start"
+                    " the connector again"
+                ) from None
             if any(isinstance(one, DAMAGED) for one in reasons):
                 raise self._damaged(str(error)) from None
             raise

@@ -34,6 +34,27 @@ async def next_event(received: ReceivedFrames, name: str) -> AmiFrame | Unreadab
             return frame
 
 
+def test_a_server_that_returns_the_login_does_not_reveal_the_secret() -> None:
+    """The port may be another service's, and what cannot be read is logged."""
+
+    async def main() -> None:
+        async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(await reader.readuntil(b"\r\n\r\n"))
+            writer.close()
+
+        server = await asyncio.start_server(echo, "127.0.0.1", 0)
+        received = ReceivedFrames()
+        port = server.sockets[0].getsockname()[1]
+        connection = AmiConnection(AmiAddress("127.0.0.1", port, "me", "s3cret"), received)
+        with pytest.raises(Unavailable) as caught:
+            await connection.open()
+        assert "s3cret" not in str(received.frames.get_nowait())
+        assert "s3cret" not in str(caught.value)
+        server.close()
+
+    asyncio.run(main())
+
+
 def test_events_lists_and_invalid_frames_are_received() -> None:
     """Events arrive in order, an action gets its whole list, and invalid frames are reported."""
 

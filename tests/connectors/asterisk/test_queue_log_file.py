@@ -56,6 +56,13 @@ def test_only_complete_lines_are_read(tmp_path: Path, follow: Follow) -> None:
     assert polled_lines(file, 1) == ["two"]
 
 
+def test_a_folder_beside_the_log_is_not_read(tmp_path: Path, follow: Follow) -> None:
+    """The name of a folder with old logs may begin like the log's."""
+    (tmp_path / "queue_log-old").mkdir()
+    append(tmp_path / "queue_log", "one\n")
+    assert polled_lines(follow(tmp_path / "queue_log", since=0.0)) == ["one"]
+
+
 def test_a_renamed_file_is_read_to_its_end_first(tmp_path: Path, follow: Follow) -> None:
     """The old file is read to its end, even if lines are added after the new file was created."""
     path = tmp_path / "queue_log"

@@ -124,3 +124,26 @@ def test_a_connection_without_a_greeting_is_closed() -> None:
         await server.wait_closed()
 
     asyncio.run(main())
+
+
+def test_a_server_that_returns_the_login_does_not_reveal_the_password() -> None:
+    """The port may be another service's, and what cannot be read is logged."""
+
+    async def main() -> None:
+        received = ReceivedFrames()
+
+        async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"Content-Type: auth/request\n\n")
+            writer.write(await reader.readuntil(b"\n\n"))
+            writer.close()
+
+        server = await asyncio.start_server(echo, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        connection = EslConnection(EslAddress("127.0.0.1", port, "s3cret"), received)
+        with pytest.raises(Unavailable) as caught:
+            await connection.open()
+        assert "s3cret" not in str(received.frames.get_nowait())
+        assert "s3cret" not in str(caught.value)
+        server.close()
+
+    asyncio.run(main())

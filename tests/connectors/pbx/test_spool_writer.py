@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 
@@ -79,6 +80,33 @@ def test_a_full_disk_delays_events(tmp_path: Path) -> None:
             await asyncio.gather(write_task, return_exceptions=True)
             assert [one.id for one in spool.oldest(100_000)[1]][-2:] == ["1", "2"]
             assert [one["log_level"] for one in logs] == ["warning"]
+
+    asyncio.run(main())
+
+
+def is_unsent(spool: Spool, number: int) -> bool:
+    return spool.unsent == number
+
+
+def test_a_deleted_spool_is_reported_once(tmp_path: Path) -> None:
+    """The connector continues, because it can still send what the deleted file holds."""
+
+    async def main() -> None:
+        path = tmp_path / "spool.db"
+        with Spool(path) as spool, capture_logs() as logs:
+            metrics, processor = ConnectorMetrics(), NumberProcessor()
+            tuning = structs.replace(TUNING, max_spooled=1000)
+            writer = SpoolWriter(processor, spool, metrics, SourceClock(lambda: 7.0), tuning)
+            write_task = asyncio.create_task(writer.run(Forwarder(spool, metrics)))
+            path.unlink()
+            for number in range(3):
+                await writer.put(number)
+                await asyncio.to_thread(
+                    wait_until, partial(is_unsent, spool, number + 1), lambda: logs
+                )
+            write_task.cancel()
+            await asyncio.gather(write_task, return_exceptions=True)
+        assert [one["log_level"] for one in logs] == ["error"]
 
     asyncio.run(main())
 

@@ -18,6 +18,8 @@ __all__ = ["AmiAddress", "AmiConnection", "OnFrame", "tls_context"]
 DEFAULT_PORT, DEFAULT_TLS_PORT = 5038, 5039
 REPLY_SECONDS = 30.0
 
+NO_ANSWER_TO_LOGIN = Unreadable("the server does not answer the login as Asterisk's AMI does")
+
 OnFrame = Callable[[AmiFrame | Unreadable], Awaitable[None]]
 
 
@@ -61,6 +63,7 @@ class AmiConnection:
         self._replies: dict[str, asyncio.Future[list[AmiFrame]]] = {}
         self._lists: dict[str, list[AmiFrame]] = {}
         self._writer: asyncio.StreamWriter | None = None
+        self._is_logged_in = False
         self.has_booted = asyncio.Event()
 
     async def open(self) -> asyncio.Task[None]:
@@ -127,6 +130,7 @@ class AmiConnection:
         if reply[0].get("Response") != "Success":
             message = reply[0].get("Message", "refused")
             raise BadCredentials(f"AMI at {address} refuses the user {address.user!r}: {message}")
+        self._is_logged_in = True
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
         frames = AmiFrameReader()
@@ -147,7 +151,8 @@ class AmiConnection:
 
     async def _dispatch(self, frame: AmiFrame | Unreadable) -> None:
         if isinstance(frame, Unreadable):
-            await self._on_frame(frame)
+            # a server that is not Asterisk may return the secret
+            await self._on_frame(frame if self._is_logged_in else NO_ANSWER_TO_LOGIN)
             return
         future = self._replies.get(frame.get("ActionID", ""))
         if future is not None and not future.done():

@@ -133,13 +133,29 @@ class AsteriskConnector:
     async def _read_log(self, path: Path, recording: AsteriskRecording) -> None:
         oldest = self._clock.local_now() - self._tuning.max_line_age
         since = oldest if self._source.since is None else self._source.since
-        position = self._position.get(LOG_POSITION, "")
-        with closing(QueueLogFile(path, position, since)) as file:
+        with closing(await self._open_log(path, since)) as file:
             if not self._source.ami and not file.skips_before:
                 self._clock.follow(file.last_second)
-            if not file.exists():
-                self._warnings.warn_once(f"queue log {path} does not exist; waiting for it")
             await self._follow_log(file, since, recording)
+
+    async def _open_log(self, path: Path, since: float) -> QueueLogFile:
+        """Open the log at the last position. Wait while it cannot be read."""
+        while True:
+            try:
+                file = QueueLogFile(path, self._position.get(LOG_POSITION, ""), since)
+                if not file.exists():
+                    self._warnings.warn_once(f"queue log {path} does not exist; waiting for it")
+            except OSError as error:
+                self._note_unreadable_log(error)
+                await asyncio.sleep(self._tuning.poll_seconds)
+            else:
+                return file
+
+    def _note_unreadable_log(self, error: OSError) -> None:
+        self._metrics.set_source_connected("queue_log", connected=False)
+        self._warnings.warn_once(
+            f"queue log {self._source.queue_log} cannot be read: {error.strerror}; waiting for it"
+        )
 
     async def _follow_log(
         self, file: QueueLogFile, since: float, recording: AsteriskRecording
@@ -172,8 +188,7 @@ class AsteriskConnector:
         try:
             found = list(file.poll())
         except OSError as error:
-            self._metrics.set_source_connected("queue_log", connected=False)
-            self._warnings.warn_once(f"the queue log cannot be read: {error}")
+            self._note_unreadable_log(error)
             return []
         self._metrics.set_source_connected("queue_log", connected=file.is_open)
         return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 from collections.abc import Iterator
@@ -76,7 +77,7 @@ class QueueLogFile:
         return self._file is not None
 
     def exists(self) -> bool:
-        """Return whether there is a file at the path."""
+        """Return whether there is a file at the path. Raises OSError."""
         return self._path.exists()
 
     def poll(self) -> Iterator[RawLine]:
@@ -134,8 +135,10 @@ class QueueLogFile:
 
     def _siblings(self) -> list[Path]:
         """Return the file's uncompressed predecessors and then the file itself."""
-        others = {*self._path.parent.glob(f"{self._path.name}*")} - {self._path}
-        readable = [one for one in others if one.suffix not in COMPRESSED_SUFFIXES]
+        others = {*self._path.parent.glob(f"{glob.escape(self._path.name)}*")} - {self._path}
+        readable = [
+            one for one in others if one.suffix not in COMPRESSED_SUFFIXES and one.is_file()
+        ]
         return [*sorted(readable), self._path]
 
     def _next(self) -> Path:

@@ -18,6 +18,8 @@ DEFAULT_PORT = 8021
 REPLY_SECONDS = 30.0
 PING = "api echo floorcast"
 
+NO_ANSWER_TO_LOGIN = Unreadable("the server does not answer the login as FreeSWITCH's ESL does")
+
 OnFrame = Callable[[EslFrame | Unreadable], Awaitable[None]]
 
 
@@ -48,6 +50,7 @@ class EslConnection:
         self._on_frame = on_frame
         self._replies: deque[asyncio.Future[str]] = deque()
         self._writer: asyncio.StreamWriter | None = None
+        self._is_logged_in = False
         self.notice = ""  # why FreeSWITCH ended the connection, if known
 
     async def open(self) -> asyncio.Task[None]:
@@ -118,6 +121,7 @@ class EslConnection:
         if not reply.startswith("+OK"):
             who = f"the user {address.user!r}" if address.user else "the password"
             raise BadCredentials(f"ESL at {address} refuses {who}: {reply}")
+        self._is_logged_in = True
 
     def _unavailable(self, why: str) -> Unavailable:
         return Unavailable(f"ESL at {self._address}: {why}")
@@ -145,7 +149,8 @@ class EslConnection:
 
     async def _dispatch(self, frame: EslFrame | Unreadable) -> None:
         if isinstance(frame, Unreadable):
-            await self._on_frame(frame)
+            # a server that is not FreeSWITCH may return the password
+            await self._on_frame(frame if self._is_logged_in else NO_ANSWER_TO_LOGIN)
             return
         match frame.kind:
             case "text/event-json":

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
-__all__ = ["Dialect", "MappingConfig"]
+__all__ = ["Dialect", "MappingConfig", "SourceName"]
+
+
+SourceName = Annotated[str, Meta(min_length=1, max_length=96)]
+"""The server accepts 256 characters for a session's id, which contains the caller's id, too."""
 
 
 class Dialect(Struct, frozen=True, kw_only=True):
@@ -40,7 +45,7 @@ class MappingConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     variable with the dialed number. ``disposition_event`` is the event with a term code.
     """
 
-    source: str = "asterisk"
+    source: SourceName = "asterisk"
     services: dict[str, str] = {}
     agents: dict[str, str] = {}
     home_queues: dict[str, str] = {}

@@ -8,6 +8,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
+import structlog
 from msgspec import Struct
 
 from floorcast.client import CloudEvent
@@ -21,6 +22,8 @@ from floorcast.connectors.spool import Spool
 __all__ = ["CLOCK_POSITION", "ItemProcessor", "SpoolStep", "SpoolWriter", "SpoolWriterTuning"]
 
 CLOCK_POSITION = "source_clock"
+
+_log = structlog.get_logger("floorcast.connect")
 
 
 class SpoolWriterTuning(Struct, frozen=True, kw_only=True):
@@ -80,6 +83,7 @@ class SpoolWriter(Generic[Item]):
         self._clock = clock
         self._tuning = tuning
         self._warnings = ConnectorWarnings(metrics)
+        self._is_displaced = False
         self._inbox: asyncio.Queue[Item] = asyncio.Queue(tuning.max_inbox)
 
     async def put(self, item: Item) -> None:
@@ -105,10 +109,21 @@ class SpoolWriter(Generic[Item]):
                 await repeat_while_full(commit, self._tuning.full_disk_seconds)
                 self._metrics.set_last_event_time(self._processor.last_at)
                 self._metrics.set_unsent(self._spool.unsent)
+                self._check_path()
             if step.events:
                 forwarder.wake()
             while self._spool.unsent >= self._tuning.max_spooled:
                 await forwarder.wait_until_sent()
+
+    def _check_path(self) -> None:
+        """Report once that the spool was deleted or replaced. SQLite does not notice it."""
+        if not self._is_displaced and not self._spool.is_at_its_path():
+            self._is_displaced = True
+            _log.error(
+                "the spool was deleted or replaced: restart the connector once all events have been"
+                " sent; what it stores is lost when it ends",
+                unsent=self._spool.unsent,
+            )
 
     async def _gather(self) -> None:
         """Apply received items, or wait briefly for one."""
