@@ -68,6 +68,7 @@ def test_an_impossible_backup_is_reported(tmp_path: Path) -> None:
     (server.data / "mirror.db").write_bytes(b"no database, but long enough to have a header" * 100)
     unreadable = backed_up(tmp_path / "into too", "--data", server.data)
     assert f"{server.data / 'mirror.db'} cannot be read" in str(unreadable.exception)
+    assert list(tmp_path.glob("*.part")) == [], "a copy that failed would keep a full disk full"
 
 
 def test_a_backup_does_not_overwrite_folders_or_follow_links(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -33,7 +35,7 @@ def backup(
 ) -> None:
     """Make a consistent copy of the data folder. The server can keep running.
 
-    DIR can then be used as a data folder: floorcast serve --data DIR. An interrupted copy leaves
+    DIR can then be used as a data folder: floorcast serve --data DIR. A copy that is killed leaves
     DIR.part, which is incomplete and can be removed.
     """
     import apsw
@@ -48,10 +50,11 @@ def backup(
     part = into.with_name(f"{into.name}.part")
     try:
         _make_private_folder(part)
-        size = _copy(folder, part)
-        AuditLog(part).record("backup_made", **audit_author(context), source=str(folder))
-        flush_folder(part)
-        part.rename(into)
+        with _removed_on_failure(part):
+            size = _copy(folder, part)
+            AuditLog(part).record("backup_made", **audit_author(context), source=str(folder))
+            flush_folder(part)
+            part.rename(into)
         flush_folder(into.parent)
     except (apsw.Error, OSError) as error:
         raise Unavailable(f"the backup failed: {_reason(error)}") from error
@@ -72,6 +75,16 @@ def _make_private_folder(part: Path) -> None:
             f"{part} already exists: another backup is running, or one was interrupted; remove it, "
             f"or choose another name"
         ) from None
+
+
+@contextmanager
+def _removed_on_failure(part: Path) -> Iterator[None]:
+    """Remove the incomplete copy if it fails or is interrupted: it would keep a full disk full."""
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
 
 
 def _copy(folder: Path, part: Path) -> int:
