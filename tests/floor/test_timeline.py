@@ -13,8 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from floorcast.floor.agents import AgentMoment, CurrentCall, EventDetails, FloorAgent, MomentRun
 from floorcast.floor.floor import Floor
 from floorcast.floor.intervals import Column, ServiceIntervals
+from floorcast.floor.timeline import MAX_RUNS, RUN_MOMENTS
 from floorcast.model.inbound import InboundEvent
 from floorcast.model.states import State
 from floorcast.site.configuration import NotReadyReason
@@ -319,3 +321,35 @@ def test_the_cost_of_a_late_state_depends_only_on_later_moments() -> None:
         return called["call"]
 
     assert cost(212) < 1.2 * cost(20)
+
+
+def test_a_late_event_may_change_every_call_of_the_moments_that_are_kept() -> None:
+    """The calls of older moments count, too, as the agent was in them before the oldest one."""
+    of_moment = EventDetails(call=CurrentCall(6, "s"))
+    moments = [
+        AgentMoment(5, "READY"),
+        AgentMoment(6, "WRAP_UP", None, EventDetails(call=CurrentCall(9))),
+        AgentMoment(7, "IN_CALL", None, of_moment),
+    ]
+    before = FloorAgent(7, current_calls=((1, "s"), (2, "s")), answered=(3, "s"))
+    agent = FloorAgent(7, current_calls=((4, "s"),), wrap_up_call=(5, "s"))
+    agent.past = [MomentRun(before, moments)]
+    timeline = new_floor()._agents._timeline  # noqa: SLF001 - no answer names the calls
+    assert sorted(timeline.calls_of(agent)) == [(number, "s") for number in range(1, 7)]
+
+
+@pytest.mark.parametrize("pace", [1, 60, 1000])
+def test_moments_are_kept_for_the_window_and_no_longer(pace: int) -> None:
+    """A late event has its place among the last quarter of an hour, or the last 250 events."""
+    floor = new_floor()
+    for number in range(400):
+        at = number * pace
+        floor.begin_entry(number + 2, ticks(at))
+        floor.fold(agent(("READY", "NOT_READY")[number % 2], at, service=10), ticks(at), "-")
+    past = floor.state.agents[7].past
+    oldest = past[0].before.applied_until // 1000 - ticks(0) // 10_000_000
+    in_window = 900 // pace
+    kept = sum(len(run.moments) for run in past)
+    assert min(in_window, (MAX_RUNS - 1) * RUN_MOMENTS) <= kept
+    assert kept <= min(in_window + 2 * RUN_MOMENTS, MAX_RUNS * RUN_MOMENTS)
+    assert oldest == 399 * pace - kept * pace
