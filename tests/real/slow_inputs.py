@@ -1,10 +1,13 @@
 """Searches for requests that block the event loop for a long time.
 
-    python -m tests.real.slow_inputs --seconds 1800 [--seed N]
+    python -m tests.real.slow_inputs --seconds 1800 [--seed N] [--floor empty|full]
 
 The search mutates small requests, repeats parts of them more often, and keeps the most expensive
 requests. A request's bytes pass through a real connection, application, log and floor in this
 process. The cost of a request is the CPU time of the event loop's longest turn.
+
+One half of the time, the floor is empty, and most requests send events. In the other half, the
+floor has the events of a day, and the requests read it by every method.
 """
 
 from __future__ import annotations
@@ -12,14 +15,15 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
-import gzip
 import math
 import random
+import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, cast
 
 import structlog
@@ -33,165 +37,27 @@ from floorcast.server.uvicorn_internals import (
     SharedServerState,
     tolerate_disconnects,
 )
+from floorcast.server.uvicorn_server import tune_garbage_collector
+from floorcast.server.wallboard_routes import page_routes
 from tests.real.nodes import Clock, NodeHarness, temporary_folder, until
-from tests.real.sites import KEYS, TOKENS
+from tests.real.sites import SITE
+from tests.real.slow_events import large_events
+from tests.real.slow_floor import BEGIN, FULL_SITE, fill, recipes_of_routes
+from tests.real.slow_recipes import EVENT, LINES, MOST_BYTES, SEEDS, SESSION, Recipe, mutated
 
-__all__ = ["MOST_BYTES", "Finding", "Measured", "Recipe", "search"]
+__all__ = ["Finding", "Measured", "Search", "search", "search_full_floor"]
 
-MOST_BYTES = 16 << 20  # per request
-MOST_REQUESTS_BYTES = 1 << 20  # for all pipelined requests together
-FIRST_BYTES = 16 << 10
+ALL_ROUTES = (*ROUTES, *page_routes())
 PIECE = 256_000  # bytes that uvloop reads at once
 LONGEST = 0.100  # seconds per turn
+FLOORS = ("empty", "full")
+SILENCE_SECONDS = 5 * 3600  # longer than a call without events stays in memory
 LIVES = 60  # requests until a new server is started, because a server's contents grow
 _MORE_TRIES = 2
 _LONGEST_WAIT = 20.0  # seconds until a response
-
-_INGEST = f"POST /ingest/v1/events HTTP/1.1\r\nAuthorization: Bearer {KEYS['ACME']}\r\n"
-_LOGIN = f"POST /session/login HTTP/1.1\r\nLV-Access: {TOKENS['ACME']}\r\n"
-_LINES = f"{_INGEST}Content-Type: application/x-ndjson\r\n"
-_BATCH = f"{_INGEST}Content-Type: application/cloudevents-batch+json\r\n"
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """A recipe for a request with a part, ``unit``, that is repeated in its body or its head.
-
-    In ``unit``, "{n}" is the number of the repetition, "{r}" is a small random number, and "{i}" is
-    a number that is new in every request.
-    """
-
-    head: str
-    before: str
-    unit: str
-    after: str = ""
-    gzip: bool = False
-    in_head: bool = False
-
-    def make(self, size: int, chance: random.Random) -> bytes:
-        """Return a request with roughly ``size`` bytes."""
-        count = max(1, size // max(1, len(self.unit)))
-        start = chance.randrange(10**9)
-        if "{" in self.unit:
-            repeated = "".join(
-                self.unit.replace("{n}", str(number))
-                .replace("{i}", str(start + number))
-                .replace("{r}", str(chance.randrange(8)))
-                for number in range(count)
-            )
-        else:
-            repeated = self.unit * count
-        text = f"{self.before}{repeated}{self.after}".encode("utf-8", "surrogatepass")
-        if self.in_head:
-            return self.head.encode() + text + b"\r\n\r\n"
-        head = self.head + ("Content-Encoding: gzip\r\n" if self.gzip else "")
-        body = gzip.compress(text, 1) if self.gzip else text
-        return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
-
-
-def _event(kind: str, data: str, extra: str = "") -> str:
-    return (
-        '{"specversion":"1.0","id":"{i}","source":"s{r}","type":"'
-        + kind
-        + '"'
-        + extra
-        + ',"data":{'
-        + data
-        + "}}\n"
-    )
-
-
-_CALL = '"transactionId":7,"sessionId":"one"'
-_ANY_CALL = '"transactionId":{n},"sessionId":"s{i}"'
-SESSION = "{session}"
-_FEED = f"POST /realtime/event/feed HTTP/1.1\r\nLV-Session: {SESSION}\r\n"
-_STATISTICS = _FEED.replace("event/feed", "service/stats")
-_CHUNKED = "POST /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
-
-SEEDS: tuple[Recipe, ...] = (
-    Recipe(_LINES, "", _event("call.queue", f'{_CALL},"service":"q{{n}}"')),
-    Recipe(_LINES, "", _event("call.queue", f'{_CALL},"service":3805{{r}}')),
-    Recipe(_LINES, "", _event("call.start", f'{_ANY_CALL},"service":1,"direction":"INBOUND"')),
-    Recipe(_LINES, "", _event("call.end", _CALL)),
-    Recipe(_LINES, "", _event("call.disposition", f'{_CALL},"termCode":"c{{n}}"')),
-    Recipe(_LINES, "", _event("call.answer", f'{_CALL},"agent":"a{{n}}"')),
-    Recipe(_LINES, "", _event("call.leave", f'{_CALL},"reason":"KEY"')),
-    Recipe(_LINES, "", _event("agent.state", '"agent":"a{r}","eventType":"READY","service":1')),
-    Recipe(
-        _LINES, "", _event("agent.state", '"agent":"n{i}","eventType":"LOGON","service":"v{n}"')
-    ),
-    Recipe(_LINES, "", _event("agent.missed", f'"agent":"a{{r}}",{_CALL},"reason":"BUSY"')),
-    Recipe(_LINES, "", _event("campaign.update", '"campaign":"c{n}","timezones":{"ET":{n}}')),
-    Recipe(_LINES, "", _event("sms.attempt", '"service":"s{n}","eventType":"Attempt"')),
-    Recipe(_LINES, "", "{\n", gzip=True),
-    Recipe(_LINES, "", "\n", gzip=True),
-    Recipe(_LINES, "", 'x"services":[1,2,3],', gzip=True),
-    Recipe(_LINES, "", 'xag"x"ta[texxx', gzip=True),
-    Recipe(_LINES, '{"id":"', "\\u0041", '"}'),
-    Recipe(_BATCH, "[1", ",1", "]", gzip=True),
-    Recipe(_BATCH, "[", "[", "]" * 10, gzip=True),
-    Recipe(_BATCH, '[{"id":', "9", "}]"),
-    Recipe(_LOGIN, '{"clientName":"', "\\\\", '"}'),
-    Recipe(_LOGIN, '{"userName":{', '"a{n}":1,', '"b":1}}'),
-    Recipe(_FEED, '{"filter":{"service":[{"id":1}', ',{"id":{n}}', "]}}"),
-    Recipe(_FEED, '{"token":"', "0", '"}'),
-    Recipe(
-        _FEED.replace("event/feed", "service/stats"),
-        '{"filter":{"callCenter":[',
-        '{"id":1},',
-        "]}}",
-    ),
-    Recipe(_FEED.replace("event/feed", "service/agents/status"), '{"stateChangedAfter":', "9", "}"),
-    Recipe("GET /healthz HTTP/1.1\r\n", "Cookie: LV-Session=", "\\", in_head=True),
-    Recipe("GET /healthz HTTP/1.1\r\n", "Accept: ", "a/b;q=0.{n},", in_head=True),
-    Recipe("GET /healthz HTTP/1.1\r\n", "", "a{n}: x\r\n", in_head=True),
-    Recipe("GET /", "", "%41", " HTTP/1.1\r\n", in_head=True),
-    Recipe("GET /realtime/event/feed/sse?filter=", "", "%5B", " HTTP/1.1\r\n", in_head=True),
-    Recipe("GET /healthz?", "", "a{n}=b&", " HTTP/1.1\r\n", in_head=True),
-    Recipe("", "", "GET /healthz HTTP/1.1\r\n\r\n", in_head=True),
-    Recipe("", "", "POST /x HTTP/1.1\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n", in_head=True),
-    Recipe(
-        "POST /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", "", "1\r\nx\r\n", in_head=True
-    ),
-    Recipe(
-        "POST /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", "", "a: b\r\n", in_head=True
-    ),
-)
-
-TOKENS_OF_JSON = (
-    "[", "]", "{", "}", '"', "\\", "\\u0000", "\\ud800", "9", "-1", "1e9", "0.1", "null", "true",
-    '"x"', ",", ":", " ", "\n", "\r", "\t", "é", "\U0001f600", "{n}", "{i}", "{r}",
-    '"time":"2026-11-23T',
-    "call.start", "call.queue", "call.answer", "call.end", "call.update", "call.leave",
-    "agent.state", "READY", "LOGON", "LOGOFF", "IN_CALL", "WRAP_UP", "NOT_READY", "DIALING",
-    "AGENT_TRANSFER_INITIATED_AGENT2", '"services":[1,2,3],', "%00", "%", ";", "=", ", ",
-    "a: b\r\n",
-)  # fmt: skip
-
-
-def mutated(recipe: Recipe, chance: random.Random) -> Recipe:
-    """Return a copy in which one property of the repetition has changed at random."""
-    unit = recipe.unit
-    at = chance.randrange(len(unit) + 1)
-    match chance.randrange(7):
-        case 0:
-            unit = unit[:at] + chance.choice(TOKENS_OF_JSON) + unit[at:]
-        case 1:
-            unit = unit[:at] + unit[at + chance.randrange(1, 6) :]
-        case 2:
-            unit *= 2
-        case 3:
-            other = chance.choice(SEEDS).unit
-            unit = chance.choice((unit + other, other + unit))
-        case 4:
-            words = [word for word in TOKENS_OF_JSON if len(word) > 4 and word in unit]
-            new = chance.choice([word for word in TOKENS_OF_JSON if len(word) > 4])
-            unit = unit.replace(chance.choice(words), new) if words else unit + new
-        case 5:
-            unit = unit.replace("{n}", "{r}") if "{n}" in unit else unit.replace("{r}", "{n}")
-        case _:
-            return replace(recipe, gzip=not recipe.gzip)
-    return replace(recipe, unit=(unit or "x")[:2_000])
+_IDLE_WAIT = 0.5  # seconds without work, after which a request only waits for an event
+_IDLE_WORK = 0.005  # seconds of CPU time in that time, for the server's chores
+_TURNS_OF_STREAM = 200
 
 
 class MeasuredLoop(asyncio.SelectorEventLoop):
@@ -205,12 +71,16 @@ class MeasuredLoop(asyncio.SelectorEventLoop):
         self.longest = max(self.longest, time.thread_time() - began)
 
 
+_SOCKET = socket.socket()  # streams set an option of it
+
+
 class _Transport(asyncio.Transport):
     """A transport that accepts all data at once."""
 
     def __init__(self) -> None:
-        super().__init__({"peername": ("192.0.2.1", 1)})
+        super().__init__({"peername": ("192.0.2.1", 1), "socket": _SOCKET})
         self.closed = self.paused = False
+        self.stream: asyncio.BaseProtocol | None = None
 
     def write(self, data: bytes | bytearray | memoryview[Any]) -> None:
         pass
@@ -236,20 +106,25 @@ class _Transport(asyncio.Transport):
         self.paused = False
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        self.closed = True  # a stream has taken over the connection
+        self.stream = protocol  # it has taken over the connection
 
 
 class Measured:
     """A server in this process, which receives bytes as if from a connection."""
 
-    def __init__(self, harness: NodeHarness, loop: MeasuredLoop) -> None:
+    def __init__(
+        self,
+        harness: NodeHarness,
+        loop: MeasuredLoop,
+        values: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.harness = harness
         self._loop = loop
         limits = ConnectionLimits(1000, 1000)
         deadlines: Deadlines[ServerConnection] = Deadlines(ConnectionTuning(), time.monotonic)
         self._shared = SharedServerState(None, limits, deadlines)
         self._config = uvicorn.Config(
-            cast("Any", tolerate_disconnects(Api(harness.node.server, ROUTES))),
+            cast("Any", tolerate_disconnects(Api(harness.node.server, ALL_ROUTES))),
             ws="none",
             lifespan="off",
             interface="asgi3",
@@ -257,11 +132,12 @@ class Measured:
             access_log=False,
         )
         self._config.load()
-        self.session = harness.login()
+        self.values = values
+        self._session = harness.login().encode()
 
     def seconds(self, request: bytes) -> float:
         """Send a request. Returns the CPU time of the longest turn until the response."""
-        request = request.replace(b"{session}", self.session.encode())
+        request = request.replace(SESSION.encode(), self._session)
         gc.collect()
         self._loop.longest = 0.0
         try:
@@ -276,29 +152,46 @@ class Measured:
         connection.connection_made(transport)
         await asyncio.sleep(0)
         for at in range(0, len(request), PIECE):
-            await until(lambda: transport.closed or not transport.paused)
-            if transport.closed:
+            await until(lambda: transport.closed or transport.stream or not transport.paused)
+            if transport.closed or transport.stream:
                 break
             connection.data_received(request[at : at + PIECE])
             await asyncio.sleep(0)
-        if self._shared.tasks:
-            await asyncio.wait(self._shared.tasks, timeout=_LONGEST_WAIT)
+        await self._answered()
+        stream = transport.stream
+        if isinstance(stream, asyncio.Protocol):
+            for _ in range(_TURNS_OF_STREAM):
+                await asyncio.sleep(0)
+            stream.connection_lost(None)
         connection.connection_lost(None)
         await asyncio.sleep(0)
 
+    async def _answered(self) -> None:
+        """Wait until the response, or until the request only waits for an event."""
+        end = time.monotonic() + _LONGEST_WAIT
+        while self._shared.tasks and time.monotonic() < end:
+            worked = time.process_time()  # a thread may work for the request
+            await asyncio.wait(self._shared.tasks, timeout=_IDLE_WAIT)
+            if time.process_time() - worked < _IDLE_WORK:
+                return
+
 
 @contextmanager
-def server() -> Iterator[Measured]:
-    """Run a new server in memory, with an empty floor, until the end of the block."""
+def server(*, full: bool = False) -> Iterator[Measured]:
+    """Run a new server until the end of the block, with an empty floor or a ``full`` one."""
     loop = MeasuredLoop()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("error"))
     with temporary_folder() as folder, asyncio.Runner(loop_factory=lambda: loop) as runner:
-        harness = NodeHarness(folder, Clock(), keeps=False, runner=runner)
+        clock = Clock(BEGIN) if full else Clock()
+        site = FULL_SITE if full else SITE
+        harness = NodeHarness(folder, clock, keeps=full, site=site, runner=runner)
         thresholds = gc.get_threshold()
         gc.freeze()
-        gc.set_threshold(10_000, 500, 100)  # as in a real server
+        tune_garbage_collector()
         try:
-            yield Measured(harness, loop)
+            values = fill(harness, clock) if full else {}
+            gc.freeze()  # the collections between requests would take most of the time
+            yield Measured(harness, loop, values)
         finally:
             gc.set_threshold(*thresholds)
             gc.unfreeze()
@@ -320,15 +213,27 @@ class Finding:
 
 
 class Search:
-    """The state of a search: the most expensive requests, and the findings."""
+    """The state of a search: the most expensive requests, and the findings.
 
-    def __init__(self, seed: int, longest: float = LONGEST) -> None:
+    Recipes without a part to repeat come first.
+    """
+
+    def __init__(
+        self, seed: int, longest: float = LONGEST, recipes: Iterable[Recipe] = SEEDS
+    ) -> None:
         self._chance = random.Random(seed)
         self._longest = longest
         self.tried = 0
         self.best: list[tuple[float, int, Recipe]] = []  # most expensive first
         self.findings: list[Finding] = []
-        self._fresh = [(FIRST_BYTES, recipe) for recipe in SEEDS]
+        fresh = [(recipe.first, recipe) for recipe in recipes]
+        self._fresh = [(size, recipe) for size, recipe in fresh if recipe.unit]
+        self._plain = [(size, recipe) for size, recipe in fresh if not recipe.unit]
+
+    @property
+    def has_plain(self) -> bool:
+        """Whether recipes without a part to repeat are left."""
+        return bool(self._plain)
 
     def try_next(self, measured: Measured) -> None:
         """Send another request: a seed, a larger version of a request, or a mutation."""
@@ -344,14 +249,27 @@ class Search:
         if seconds > self._longest:
             self.findings.append(Finding(recipe, len(request), seconds))
             return
+        self._keep(seconds, size, recipe)
+        if size < recipe.most and recipe.unit:
+            self._fresh.append((min(size * 4, recipe.most), recipe))
+
+    def try_silence(self, measured: Measured) -> None:
+        """Send an event after some hours without any, when all calls leave the floor's memory."""
+        measured.harness.clock.move(SILENCE_SECONDS)
+        recipe = Recipe(LINES, "", EVENT)
+        seconds = measured.seconds(recipe.make(1, self._chance))
+        self._keep(seconds, 1, recipe)
+        if seconds > self._longest:
+            self.findings.append(Finding(recipe, 1, seconds))
+
+    def _keep(self, seconds: float, size: int, recipe: Recipe) -> None:
         self.best.append((seconds, size, recipe))
         self.best.sort(key=lambda one: one[0], reverse=True)
         del self.best[40:]
-        most = MOST_REQUESTS_BYTES if recipe.in_head else MOST_BYTES
-        if size < most:
-            self._fresh.append((min(size * 4, most), recipe))
 
     def _next(self) -> tuple[int, Recipe]:
+        if self._plain:
+            return self._plain.pop()
         if self._fresh and (self._chance.random() < 0.7 or not self.best):
             return self._fresh.pop(self._chance.randrange(len(self._fresh)))
         _, size, recipe = self.best[min(len(self.best) - 1, int(self._chance.expovariate(0.2)))]
@@ -359,8 +277,8 @@ class Search:
 
 
 def search(seconds: float, seed: int, at_least: int = 0) -> Search:
-    """Search for this many seconds, but send at least ``at_least`` requests."""
-    found = Search(seed)
+    """Search with an empty floor for this many seconds, but send at least ``at_least`` requests."""
+    found = Search(seed, recipes=(*SEEDS, *large_events()))
     end = time.monotonic() + seconds
     while found.tried < at_least or time.monotonic() < end:
         with server() as measured:
@@ -371,19 +289,39 @@ def search(seconds: float, seed: int, at_least: int = 0) -> Search:
     return found
 
 
+def search_full_floor(seconds: float, seed: int) -> Search:
+    """Search with a full floor for this many seconds, which include the time to fill it.
+
+    Every method gets at least one request.
+    """
+    end = time.monotonic() + seconds
+    with server(full=True) as measured:
+        found = Search(seed, recipes=recipes_of_routes(measured.values))
+        while found.has_plain or time.monotonic() < end:
+            found.try_next(measured)
+        found.try_silence(measured)
+    return found
+
+
 def main() -> int:
     """Search, and print the results. The exit code is 1 if a slow request was found."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
+    parser.add_argument("--floor", choices=FLOORS)
     arguments = parser.parse_args()
-    found = search(arguments.seconds, arguments.seed)
-    for finding in found.findings:
-        sys.stdout.write(f"{finding}\n")
-    sys.stdout.write(f"seed {arguments.seed}: {found.tried} requests; the longest turns:\n")
-    for seconds, size, recipe in found.best[:10]:
-        sys.stdout.write(f"{seconds * 1000:6.1f} ms, about {size:,} bytes: {recipe!r:.160}\n")
-    return bool(found.findings)
+    floors = (arguments.floor,) if arguments.floor else FLOORS
+    slow = False
+    for floor in floors:
+        run = search if floor == "empty" else search_full_floor
+        found = run(arguments.seconds / len(floors), arguments.seed)
+        for finding in found.findings:
+            sys.stdout.write(f"{finding}\n")
+        sys.stdout.write(f"seed {arguments.seed}, {floor} floor: {found.tried} requests\n")
+        for seconds, size, recipe in found.best[:10]:
+            sys.stdout.write(f"{seconds * 1000:6.1f} ms, about {size:,} bytes: {recipe!r:.160}\n")
+        slow |= bool(found.findings)
+    return slow
 
 
 if __name__ == "__main__":
