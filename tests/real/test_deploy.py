@@ -267,6 +267,14 @@ def test_the_chart_passes_settings_on_as_the_server_reads_them() -> None:
         assert server[probe]["httpGet"]["scheme"] == "HTTPS"
 
 
+def test_a_pod_gets_no_variables_of_services() -> None:
+    """For a release called "floorcast", Kubernetes would set FLOORCAST_PORT to tcp://10.0.0.1:80.
+
+    The server refuses such settings, so no pod would start.
+    """
+    assert stateful_set({})["template"]["spec"]["enableServiceLinks"] is False
+
+
 TLS_SETTINGS = {"tls_cert": "/etc/floorcast/node.pem", "tls_key": "/etc/floorcast/node.key"}
 
 
