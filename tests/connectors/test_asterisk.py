@@ -1,13 +1,13 @@
-"""Tests of the Asterisk connector with input that no correct Asterisk sends, on a virtual clock."""
+"""Tests of the Asterisk connector with absurd input and broken connections, on a virtual clock."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import pytest
@@ -20,6 +20,7 @@ from floorcast.connectors.asterisk.connector import (
     AsteriskSource,
     AsteriskTuning,
 )
+from floorcast.connectors.asterisk.frames import AmiFrame
 from floorcast.connectors.metrics import ConnectorMetrics
 from floorcast.connectors.pbx.config import MappingConfig
 from floorcast.connectors.pbx.state import PbxCall
@@ -28,6 +29,8 @@ from tests import virtual_time
 from tests.connectors.absurd_values import Change, absurd_texts, apply_changes, changes
 from tests.connectors.asterisk.captured import VERSIONS, frames, lines
 from tests.connectors.asterisk.fake_ami import FakeAmi, serving
+from tests.connectors.asterisk.following_ami import FollowingAmi
+from tests.connectors.pbx.figures import Floor
 from tests.connectors.sessions import CheckingSender, running
 from tests.search import tries
 from tests.virtual_time import VirtualLoop
@@ -224,3 +227,86 @@ def test_a_log_that_cannot_be_read_at_the_start_is_waited_for() -> None:
 
     (logged,) = virtual_time.run(main)
     assert logged.endswith("cannot be read: File name too long; waiting for it")
+
+
+class Break(NamedTuple):
+    """A fault at one of the capture's events.
+
+    If ``after`` is 0, the event is sent twice. Otherwise, the connection breaks ``after`` bytes
+    later, in an event or in a reply.
+    """
+
+    at: int
+    after: int
+
+
+def capture_until(version: str, part: float) -> tuple[list[AmiFrame], list[AmiFrame]]:
+    """Return the members at the start, and the events up to the next pause after this part."""
+    members = {
+        (one["Queue"], one["Location"]): {name: one[name] for name in one if name in MEMBERS[0]}
+        for one in reversed(frames(version))
+        if one.get("Event") == "QueueMember"
+    }
+    events = [one for one in frames(version) if "Timestamp" in one and one["Event"] != "Shutdown"]
+    first = next(n for n, one in enumerate(events) if one["Event"] == "Newchannel")
+    events = events[first:]
+    end = round(part * len(events))
+    times = [float(one["Timestamp"]) for one in events]
+    while 0 < end < len(events) and times[end] - times[end - 1] < 0.5:
+        end += 1
+    return [{**one, "Status": "1"} for one in members.values()], events[:end]
+
+
+def state_after(version: str, part: float, breaks: Sequence[Break]) -> tuple[Any, ...]:
+    """Return the open calls and the agents after this part of a capture, and the repeated ends."""
+    members, played = capture_until(version, part)
+    began = BEGAN[version]
+
+    async def main(loop: VirtualLoop) -> list[dict[str, Any]]:
+        ami = FollowingAmi(lambda: began + loop.elapsed, members)
+        await ami.start()
+        with TemporaryDirectory() as folder:
+            source = AsteriskSource(ami=ami.address())
+            async with running_on(loop, source, folder, began) as sender:
+                await loop.passing(1.0)
+                for number, frame in enumerate(played):
+                    await loop.passing(float(frame["Timestamp"]) - began - loop.elapsed)
+                    here = [one for one in breaks if one.at % len(played) == number]
+                    ami.bytes_left = next((one.after for one in here if one.after), ami.bytes_left)
+                    await ami.play(frame, 2 if any(one.after == 0 for one in here) else 1)
+                ami.bytes_left = None
+                await loop.passing(60.0)  # until it has connected again
+                assert sender.rejected == []
+        await ami.stop()
+        return sender.as_json()
+
+    events = virtual_time.run(main)
+    floor = Floor(events)
+    ends = [one["data"]["sessionId"] for one in events if one["type"] == "call.end"]
+    agents = {agent: states[-1] for agent, states in floor.states.items()}
+    return floor.open, floor.waits.keys(), agents, len(ends) - len(set(ends))
+
+
+@given(
+    version=st.sampled_from(VERSIONS),
+    part=st.floats(0.05, 1.0),
+    breaks=st.lists(
+        st.builds(Break, st.integers(0, 500), st.sampled_from([0, 1, 50, 200, 800, 3000])),
+        min_size=1,
+        max_size=8,
+    ),
+)
+@settings(max_examples=tries(10), deadline=None, phases=[Phase.generate])  # shrinking takes minutes
+def test_broken_connections_do_not_change_calls_and_agents(
+    version: str, part: float, breaks: list[Break]
+) -> None:
+    """After the next comparison, they are the same as without a break. No call ends twice."""
+    assert state_after(version, part, breaks) == state_after(version, part, [])
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_connection_that_always_breaks_leaves_no_call_open(version: str) -> None:
+    """Every reply and every burst is cut somewhere."""
+    breaks = [Break(at, 100 + 37 * at) for at in range(0, 400, 9)]
+    open_calls, waits, _agents, repeated = state_after(version, 1.0, breaks)
+    assert (open_calls, list(waits), repeated) == (set(), [], 0)

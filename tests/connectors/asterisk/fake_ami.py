@@ -67,17 +67,20 @@ class FakeAmi:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"Asterisk Call Manager/10.0\r\n")
         frames = AmiFrameReader()
-        while data := await reader.read(65536):
+        while data := await _read(reader):
             text = data.replace(b"Action:", b"Response: asked\r\nAction:")  # a frame for the reader
             for frame in frames.feed(text):
                 assert isinstance(frame, dict)
                 self.actions.append(frame["Action"])
                 events = self.events_before.get(frame["Action"], [])
                 for answer in [*events, *self._answers(frame, writer)]:
-                    writer.write(encoded(answer))
+                    self._send_answer(writer, answer)
         if writer in self._writers:
             self._writers.remove(writer)
         writer.close()
+
+    def _send_answer(self, writer: asyncio.StreamWriter, answer: AmiFrame) -> None:
+        writer.write(encoded(answer))
 
     def _answers(self, asked: AmiFrame, writer: asyncio.StreamWriter) -> list[AmiFrame]:
         number = {"ActionID": asked["ActionID"]} if "ActionID" in asked else {}
@@ -106,6 +109,13 @@ class FakeAmi:
             *({**one, **number} for one in lists[action]),
             {"Event": f"{action}Complete", **number, "EventList": "Complete"},
         ]
+
+
+async def _read(reader: asyncio.StreamReader) -> bytes:
+    try:
+        return await reader.read(65536)
+    except ConnectionError:  # the test closed the connection
+        return b""
 
 
 def encoded(frame: AmiFrame) -> bytes:

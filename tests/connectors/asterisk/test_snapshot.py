@@ -113,3 +113,18 @@ def test_agent_states_have_their_start_times() -> None:
     anna = {**ANNA, "LoginTime": "50", "LastPause": "90", "LastCall": "70", "Paused": "1"}
     _, events = compare(members=[{**anna, "PausedReason": "LUNCH"}, {"Queue": "nobody"}])
     assert event_times(events) == [("LOGON", 50.0), ("NOT_READY", 90.0)]
+
+
+def test_a_telephone_that_began_to_ring_during_the_outage_reserves_its_agent() -> None:
+    """The channel that rings is linked to the caller who waits. A bridged one does not ring."""
+    entry = {"Queue": "sales", "Uniqueid": "1.0", "Wait": "100"}
+    leg = {"Uniqueid": "1.1", "Channel": "PJSIP/1-00000001", "Linkedid": "1.0", "ChannelState": "5"}
+    for more, expected in (
+        ({}, [("LOGON", 200.0), ("READY", 200.0), ("RESERVED", 200.0)]),
+        ({"ChannelState": "6"}, [("LOGON", 200.0), ("READY", 200.0)]),
+        ({"Linkedid": "1.1"}, [("LOGON", 200.0), ("READY", 200.0)]),
+    ):
+        channels = [{"Uniqueid": "1.0"}, {**leg, **more}]
+        members = [{**ANNA, "Status": "6"}]
+        _, events = compare(JOINED, members=members, entries=[entry], channels=channels)
+        assert event_times(events) == expected

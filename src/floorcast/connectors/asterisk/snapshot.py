@@ -21,11 +21,13 @@ from floorcast.connectors.pbx.pbx_events import (
     PbxRestarted,
     QueueJoined,
     QueueLeft,
+    Ringing,
 )
 from floorcast.connectors.pbx.state import PbxCall, PbxState, Phase
 
 __all__ = ["MEMBER_TIMES", "AsteriskSnapshot", "missed_events"]
 
+RINGING = "5"  # a ChannelState
 MEMBER_TIMES = ("LoginTime", "LastCall", "LastPause")  # fields of a QueueMember
 
 
@@ -51,7 +53,8 @@ def missed_events(
     member_list = MemberList(at=snapshot.at, members=tuple(_members(snapshot)))
     if restarted:
         ended = PbxRestarted(at=state.last_at, empty=True)
-        return [ended, *_joins(snapshot, None), *_connects(snapshot, None), member_list]
+        joins, connects = _joins(snapshot, None), _connects(snapshot, None)
+        return [ended, *joins, *connects, member_list, *_rings(snapshot)]
     return [
         *_hangups(snapshot, state),
         *_joins(snapshot, state),
@@ -59,6 +62,7 @@ def missed_events(
         *_completions(snapshot, state, config),
         *_leaves(snapshot, state),
         member_list,
+        *_rings(snapshot),
     ]
 
 
@@ -116,6 +120,23 @@ def _connects(snapshot: AsteriskSnapshot, state: PbxState | None) -> Iterator[Pb
         )
 
 
+def _rings(snapshot: AsteriskSnapshot) -> Iterator[PbxEvent]:
+    """Yield a Ringing for each member whose telephone rings for a caller who is waiting."""
+    waiting = {frame.get("Uniqueid", ""): frame for frame in snapshot.entries}
+    names = _names_by_location(snapshot)
+    for leg in snapshot.channels:
+        member = names.get(leg.get("Channel", "").rpartition("-")[0])
+        entry = waiting.get(leg.get("Linkedid", ""))  # of a channel that was never bridged
+        if member and entry and leg.get("ChannelState") == RINGING and not leg.get("BridgeId"):
+            yield Ringing(
+                at=snapshot.at,  # after the state in the list of members
+                caller=entry["Uniqueid"],
+                queue=entry.get("Queue", ""),
+                agent=member,
+                leg=leg.get("Uniqueid", ""),
+            )
+
+
 def _completions(
     snapshot: AsteriskSnapshot, state: PbxState, config: MappingConfig
 ) -> Iterator[PbxEvent]:
@@ -153,7 +174,7 @@ def _open(state: PbxState, phase: Phase) -> list[PbxCall]:
 
 def _bridged(snapshot: AsteriskSnapshot) -> Iterator[tuple[AmiFrame, AmiFrame, str]]:
     """Yield a member's channel, another channel in its bridge, and the member's name."""
-    names = {frame.get("Location", ""): frame.get("Name", "") for frame in snapshot.members}
+    names = _names_by_location(snapshot)
     bridges = defaultdict(list)
     for frame in snapshot.channels:
         if frame.get("BridgeId"):
@@ -165,6 +186,10 @@ def _bridged(snapshot: AsteriskSnapshot) -> Iterator[tuple[AmiFrame, AmiFrame, s
                 for other in together:
                     if other is not leg:
                         yield leg, other, member
+
+
+def _names_by_location(snapshot: AsteriskSnapshot) -> dict[str, str]:
+    return {frame.get("Location", ""): frame.get("Name", "") for frame in snapshot.members}
 
 
 def _queue_of(channel: AmiFrame) -> str:
