@@ -22,6 +22,7 @@ from floorcast.model.states import State
 from floorcast.site.configuration import NotReadyReason
 from tests.floor.random_floors import AGENT_KINDS, PLAN, agent, call, fold_all, new_floor, ticks
 from tests.search import tries
+from tests.statistics.floors import fold_events
 
 SECONDS = st.integers(0, 190)  # the log's time is later than all of these
 SERVICES = st.sampled_from([10, 20])
@@ -200,6 +201,21 @@ def test_a_late_answer_is_left_only_for_an_in_call(in_call: bool) -> None:
         ],
     )
     assert floor.call_table.calls[1, "S1"].connected is not in_call
+
+
+@pytest.mark.parametrize("late", [[], [agent("READY", 3510), agent("NOT_READY", 3505)]])
+@pytest.mark.parametrize("last", [3520, 3503])
+def test_a_call_that_was_answered_too_late_to_count_is_left_for_the_next_one(
+    late: list[InboundEvent], last: float
+) -> None:
+    """An agent's next IN_CALL leaves the call, although it is late or follows a late state."""
+    ready, answer = agent("READY", 3500, service=10), call("call.answer", 10, 1, agent="ANN")
+    next_call = agent("IN_CALL", last, call={"transactionId": 2, "sessionId": "S2"})
+    before = fold_events(PLAN, [ready, answer, *late])
+    after = fold_events(PLAN, [ready, answer, *late, next_call])
+    assert before.call_table.calls[1, "S1"].connected
+    calls = after.call_table.calls
+    assert (calls[1, "S1"].connected, calls[2, "S2"].connected) == (False, True)
 
 
 def test_an_answer_brings_an_agent_back_to_a_call_that_it_left() -> None:

@@ -8,6 +8,7 @@ from functools import partial
 from floorcast.floor.agent_calls import AgentCalls, service_answered_on
 from floorcast.floor.agents import (
     ANSWERED,
+    LATE_ANSWER,
     LATE_LOGON,
     AgentMoment,
     CurrentCall,
@@ -153,9 +154,10 @@ class AgentFold:
         moment = AgentMoment(min(at, now), ANSWERED, None, EventDetails(call=current))
         if self._timeline.can_insert(agent, moment.at, now):
             self._timeline.apply(agent, moment, now)
-        elif agent.in_call_at > moment.at and call.key not in agent.current_calls:
-            # too late to count, and the agent has been in another call since
-            self._calls.leave(call.key, number, agent.in_call_at, 1)
+        else:
+            details = EventDetails(call=current, logon_at=moment.at)
+            late = AgentMoment(agent.applied_until, LATE_ANSWER, None, details)
+            self._timeline.apply(agent, late, now)
 
     def reassign(self, now: int) -> None:
         """Move agents' time to the services that their calls are now known to belong to.

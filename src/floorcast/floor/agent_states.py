@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 
 from floorcast.floor.agents import (
     ANSWERED,
+    LATE_ANSWER,
     LATE_LOGON,
     AgentMoment,
     CountedPart,
@@ -41,7 +42,7 @@ _HOLDS_CALL = CALL_STATES | {
     State.PREVIEW_DIAL,
     State.RESERVED,
 }
-_WITHOUT_STATE = (ANSWERED, LATE_LOGON)
+_WITHOUT_STATE = (ANSWERED, LATE_ANSWER, LATE_LOGON)
 _NO_REASON = reason_index(None)
 
 
@@ -284,6 +285,8 @@ class AgentStates:
         if moment.kind == ANSWERED:
             call = None if details is None else details.call
             self._note_answer(agent, moment.at, call, call_sign)
+        elif moment.kind == LATE_ANSWER:
+            self._note_late_answer(agent, details, call_sign)
         elif details is not None and agent.service_at <= details.logon_at:
             team = agent.team
             _set_members(agent, moment.service, details, details.logon_at)
@@ -317,6 +320,19 @@ class AgentStates:
                 agent.call = call
         else:
             agent.offered = call
+
+    def _note_late_answer(self, agent: FloorAgent, details: EventDetails | None, sign: int) -> None:
+        """Fold a ``call.answer`` that is too late for any figure of the agent's.
+
+        The agent has left the call for another one, or will leave it for the next one.
+        """
+        key = None if details is None or details.call is None else details.call.key
+        if key is None or details is None or key in agent.current_calls:
+            return
+        if agent.in_call_at <= details.logon_at:
+            agent.current_calls = (*agent.current_calls, key)[-MAX_CURRENT_CALLS:]
+        elif sign:
+            self._calls.leave(key, agent.id, agent.in_call_at, sign)
 
     def _end_wrap_up(self, agent: FloorAgent, until: int, sign: int) -> None:
         if sign and agent.wrap_up_call is not None and until > agent.since:

@@ -17,6 +17,7 @@ from floorcast.model.states import LOGOFF, READY, State
 
 __all__ = [
     "ANSWERED",
+    "LATE_ANSWER",
     "LATE_LOGON",
     "LONG_AGO",
     "AgentMoment",
@@ -31,6 +32,7 @@ __all__ = [
 LONG_AGO = -(2**60)
 ANSWERED = "ANSWERED"  # the kind of a moment at which a ``call.answer`` named the agent
 LATE_LOGON = "LATE_LOGON"  # the kind of a moment for a LOGON that arrived too late to count
+LATE_ANSWER = "LATE_ANSWER"  # the kind of a moment for a ``call.answer`` that arrived too late
 
 
 SENT_PHONE, SENT_ACCOUNT, SENT_DIRECTION = 1, 2, 4
@@ -88,8 +90,8 @@ class EventDetails(Struct, array_like=True, gc=False):
     """The optional members of an agent's event.
 
     ``reason_slot`` is the index of the Not Ready figure in which ``reason`` counts. ``logon_at`` is
-    the time of a LOGON that arrived too late, and ``since`` is when its service begins to count for
-    the agent's time, in ms.
+    the time of a LOGON or answer that arrived too late, and ``since`` is when the LOGON's service
+    begins to count for the agent's time, in ms.
     """
 
     reason: str | None = None
