@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import apsw
+import pytest
 from structlog.testing import capture_logs
 
 from floorcast.log.log_file import SITE, first_id, open_log
 from floorcast.log.log_reader import LogReader
-from floorcast.log.retention import Retention, SteadyClock
+from floorcast.log.retention import Retention, SteadyClock, kept_since
 from floorcast.log.tuning import LogTuning
 from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.sqlite.files import connect, fetch, fetch_one
@@ -86,6 +87,46 @@ def test_stream_records_the_last_removed_entry(tmp_path: Path) -> None:
     sweeper.close()
 
 
+@pytest.mark.parametrize(("before", "removed"), [(0, 0), (1, 1)])
+def test_an_entry_is_kept_for_the_retention(tmp_path: Path, before: int, removed: int) -> None:
+    """An entry of the first kept tick stays, and one of the tick before is removed."""
+    path, clock = tmp_path / "log.db", Clock()
+    log = stored(path, [(1, 1, 0, 0, 5)])
+    log.execute("UPDATE entries SET taken = ?", (kept_since(START, 10 * HOUR) - before,))
+    sweeper = opened(path, clock)
+    assert sweeper.due is bool(removed)
+    assert sweeper.remove_some() == removed
+    sweeper.close()
+
+
+def test_a_stream_without_entries_is_not_known(tmp_path: Path) -> None:
+    """The next entry of such a stream is its oldest one, which the log then records."""
+    path, clock = tmp_path / "log.db", Clock()
+    stored(path, [(1, 1, 0, 0, 5), (1, 2, 30, 0, 5), (2, 1, 0, 0, 5)])
+    sweeper = opened(path, clock)
+    assert sweeper.known == {1, 2}
+    clock.ticks += 20 * HOUR
+    while sweeper.remove_some():
+        pass
+    assert sweeper.known == {1}
+    sweeper.record_oldest(2, first_id(2) + 2, START + 20 * HOUR)
+    assert sweeper.known == {1, 2}
+    sweeper.close()
+
+
+def test_restored_copies_leave_with_their_entries(tmp_path: Path) -> None:
+    """An intact copy of a damaged entry is not kept longer than the entry itself."""
+    path, clock = tmp_path / "log.db", Clock()
+    log = stored(path, [(1, 1, 0, 0, 5), (1, 2, 30, 0, 5), (2, 1, 30, 0, 5)])
+    log.execute("INSERT INTO restored SELECT id, taken, kind, count, payload, 0 FROM entries")
+    clock.ticks += 20 * HOUR
+    sweeper = opened(path, clock)
+    assert sweeper.remove_some() == 1
+    kept = [(first_id(1) + 2,), (first_id(2) + 1,)]
+    assert list(fetch(log, "SELECT id FROM restored ORDER BY id")) == kept
+    sweeper.close()
+
+
 class Clocks:
     """A wall clock and a monotonic clock, and the steady clock that uses both."""
 
@@ -135,7 +176,9 @@ def test_lasting_clock_jump_is_accepted_after_an_hour() -> None:
     clocks.pass_time(3599)
     assert clocks.steady() == clocks.wall.ticks - 28 * HOUR
     clocks.pass_time(1)
-    assert clocks.steady() == clocks.wall.ticks
+    with capture_logs() as logged:
+        assert clocks.steady() == clocks.wall.ticks
+    assert [line["event"] for line in logged] == ["retention_goes_on"]
     clocks.pass_time(60)
     assert clocks.steady() == clocks.wall.ticks
 
@@ -147,6 +190,8 @@ def test_start_far_after_the_newest_entry_counts_as_a_jump() -> None:
     clocks.pass_time(3600)
     assert clocks.steady() == clocks.wall.ticks
     assert Clocks(newest=0).steady() == START
+    assert Clocks(newest=START - HOUR).steady() == START, "an hour is not far"
+    assert Clocks(newest=START - HOUR - 1).steady() == START - HOUR - 1
 
 
 def test_learning_the_time_is_not_a_clock_jump() -> None:
