@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner, Result
 
 from floorcast.auth.audit_log import read
 from floorcast.cli.app import app
+from floorcast.log import folder_copy
 from tests.real.load import PATIENCE, Load, Source, marks
 from tests.real.server import EVENTS, Caller, Server
 
@@ -119,3 +122,26 @@ def test_backup_and_restore_are_in_the_audit_log(tmp_path: Path) -> None:
             restored.terminate()
     events = [line["event"] for line in read(Path(restored.data))[0]]
     assert events[-6:] == ["backup_made", "restore", "start", "stop", "start", "stop"]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_an_interrupted_backup_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, code: int
+) -> None:
+    """A timer that stops a backup would otherwise fail every night, because of the remains."""
+    with Server(tmp_path) as server:
+        pass
+
+    handler = signal.getsignal(signal.SIGTERM)
+
+    def interrupted(_source: Path, target: Path, _on_step: object) -> None:
+        target.touch()
+        signal.raise_signal(number)
+
+    monkeypatch.setattr(folder_copy, "copy_file", interrupted)
+    result = backed_up(tmp_path / "into", "--data", server.data)
+    assert result.exit_code == code
+    assert list(tmp_path.glob("into*")) == []
+    assert signal.getsignal(signal.SIGTERM) is handler
+    monkeypatch.undo()
+    assert backed_up(tmp_path / "into", "--data", server.data).exit_code == 0

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import os
 import shutil
+import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -79,12 +81,18 @@ def _make_private_folder(part: Path) -> None:
 
 @contextmanager
 def _removed_on_failure(part: Path) -> Iterator[None]:
-    """Remove the incomplete copy if it fails or is interrupted: it would keep a full disk full."""
+    """Remove the incomplete copy if it fails or is interrupted, also by SIGTERM.
+
+    It would keep a full disk full, and the next backup of a timer would refuse to start.
+    """
+    before = signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     try:
         yield
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _copy(folder: Path, part: Path) -> int:
