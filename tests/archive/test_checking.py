@@ -138,16 +138,27 @@ def test_a_call_without_an_end_is_in_the_hour_in_which_it_expires() -> None:
 
 
 def test_a_missing_hour_with_backfilled_events_is_detected(tmp_path: Path) -> None:
-    """An hour before the log's first entry is missing if its events arrived later."""
+    """An hour before the log's first entry is missing if its events arrived later.
+
+    It is not missing because the hours beside it are there, and it is there if it was checked
+    under another name.
+    """
     log, archive = Log(begin=DAY_BEGINS + 6 * HOUR_MS), open_archive(str(tmp_path))
     opened = DAY_BEGINS + 3 * HOUR_MS
-    log.take(opened, event("call.queue", DAY_BEGINS + HOUR_MS, 1, service="Sales"))
-    log.take(opened, event("call.end", DAY_BEGINS + HOUR_MS + 1, 1))
+    for hour in range(3):
+        at = DAY_BEGINS + hour * HOUR_MS
+        log.take(opened, event("call.queue", at, hour + 1, service="Sales"))
+        log.take(opened, event("call.end", at + 1, hour + 1))
     job = SealJob("", "", CLIENT, PLAN.time_zone, DAY_BEGINS + 30 * HOUR_MS, LIMITS)
     while HourSealer(job, archive, log).seal_next().pending:
         pass
     assert findings(archive, CLIENT) == []
+    checker = Checker(archive)
+    for date in archive.dates(CLIENT):
+        for manifest in archive.hours(CLIENT, date):
+            assert list(checker.check(manifest)) == []
     (tmp_path / f"client={CLIENT}/date=2026-11-23/hour=01/manifest.json").unlink()
+    assert list(checker.finish()) == []
     assert [(one.hour, one.file) for one in findings(archive, CLIENT)] == [
         ("2026-11-23/01", "manifest")
     ]
@@ -206,3 +217,19 @@ def test_a_file_that_differs_from_its_manifest_is_detected(archive: Archive) -> 
     assert {one.what for one in findings(archive, 47415)} == {
         "its SHA-256 differs from the manifest", "the file is missing",
     }  # fmt: skip
+
+
+def test_a_file_that_cannot_be_read_is_detected(archive: Archive) -> None:
+    """The manifest can match a file that is not a table. The other files are still checked."""
+    (manifest,) = archive.hours(47415, "2026-11-24")
+    content = b"not a table"
+    manifest.files["calls"] = describe_file(content, 1)
+    archive.write(f"{manifest.path}/calls.parquet", content)
+    manifest.files["agent_states"].rows += 1
+    checker = Checker(archive)
+    unreadable, rows = checker.check(manifest)
+    assert (unreadable.file, unreadable.what[:18]) == ("calls", "it cannot be read:")
+    there = manifest.files["agent_states"].rows - 1
+    assert rows[1:] == ("agent_states", f"it has {there} rows")
+    del manifest.files["calls"]
+    assert checker.rows == sum(one.rows for one in manifest.files.values()) - 1

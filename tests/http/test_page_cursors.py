@@ -47,3 +47,11 @@ def test_the_cursor_of_another_request_is_refused(other: tuple[object, ...]) -> 
     flipped = text[:-1] + ("A" if text[-1] != "A" else "B")
     with pytest.raises(InvalidParameter):
         read_cursor("A" + flipped[1:], REQUEST, SECRET)
+
+
+def test_a_cursor_with_another_character_is_refused() -> None:
+    """A decoder that skips what is not base64 would give one cursor many texts."""
+    text = write_cursor(CURSOR, REQUEST, SECRET)
+    for character in ("!", " ", "\n"):
+        with pytest.raises(InvalidParameter):
+            read_cursor(text[:8] + 4 * character + text[8:], REQUEST, SECRET)
