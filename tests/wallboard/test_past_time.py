@@ -108,6 +108,7 @@ def test_stepping_through_the_past_on_a_phone(browser: Browser, floor: Server) -
         assert box is not None
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= 390
+        wall.page.click("#show-menu")  # the dialog has closed it
         cut_off = "(all) => all.filter((one) => one.scrollWidth > one.clientWidth).length"
         assert wall.page.eval_on_selector_all(".tools button", cut_off) == 0
         wall.page.click("#past-bar [value=earliest]")

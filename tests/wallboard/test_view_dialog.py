@@ -73,7 +73,7 @@ def test_a_service_is_found_and_selected_by_keyboard(
         wall.page.keyboard.press("Space")
         assert wall.page.evaluate("location.hash") == "#service=38157"
         wall.page.keyboard.press("Escape")
-        wall.until_text("#show-view", "Warranty registration 12")
+        wall.until_text("#board-view", "Warranty registration 12")
         assert wall.texts("#services tbody .name") == ["Warranty registration 12"]
 
 
