@@ -97,3 +97,14 @@ def test_a_leftover_file_of_a_killed_process_is_removed(tmp_path: Path) -> None:
     (tmp_path / "client=7" / "x.parquet.4711.part").write_bytes(b"half")
     archive.write("client=7/x.parquet", b"whole")
     assert [file.name for file in (tmp_path / "client=7").iterdir()] == ["x.parquet"]
+
+
+def test_errors_have_no_numbers(tmp_path: Path) -> None:
+    """The message says what is in the way, and not ``[Errno 20]``."""
+    (tmp_path / "archive").touch()
+    archive = open_archive(str(tmp_path / "archive"))
+    with pytest.raises(Unavailable, match="Not a directory") as written:
+        archive.write("client=7/x", b"x")
+    with pytest.raises(Unavailable, match="Not a directory") as read:
+        archive.read("client=7/x")
+    assert "errno" not in f"{written.value} {read.value}".lower()

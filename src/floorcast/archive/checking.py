@@ -34,6 +34,7 @@ from floorcast.archive.tables import read_parquet
 from floorcast.floor.days import Calendar
 from floorcast.floor.intervals import SLOT_MS
 from floorcast.model.states import STATE_NAMES, State
+from floorcast.model.system_errors import describe_error
 
 __all__ = ["Checker", "Finding", "count_calls"]
 
@@ -92,7 +93,7 @@ class Checker:
             try:
                 table = read_parquet(content)
             except (OSError, pa.ArrowException) as error:
-                yield Finding(manifest.name, name, f"it cannot be read: {error}")
+                yield Finding(manifest.name, name, f"it cannot be read: {describe_error(error)}")
                 continue
             if table.num_rows != listed.rows:
                 yield Finding(manifest.name, name, f"it has {table.num_rows:,} rows")

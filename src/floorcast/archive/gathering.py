@@ -27,6 +27,7 @@ from floorcast.archive.tables import make_table
 from floorcast.floor.days import Calendar
 from floorcast.floor.directory import NO_SERVICE
 from floorcast.model.errors import Unavailable
+from floorcast.model.system_errors import describe_error
 from floorcast.model.token import to_ms
 
 __all__ = ["GatheredRows", "SpanRows", "find_rows", "gather"]
@@ -117,7 +118,7 @@ def _read(
         columns = [field.name for field in schema]
         table: pa.Table = found.to_table(columns=columns, filter=condition)
     except (OSError, pa.ArrowException) as error:
-        raise Unavailable(f"the archive cannot be read: {error}") from error
+        raise Unavailable(f"the archive cannot be read: {describe_error(error)}") from error
     return table
 
 

@@ -18,6 +18,7 @@ from pyarrow import fs
 
 from floorcast.archive.manifests import HOUR_MANIFEST, HourManifest, read_hour
 from floorcast.model.errors import Unavailable
+from floorcast.model.system_errors import describe_error
 
 __all__ = ["Archive", "open_archive"]
 
@@ -56,7 +57,7 @@ class Archive:
         try:
             self._write(f"{self.root}/{path}", content)
         except (OSError, pa.ArrowException) as error:
-            raise Unavailable(f"the archive cannot be written: {error}") from error
+            raise Unavailable(f"the archive cannot be written: {describe_error(error)}") from error
 
     def read(self, path: str) -> bytes | None:
         """Return the content of a file, or None if it does not exist."""
@@ -66,7 +67,7 @@ class Archive:
         except FileNotFoundError:
             return None
         except (OSError, pa.ArrowException) as error:
-            raise Unavailable(f"the archive cannot be read: {error}") from error
+            raise Unavailable(f"the archive cannot be read: {describe_error(error)}") from error
 
     def clients(self) -> list[int]:
         """Return the ids of the clients that have hours in the archive."""
@@ -98,7 +99,7 @@ class Archive:
         try:
             found = self.files.get_file_info(selector)
         except (OSError, pa.ArrowException) as error:
-            raise Unavailable(f"the archive cannot be listed: {error}") from error
+            raise Unavailable(f"the archive cannot be listed: {describe_error(error)}") from error
         sizes: dict[str, dict[str, int]] = {}
         for info in found:
             path = _path(info)
@@ -117,7 +118,7 @@ class Archive:
         try:
             found = self.files.get_file_info(selector)
         except (OSError, pa.ArrowException) as error:
-            raise Unavailable(f"the archive cannot be listed: {error}") from error
+            raise Unavailable(f"the archive cannot be listed: {describe_error(error)}") from error
         names = [_path(info) for info in found if info.type == fs.FileType.Directory]
         bases = (name.rpartition("/")[2] for name in names)
         return sorted(match[1] for base in bases if (match := pattern.fullmatch(base)))
@@ -140,7 +141,9 @@ def open_archive(location: str) -> Archive:
     try:
         bucket = _open_bucket()
     except (OSError, pa.ArrowException) as error:
-        raise Unavailable(f"the bucket of {location} cannot be used: {error}") from error
+        raise Unavailable(
+            f"the bucket of {location} cannot be used: {describe_error(error)}"
+        ) from error
 
     def write(path: str, content: bytes) -> None:
         with bucket.open_output_stream(path) as stream:

@@ -26,6 +26,7 @@ from floorcast.cluster.quorum import has_quorum
 from floorcast.cluster.server_checks import check_servers
 from floorcast.model.cancellation import cancel_all
 from floorcast.model.errors import FloorcastError, SettingError, Unavailable
+from floorcast.model.system_errors import describe_error
 from floorcast.model.token import Now, system_now
 
 __all__ = [
@@ -355,4 +356,4 @@ class NatsLink:
 
 
 def _reason(error: BaseException) -> str:
-    return str(error).removeprefix("nats: ") or type(error).__name__
+    return describe_error(error).removeprefix("nats: ")

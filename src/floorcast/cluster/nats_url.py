@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from floorcast.model.errors import SettingError
+from floorcast.model.system_errors import describe_error
 
 __all__ = ["NatsLogin", "connect_options", "display_address", "parse_url"]
 
@@ -106,7 +107,9 @@ def _tls_context(login: NatsLogin) -> ssl.SSLContext:
             context.load_cert_chain(login.cert, login.key)
     except (OSError, ssl.SSLError) as error:
         files = ", ".join(name for name in (login.ca, login.cert, login.key) if name)
-        raise SettingError(f"log: {files} cannot be used for TLS: {error}") from error
+        raise SettingError(
+            f"log: {files} cannot be used for TLS: {describe_error(error)}"
+        ) from error
     return context
 
 

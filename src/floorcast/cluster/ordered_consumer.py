@@ -20,6 +20,7 @@ from nats.aio.subscription import Subscription
 
 from floorcast.cluster.link import NatsLink
 from floorcast.model.errors import Unavailable
+from floorcast.model.system_errors import describe_error
 
 __all__ = ["Message", "MessageBatch", "OrderedConsumer"]
 
@@ -93,7 +94,7 @@ class OrderedConsumer:
         try:
             self._subscription = await self._client.subscribe(self._inbox, cb=self._answers.put)
         except nats.errors.Error as error:
-            raise Unavailable(f"the cluster does not respond: {error}") from error
+            raise Unavailable(f"the cluster does not respond: {describe_error(error)}") from error
         for attempts_left in reversed(range(PLACEMENT_ATTEMPTS)):
             self._name = f"floorcast-{uuid.uuid4().hex}"
             found = await self._link.api(
@@ -134,7 +135,7 @@ class OrderedConsumer:
                     answer = None if self._answers.empty() else self._answers.get_nowait()
                 yield MessageBatch(messages)
         except nats.errors.Error as error:
-            raise Unavailable(f"the cluster does not respond: {error}") from error
+            raise Unavailable(f"the cluster does not respond: {describe_error(error)}") from error
 
     async def close(self) -> None:
         """Delete the consumer if the server can be reached. Otherwise the server drops it later."""

@@ -12,6 +12,7 @@ from floorcast.connectors.pbx.keepalive import CONNECT_SECONDS, READ_BYTES, read
 from floorcast.connectors.pbx.unreadable import Unreadable
 from floorcast.model.connection_errors import describe_connection_error
 from floorcast.model.errors import BadCredentials, SettingError, Unavailable
+from floorcast.model.system_errors import describe_error
 
 __all__ = ["AmiAddress", "AmiConnection", "OnFrame", "tls_context"]
 
@@ -46,7 +47,9 @@ def tls_context(ca_file: str) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=ca_file or None)
     except OSError as error:
-        raise SettingError(f"{ca_file} cannot be read as certificates (PEM): {error}") from None
+        raise SettingError(
+            f"{ca_file} cannot be read as certificates (PEM): {describe_error(error)}"
+        ) from None
 
 
 class AmiConnection:
