@@ -116,11 +116,12 @@ def test_agent_states_have_their_start_times() -> None:
 
 
 def test_a_telephone_that_began_to_ring_during_the_outage_reserves_its_agent() -> None:
-    """The channel that rings is linked to the caller who waits. A bridged one does not ring."""
+    """Its channel is linked to the caller who waits, and does not report yet that it rings."""
     entry = {"Queue": "sales", "Uniqueid": "1.0", "Wait": "100"}
     leg = {"Uniqueid": "1.1", "Channel": "PJSIP/1-00000001", "Linkedid": "1.0", "ChannelState": "5"}
     for more, expected in (
         ({}, [("LOGON", 200.0), ("READY", 200.0), ("RESERVED", 200.0)]),
+        ({"ChannelState": "0"}, [("LOGON", 200.0), ("READY", 200.0), ("RESERVED", 200.0)]),
         ({"ChannelState": "6"}, [("LOGON", 200.0), ("READY", 200.0)]),
         ({"Linkedid": "1.1"}, [("LOGON", 200.0), ("READY", 200.0)]),
     ):

@@ -27,7 +27,7 @@ from floorcast.connectors.pbx.state import PbxCall, PbxState, Phase
 
 __all__ = ["MEMBER_TIMES", "AsteriskSnapshot", "missed_events"]
 
-RINGING = "5"  # a ChannelState
+UP = "6"  # the ChannelState of a channel that has answered
 MEMBER_TIMES = ("LoginTime", "LastCall", "LastPause")  # fields of a QueueMember
 
 
@@ -121,13 +121,13 @@ def _connects(snapshot: AsteriskSnapshot, state: PbxState | None) -> Iterator[Pb
 
 
 def _rings(snapshot: AsteriskSnapshot) -> Iterator[PbxEvent]:
-    """Yield a Ringing for each member whose telephone rings for a caller who is waiting."""
+    """Yield a Ringing for each member who is called, and does not answer yet, for a caller."""
     waiting = {frame.get("Uniqueid", ""): frame for frame in snapshot.entries}
     names = _names_by_location(snapshot)
     for leg in snapshot.channels:
         member = names.get(leg.get("Channel", "").rpartition("-")[0])
         entry = waiting.get(leg.get("Linkedid", ""))  # of a channel that was never bridged
-        if member and entry and leg.get("ChannelState") == RINGING and not leg.get("BridgeId"):
+        if member and entry and leg.get("ChannelState", UP) != UP and not leg.get("BridgeId"):
             yield Ringing(
                 at=snapshot.at,  # after the state in the list of members
                 caller=entry["Uniqueid"],
