@@ -6,7 +6,7 @@ from copy import copy
 
 import pytest
 
-from floorcast.floor.calls import Call
+from floorcast.floor.calls import Call, CompactedSteps
 from floorcast.floor.queue_segments import ANSWER, END, QUEUE, START, QueueSegment, Step
 from tests.floor.random_floors import agent, call, fold_all, new_floor
 
@@ -98,3 +98,21 @@ def test_a_call_stored_by_an_earlier_release_is_read() -> None:
     before = copy(old)
     old.upgrade()
     assert old == before
+
+
+@pytest.mark.parametrize(
+    ("compacted", "answered", "first"),
+    [
+        (None, [None, 7, 9], 7),
+        (None, [None], None),
+        (CompactedSteps(5, first_answer=3), [7], 3),
+        (CompactedSteps(5, first_answer=3), [], 3),
+        (CompactedSteps(5), [None, 7], 7),
+    ],
+)
+def test_the_first_answer_of_a_call(
+    compacted: CompactedSteps | None, answered: list[int | None], first: int | None
+) -> None:
+    """The first answer may have been compacted, and otherwise is that of a segment."""
+    segments = [QueueSegment(10, joined=at, answered=at) for at in answered]
+    assert Call(1, "S1", segments=segments, compacted=compacted).first_answer == first

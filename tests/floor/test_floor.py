@@ -13,6 +13,7 @@ from floorcast.floor.counters import ServiceDay
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import decode_call, encode_call, from_snapshot, snapshot_parts
 from floorcast.model.inbound import CallDisposition, InboundEvent
+from floorcast.site.configuration import Agent
 from tests.floor.random_floors import (
     PLAN,
     agent,
@@ -409,6 +410,41 @@ def test_evicting_and_reloading_calls_changes_no_count(
         assert not store.keys() & forgets.call_table.calls.keys()  # no call begins a second time
     assert counts(keeps) == counts(forgets)
     assert keeps.state.connects == forgets.state.connects
+
+
+def wrapping_up() -> Floor:
+    """Return a floor on which ANN wraps up call 1, which has left memory."""
+    floor = new_floor()
+    in_call = agent("IN_CALL", 0, service=10, call={"transactionId": 1, "sessionId": "S1"})
+    fold_all(floor, [in_call, call("call.end", 1), agent("WRAP_UP", 2)])
+    list(floor.call_table.evict_ended(ticks(9_999) // 10_000))
+    assert not floor.call_table.calls
+    return floor
+
+
+def test_an_event_needs_the_calls_that_it_changes_without_naming_them() -> None:
+    """The end of a wrap-up changes its call, however late it is and whatever names the agent."""
+    floor, needed = wrapping_up(), [(1, "S1")]
+    assert floor.unloaded_calls([agent("READY", 10)]) == needed
+    assert floor.unloaded_calls([agent("READY", 10, 7)]) == needed
+    assert floor.unloaded_calls([agent("READY", 10, "7")]) == needed, "never named so before"
+    assert floor.unloaded_calls([agent("READY", 10, "BOB")]) == []
+    assert floor.unloaded_calls([agent("READY", 10, "NEW")]) == []
+    floor.call_table.reload(floor.call_table.evicted.pop())
+    fold_all(floor, [agent("READY", 10)], begin=10)
+    list(floor.call_table.evict_ended(ticks(9_999) // 10_000))
+    assert floor.unloaded_calls([agent("READY", 5)]) == needed
+    assert floor.unloaded_calls([agent("READY", 11)]) == []
+    assert floor.unloaded_calls([agent("WRAP_UP", 11)]) == needed
+
+
+def test_an_event_of_a_new_id_needs_the_calls_of_the_former_id() -> None:
+    """The former id logs off, which ends its wrap-up."""
+    floor = wrapping_up()
+    moved = (Agent(id=70, login="ANN"), *PLAN.agents[1:])
+    floor.apply(msgspec.structs.replace(PLAN, agents=moved))
+    assert floor.unloaded_calls([agent("READY", 10)]) == [(1, "S1")]
+    assert floor.unloaded_calls([agent("READY", 10, "BOB")]) == []
 
 
 def test_a_changed_time_zone_begins_its_day_at_once() -> None:

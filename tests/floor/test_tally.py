@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from floorcast.floor.call_counts import CallCounts
-from floorcast.floor.calls import MAX_STEPS, Call, WrapUp
+from floorcast.floor.calls import EXPENSIVE_WORK, MAX_STEPS, REDUCED_MAX_STEPS, Call, WrapUp
 from floorcast.floor.counted_calls import CallsByService
 from floorcast.floor.counters import Counters
 from floorcast.floor.days import Calendar
@@ -289,3 +289,15 @@ def test_a_new_threshold_applies_to_calls_in_progress() -> None:
     assert day[10].handled_within == 2
     fold_all(floor, [call("call.end", 40, 2)], begin=300)
     assert (day[10].handled_within, day[10].handled, day[10].talks) == (1, 2, 2)
+
+
+@pytest.mark.parametrize("steps", [REDUCED_MAX_STEPS - 1, REDUCED_MAX_STEPS])
+@pytest.mark.parametrize("kind", ["answer", "end"])
+def test_a_usual_step_does_not_exceed_what_an_expensive_call_keeps(steps: int, kind: str) -> None:
+    """A restart compacts a call with too many steps, so it must not have any before."""
+    floor = new_floor()
+    fold_all(floor, [call("call.queue", second, service=10) for second in range(steps)])
+    long = floor.call_table.calls[1, "S1"]
+    long.work = EXPENSIVE_WORK
+    fold_all(floor, [call(f"call.{kind}", 99)], begin=90)
+    assert len(long.steps) <= long.max_steps == REDUCED_MAX_STEPS

@@ -258,9 +258,7 @@ class AgentFold:
         directory, ref = self._state.directory, event.data.agent
         if ref is None:
             return
-        number = directory.agent_keys.get(ref)
-        if number is None:
-            number = directory.known_agent(ref)
+        number = directory.known_agent(ref)
         if directory.former_agents and number is not None:
             self._add_former_calls(directory.former_ids(number), found)
         agent = None if number is None else self._state.agents.get(number)

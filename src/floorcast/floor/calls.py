@@ -27,6 +27,7 @@ from floorcast.floor.queue_segments import (
 from floorcast.site.configuration import Category
 
 __all__ = [
+    "EXPENSIVE_WORK",
     "MAX_STEPS",
     "REDUCED_MAX_STEPS",
     "Call",
