@@ -49,6 +49,8 @@ def test_requests_are_limited_per_session_and_minute() -> None:
     assert refusal.value.retry_after == 40
     assert dict(limit.header_fields("a"))["ratelimit"] == '"session";r=0;t=40'
     limit.count("b")
+    clock.seconds = 59.9
+    assert dict(limit.header_fields("a"))["ratelimit"] == '"session";r=0;t=1'
     clock.seconds = 60
     assert dict(limit.count("a"))["ratelimit"] == '"session";r=2;t=60'
 

@@ -48,6 +48,7 @@ def test_the_most_specific_range_decides(accept: str, admitted: bool) -> None:
         ("br, zstd", False),
         ("gzip;q=0.5, identity;q=0.9", False),
         ("gzip;q=0.9, identity;q=0.5", True),
+        ("gzip;q=0.5, identity;q=0.5", True),
     ],
 )
 def test_gzip_is_used_only_if_it_is_preferred(header: str, admitted: bool) -> None:
