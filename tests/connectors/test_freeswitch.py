@@ -1,12 +1,15 @@
-"""Tests of the FreeSWITCH connector with input that no correct FreeSWITCH sends."""
+"""Tests of the FreeSWITCH connector with absurd input and broken connections."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
 
 from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
 
 from floorcast.connectors.freeswitch.connector import FreeswitchConnector
 from floorcast.connectors.metrics import ConnectorMetrics
@@ -36,6 +39,8 @@ from tests.connectors.freeswitch.fake_esl import (
     encoded,
     serving,
 )
+from tests.connectors.freeswitch.following_esl import FollowingEsl
+from tests.connectors.pbx.figures import Floor
 from tests.connectors.sessions import CheckingSender, running
 from tests.search import tries
 from tests.virtual_time import VirtualLoop
@@ -103,3 +108,73 @@ def test_absurd_values_do_no_harm(made: list[Change], listed: list[Change]) -> N
                 await main(loop, esl, folder)
 
     virtual_time.run(with_esl)
+
+
+class Break(NamedTuple):
+    """A fault at one of the dialogue's events.
+
+    If ``after`` is 0, the event is sent twice. Otherwise, the connection breaks ``after`` bytes
+    later, in an event or in a reply.
+    """
+
+    at: int
+    after: int
+
+
+def state_after(part: float, breaks: Sequence[Break]) -> tuple[Any, ...]:
+    """Return the open calls and the agents after this part of a dialogue, and repeated ends."""
+    played = dialogue(EPOCH + 10)
+    times = [int(one["Event-Date-Timestamp"]) / 1e6 for one in played]
+    end = max(1, round(part * len(played)))
+    while end < len(played) and times[end] - times[end - 1] < 0.5:
+        end += 1
+
+    async def main(loop: VirtualLoop) -> list[dict[str, Any]]:
+        def now() -> float:
+            return EPOCH + loop.elapsed
+
+        def create(spool: Spool, metrics: ConnectorMetrics) -> FreeswitchConnector:
+            return FreeswitchConnector(esl.address(), MappingConfig(), spool, metrics, clock=now)
+
+        esl = FollowingEsl(now, [agent_row(name) for name in (ANNA, BOB)])
+        esl.tiers = [tier_row(name) for name in (ANNA, BOB)]
+        esl.queues = [{"name": SALES}, {"name": SUPPORT}]
+        await esl.start()
+        sender = CheckingSender(now)
+        with TemporaryDirectory() as folder:
+            async with running(create, Path(folder) / "spool.db", sender):
+                await loop.passing(5.0)
+                for number in range(end):
+                    await loop.passing(max(0.0, times[number] - now()))
+                    here = [one for one in breaks if one.at % end == number]
+                    esl.bytes_left = next((one.after for one in here if one.after), esl.bytes_left)
+                    await esl.play(played[number], 2 if any(not one.after for one in here) else 1)
+                esl.bytes_left = None
+                await loop.passing(QUIET)
+        await esl.stop()
+        assert sender.rejected == []
+        return sender.as_json()
+
+    events = virtual_time.run(main)
+    floor = Floor(events)
+    ends = [one["data"]["sessionId"] for one in events if one["type"] == "call.end"]
+    agents = {  # a comparison does not show for which caller a telephone rings
+        agent: states[-1].replace("RESERVED", "READY") for agent, states in floor.states.items()
+    }
+    return floor.open, floor.waits.keys(), agents, len(ends) - len(set(ends))
+
+
+@given(
+    part=st.floats(0.05, 1.0),
+    breaks=st.lists(
+        st.builds(Break, st.integers(0, 500), st.sampled_from([0, 1, 50, 200, 800, 3000])),
+        min_size=1,
+        max_size=8,
+    ),
+)
+@settings(max_examples=tries(15), deadline=None, phases=[Phase.generate])  # shrinking takes minutes
+def test_broken_connections_do_not_change_calls_and_agents(
+    part: float, breaks: list[Break]
+) -> None:
+    """After the next comparison, they are the same as without a break. No call ends twice."""
+    assert state_after(part, breaks) == state_after(part, [])

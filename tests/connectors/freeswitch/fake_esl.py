@@ -124,16 +124,19 @@ class FakeEsl:
             writer.write(b"Content-Type: text/rude-rejection\nContent-Length: 24\n\n" + body)
             writer.close()
             return
-        writer.write(b"Content-Type: auth/request\n\n")
+        self._send_answer(writer, b"Content-Type: auth/request\n\n")
         try:
             while command := (await reader.readuntil(b"\n\n")).decode().strip():
                 self.commands.append(command)
-                writer.write(self._answer(command, writer))
+                self._send_answer(writer, self._answer(command, writer))
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         if writer in self._writers:
             self._writers.remove(writer)
         writer.close()
+
+    def _send_answer(self, writer: asyncio.StreamWriter, data: bytes) -> None:
+        writer.write(data)
 
     def _answer(self, command: str, writer: asyncio.StreamWriter) -> bytes:
         name, _, rest = command.partition(" ")
