@@ -195,3 +195,21 @@ def test_the_calls_that_an_agent_has_named_do_not_pile_up() -> None:
     fold_all(floor, [agent("IN_CALL", 1, service=10, call=call) for call in calls])
     named = floor._agents._agent_calls._agents_by_call  # noqa: SLF001 - an index, which must not grow
     assert len(named) == NAMED_CALLS
+
+
+def test_a_call_that_is_named_again_is_not_forgotten() -> None:
+    """The agent's current call keeps its data after it has left memory."""
+    floor = new_floor()
+    floor.begin_entry(2, ticks(200))
+    named = [{"transactionId": number, "sessionId": f"S{number}"} for number in range(1, 6)]
+    events = [call("call.start", 0, service=10, direction="INBOUND", account="12")]
+    events += [agent("IN_CALL", n, service=10, call=named[n]) for n in (0, 1, 2, 3)]
+    events += [agent("IN_CALL", 5, service=10, call=named[0])]
+    events += [call("call.update", 5, account="34"), call("call.end", 6)]
+    events += [call("call.answer", -3000, 5, agent="ANN")]
+    fold_all(floor, events)
+    floor.begin_entry(100, ticks(3000))
+    assert not floor.call_table.calls.get((1, "S1"))
+    (ann,) = (one for one in floor.state.agents.values() if one.call is not None)
+    assert ann.call is not None
+    assert ann.call.account == "34"

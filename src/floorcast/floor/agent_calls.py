@@ -104,6 +104,9 @@ class AgentCalls:
         if named is None:
             named = self._named[agent] = deque()
         elif key in named:
+            if named[-1] != key:
+                named.remove(key)
+                named.append(key)
             return
         named.append(key)
         self._agents_by_call.setdefault(key, set()).add(agent)
