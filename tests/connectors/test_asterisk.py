@@ -272,9 +272,10 @@ def state_after(version: str, part: float, breaks: Sequence[Break]) -> tuple[Any
                 for number, frame in enumerate(played):
                     await loop.passing(float(frame["Timestamp"]) - began - loop.elapsed)
                     here = [one for one in breaks if one.at % len(played) == number]
-                    ami.bytes_left = next((one.after for one in here if one.after), ami.bytes_left)
+                    after = next((one.after for one in here if one.after), None)
+                    ami.output.bytes_left = after or ami.output.bytes_left
                     await ami.play(frame, 2 if any(one.after == 0 for one in here) else 1)
-                ami.bytes_left = None
+                ami.output.bytes_left = None
                 await loop.passing(60.0)  # until it has connected again
                 assert sender.rejected == []
         await ami.stop()

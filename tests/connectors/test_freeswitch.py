@@ -147,9 +147,10 @@ def state_after(part: float, breaks: Sequence[Break]) -> tuple[Any, ...]:
                 for number in range(end):
                     await loop.passing(max(0.0, times[number] - now()))
                     here = [one for one in breaks if one.at % end == number]
-                    esl.bytes_left = next((one.after for one in here if one.after), esl.bytes_left)
+                    after = next((one.after for one in here if one.after), None)
+                    esl.output.bytes_left = after or esl.output.bytes_left
                     await esl.play(played[number], 2 if any(not one.after for one in here) else 1)
-                esl.bytes_left = None
+                esl.output.bytes_left = None
                 await loop.passing(QUIET)
         await esl.stop()
         assert sender.rejected == []

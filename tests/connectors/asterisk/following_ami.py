@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from floorcast.connectors.asterisk.frames import AmiFrame
 from tests.connectors.asterisk.fake_ami import FakeAmi, encoded
+from tests.connectors.breaking_writer import BreakingWriter
 
 __all__ = ["FollowingAmi"]
 
@@ -17,8 +18,7 @@ LIST_EVENTS = {"QueueMember", "QueueEntry", "CoreShowChannel"}
 class FollowingAmi(FakeAmi):
     """Sends a capture's events, and answers with the state after the last one.
 
-    ``clock`` returns Asterisk's time. ``bytes_left`` is the number of bytes after which the
-    connection breaks, or None.
+    ``clock`` returns Asterisk's time. ``output`` can break the connection.
     """
 
     def __init__(self, clock: Callable[[], float], members: list[AmiFrame]) -> None:
@@ -28,31 +28,16 @@ class FollowingAmi(FakeAmi):
         self._entries: dict[str, AmiFrame] = {}
         self._channels: dict[str, AmiFrame] = {}
         self._began: dict[str, float] = {}
-        self.bytes_left: int | None = None
-        self.breaks = 0
+        self.output = BreakingWriter(self._writers)
 
     async def play(self, frame: AmiFrame, times: int = 1) -> None:
         """Change the state, and send the event to the connection, if there is one."""
         self._follow(frame)
         for writer in list(self._writers):
-            self._write(writer, encoded(frame) * times)
-
-    def _write(self, writer: asyncio.StreamWriter, data: bytes) -> None:
-        if writer.is_closing():
-            return
-        if self.bytes_left is None or len(data) < self.bytes_left:
-            self.bytes_left = None if self.bytes_left is None else self.bytes_left - len(data)
-            writer.write(data)
-            return
-        writer.write(data[: self.bytes_left])
-        self.bytes_left = None
-        self.breaks += 1
-        if writer in self._writers:
-            self._writers.remove(writer)
-        writer.close()
+            self.output.write(writer, encoded(frame) * times)
 
     def _send_answer(self, writer: asyncio.StreamWriter, answer: AmiFrame) -> None:
-        self._write(writer, encoded(answer))
+        self.output.write(writer, encoded(answer))
 
     def _answers(self, asked: AmiFrame, writer: asyncio.StreamWriter) -> list[AmiFrame]:
         self.members = list(self._members.values())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 
+from tests.connectors.breaking_writer import BreakingWriter
 from tests.connectors.freeswitch.fake_esl import AGENT, MEMBER, Event, FakeEsl, Row, encoded
 
 __all__ = ["FollowingEsl"]
@@ -13,8 +14,7 @@ __all__ = ["FollowingEsl"]
 class FollowingEsl(FakeEsl):
     """Sends a dialogue's events, and answers with the state after the last one.
 
-    ``clock`` returns FreeSWITCH's time. ``bytes_left`` is the number of bytes after which the
-    connection breaks, or None.
+    ``clock`` returns FreeSWITCH's time. ``output`` can break the connection.
     """
 
     def __init__(self, clock: Callable[[], float], agents: Iterable[Row]) -> None:
@@ -23,7 +23,7 @@ class FollowingEsl(FakeEsl):
         self._agents = {one["name"]: {**AGENT, **one} for one in agents}
         self._members: dict[str, Row] = {}
         self.agents = list(self._agents.values())
-        self.bytes_left: int | None = None
+        self.output = BreakingWriter(self._writers)
 
     async def play(self, event: Event, times: int = 1) -> None:
         """Change the state, and send the event to the connection, if there is one."""
@@ -33,17 +33,7 @@ class FollowingEsl(FakeEsl):
             self._send_answer(writer, encoded({"Core-UUID": self.core, **event}) * times)
 
     def _send_answer(self, writer: asyncio.StreamWriter, data: bytes) -> None:
-        if writer.is_closing():
-            return
-        if self.bytes_left is None or len(data) < self.bytes_left:
-            self.bytes_left = None if self.bytes_left is None else self.bytes_left - len(data)
-            writer.write(data)
-            return
-        writer.write(data[: self.bytes_left])
-        self.bytes_left = None
-        if writer in self._writers:
-            self._writers.remove(writer)
-        writer.close()
+        self.output.write(writer, data)
 
     def _follow(self, event: Event) -> None:
         at = event["Event-Date-Timestamp"][:-6]
