@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from floorcast.model.errors import SettingError
+from floorcast.model.private_files import open_private
 
 __all__ = ["TokenFile"]
 
@@ -44,7 +45,7 @@ class TokenFile:
         temporary = self._path.with_name(self._path.name + ".new")
         try:
             # never written in place, because a crash could leave a partial token
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            descriptor = open_private(temporary, os.O_WRONLY | os.O_TRUNC)
             with os.fdopen(descriptor, "wb") as file:
                 file.write(token.encode("ascii") + b"\n")
                 file.flush()

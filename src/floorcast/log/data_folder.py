@@ -12,6 +12,7 @@ from typing import Self
 
 from floorcast.kv.folder import IN_MEMORY
 from floorcast.model.errors import SettingError
+from floorcast.model.private_files import open_private
 
 __all__ = ["DataFolder", "flush_folder", "require_folder", "require_log"]
 
@@ -29,7 +30,7 @@ class DataFolder:
         self.path = path
         try:
             _create_folder(path)
-            self._lock = os.open(path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._lock = open_private(path / LOCK, os.O_RDWR)
         except OSError as error:
             # the folder is opened only after it has been created
             why = "it is not a folder" if error.errno == errno.EEXIST else error.strerror
