@@ -39,6 +39,8 @@ from tests.floor.random_floors import (
 )
 from tests.statistics.floors import moment_at, scopes, visible
 
+HOUR_MS = 3_600_000
+
 
 def campaigns(scopes: Sequence[Scope], moment: Moment) -> Slices[CampaignStatistics]:
     """Return every campaign on the floors of some scopes."""
@@ -51,6 +53,11 @@ def quarters(scopes: Sequence[Scope], moment: Moment) -> Slices[ServiceInterval]
     return service_intervals(scopes, moment, IntervalSpan())
 
 
+def overnight(scopes: Sequence[Scope], moment: Moment) -> Slices[ServiceInterval]:
+    """Return the next day's statistics, which show the calls that have waited since the day."""
+    return service_intervals(scopes, Moment(moment.now + 12 * HOUR_MS, 24 * HOUR_MS), IntervalSpan())
+
+
 Method = Callable[[Sequence[Scope], Moment], Slices[object]]
 METHODS: dict[str, Method] = {
     "status": agent_status,  # type: ignore[dict-item]  # rows of any kind
@@ -61,6 +68,7 @@ METHODS: dict[str, Method] = {
     "waiting": waiting_calls,  # type: ignore[dict-item]  # as above
     "campaigns": campaigns,  # type: ignore[dict-item]  # as above
     "intervals": quarters,  # type: ignore[dict-item]  # as above
+    "overnight": overnight,  # type: ignore[dict-item]  # as above
 }
 
 
@@ -86,6 +94,26 @@ def plain(rows: object) -> object:
 
 def one_a_turn(floor: Floor) -> list[Scope]:
     return visible(floor, rows=1).scopes()
+
+
+WAITING = [call("call.queue", 0, number, service=10 * number) for number in (1, 2)]
+
+
+@given(st.lists(call_events(), min_size=1, max_size=6), st.integers(0, 2))
+def test_a_call_that_stops_waiting_during_a_scan_counts_as_waiting(
+    meanwhile: list[InboundEvent], after: int
+) -> None:
+    """The calls that have waited since the day before are those at the start of the scan."""
+    floor, same = new_floor(), new_floor()
+    for one in (floor, same):
+        fold_all(one, WAITING)
+    rows: list[object] = []
+    with overnight(one_a_turn(floor), moment_at(500)) as slices:
+        for number, some in enumerate(slices):
+            rows += some
+            if number == after:
+                fold_all(floor, meanwhile, begin=100)
+    assert plain(rows) == plain(overnight(scopes(same), moment_at(500)).all())
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -24,8 +24,8 @@ class Scan(Generic[R]):
     Before the fold changes the data of an id, it calls ``hooks``. The scan then calls ``copy`` for
     that id, which is ``read`` by default and may postpone slow work. None results are skipped.
 
-    If the rows of agents show their calls, ``calls`` has the calls' hooks and a function that
-    returns the key of an agent's call.
+    If a result shows calls, ``calls`` has the calls' hooks and a function that returns the ids
+    whose results show a call.
 
     The scan must be read to its end or closed, because until then it is called for every change.
     """
@@ -38,14 +38,13 @@ class Scan(Generic[R]):
         rows: int,
         *,
         copy: Callable[[int], R | None] | None = None,
-        calls: tuple[CallHooks, Callable[[int], Key | None]] | None = None,
+        calls: tuple[CallHooks, Callable[[Call], Iterable[int]]] | None = None,
     ) -> None:
         self._ids = sorted(ids)
         self._read = read
         self._copy = read if copy is None else copy
         self._hooks = hooks
-        self._call_hooks, self._key_of = ([], _nothing) if calls is None else calls
-        self._by_call: dict[Key | None, list[int]] | None = None
+        self._call_hooks, self._ids_of = ([], _no_ids) if calls is None else calls
         self._rows = rows
         self._next = 0
         self._early: dict[int, R | None] = {}
@@ -76,16 +75,13 @@ class Scan(Generic[R]):
             self._hooks.remove(self._before_change)
             self._call_hooks.remove(self._before_call_change)
         # the owner's methods: together with the owner, they would form a cycle
-        self._read = self._copy = self._key_of = _nothing
+        self._read = self._copy = _nothing
+        self._ids_of = _no_ids
 
     def _before_call_change(self, call: Call | None) -> None:
         if call is None:
             return  # the ids' own hooks are called, too
-        if self._by_call is None:
-            self._by_call = {}
-            for number in self._ids[self._next :]:
-                self._by_call.setdefault(self._key_of(number), []).append(number)
-        for number in self._by_call.get(call.key, ()):
+        for number in self._ids_of(call):
             self._before_change(number)
 
     def _before_change(self, number: int | None) -> None:
@@ -106,6 +102,10 @@ class Scan(Generic[R]):
 
 def _nothing(*_: object) -> None:
     return None
+
+
+def _no_ids(_: Call) -> Iterable[int]:
+    return ()
 
 
 class CallScan(Generic[R]):

@@ -5,7 +5,7 @@ A day's intervals begin at the client's local midnight and count elapsed time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
@@ -17,6 +17,7 @@ from floorcast.floor.view import (
     SLOT_MS,
     SLOTS_OF_HOUR,
     TIME_COLUMN,
+    Call,
     Column,
     Day,
     FloorView,
@@ -140,7 +141,6 @@ class _Rows(Generic[R]):
             in_progress = now - (now - begin) % width
             begin = min(in_progress, now - span.last * 1000)
         self._days = [(day, self._slot_after(day, begin)) for day in days]
-        self._waiting = _waiting(scope, moment, days[-1])
         self._reading = read(self._days, self._width)
         self._scan: Scan[_ServiceRows[R]] = Scan(
             scope.services,
@@ -148,6 +148,7 @@ class _Rows(Generic[R]):
             scope.view.hooks.services,
             self._services_per_turn(scope),
             copy=self._copy,
+            calls=(scope.view.hooks.calls, _service_of),
         )
 
     def _slot_after(self, day: Day, begin: int) -> int:
@@ -211,9 +212,19 @@ class _Rows(Generic[R]):
             for day in (first - 1, *(day.number for day, _ in self._days))
             if (known := self._view.intervals_on(day).get(number)) is not None
         }
-        waiting, over = self._waiting.get(number, (0, 0))
+        waiting, over = self._waiting_at(number)
         present = (len(self._view.logged_in_to(number)), waiting)
         return CurrentService(service, slots, present, over, _states(self._view, number))
+
+    def _waiting_at(self, number: int) -> tuple[int, int]:
+        """Return how many calls wait at a service, and how many of them since before midnight."""
+        midnight, quiet = self._days[-1][0].begin, self._moment.quiet_call
+        waiting = over = 0
+        for _, call in self._view.calls_in_progress((number,)):
+            if call.waiting:
+                waiting += 1
+                over += call.waited_at_midnight(midnight, quiet)
+        return waiting, over
 
     def _read(
         self, own: CurrentService, day: Day, found: CachedRows, *, copied: bool = False
@@ -247,15 +258,12 @@ def _copied(intervals: ServiceIntervals, first: int) -> ServiceIntervals:
     return ServiceIntervals(hours, intervals.waits_from(first))
 
 
-def _waiting(scope: Scope, moment: Moment, today: Day) -> Mapping[int, tuple[int, int]]:
-    """Return how many calls wait at each service, and how many of them since before midnight."""
-    found: dict[int, tuple[int, int]] = {}
-    for service, call in scope.view.calls_in_progress(scope.services):
-        if call.waiting:
-            count, over = found.get(service, (0, 0))
-            over += call.waited_at_midnight(today.begin, moment.quiet_call)
-            found[service] = (count + 1, over)
-    return found
+def _service_of(call: Call) -> tuple[int]:
+    """Return the service that a call is at, whose rows count it if it waits.
+
+    A service that the call then moves to is reported by the service's own hooks.
+    """
+    return (call.current_service,)
 
 
 def _states(view: FloorView, service: int) -> list[AgentState]:
