@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.floor.call_table import CallTable
+from floorcast.floor.call_table import EVICTED_PER_STEP, CallTable
 from floorcast.floor.calls import Call
 from floorcast.model.inbound import InboundEvent
 from tests.floor.random_floors import (
@@ -57,6 +59,19 @@ def test_the_calls_that_leave_are_those_without_an_event(
         gone = {one for one in last if last[one] + quiet_minutes * minute <= now}
         assert {one for one, _ in table.calls} == last.keys() - gone
         out.update((one, call) for (one, _), call in before.items() if one in gone)
+
+
+def test_evicted_calls_can_be_freed_after_each_step() -> None:
+    """The table keeps no evicted call until its last step, which would free all of them at once."""
+    table = CallTable([Call(number, "S") for number in range(3 * EVICTED_PER_STEP)], 60_000)
+    alone = [Call(1, "S")]
+    for _ in table.evict_quiet(10**9, 0):
+        *others, _last = table.evicted or alone
+        held = {sys.getrefcount(call) for call in others}
+        del others
+        assert held <= {sys.getrefcount(alone[0]) + 2}
+        table.evicted.clear()
+    assert not table.calls
 
 
 @pytest.mark.parametrize("services", [[10], [10, 20]], ids=["one service", "several services"])

@@ -151,11 +151,13 @@ class CallTable:
             if number % READ_PER_STEP == 0:
                 yield
         self._first_quiet_at = first
-        for number, call in enumerate(quiet, 1):
+        quiet.reverse()
+        while quiet:
+            call = quiet.pop()  # to free all of 100,000 calls after the last step takes 300 ms
             self._evict(call)
             if call.ended is None:
                 self.quiet[call.key] = now
-            if number % EVICTED_PER_STEP == 0:
+            if len(quiet) % EVICTED_PER_STEP == 0:
                 yield
 
     def _quiet_at(self, call: Call) -> int:
