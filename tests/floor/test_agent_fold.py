@@ -193,7 +193,7 @@ def test_the_calls_that_an_agent_has_named_do_not_pile_up() -> None:
     floor = new_floor()
     calls = [{"transactionId": number, "sessionId": "S"} for number in range(20)]
     fold_all(floor, [agent("IN_CALL", 1, service=10, call=call) for call in calls])
-    named = floor._agents._agent_calls._agents_by_call  # noqa: SLF001 - an index, which must not grow
+    named = floor._named_calls._agents_by_call  # noqa: SLF001 - an index, which must not grow
     assert len(named) == NAMED_CALLS
 
 
@@ -213,3 +213,12 @@ def test_a_call_that_is_named_again_is_not_forgotten() -> None:
     (ann,) = (one for one in floor.state.agents.values() if one.call is not None)
     assert ann.call is not None
     assert ann.call.account == "34"
+
+
+def test_a_change_of_the_site_reads_no_agents(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The index of the calls that agents have named does not depend on the site."""
+    floor = new_floor()
+    named = {"transactionId": 1, "sessionId": "S1"}
+    fold_all(floor, [call("call.queue", 0, service=10), agent("IN_CALL", 1, call=named)])
+    monkeypatch.setattr(floor.state, "agents", None)
+    floor.apply(SITES[1])

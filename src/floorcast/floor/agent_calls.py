@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Collection, Mapping
 
 from floorcast.floor.agents import (
     SENT_ACCOUNT,
@@ -18,23 +19,66 @@ from floorcast.floor.queue_segments import ANSWER, Step
 from floorcast.floor.state import FloorState
 from floorcast.model.inbound_data import CallRef
 
-__all__ = ["AgentCalls", "service_answered_on"]
+__all__ = ["AgentCalls", "NamedCalls", "service_answered_on"]
 
 NAMED_CALLS = 4  # of each agent's last calls, one is the current call
+
+
+class NamedCalls:
+    """An index of the calls that agents' events named last. It is rebuilt at startup.
+
+    Among them are the current calls of ``agents``.
+    """
+
+    def __init__(self, agents: Mapping[int, FloorAgent]) -> None:
+        self._agents = agents
+        self._named: dict[int, deque[Key]] = {}
+        self._agents_by_call: dict[Key, set[int]] = {}
+        for agent in agents.values():
+            for call in (agent.offered, agent.call):
+                if call is not None and call.key is not None:
+                    self.note(agent.id, call.key)
+
+    def agents_of(self, key: Key) -> Collection[int]:
+        """Return the agents whose current call this may be."""
+        return self._agents_by_call.get(key, ())
+
+    def note(self, agent: int, key: Key) -> None:
+        """Note that an agent's event named the call, which may be the agent's current call."""
+        named = self._named.get(agent)
+        if named is None:
+            named = self._named[agent] = deque()
+        elif key in named:
+            if named[-1] != key:
+                named.remove(key)
+                named.append(key)
+            return
+        named.append(key)
+        self._agents_by_call.setdefault(key, set()).add(agent)
+        if len(named) > NAMED_CALLS:
+            self._forget(agent, named.popleft())
+
+    def forget_agents(self) -> None:
+        """Forget the calls of agents that have left."""
+        if len(self._named) > len(self._agents):
+            for agent in self._named.keys() - self._agents.keys():
+                for key in self._named.pop(agent):
+                    self._forget(agent, key)
+
+    def _forget(self, agent: int, key: Key) -> None:
+        agents = self._agents_by_call[key]
+        agents.discard(agent)
+        if not agents:
+            del self._agents_by_call[key]
 
 
 class AgentCalls:
     """Looks up agents' calls among the calls in memory, and updates them."""
 
-    def __init__(self, state: FloorState, calls: CallEffects) -> None:
+    def __init__(self, state: FloorState, calls: CallEffects, named: NamedCalls) -> None:
         self._state = state
         self._calls = calls
-        self._named: dict[int, deque[Key]] = {}
-        self._agents_by_call: dict[Key, set[int]] = {}
-        for agent in state.agents.values():
-            for call in (agent.offered, agent.call):
-                if call is not None and call.key is not None:
-                    self._note_named(agent.id, call.key)
+        self._named = named
 
     def referenced_call(self, ref: CallRef, agent: int, at: int, *, is_answer: bool) -> CurrentCall:
         """Return the call that an agent's event names, completed from known data.
@@ -58,7 +102,7 @@ class AgentCalls:
         key = call.key
         known = None if key is None else self._calls.table.calls.get(key)
         if key is not None:
-            self._note_named(agent, key)
+            self._named.note(agent, key)
         if key is None or known is None:
             return call
         call.phone, call.account, call.direction = call.members_now(known)
@@ -75,7 +119,7 @@ class AgentCalls:
 
     def answered_call(self, call: Call, agent: int, at: int) -> CurrentCall:
         """Return the call of a ``call.answer`` that named an agent at ``at`` (ms)."""
-        self._note_named(agent, call.key)
+        self._named.note(agent, call.key)
         current = CurrentCall(call.transaction, call.session)
         current.phone, current.account, current.direction = current.members_now(call)
         current.campaign_type = call.campaign_type
@@ -85,39 +129,11 @@ class AgentCalls:
 
     def keep_members(self, call: Call) -> None:
         """Copy the data of a call that leaves memory to the agents whose current call it is."""
-        for number in self._agents_by_call.get(call.key, ()):
+        for number in self._named.agents_of(call.key):
             agent = self._state.agents.get(number)  # None if it has left, perhaps just now
             for current in () if agent is None else (agent.call, agent.offered):
                 if current is not None and current.key == call.key:
                     current.phone, current.account, current.direction = current.members_now(call)
-
-    def forget_agents(self) -> None:
-        """Forget the calls of agents that have left."""
-        if len(self._named) > len(self._state.agents):
-            for agent in self._named.keys() - self._state.agents.keys():
-                for key in self._named.pop(agent):
-                    self._forget_named(agent, key)
-
-    def _note_named(self, agent: int, key: Key) -> None:
-        """Note that an agent's event named the call, which may be the agent's current call."""
-        named = self._named.get(agent)
-        if named is None:
-            named = self._named[agent] = deque()
-        elif key in named:
-            if named[-1] != key:
-                named.remove(key)
-                named.append(key)
-            return
-        named.append(key)
-        self._agents_by_call.setdefault(key, set()).add(agent)
-        if len(named) > NAMED_CALLS:
-            self._forget_named(agent, named.popleft())
-
-    def _forget_named(self, agent: int, key: Key) -> None:
-        agents = self._agents_by_call[key]
-        agents.discard(agent)
-        if not agents:
-            del self._agents_by_call[key]
 
     def apply_to_call(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from floorcast.floor.agent_calls import AgentCalls, service_answered_on
+from floorcast.floor.agent_calls import AgentCalls, NamedCalls, service_answered_on
 from floorcast.floor.agents import (
     ANSWERED,
     LATE_ANSWER,
@@ -76,11 +76,12 @@ class AgentFold:
         timeline: Timeline,
         too_late: Callable[[], None],
         folded: FoldTimes,
+        named_calls: NamedCalls,
     ) -> None:
         self._state = state
         self._folded = folded
         self._calls = calls
-        self._agent_calls = AgentCalls(state, calls)
+        self._agent_calls = AgentCalls(state, calls, named_calls)
         self._logged_in_agents, self._logged_off_agents = rosters
         self._timeline = timeline
         self._too_late = too_late
@@ -299,10 +300,6 @@ class AgentFold:
     def forget_call(self, call: Call) -> None:
         """Note that a call leaves memory."""
         self._agent_calls.keep_members(call)
-
-    def forget_agents(self) -> None:
-        """Note that agents may have left the floor."""
-        self._agent_calls.forget_agents()
 
     def _note_change(self, agent: FloorAgent, now: int) -> None:
         agent.changed_at = now

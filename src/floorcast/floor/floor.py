@@ -14,6 +14,7 @@ from itertools import islice
 from typing import Any
 
 from floorcast.floor.active_campaigns import ActiveCampaigns
+from floorcast.floor.agent_calls import NamedCalls
 from floorcast.floor.agent_fold import AgentFold, FoldTimes
 from floorcast.floor.agent_states import AgentCounts, AgentStates, AgentTimes
 from floorcast.floor.agents import FloorAgent
@@ -118,6 +119,7 @@ class Floor:
         self._last_minute = to_ms(state.recorded_at) // _MINUTE_MS
         if not state.newest_event_at and state.entry != state.config_entry:
             state.newest_event_at = state.recorded_at  # an earlier release did not store it
+        self._named_calls = NamedCalls(state.agents)
         self._use_config(state.config)
         for call in self.call_table.calls.values():
             self.tally.shorten(call)
@@ -193,6 +195,7 @@ class Floor:
             Timeline(states, calls, self._late_ms),
             self._count_too_late,
             self.folded,
+            self._named_calls,
         )
         details = CallDetails(self.state.directory, self.tally)
         call_fold = CallFold(self.state, calls, details, self._agents)
@@ -281,7 +284,7 @@ class Floor:
         self._dispositions.tidy(now)
         self.folded.forget()
         self._aging.tidy(now)
-        self._agents.forget_agents()
+        self._named_calls.forget_agents()
 
     def note_source_events(self, events: Sequence[LoggedEvent]) -> None:
         """Record that a source sent these events. Called before an entry's events are folded."""
