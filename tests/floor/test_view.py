@@ -57,7 +57,9 @@ def test_a_call_is_listed_with_the_service_that_has_it() -> None:
     fold_all(floor, [call("call.queue", 1, 1, service=10), call("call.queue", 1, 2, service=20)])
     fold_all(floor, [call("call.end", 2, 2)], begin=9)
     listed = FloorView(floor).calls_in_progress([10, 20, 30])
-    assert [(service, one.transaction) for service, one in listed] == [(10, 1)]
+    assert [(service, [one.transaction for one in calls]) for service, calls in listed] == [
+        (10, [1])
+    ]
 
 
 def test_a_day_of_the_view_is_in_the_clients_time_zone() -> None:

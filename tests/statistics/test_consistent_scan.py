@@ -55,7 +55,9 @@ def quarters(scopes: Sequence[Scope], moment: Moment) -> Slices[ServiceInterval]
 
 def overnight(scopes: Sequence[Scope], moment: Moment) -> Slices[ServiceInterval]:
     """Return the next day's statistics, which show the calls that have waited since the day."""
-    return service_intervals(scopes, Moment(moment.now + 12 * HOUR_MS, 24 * HOUR_MS), IntervalSpan())
+    return service_intervals(
+        scopes, Moment(moment.now + 12 * HOUR_MS, 24 * HOUR_MS), IntervalSpan()
+    )
 
 
 Method = Callable[[Sequence[Scope], Moment], Slices[object]]

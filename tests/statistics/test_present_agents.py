@@ -6,12 +6,18 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from floorcast.model.inbound import InboundEvent
 from floorcast.site.configuration import FloorConfig, Service
+from floorcast.statistics import present_agents
 from floorcast.statistics.agent_averages import agent_averages, averages_answer
 from floorcast.statistics.agent_stats import ServiceFigures, agent_statistics, agent_statistics_ex
-from floorcast.statistics.visibility import Moment
-from tests.statistics.floors import agent_at, at, fold_events, only, scopes
+from floorcast.statistics.agent_status import agent_status
+from floorcast.statistics.visibility import Moment, Scope
+from tests.floor.random_floors import PLAN, agent_events, call_events
+from tests.statistics.floors import agent_at, as_json, at, fold_events, moment_at, only, scopes
 
 HOUR = 3_600_000
 
@@ -110,3 +116,32 @@ def test_an_agent_that_is_gone_at_midnight_is_not_of_the_new_day(earlier: int, r
         [agent_at("READY", midnight - 16 * HOUR - earlier, service=10)],
     )
     assert len(agent_statistics_ex(scopes(floor), Moment(midnight + 5)).all()) == rows
+
+
+def answers(of: list[Scope], moment: Moment) -> list[object]:
+    """Return the answers of the methods that list agents."""
+    totals = agent_averages(of, moment).all()
+    return [
+        *(as_json(row) for row in agent_status(of, moment).all()),
+        *(as_json(row) for row in agent_status(of, moment, 1).all()),
+        *(as_json(row) for row in agent_statistics(of, moment).all()),
+        *(as_json(row) for row in agent_statistics_ex(of, moment).all()),
+        as_json(averages_answer(totals, moment)),
+        len(totals),
+    ]
+
+
+@given(
+    st.lists(call_events() | agent_events(), min_size=1, max_size=30),
+    st.sampled_from([(), (10,), (20,), (10, 20)]),
+    st.sampled_from([500, 12.5 * 3600, 15 * 3600, 40 * 3600]),
+)
+def test_agents_are_listed_alike_for_few_services_and_for_many(
+    story: list[InboundEvent], services: tuple[int, ...], seconds: float
+) -> None:
+    """A scan of all agents lists the same ones as the indexes by service, also on the next day."""
+    floor, moment = fold_events(PLAN, story), moment_at(seconds)
+    few = answers(scopes(floor, *services), moment)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(present_agents, "_MANY_SERVICES", 0)
+        assert answers(scopes(floor, *services), moment) == few

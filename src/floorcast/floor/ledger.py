@@ -162,5 +162,9 @@ class Ledger:
         """Return an agent's counters of a day as (service, counter) pairs."""
         return self._by_agent.get(day, {}).get(agent, _NOTHING)
 
+    def agents_of(self, day: int) -> Mapping[int, object]:
+        """Return the agents that have counters of a day, as keys."""
+        return self._by_agent.get(day, {})
+
     def _note(self, day: int, service: int, agent: int, counter: AgentDay) -> None:
         self._by_agent.setdefault(day, {}).setdefault(agent, []).append((service, counter))

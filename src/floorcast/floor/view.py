@@ -192,6 +192,10 @@ class FloorView:
         """Return the counters of a day on a service, by agent."""
         return self._floor.ledger.agents_on(day, service)
 
+    def working_agents(self, day: int) -> Mapping[int, object]:
+        """Return the agents that have counters of a day, as keys."""
+        return self._floor.ledger.agents_of(day)
+
     def uncounted(self, agent: FloorAgent, begin: int, until: int) -> int:
         """Return the uncounted ms in the agent's current state between ``begin`` and ``until``."""
         return max(0, until - max(agent.counted_until, begin))
@@ -223,15 +227,10 @@ class FloorView:
 
     # -- calls -----------------------------------------------------------------------------
 
-    def calls_in_progress(self, services: Iterable[int]) -> list[tuple[int, Call]]:
-        """Return the services' calls in progress as (service, call) pairs."""
+    def calls_in_progress(self, services: Iterable[int]) -> list[tuple[int, list[Call]]]:
+        """Return the calls in progress by service, for the services that have any."""
         at = self._floor.call_table.in_progress
-        return [
-            (service, call)
-            for service in services
-            if service in at
-            for call in at[service].values()
-        ]
+        return [(service, list(at[service].values())) for service in services if at.get(service)]
 
     def calls_at(self, service: int) -> list[Call]:
         """Return the calls in memory that are or have been at a service, and perhaps others."""

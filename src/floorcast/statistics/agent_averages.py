@@ -90,7 +90,9 @@ def _of(scope: Scope, moment: Moment) -> Scan[Totals]:
     days = AgentDays(scope, moment)
     agents = scope.view.floor_agents
 
-    def read(number: int) -> Totals:
+    def read(number: int) -> Totals | None:
+        if not days.worked(number):
+            return None
         time, visits = _counted(days.of(number))
         agent = agents.get(number)
         more = 0 if agent is None else days.accrued(agent)

@@ -13,7 +13,7 @@ from msgspec import Struct
 from floorcast.floor.view import NO_SERVICE, AgentDay, FloorAgent
 from floorcast.model.states import STATE_NAMES, State
 from floorcast.statistics.consistent_scan import Scan, Slices
-from floorcast.statistics.present_agents import AgentDays, agents_of_today, is_quiet, logged_in
+from floorcast.statistics.present_agents import AgentDays, agents_of_today, is_quiet, listed_agents
 from floorcast.statistics.visibility import Moment, Scope
 
 __all__ = [
@@ -120,7 +120,7 @@ def _now(scope: Scope, moment: Moment) -> Scan[AgentStatistics]:
 
     def read(number: int) -> AgentStatistics | None:
         agent, named = agents[number], names[number]
-        if is_quiet(agent, moment):
+        if is_quiet(agent, moment) or not days.is_listed(agent):
             return None
         shown = [
             _figures(day, time, reasons) for _, day, time, reasons in _service_times(days, agent)
@@ -135,18 +135,18 @@ def _now(scope: Scope, moment: Moment) -> Scan[AgentStatistics]:
             *sums[2:],
         )
 
-    return Scan(logged_in(scope, moment), read, scope.view.hooks.agents, scope.rows)
+    return Scan(listed_agents(scope, moment), read, scope.view.hooks.agents, scope.rows)
 
 
 def _today(scope: Scope, moment: Moment) -> Scan[AgentServices]:
     days = AgentDays(scope, moment)
     view = scope.view
     agents, names = view.floor_agents, view.agents
-    centers = {service: _text(view.call_center_of(service)) for service in scope.services}
+    centers: dict[int, str | None] = {}  # as they are when the scan begins
 
     def read(number: int) -> AgentServices | None:
         agent, named = agents.get(number) or FloorAgent(number), names.get(number)
-        if named is None or not days.was_logged_in(agent):
+        if named is None or not (days.worked(number) and days.was_logged_in(agent)):
             return None
         present = days.present_at(agent)
         services = []
@@ -154,6 +154,8 @@ def _today(scope: Scope, moment: Moment) -> Scan[AgentServices]:
             shown = _figures(day, time, reasons)
             if at in present or any(shown) or day.was_logged_in:
                 name = None if at == NO_SERVICE else at
+                if at not in centers:
+                    centers[at] = _text(view.call_center_of(at))
                 services.append(ServiceFigures(name, centers[at], *shown))
         if not services:
             return None

@@ -9,7 +9,7 @@ from msgspec import Struct
 from floorcast.floor.view import NO_SERVICE, Call, CurrentCall, FloorAgent, Key
 from floorcast.model.states import STATE_NAMES
 from floorcast.statistics.consistent_scan import Scan, Slices
-from floorcast.statistics.present_agents import AgentDays, is_quiet, logged_in
+from floorcast.statistics.present_agents import AgentDays, is_quiet, listed_agents
 from floorcast.statistics.visibility import Moment, Scope
 
 __all__ = ["AgentDetails", "AgentStatusAnswer", "agent_status"]
@@ -63,15 +63,16 @@ def agent_status(
 
 def _of(scope: Scope, moment: Moment, changed_after: int | None) -> Scan[AgentDetails]:
     view = scope.view
-    ids = logged_in(scope, moment)
-    if changed_after is not None:
-        ids |= view.logged_off(scope.services)
+    logged_off = changed_after is not None
+    ids = listed_agents(scope, moment, logged_off=logged_off)
     days = AgentDays(scope, moment)
     agents, names = view.floor_agents, view.agents
     service_names = _ServiceNames(scope)
 
     def read(number: int) -> AgentDetails | None:
         agent, named = agents[number], names[number]
+        if not days.is_listed(agent, logged_off=logged_off):
+            return None
         if changed_after is not None and not view.has_changed(agent, changed_after):
             return None
         if agent.state and is_quiet(agent, moment):

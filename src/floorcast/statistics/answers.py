@@ -56,7 +56,7 @@ Method = Literal[
 ]
 R = TypeVar("R")
 Steps = Generator[None, None, bytes | bytearray]
-"""The steps of a response, one per turn of the event loop. The generator returns JSON."""
+"""The steps of a response, between which the event loop may turn. The generator returns JSON."""
 
 _encoder = msgspec.json.Encoder()
 

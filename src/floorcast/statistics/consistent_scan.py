@@ -7,7 +7,9 @@ show the floor as it was at the start of the scan.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Generic, Protocol, Self, TypeVar
 
 from floorcast.floor.view import Call, CallHooks, IdHooks, Key
@@ -51,7 +53,6 @@ class Scan(Generic[R]):
         if len(self._ids) <= rows:
             self._read_all(read)
         else:
-            self._unread = set(self._ids)
             hooks.append(self._before_change)
             self._call_hooks.append(self._before_call_change)
 
@@ -88,11 +89,10 @@ class Scan(Generic[R]):
         if number is None:
             self._read_all(self._copy)
             self.close()
-        elif number in self._unread and number not in self._early and self._is_ahead(number):
-            self._early[number] = self._copy(number)
-
-    def _is_ahead(self, number: int) -> bool:
-        return number >= self._ids[self._next]
+        elif number not in self._early:
+            place = bisect_left(self._ids, number, self._next)  # those before it have been read
+            if place < len(self._ids) and self._ids[place] == number:
+                self._early[number] = self._copy(number)
 
     def _read_all(self, read: Callable[[int], R | None]) -> None:
         for one in self._ids[self._next :]:
@@ -111,34 +111,33 @@ def _no_ids(_: Call) -> Iterable[int]:
 class CallScan(Generic[R]):
     """The results of ``read`` for the calls in progress of a scope, with their services.
 
-    If ``calls`` is given, these calls are read instead. None results are skipped. The scan must be
-    read to its end or closed.
+    If ``calls`` is given, these calls are read instead. They are listed by service. None results
+    are skipped. The scan must be read to its end or closed.
     """
 
     def __init__(
         self,
         scope: Scope,
         read: Callable[[int, Call], R | None],
-        calls: list[tuple[int, Call]] | None = None,
+        calls: list[tuple[int, list[Call]]] | None = None,
     ) -> None:
         self._read = read
         self._rows = scope.rows
         if calls is None:
             calls = scope.view.calls_in_progress(scope.services)
-        self._calls = calls
-        self._next = 0
+        self._calls = ((service, call) for service, at in calls for call in at)
+        self._left = sum(len(at) for _, at in calls)
         self._early: dict[Key, R | None] = {}
         self._hooks = scope.view.hooks.calls
-        if len(self._calls) <= self._rows:
+        if self._left <= self._rows:
             self._read_all()
         else:
             self._hooks.append(self._before_change)
 
     def __iter__(self) -> Iterator[list[R]]:
         """Yield a few results per turn. The floor may fold more entries in between."""
-        while self._next < len(self._calls):
-            calls = self._calls[self._next : self._next + self._rows]
-            self._next += self._rows
+        while calls := list(islice(self._calls, self._rows)):
+            self._left -= len(calls)
             early, read = self._early, self._read
             if early:
                 found = [
@@ -147,7 +146,7 @@ class CallScan(Generic[R]):
                 ]
             else:
                 found = [read(service, call) for service, call in calls]
-            if self._next >= len(self._calls):
+            if not self._left:
                 self.close()
             yield [one for one in found if one is not None]
 
@@ -166,9 +165,11 @@ class CallScan(Generic[R]):
             self._early[call.key] = self._read(call.current_service, call)
 
     def _read_all(self) -> None:
-        for service, call in self._calls[self._next :]:
+        calls = list(self._calls)
+        for service, call in calls:
             if call.key not in self._early:
                 self._early[call.key] = self._read(service, call)
+        self._calls = (pair for pair in calls)
 
 
 class _RowSource(Protocol[R]):

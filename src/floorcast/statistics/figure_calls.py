@@ -137,7 +137,7 @@ class FigureCalls:
         if selection.figure in LIVE_FIGURES:
             self._scan = CallScan(scope, self._live)
         else:
-            calls = [(selection.service, call) for call in scope.view.calls_at(selection.service)]
+            calls = [(selection.service, scope.view.calls_at(selection.service))]
             self._scan = CallScan(scope, self._counted, calls)
 
     @property

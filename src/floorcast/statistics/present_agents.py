@@ -6,12 +6,16 @@ For an agent that has been quiet for too long, the added time ends when the agen
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from floorcast.floor.view import NO_SERVICE, AgentDay, FloorAgent
 from floorcast.statistics.visibility import Moment, Scope
 
-__all__ = ["AgentDays", "AgentServiceDay", "agents_of_today", "is_quiet", "logged_in"]
+__all__ = ["AgentDays", "AgentServiceDay", "agents_of_today", "is_quiet", "listed_agents"]
+
+# Collecting the agents of so many services takes a millisecond or two. An answer about more
+# services asks each agent of the floor, a few per turn.
+_MANY_SERVICES = 1_000
 
 AgentServiceDay = tuple[int, AgentDay]
 """A service and an agent's counters on that service today."""
@@ -67,6 +71,30 @@ class AgentDays:
             return ()
         return [one for one in self._view.services_of(agent) if one in self._services]
 
+    def is_listed(self, agent: FloorAgent, *, logged_off: bool = False) -> bool:
+        """Return whether the agent is one of ``listed_agents``, quiet or not.
+
+        If ``logged_off`` is True, this includes an agent that was last logged in to a service of
+        the scope.
+        """
+        if not agent.logged_in and not logged_off:
+            return False
+        for service in self._view.services_of(agent):
+            if service in self._services:
+                return True
+        if not agent.logged_in:
+            return False
+        return any(day.inbound or day.outbound for _, day in self.of(agent.id))
+
+    def worked(self, number: int) -> bool:
+        """Return whether the agent is one of ``agents_of_today``."""
+        agent = self._view.floor_agents.get(number)
+        if agent is not None and agent.logged_in:
+            for service in self._view.services_of(agent):
+                if service in self._services:
+                    return True
+        return bool(self.of(number))
+
     def is_present(self, agent: FloorAgent) -> bool:
         """Return whether the agent is logged in to any service, even if it has gone quiet today."""
         return bool(agent.state) and agent.last_event + self._quiet > self.midnight
@@ -78,14 +106,18 @@ class AgentDays:
         return any(day.was_logged_in for _, day in self._days_of(self.today, agent.id))
 
 
-def logged_in(scope: Scope, moment: Moment) -> set[int]:
-    """Return the agents who are logged in to a service of the scope.
+def listed_agents(scope: Scope, moment: Moment, *, logged_off: bool = False) -> Collection[int]:
+    """Return the agents to ask for ``AgentDays.is_listed``.
 
-    Agents who had a call on such a service today are included if they are logged in to any service.
-    Quiet agents are included, too.
+    These are the agents that are logged in to a service of the scope, or have had a call on such a
+    service today and are logged in to any service.
     """
     view = scope.view
+    if len(scope.services) >= _MANY_SERVICES:
+        return view.floor_agents
     found = view.logged_in(scope.services)
+    if logged_off:
+        found |= view.logged_off(scope.services)
     if NO_SERVICE in scope.services:
         return found  # all agents are among them
     today = scope.today(moment).number
@@ -98,8 +130,13 @@ def logged_in(scope: Scope, moment: Moment) -> set[int]:
     return found
 
 
-def agents_of_today(scope: Scope, moment: Moment) -> set[int]:
-    """Return the agents who may have logged in to, or worked for, the scope's services today."""
-    today = scope.today(moment).number
-    on_services = (scope.view.agents_of_day(today, service) for service in scope.services)
-    return scope.view.logged_in(scope.services).union(*on_services)
+def agents_of_today(scope: Scope, moment: Moment) -> Collection[int]:
+    """Return the agents to ask for ``AgentDays.worked``.
+
+    These are the agents who may have logged in to, or worked for, the scope's services today.
+    """
+    view, today = scope.view, scope.today(moment).number
+    if len(scope.services) >= _MANY_SERVICES:
+        return {**view.floor_agents, **view.working_agents(today)}
+    on_services = (view.agents_of_day(today, service) for service in scope.services)
+    return view.logged_in(scope.services).union(*on_services)

@@ -220,10 +220,11 @@ class _Rows(Generic[R]):
         """Return how many calls wait at a service, and how many of them since before midnight."""
         midnight, quiet = self._days[-1][0].begin, self._moment.quiet_call
         waiting = over = 0
-        for _, call in self._view.calls_in_progress((number,)):
-            if call.waiting:
-                waiting += 1
-                over += call.waited_at_midnight(midnight, quiet)
+        for _, calls in self._view.calls_in_progress((number,)):
+            for call in calls:
+                if call.waiting:
+                    waiting += 1
+                    over += call.waited_at_midnight(midnight, quiet)
         return waiting, over
 
     def _read(

@@ -16,7 +16,7 @@ from floorcast.statistics.requests import EVERYTHING, ServiceFilter
 __all__ = ["CallCenterLimits", "Moment", "Scope", "Visibility"]
 
 _HOUR_MS = 3_600_000
-_ROWS_PER_TURN = 100  # rows per turn of the event loop: about half a millisecond
+_ROWS_PER_STEP = 25  # a fraction of a millisecond, so that a slice ends soon after its time
 
 CallCenterLimits = frozenset[tuple[int, int]] | None
 """The call centers that a user is limited to, by client and id. None means no limit."""
@@ -43,13 +43,13 @@ class Scope(NamedTuple):
 
     ``services`` includes ``NO_SERVICE`` if the user may see everything and the filter is empty.
     ``limits`` are the user's limits. The user also sees the services in ``listed``. A scan reads
-    ``rows`` rows per turn of the event loop.
+    ``rows`` rows per step.
     """
 
     view: FloorView
     services: Sequence[int]
     limits: CallCenterLimits = None
-    rows: int = _ROWS_PER_TURN
+    rows: int = _ROWS_PER_STEP
     listed: ListedServices = frozenset()
 
     def today(self, moment: Moment) -> Day:
@@ -69,7 +69,7 @@ class Visibility(NamedTuple):
 
     views: Sequence[FloorView]
     limits: CallCenterLimits = None
-    rows: int = _ROWS_PER_TURN
+    rows: int = _ROWS_PER_STEP
     listed: ListedServices = frozenset()
 
     def scopes(self, wanted: ServiceFilter = EVERYTHING) -> list[Scope]:

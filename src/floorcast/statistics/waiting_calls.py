@@ -15,6 +15,8 @@ from floorcast.statistics.visibility import Moment, Scope
 
 __all__ = ["WaitingCall", "WaitingCallsAnswer", "waiting_calls"]
 
+_RUN = 1_000  # calls that are sorted at once, in about a millisecond
+
 
 class WaitingCall(Struct, rename="camel", gc=False):
     """A waiting call. ``time_stamp`` is when the wait began, in epoch seconds, as text."""
@@ -58,10 +60,15 @@ class _OrderedRows:
     def __iter__(self) -> Iterator[list[WaitingCall]]:
         """Yield a few rows per turn, and empty lists while the calls are scanned."""
         runs: list[list[_Waiting]] = []
+        run: list[_Waiting] = []
         for scan in self._scans:
             for found in scan:
-                runs.append(sorted(found, key=_longest_first))
+                run += found
+                if len(run) >= _RUN:
+                    runs.append(sorted(run, key=_longest_first))
+                    run = []
                 yield []
+        runs.append(sorted(run, key=_longest_first))
         ordered = merge(*runs, key=_longest_first)
         while some := [waiting.row for waiting in islice(ordered, self._rows)]:
             yield some

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from floorcast.floor.floor import Floor
+from floorcast.http.handlers import statistics
 from floorcast.model import loop_turns
 from floorcast.model import token as tokens
 from floorcast.model.inbound import InboundEvent
@@ -253,6 +254,7 @@ def test_a_large_response_is_built_in_turns(monkeypatch: pytest.MonkeyPatch) -> 
     Events that are folded meanwhile do not appear in the response.
     """
     monkeypatch.setattr(loop_turns, "SHORT_SECONDS", -1.0)
+    monkeypatch.setattr(statistics, "SLICE_SECONDS", -1.0)
 
     async def work(harness: ApiHarness) -> None:
         harness.floors[ACME].floor = mine = floor(*(ready(f"A{number}") for number in range(250)))

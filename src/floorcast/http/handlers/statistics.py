@@ -6,6 +6,7 @@ follows the feed from that token misses no event and counts none twice.
 
 from __future__ import annotations
 
+import time
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -16,7 +17,7 @@ from floorcast.http.openapi.schemas import moment_or_token, one_of, time_or_ms, 
 from floorcast.http.request_context import RequestContext
 from floorcast.http.responses import Content, Headers, Response
 from floorcast.model.filter_parsing import ServiceConditions
-from floorcast.model.loop_turns import take_turn
+from floorcast.model.loop_turns import SLICE_SECONDS, take_turn
 from floorcast.model.token import to_ms
 from floorcast.statistics.answers import Method, Question, answer_steps
 from floorcast.statistics.requests import (
@@ -166,7 +167,7 @@ async def _answer(context: RequestContext, question: Question, at: object) -> Re
 
 
 async def _live_answer(context: RequestContext, question: Question) -> Response:
-    """Compute the current answer, one step per turn of the loop."""
+    """Compute the current answer in slices of the loop's time."""
     services, session = context.services, context.session
     views = [FloorView(services.floor_of(client).floor) for client in session.visible_clients]
     now = services.now()
@@ -182,9 +183,12 @@ async def _live_answer(context: RequestContext, question: Question) -> Response:
     if earliest is not None:
         headers += (("earliest-at", str(earliest)),)
     steps = answer_steps(question, visibility, moment, services.interval_cache)
+    until = 0.0
     try:
         while True:
-            await take_turn(session.client)
+            if time.perf_counter() > until:
+                await take_turn(session.client)
+                until = time.perf_counter() + SLICE_SECONDS
             next(steps)
     except StopIteration as end:
         return Response(200, Content(end.value), headers=headers)
