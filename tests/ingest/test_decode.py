@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import tracemalloc
+from typing import Any
 
 import msgspec
 import pytest
@@ -11,10 +13,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from floorcast.ingest.content_modes import MAX_EVENT_BYTES
-from floorcast.ingest.decode import MAX_EVENTS, MAX_LINES, BodyForm, decode, split_body
+from floorcast.ingest.decode import (
+    MAX_EVENTS,
+    MAX_LINES,
+    BodyForm,
+    decode,
+    estimate_decoded_bytes,
+    split_body,
+)
 from floorcast.model.errors import NotAnObject, TooLarge
 
 NOW_MS = 1_795_428_000_000
+CLIENT = 47415
+SHORT = [chr(0x430 + number % 20) for number in range(300)]
+COSTLY: dict[str, dict[str, Any]] = {
+    "short names": {"services": SHORT},
+    "numbers": {"services": [300 + number for number in range(300)]},
+    "wide text": {"reason": "\U0001f600" + "a" * 1500},
+    "long text": {"reason": "a" * 1500},
+    "short texts": {"reason": "ab", "lineNumber": "ab", "skill": "ab", "result": "ab"},
+    "few members": {},
+}
 
 
 def event(number: int) -> dict[str, object]:
@@ -125,3 +144,64 @@ def test_the_contents_of_a_too_large_event_are_not_read(unit: bytes) -> None:
     """The cost of a line of 16 MiB does not depend on what it contains."""
     decoded = asyncio.run(decode([unit * (1_000_001 // len(unit) + 1)], NOW_MS, 1))
     assert [(verdict.id, verdict.code) for verdict in decoded.rejected] == [(None, 413)]
+
+
+def test_time_zones_that_are_never_shown_take_no_memory() -> None:
+    """An event has room for thousands of zones, and a request for 10,000 such events."""
+    zones = ",".join(f'"zone {number}":{number + 1000}' for number in range(1000))
+    lines = [
+        b'{"specversion":"1.0","id":"%d","source":"a","type":"campaign.update",'
+        b'"data":{"campaign":1,"timezones":{"ET":1,%b}}}' % (number, zones.encode())
+        for number in range(100)
+    ]
+    tracemalloc.start()
+    try:
+        decoded = asyncio.run(decode(lines, NOW_MS, 1))
+        used, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(decoded.events) == 100
+    assert used < sum(map(len, lines)) // 4
+
+
+@pytest.mark.parametrize("ascii_only", [True, False])
+@pytest.mark.parametrize("data", COSTLY.values(), ids=COSTLY)
+def test_the_estimate_is_not_less_than_the_events_take(
+    data: dict[str, Any], ascii_only: bool
+) -> None:
+    """However little of a body's text each value takes, and in either notation of characters."""
+    body = "\n".join(
+        json.dumps(
+            {
+                "specversion": "1.0",
+                "id": f"{number:x}",
+                "source": "s",
+                "type": "agent.state",
+                "data": {"agent": 1, "eventType": "READY"} | data,
+            },
+            ensure_ascii=ascii_only,
+            separators=(",", ":"),
+        )
+        for number in range(200)
+    ).encode()
+
+    async def work() -> tuple[int, int]:
+        estimate = await estimate_decoded_bytes(body, CLIENT)
+        before, _ = tracemalloc.get_traced_memory()
+        decoded = await decode(split_body(body, "lines"), NOW_MS, CLIENT)
+        after, _ = tracemalloc.get_traced_memory()
+        assert len(decoded.events) == 200
+        return estimate, after - before + len(body)  # and what the log writes
+
+    tracemalloc.start()
+    try:
+        estimate, taken = asyncio.run(work())
+    finally:
+        tracemalloc.stop()
+    assert taken <= estimate
+
+
+def test_a_long_body_is_estimated_as_its_parts() -> None:
+    """No value is missed where the search of a long body takes another turn."""
+    body = b'{"a":[1,2],"b":"c"}\n' * 100_000
+    assert asyncio.run(estimate_decoded_bytes(body, CLIENT)) == 96 * 400_001 + 3 * len(body)

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from contextlib import ExitStack
+from contextlib import AsyncExitStack, ExitStack
 from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from floorcast.floor.floor import Floor as Fold
 from floorcast.floor.state import FloorState
 from floorcast.ingest.decode import MAX_VERDICTS
-from floorcast.ingest.intake import Admission, AdmittedRequest, Busy, IngestResult, Intake
+from floorcast.ingest.intake import (
+    Admission,
+    AdmittedRequest,
+    Busy,
+    DecodedMemory,
+    IngestResult,
+    Intake,
+)
 from floorcast.log.memory import MemoryLog
 from floorcast.log.port import Appended, Batch
 from floorcast.model.errors import NotAnObject, TooLarge, Unavailable
@@ -23,6 +31,7 @@ from floorcast.projection.runner import Projection
 from floorcast.site.configuration import Limits
 from tests.real.nodes import until
 from tests.real.sites import event, ndjson
+from tests.search import tries
 
 NOW = 1_795_428_000 * 10_000_000
 CLIENT = 7
@@ -344,6 +353,76 @@ def test_nothing_is_admitted_while_the_projections_lag_behind() -> None:
     backlog.may_be_full, backlog.full = False, True
     with admission.admit(ACME):
         assert admission.requests == 1
+
+
+@settings(max_examples=tries(100))
+@given(st.lists(st.tuples(st.sampled_from([ACME, OTHER, THIRD]), st.integers(1, 90)), max_size=25))
+def test_all_requests_are_served_within_the_limits(requests: list[tuple[int, int]]) -> None:
+    """No client holds more than half, and a client's requests keep their order."""
+    memory = DecodedMemory(100)
+    held = {ACME: 0, OTHER: 0, THIRD: 0}
+    begun: list[tuple[int, int]] = []
+
+    async def request(number: int, client: int, size: int) -> None:
+        async with memory.reserve(client, size):
+            begun.append((client, number))
+            held[client] += min(size, 50)
+            assert sum(held.values()) <= memory.used <= 100
+            assert max(held.values()) <= 50
+            for _ in range(number % 4):
+                await asyncio.sleep(0)
+            held[client] -= min(size, 50)
+
+    async def work() -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for number, (client, size) in enumerate(requests):
+                tasks.create_task(request(number, client, size))
+
+    asyncio.run(work())
+    assert len(begun) == len(requests)
+    for client in held:
+        numbers = [number for owner, number in begun if owner == client]
+        assert numbers == sorted(numbers)
+    assert memory.used == 0
+
+
+def test_a_client_at_its_half_does_not_delay_the_others() -> None:
+    """Its next request waits, and another client's does not."""
+
+    async def work() -> None:
+        memory = DecodedMemory(100)
+        async with AsyncExitStack() as held:
+            await held.enter_async_context(memory.reserve(ACME, 1_000_000))
+            waiting = asyncio.ensure_future(held.enter_async_context(memory.reserve(ACME, 1)))
+            await held.enter_async_context(memory.reserve(OTHER, 50))
+            assert not waiting.done()
+            waiting.cancel()
+            await asyncio.wait([waiting])
+        assert memory.used == 0
+        async with memory.reserve(ACME, 50):
+            assert memory.used == 50
+
+    asyncio.run(work())
+
+
+def test_a_canceled_request_gives_its_place_to_the_next() -> None:
+    """A large request that waited and left does not keep a smaller one waiting."""
+
+    async def work() -> None:
+        memory = DecodedMemory(100)
+        async with AsyncExitStack() as held:
+            await held.enter_async_context(memory.reserve(ACME, 50))
+            await held.enter_async_context(memory.reserve(OTHER, 30))
+            large = asyncio.ensure_future(held.enter_async_context(memory.reserve(THIRD, 40)))
+            await asyncio.sleep(0)
+            small = asyncio.ensure_future(held.enter_async_context(memory.reserve(THIRD, 20)))
+            await asyncio.sleep(0)
+            large.cancel()
+            await small
+            assert memory.used == 100
+        assert memory.used == 0
+
+    asyncio.run(work())
 
 
 class AdmissionModel(RuleBasedStateMachine):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from floorcast.model.inbound_data import CampaignUpdateData
 
@@ -45,11 +45,10 @@ def update(campaign: Campaign, data: CampaignUpdateData, service: int | None, at
     if service is not None and _newer(campaign, "service", at):
         campaign.service = service
     if data.timezones is not None and _newer(campaign, "timezones", at):
-        # others are never shown, and an event has room for 100,000 of them
         campaign.timezones = {
-            zone: data.timezones[zone]
-            for zone in (*TIMEZONES, OPTIONAL_ZONE)
-            if zone in data.timezones
+            zone: records
+            for zone, records in structs.asdict(data.timezones).items()
+            if records is not None
         }
     campaign.last_update = max(campaign.last_update, at)
 

@@ -21,7 +21,14 @@ from floorcast.model.loop_turns import SLICE_SECONDS, take_turn
 from floorcast.model.nesting import SHALLOW_BYTES, check_nesting
 from floorcast.model.undecodable import UNDECODABLE
 
-__all__ = ["MAX_EVENTS", "BodyForm", "Decoded", "decode", "split_body"]
+__all__ = [
+    "MAX_EVENTS",
+    "BodyForm",
+    "Decoded",
+    "decode",
+    "estimate_decoded_bytes",
+    "split_body",
+]
 
 BodyForm = Literal["one", "batch", "lines", "json"]
 """``json`` means ``batch`` if the body is an array, else ``one``."""
@@ -30,6 +37,10 @@ MAX_LINES = 100_000  # per request, including blank ones
 MAX_VERDICTS = 1_000  # listed in one response; the others are counted
 MAX_CLOCK_AHEAD_MS = 5 * 60_000  # how far a source's clock may be ahead
 FEW_EVENTS = 32  # decoded without waiting for a turn of the event loop
+VALUE_BYTES = 96  # of a short string in a list, or of a value with its part of an event
+TEXT_COPIES = 2  # of a body's text: the events' lines, and the entry that the log writes
+WIDE_BYTES = 4  # of a character in a string that has a character beyond U+FFFF
+SEARCH_BYTES = 1 << 19  # searched in one turn of the event loop: about 1 ms of work
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _decoder = msgspec.json.Decoder(InboundEvent)
@@ -95,6 +106,22 @@ def _too_many() -> TooLarge:
     return TooLarge(
         f"more than {MAX_EVENTS:,} events in one request: send them in several requests"
     )
+
+
+async def estimate_decoded_bytes(body: bytes, client: int) -> int:
+    """Return about the maximum number of bytes that a body's events take when they are decoded.
+
+    A long body is searched in turns of the client.
+    """
+    values, is_narrow = 1, True
+    for start in range(0, len(body), SEARCH_BYTES):
+        if start:
+            await take_turn(client)
+        end = start + SEARCH_BYTES
+        # every value but the first follows a comma, a brace or a bracket
+        values += sum(body.count(mark, start, end) for mark in (b",", b"{", b"["))
+        is_narrow = is_narrow and body[start:end].isascii() and body.find(b"\\u", start, end) < 0
+    return values * VALUE_BYTES + len(body) * (TEXT_COPIES + (1 if is_narrow else WIDE_BYTES))
 
 
 async def decode(lines: list[bytes], now_ms: int, client: int) -> Decoded:

@@ -2,7 +2,8 @@
 
 The number of concurrent requests and the memory that their bodies take are limited. A request
 counts the bytes that it has received, not its declared size, so an unfinished upload reserves
-nothing. No client can use more than half of the total.
+nothing. The memory of the decoded events is limited, too. No client can use more than half of the
+total.
 """
 
 from __future__ import annotations
@@ -16,7 +17,13 @@ from typing import Protocol
 
 from msgspec import UNSET, Struct, UnsetType
 
-from floorcast.ingest.decode import BodyForm, Decoded, decode, split_body
+from floorcast.ingest.decode import (
+    BodyForm,
+    Decoded,
+    decode,
+    estimate_decoded_bytes,
+    split_body,
+)
 from floorcast.ingest.quotas import Quotas
 from floorcast.ingest.verdicts import Rejected
 from floorcast.log.port import Batch, EventLog
@@ -32,11 +39,13 @@ __all__ = [
     "Backlog",
     "Busy",
     "ClientSemaphore",
+    "DecodedMemory",
     "IngestResult",
     "Intake",
     "NothingAccepted",
 ]
 
+MAX_DECODED_BYTES = 256 << 20  # estimated size of all events between decoding and folding, in bytes
 MAX_BODIES_BYTES = 512 << 20  # total size of the bodies in memory, in bytes
 _CLIENT_SHARE = 2  # a client may use one half
 
@@ -199,6 +208,70 @@ class ClientSemaphore:
             del self._free[client], self._waiting[client]
 
 
+class DecodedMemory:
+    """Limits the memory that decoded events take from before their decoding until they are folded.
+
+    A body's events can take 17 times its bytes, so limits on bodies do not bound them. A request
+    reserves an estimate of its events. A client can use half of the total, and a larger estimate
+    counts as that half. Clients take turns, and a client's requests keep their order. Nothing
+    overtakes a request that waits for the others' memory, however large it is.
+    """
+
+    def __init__(self, max_bytes: int = MAX_DECODED_BYTES) -> None:
+        self._free = max_bytes
+        self._share = max_bytes // _CLIENT_SHARE
+        self._used: dict[int, int] = {}  # by client; only clients with requests in progress
+        self._waiting: dict[int, deque[tuple[int, asyncio.Future[None]]]] = {}
+
+    @property
+    def used(self) -> int:
+        """The number of reserved bytes."""
+        return sum(self._used.values())
+
+    @asynccontextmanager
+    async def reserve(self, client: int, size: int) -> AsyncIterator[None]:
+        """Wait until there is room for ``size`` bytes, and hold them while the block runs."""
+        size = min(size, self._share)
+        granted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(client, deque()).append((size, granted))
+        self._grant()
+        try:
+            await granted
+            yield
+        finally:
+            if granted.done() and not granted.cancelled():
+                self._release(client, size)
+            else:
+                granted.cancel()
+                self._grant()  # the next one may be smaller
+
+    def _release(self, client: int, size: int) -> None:
+        self._free += size
+        self._used[client] -= size
+        if not self._used[client]:
+            del self._used[client]
+        self._grant()
+
+    def _grant(self) -> None:
+        at_limit: set[int] = set()
+        while (client := next((c for c in self._waiting if c not in at_limit), None)) is not None:
+            queue = self._waiting[client]
+            size, granted = queue[0]
+            if not granted.cancelled():
+                if self._used.get(client, 0) + size > self._share:
+                    at_limit.add(client)
+                    continue
+                if size > self._free:
+                    return
+                self._free -= size
+                self._used[client] = self._used.get(client, 0) + size
+                granted.set_result(None)
+            queue.popleft()
+            del self._waiting[client]
+            if queue:
+                self._waiting[client] = queue  # after the other clients
+
+
 class IngestResult(Struct, rename="camel"):
     """The outcome of a request with events.
 
@@ -232,6 +305,7 @@ class Intake:
         now: Now,
         log_failed: Callable[[], None],
         monotonic: Now = monotonic_now,
+        memory: DecodedMemory | None = None,
     ) -> None:
         self._log = log
         self._now = now
@@ -239,22 +313,26 @@ class Intake:
         self._quotas = Quotas(monotonic)
         # otherwise, each of a client's uploads would take a slice of every turn
         self._decoding = ClientSemaphore()
+        self._memory = memory or DecodedMemory()
 
     async def accept(
         self, floor: Projection, body: bytes, form: BodyForm, limits: Limits
     ) -> IngestResult:
         """Accept the events in a body. When this returns, they are durable and readable.
 
-        Events that exceed the client's ``limits`` are rejected.
+        Events that exceed the client's ``limits`` are rejected. Waits while the events of other
+        requests take too much memory.
 
         Raises NotAnObject or TooLarge if the body cannot be accepted at all. Raises Unavailable if
         the log cannot be written now, or if the floor fails before it has folded the events. In the
         latter case, the events are durable and count as duplicates if they are sent again.
         """
-        async with self._decoding.turn(floor.client):
-            decoded = await decode(split_body(body, form), to_ms(self._now()), floor.client)
-        async with self._quotas.admit(floor, limits, decoded) as admitted:
-            return await self._append(floor, admitted)
+        size = await estimate_decoded_bytes(body, floor.client)
+        async with self._memory.reserve(floor.client, size):
+            async with self._decoding.turn(floor.client):
+                decoded = await decode(split_body(body, form), to_ms(self._now()), floor.client)
+            async with self._quotas.admit(floor, limits, decoded) as admitted:
+                return await self._append(floor, admitted)
 
     async def _append(self, floor: Projection, decoded: Decoded) -> IngestResult:
         more = decoded.more_rejected or UNSET

@@ -33,6 +33,7 @@ __all__ = [
     "SmsAttemptData",
     "Supervisor",
     "Time",
+    "ZoneRecords",
 ]
 
 Id = Annotated[int, Meta(ge=0, le=2**63 - 1)]
@@ -233,6 +234,22 @@ class SmsAttemptData(_MessageData):
     sms_code: Text | Whole | None = None
 
 
+class ZoneRecords(Struct, kw_only=True, gc=False, omit_defaults=True):
+    """A campaign's records by time zone. Other zones are never shown, so they are not read."""
+
+    AL: Count | None = None
+    AT: Count | None = None
+    CHT: Count | None = None
+    CT: Count | None = None
+    ET: Count | None = None
+    HI: Count | None = None
+    MT: Count | None = None
+    PT: Count | None = None
+    SAFE: Count | None = None
+    UK: Count | None = None
+    GU: Count | None = None
+
+
 class CampaignUpdateData(_Data):
     """A campaign's counts or state changed. Counts that are not sent stay the same."""
 
@@ -245,7 +262,7 @@ class CampaignUpdateData(_Data):
     completed: Count | None = None
     remaining: Count | None = None
     dialable: Count | None = None
-    timezones: dict[str, Count] | None = None
+    timezones: ZoneRecords | None = None
 
 
 AlertStatus = Literal["ok", "pending", "firing", "acknowledged"]

@@ -408,5 +408,7 @@ MEMBERS = {
 
 def description(kind: str, member: str) -> str:
     """Return the description of a type's member. Raises KeyError if there is none."""
+    if kind == "ZoneRecords":
+        return f"Records in the time zone {member}."
     own = MEMBERS.get(f"{kind}.{member}") or FIGURES.get(member)
     return own or MEMBERS[member]
