@@ -17,7 +17,7 @@ from floorcast.connectors.pbx.pbx_events import (
     Ringing,
 )
 from floorcast.connectors.pbx.state import PbxState
-from tests.connectors.freeswitch.dialogues import ANNA, SALES, SUPPORT, Caller, agent_row, tier_row
+from tests.connectors.freeswitch.dialogues import ANNA, BOB, SALES, SUPPORT, Caller, agent_row, tier_row
 from tests.connectors.freeswitch.fake_esl import Row
 
 CONFIG = MappingConfig()
@@ -139,6 +139,41 @@ def test_a_stale_offer_frees_the_agent() -> None:
     before = (LOGGED_IN, JOINED, offered)
     assert compare(*before, members=[CALLER.row(100, "Trying", ANNA)], existing="u") == []
     assert compare(*before, members=[CALLER.row(100)], existing="u") == [("READY", 200.0)]
+
+
+def test_a_telephone_that_began_to_ring_during_the_outage_reserves_its_agent() -> None:
+    """The agent's row and the caller's row must both report the offer, because one may be stale."""
+    receiving = agent_row(ANNA, state="Receiving")
+    offered = CALLER.row(100, "Trying", ANNA)
+    for agent, member, existing, is_reserved in (
+        (receiving, offered, "u", True),
+        (agent_row(ANNA, state="Waiting"), offered, "u", False),
+        (receiving, CALLER.row(100, "Waiting"), "u", False),
+        (receiving, offered, "", False),
+    ):
+        found = compare(JOINED, agents=[agent], members=[member], existing=existing)
+        assert (("RESERVED", 200.0) in found) == is_reserved
+    known = (LOGGED_IN, JOINED)
+    found = compare(*known, agents=[receiving], members=[offered], existing="u")
+    assert found == [("RESERVED", 200.0)]
+
+
+def test_a_caller_who_is_offered_to_all_agents_reserves_those_whose_telephones_ring() -> None:
+    """With ring-all, the caller's row names no agent. The tiers tell who is offered a call."""
+    agents = [agent_row(ANNA, state="Receiving"), agent_row(BOB, state="Waiting")]
+    rows = [CALLER.row(100, "Trying", "ring-all")]
+    offering = [tier_row(ANNA) | {"state": "Offering"}, tier_row(BOB) | {"state": "Ready"}]
+    found = compare(LOGGED_IN, JOINED, existing="u", agents=agents, tiers=offering, members=rows)
+    assert found == [
+        ("LOGON", 200.0),
+        ("READY", 200.0),
+        ("RESERVED", 200.0),
+    ]
+    offered = Ringing(at=120.0, caller="u", queue=SALES, agent=ANNA, leg=f"{ANNA}<u")
+    found = compare(
+        *(LOGGED_IN, JOINED, offered), existing="u", agents=agents, tiers=offering, members=rows
+    )
+    assert found == [("LOGON", 200.0), ("READY", 200.0)]  # Bob's; Anna stays reserved
 
 
 def test_a_missed_hold_is_restored() -> None:

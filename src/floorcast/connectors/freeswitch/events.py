@@ -31,11 +31,21 @@ from floorcast.connectors.pbx.pbx_events import (
 from floorcast.connectors.pbx.unreadable import Unreadable
 from floorcast.model.undecodable import UNDECODABLE
 
-__all__ = ["IN_A_CALL", "LOGGED_OUT", "EslEvent", "EslEventConverter", "agent_status", "event_time"]
+__all__ = [
+    "IN_A_CALL",
+    "LOGGED_OUT",
+    "RECEIVING",
+    "EslEvent",
+    "EslEventConverter",
+    "agent_status",
+    "event_time",
+    "leg_of_offer",
+]
 
 CALLCENTER = "callcenter::info"
 ON_BREAK, LOGGED_OUT = "On Break", "Logged Out"  # any other status means available
 IN_A_CALL = "In a queue call"
+RECEIVING = "Receiving"  # the state of an agent whose telephone rings
 MAX_EPOCH = 2**33  # seconds; the year 2242
 LEAVE_REASONS = {
     "NONE": "",  # the caller hung up just as an agent was found
@@ -205,8 +215,15 @@ def _joined(event: EslEvent, at: float) -> PbxEvent:
 
 
 def _ringing(event: EslEvent, at: float) -> PbxEvent:
-    # the agent's channel is not known yet; with ring-all, several agents ring for one caller
-    return Ringing(**_member_fields(event, at), leg=f"{event.agent}<{event.caller}")
+    return Ringing(**_member_fields(event, at), leg=leg_of_offer(event.agent, event.caller))
+
+
+def leg_of_offer(agent: str, caller: str) -> str:
+    """Return a name for the agent's channel, which is not known until the agent answers.
+
+    With ring-all, several agents ring for one caller.
+    """
+    return f"{agent}<{caller}"
 
 
 def _bridge_announced(event: EslEvent, at: float) -> PbxEvent:

@@ -6,7 +6,13 @@ from collections.abc import Container, Iterator
 
 from msgspec import Struct
 
-from floorcast.connectors.freeswitch.events import IN_A_CALL, LOGGED_OUT, agent_status
+from floorcast.connectors.freeswitch.events import (
+    IN_A_CALL,
+    LOGGED_OUT,
+    RECEIVING,
+    agent_status,
+    leg_of_offer,
+)
 from floorcast.connectors.freeswitch.lists import Row, number_in
 from floorcast.connectors.pbx.config import MappingConfig
 from floorcast.connectors.pbx.numbers import duration
@@ -20,6 +26,7 @@ from floorcast.connectors.pbx.pbx_events import (
     PbxEvent,
     QueueJoined,
     QueueLeft,
+    Ringing,
 )
 from floorcast.connectors.pbx.state import PbxAgent, PbxCall, PbxState, Phase
 
@@ -32,6 +39,8 @@ ROW_TIMES = (
     *("last_bridge_start", "last_bridge_end", "last_status_change"),
 )
 IN_QUEUE_STATES = {"Waiting", "Trying", "Answered"}  # states of a member who has not left
+RING_ALL = "ring-all"  # the serving agent of a member who is offered to all agents of the queue
+OFFERING = "Offering"  # the state of a tier whose agent is offered a member
 
 
 class FreeswitchSnapshot(Struct, kw_only=True):
@@ -74,6 +83,7 @@ def missed_events(
         *comparison.leaves(),
         *comparison.holds(),
         comparison.member_list(),
+        *comparison.rings(),
     ]
 
 
@@ -172,6 +182,21 @@ class _Comparison:
             if agent.call and callstate and is_held != agent.held and not self._has_changed(agent):
                 yield HoldChanged(at=self._snapshot.at, channel=agent.leg, on=is_held)
 
+    def rings(self) -> Iterator[PbxEvent]:
+        """Yield a Ringing for each agent whose telephone rings for a caller who is waiting."""
+        changed = {one.name for one in self._state.agents.values() if self._has_changed(one)}
+        for name, row in self._offers().items():
+            caller, agent = row["session_uuid"], self._config.agents.get(name, name)
+            call = self._state.calls.get(caller)
+            if agent not in changed and (call is None or self._is_settled(call)):
+                yield Ringing(
+                    at=self._snapshot.at,  # after the state in the list of members
+                    caller=caller,
+                    queue=row["queue"],
+                    agent=name,
+                    leg=leg_of_offer(name, caller),
+                )
+
     def member_list(self) -> MemberList:
         """Return all agents in all of their queues, except agents changed since the snapshot."""
         changed = (one.name for one in self._state.agents.values() if self._has_changed(one))
@@ -184,6 +209,7 @@ class _Comparison:
     def _member_states(self) -> Iterator[MemberState]:
         at = self._snapshot.at
         serving = {row.get("serving_agent", "") for row in self._members.values()}
+        serving |= self._offers().keys()
         for tier in self._snapshot.tiers:
             name, queue = tier.get("agent", ""), tier.get("queue", "")
             row = self._agents.get(name)
@@ -206,6 +232,27 @@ class _Comparison:
                 logged_in=changed or None,
                 wrap_up=duration(row.get("wrap_up_time", "")),
             )
+
+    def _offers(self) -> dict[str, Row]:
+        """Return the member who is offered to each agent. The agent's telephone rings.
+
+        A member's row may be stale, so the agent's row must also report an offer. If several
+        members are offered to all agents of a queue, they are offered the first.
+        """
+        trying = [row for row in self._members.values() if row.get("state") == "Trying"]
+        trying.sort(key=lambda row: self._time(row, "joined_epoch"), reverse=True)
+        of_all = {row["queue"]: row for row in trying if row.get("serving_agent") == RING_ALL}
+        offers = {
+            tier.get("agent", ""): of_all[tier["queue"]]
+            for tier in self._snapshot.tiers
+            if tier.get("state") == OFFERING and tier.get("queue") in of_all
+        }
+        offers |= {row["serving_agent"]: row for row in trying if row.get("serving_agent")}
+        return {
+            name: row
+            for name, row in offers.items()
+            if self._agents.get(name, {}).get("state") == RECEIVING
+        }
 
     def _has_changed(self, agent: PbxAgent) -> bool:
         return agent.shown_at >= self._snapshot.at
