@@ -229,6 +229,27 @@ def test_a_log_that_cannot_be_read_at_the_start_is_waited_for() -> None:
     assert logged.endswith("cannot be read: File name too long; waiting for it")
 
 
+def test_a_truncated_log_without_a_copy_is_reported() -> None:
+    """What was written between the last read and the truncation is lost, but not in silence."""
+
+    async def main(loop: VirtualLoop) -> list[str]:
+        with TemporaryDirectory() as folder, capture_logs() as logs:
+            path = Path(folder, "queue_log")
+            write_log(path, "1|NONE|NONE|NONE|QUEUESTART|", "2|NONE|NONE|NONE|QUEUESTART|")
+            source = AsteriskSource(queue_log=path)
+            async with running_on(loop, source, folder, BEGAN["16.28"]):
+                await loop.passing(5.0)
+                write_log(path, "3|NONE|NONE|NONE|QUEUESTART|")
+                await loop.passing(5.0)
+            return [one["event"] for one in logs if "truncated" in one["event"]]
+
+    assert len(virtual_time.run(main)) == 1
+
+
+def write_log(path: Path, *lines: str) -> None:
+    path.write_text("".join(f"{line}\n" for line in lines))
+
+
 class Break(NamedTuple):
     """A fault at one of the capture's events.
 

@@ -82,8 +82,27 @@ def test_a_truncated_file_is_read_from_its_start(tmp_path: Path, follow: Follow)
     append(path, "one\ntwo\n")
     file = follow(path)
     assert polled_lines(file) == ["one", "two"]
+    assert not file.take_loss()
     path.write_text("3\n")
     assert polled_lines(file) == ["3"]
+    assert (file.take_loss(), file.take_loss()) == (True, False)
+
+
+@pytest.mark.parametrize("new", ["3\n", "a longer line than all lines before\nand another one\n"])
+def test_lines_that_a_truncation_removed_are_read_from_the_copy(
+    tmp_path: Path, follow: Follow, new: str
+) -> None:
+    """However much the new file holds when it is read: its first line is another one."""
+    path = tmp_path / "queue_log"
+    append(path, "one\ntw")
+    file = follow(path)
+    assert polled_lines(file) == ["one"]
+    append(tmp_path / "queue_log.2", "older\nlines that are not to be read again\n")
+    append(path, "o\nthree\n")
+    (tmp_path / "queue_log.1").write_bytes(path.read_bytes())
+    path.write_text(new)
+    assert polled_lines(file, 2 * SWITCH_AFTER_POLLS) == ["two", "three", *new.splitlines()]
+    assert not file.take_loss()
 
 
 def test_a_position_is_found_in_the_renamed_file(tmp_path: Path, follow: Follow) -> None:

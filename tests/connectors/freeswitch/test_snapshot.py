@@ -17,7 +17,15 @@ from floorcast.connectors.pbx.pbx_events import (
     Ringing,
 )
 from floorcast.connectors.pbx.state import PbxState
-from tests.connectors.freeswitch.dialogues import ANNA, BOB, SALES, SUPPORT, Caller, agent_row, tier_row
+from tests.connectors.freeswitch.dialogues import (
+    ANNA,
+    BOB,
+    SALES,
+    SUPPORT,
+    Caller,
+    agent_row,
+    tier_row,
+)
 from tests.connectors.freeswitch.fake_esl import Row
 
 CONFIG = MappingConfig()

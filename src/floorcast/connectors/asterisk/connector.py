@@ -191,6 +191,12 @@ class AsteriskConnector:
             self._note_unreadable_log(error)
             return []
         self._metrics.set_source_connected("queue_log", connected=file.is_open)
+        if file.take_loss():
+            _log.warning(
+                "the queue log was truncated, and no uncompressed copy of it was found: lines that"
+                " were written just before may be lost; rotate the log without copytruncate",
+                file=str(self._source.queue_log),
+            )
         return found
 
     def _parse_line(self, text: str) -> QueueLogLine | None:

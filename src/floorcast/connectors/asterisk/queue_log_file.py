@@ -47,10 +47,11 @@ class QueueLogFile:
     """The queue log at ``path`` and its renamed predecessors.
 
     ``poll`` returns the lines appended since the last call. A renamed file is read to its end
-    before the new file, because Asterisk may still write to it. The file that belongs to
-    ``position`` is found by its inode among the files in the folder of ``path``. Without a
-    position, reading begins with the oldest file that was written to after ``since`` (epoch
-    seconds).
+    before the new file, because Asterisk may still write to it. If the file is truncated, the lines
+    that were not read before are read from its copy, which logrotate's copytruncate makes. The file
+    that belongs to ``position`` is found by its inode among the files in the folder of ``path``.
+    Without a position, reading begins with the oldest file that was written to after ``since``
+    (epoch seconds).
     """
 
     def __init__(self, path: Path, position: str = "", since: float = inf) -> None:
@@ -60,11 +61,13 @@ class QueueLogFile:
         self._rest = b""
         self._offset = 0
         self._first_line_hash = ""
+        self._first_line_size = 0
         self._polls_since_renamed = 0
         self._finished: tuple[int, int, int] | None = None  # device, inode, time of the last write
         self.last_second = 0.0
         # Epoch seconds. Earlier lines were already read from a file that no longer exists.
         self.skips_before = 0.0
+        self._has_lost_lines = False
         if position:
             before = msgspec.json.decode(position, type=LogPosition)
             self.last_second = before.last_second
@@ -86,11 +89,16 @@ class QueueLogFile:
             return
         assert self._file is not None
         data = self._file.read(READ_BYTES)
-        if data:
+        if data and self._begins_as_before():
             self._polls_since_renamed = 0
             yield from self._lines(data)
             return
         self._follow_rotation()
+
+    def take_loss(self) -> bool:
+        """Return whether the file was truncated since the last call, and no copy has its lines."""
+        lost, self._has_lost_lines = self._has_lost_lines, False
+        return lost
 
     def close(self) -> None:
         """Close the file."""
@@ -161,13 +169,27 @@ class QueueLogFile:
             self._file = path.open("rb")
         except FileNotFoundError:
             return False
+        self._start_again()
         first = self._file.readline(MAX_LINE_BYTES)
-        self._first_line_hash = (
-            hashlib.sha256(first).hexdigest()[:16] if first.endswith(b"\n") else ""
-        )
+        if first.endswith(b"\n"):
+            self._remember_first(first)
+        self._file.seek(0)
+        return True
+
+    def _start_again(self) -> None:
+        assert self._file is not None
         self._file.seek(0)
         self._offset, self._rest, self._polls_since_renamed = 0, b"", 0
-        return True
+        self._first_line_hash, self._first_line_size = "", 0
+
+    def _remember_first(self, line: bytes) -> None:
+        self._first_line_hash, self._first_line_size = _line_hash(line), len(line)
+
+    def _begins_as_before(self) -> bool:
+        """Return whether the open file still begins with the same line."""
+        assert self._file is not None
+        first = os.pread(self._file.fileno(), self._first_line_size, 0)
+        return not self._first_line_hash or _line_hash(first) == self._first_line_hash
 
     def _lines(self, data: bytes) -> Iterator[RawLine]:
         *whole, self._rest = (self._rest + data).split(b"\n")
@@ -178,19 +200,23 @@ class QueueLogFile:
         for line in whole:
             self._offset += len(line) + 1
             if not self._first_line_hash:
-                self._first_line_hash = hashlib.sha256(line + b"\n").hexdigest()[:16]
+                self._remember_first(line + b"\n")
             epoch = line.partition(b"|")[0]
             is_time = epoch.isdigit() and len(epoch) <= MAX_EPOCH_DIGITS
             position = self.position(float(epoch) if is_time else None)
             yield RawLine(line.decode("utf-8", "replace"), position)
 
     def _follow_rotation(self) -> None:
-        """Continue with the new file after a rotation, or start again if the file was truncated."""
+        """Continue with the new file after a rotation.
+
+        If the file was truncated, continue with its copy, or start again.
+        """
         assert self._file is not None
         open_status = os.fstat(self._file.fileno())
-        if open_status.st_size < self._offset:
-            self._file.seek(0)
-            self._offset, self._rest, self._first_line_hash = 0, b"", ""
+        if open_status.st_size < self._offset or not self._begins_as_before():
+            if not self._continue_in_copy():
+                self._has_lost_lines = True
+                self._start_again()
             return
         try:
             path_status = self._path.stat()
@@ -202,3 +228,28 @@ class QueueLogFile:
         if self._polls_since_renamed >= SWITCH_AFTER_POLLS:
             self._finished = (open_status.st_dev, open_status.st_ino, open_status.st_mtime_ns)
             self.close()
+
+    def _continue_in_copy(self) -> bool:
+        """Open the copy of the truncated file at the same offset. Returns False without a copy."""
+        truncated, offset = self._file, self._offset
+        first_line_hash = self._first_line_hash
+        for path in self._siblings()[:-1] if first_line_hash else ():
+            try:
+                if path.stat().st_size < offset or not self._open(path):
+                    continue
+            except OSError:
+                continue
+            assert self._file is not None
+            if self._first_line_hash == first_line_hash:
+                assert truncated is not None
+                truncated.close()
+                self._file.seek(offset)
+                self._offset = offset
+                return True
+            self.close()
+        self._file = truncated
+        return False
+
+
+def _line_hash(line: bytes) -> str:
+    return hashlib.sha256(line).hexdigest()[:16]
