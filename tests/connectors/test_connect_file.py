@@ -97,8 +97,20 @@ def test_each_kind_has_its_own_table(tmp_path: Path) -> None:
         ),
         (
             "[asterisk.wrap_up_seconds]\nsales = 'x'",
-            r"\[asterisk.wrap_up_seconds\] each value must be a number$",
+            r"\[asterisk.wrap_up_seconds\] sales must be a number from 0 to 86,400, not 'x'",
         ),
+        (
+            "[asterisk.wrap_up_seconds]\na = 1\n'*' = nan",
+            r"\[asterisk.wrap_up_seconds\] \* must be a number from 0 to 86,400, not nan",
+        ),
+        (
+            "[asterisk.services]\n5001 = 'a'\n5002 = ''",
+            r"\[asterisk.services\] 5002 must be a string of 1 to 256 characters, not ''",
+        ),
+        ("[freeswitch.agents]\na = ''", r"\[freeswitch.agents\] a must be a string of 1 to 256"),
+        ("[freeswitch.home_queues]\na = ''", r"\[freeswitch.home_queues\] a must be a string of"),
+        ("spool = ''", "spool must be a string of 1 to 4,096 characters, not ''"),
+        ("metrics_host = ''", "metrics_host must be a string of 1 to 253 characters, not ''"),
         ("[asterisk", "cannot be read as TOML"),
     ],
 )

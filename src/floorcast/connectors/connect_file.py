@@ -100,9 +100,9 @@ class ConnectFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     url: str = "http://127.0.0.1:8080"
     key: str = ""
     key_file: str = ""
-    spool: str = "connect.db"
+    spool: Annotated[str, Meta(min_length=1, max_length=4096)] = "connect.db"
     metrics_port: Annotated[int, Meta(ge=0, le=65_535)] = 0
-    metrics_host: str = "127.0.0.1"
+    metrics_host: Annotated[str, Meta(min_length=1, max_length=253)] = "127.0.0.1"
     record: str = ""
     asterisk: AsteriskTable | None = None
     freeswitch: FreeswitchTable | None = None

@@ -9,9 +9,11 @@ from msgspec import Meta, Struct
 
 __all__ = ["Dialect", "MappingConfig", "SourceName"]
 
-
 SourceName = Annotated[str, Meta(min_length=1, max_length=96)]
 """The server accepts 256 characters for a session's id, which contains the caller's id, too."""
+Name = Annotated[str, Meta(min_length=1, max_length=256)]  # as the server accepts it
+Reason = Annotated[str, Meta(max_length=4096)]
+WrapUpSeconds = Annotated[float, Meta(ge=0, le=86_400)]
 
 
 class Dialect(Struct, frozen=True, kw_only=True):
@@ -41,16 +43,17 @@ class MappingConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     name. ``agents`` maps a member's name or other identifier to an agent, by default the name.
     ``home_queues`` maps an agent to the queue for which the agent's time counts.
     ``wrap_up_seconds`` maps a queue to its wrap-up time, and ``"*"`` is the value for all other
-    queues. ``reasons`` maps a pause reason to the reason to report. ``did_variable`` is the channel
-    variable with the dialed number. ``disposition_event`` is the event with a term code.
+    queues. ``reasons`` maps a pause reason to the reason to report, which is OTHER if it is empty.
+    ``did_variable`` is the channel variable with the dialed number. ``disposition_event`` is the
+    event with a term code.
     """
 
     source: SourceName = "asterisk"
-    services: dict[str, str] = {}
-    agents: dict[str, str] = {}
-    home_queues: dict[str, str] = {}
-    wrap_up_seconds: dict[str, float] = {}
-    reasons: dict[str, str] = {}
+    services: dict[str, Name] = {}
+    agents: dict[str, Name] = {}
+    home_queues: dict[str, Name] = {}
+    wrap_up_seconds: dict[str, WrapUpSeconds] = {}
+    reasons: dict[str, Reason] = {}
     did_variable: str = ""
     disposition_event: str = ""
 
