@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 from floorcast.model.states import AgentEventType
 
 __all__ = [
+    "MAX_SERVICES",
     "AgentMissedData",
     "AgentStateData",
     "AlertStatus",

@@ -39,6 +39,7 @@ from floorcast.connectors.pbx.pbx_events import (
     Ringing,
 )
 from floorcast.connectors.pbx.state import MAX_ENDED, PbxState, Phase
+from floorcast.model.inbound_data import MAX_SERVICES
 
 CALLERS, QUEUES, MEMBERS = ("1.0", "1.1", "pbx-1.2"), ("sales", "support"), ("Anna", "PJSIP/2")
 LATER = 1e6
@@ -585,3 +586,18 @@ def test_a_call_leave_is_delayed_until_its_reason_arrives() -> None:
     mapper.set_leave_reason("1.0", "TIMEOUT")
     (left,) = mapper.advance(23.1)
     assert (left.data["reason"], left.time.timestamp()) == ("TIMEOUT", 20.0)
+
+
+def test_an_agent_in_too_many_queues_is_sent_with_those_that_fit() -> None:
+    """The server refuses an event with more services, and the agent would then not be shown."""
+    mapper = PbxEventMapper(MappingConfig(), ASTERISK, PbxState(), reports_hangups=True)
+    queues = [f"queue {number:04}" for number in range(MAX_SERVICES + 2)]
+    members = [
+        MemberState(at=1.0, queue=queue, agent="Anna", dynamic=True, status=1, penalty=number)
+        for number, queue in enumerate(queues)
+    ]
+    logon, ready = mapper.apply(MemberList(at=1.0, members=tuple(members)))
+    assert logon.data["services"] == ready.data["services"] == queues[:MAX_SERVICES]
+    (skipped,) = mapper.take_skipped()
+    assert "the last 2 by penalty and name were skipped" in str(skipped)
+    assert mapper.take_skipped() == []

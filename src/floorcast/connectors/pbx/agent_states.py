@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 from floorcast.connectors.pbx.config import Dialect, MappingConfig
 from floorcast.connectors.pbx.state import PbxAgent, PbxCall
+from floorcast.connectors.pbx.unreadable import Unreadable
+from floorcast.model.inbound_data import MAX_SERVICES
 
 __all__ = ["UNREACHABLE_STATES", "AgentStateReporter", "Emit"]
 
@@ -16,9 +18,13 @@ Emit = Callable[[str, str, float, dict[str, object]], None]
 
 
 class AgentStateReporter:
-    """Reports each change of an agent's state to ``emit`` once."""
+    """Reports each change of an agent's state to ``emit`` once.
+
+    ``skipped`` has the reasons for what was not sent.
+    """
 
     def __init__(self, config: MappingConfig, dialect: Dialect, emit: Emit) -> None:
+        self.skipped: list[Unreadable] = []
         self._config = config
         self._dialect = dialect
         self._emit = emit
@@ -53,7 +59,18 @@ class AgentStateReporter:
         ordered = sorted(
             agent.queues, key=lambda queue: (queue != home, agent.queues[queue].penalty, queue)
         )
-        return list(dict.fromkeys(self._config.service(queue) for queue in ordered))
+        services = list(dict.fromkeys(self._config.service(queue) for queue in ordered))
+        return services[:MAX_SERVICES]  # the server would refuse the event
+
+    def _note_skipped_services(self, agent: PbxAgent) -> None:
+        skipped = len({self._config.service(queue) for queue in agent.queues}) - MAX_SERVICES
+        if skipped > 0:
+            self.skipped.append(
+                Unreadable(
+                    f"{agent.name}: more than {MAX_SERVICES:,} services of an agent; the last"
+                    f" {skipped:,} by penalty and name were skipped"
+                )
+            )
 
     def send_if_changed(
         self,
@@ -78,6 +95,7 @@ class AgentStateReporter:
         data: dict[str, object] = {}
         if services and services != agent.shown_services:
             data["services"] = services
+            self._note_skipped_services(agent)
         if event_type == "NOT_READY":
             data["reason"] = detail
         if event_type == "IN_CALL" and not detail:

@@ -43,6 +43,7 @@ class Agents:
         self._state = state
         self._states = AgentStateReporter(config, dialect, emit)
         self.call_ids = self._states.call_ids
+        self.skipped = self._states.skipped
         self.unknown_interfaces: set[str] = set()
         self._timed = set(state.agents)
         # by channel, so that a hangup or a hold takes one lookup instead of one per agent

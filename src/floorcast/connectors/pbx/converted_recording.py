@@ -79,6 +79,7 @@ def map_events(mapper: PbxEventMapper, pbx_events: Iterable[PbxEvent]) -> Conver
             last = max(last, event.at)
             found += mapper.apply(event)
     found += mapper.advance(last + FINAL_WAIT_SECONDS)
+    unreadable += mapper.take_skipped()
     # a call.leave is known only a second after it happened
     found.sort(key=lambda event: event.time)
     return ConvertedRecording(events=found, unreadable=len(unreadable))

@@ -42,6 +42,7 @@ from floorcast.connectors.pbx.pbx_events import (
 )
 from floorcast.connectors.pbx.state import PbxCall, PbxState, Phase
 from floorcast.connectors.pbx.transfers import Transfers
+from floorcast.connectors.pbx.unreadable import Unreadable
 
 __all__ = ["PbxEventMapper"]
 
@@ -139,6 +140,11 @@ class PbxEventMapper:
     def unknown_interfaces(self) -> set[str]:
         """Return the interfaces in ``queue_log`` whose members are not known."""
         return self._agents.unknown_interfaces
+
+    def take_skipped(self) -> list[Unreadable]:
+        """Return the reasons for what was not sent since the last call."""
+        skipped, self._agents.skipped[:] = [*self._agents.skipped], []
+        return skipped
 
     def _apply_leave_reason(self, event: LeaveReason) -> None:
         self.set_leave_reason(event.caller, event.reason)

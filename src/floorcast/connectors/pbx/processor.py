@@ -61,5 +61,5 @@ class PbxProcessor:
         if events or rows:
             self._position[LAST_AT] = repr(self._state.last_at)
         position, self._position = self._position, {}
-        unreadable, self._unreadable = self._unreadable, []
+        unreadable, self._unreadable = self._unreadable + self._mapper.take_skipped(), []
         return SpoolStep(events, rows, position, unreadable)
