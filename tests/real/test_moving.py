@@ -15,6 +15,7 @@ import pytest
 from floorcast.cluster.migrate import MigrationResult, export_cluster, import_folder
 from floorcast.config.settings import Settings
 from floorcast.kv.folder import open_kv
+from floorcast.kv.port import Item
 from floorcast.log.data_folder import DataFolder
 from floorcast.log.embedded import EmbeddedLog
 from floorcast.model.errors import SettingError
@@ -148,6 +149,23 @@ def refusal_message(
     with pytest.raises(SettingError) as refusal:
         asyncio.run(move(Settings(log=url, data=data)))
     return str(refusal.value)
+
+
+async def add_keys(data: Path, count: int) -> None:
+    store = open_kv(data)
+    await store.write([Item("sessions", f"key{number}", b"{}") for number in range(count)])
+    await store.close()
+
+
+def test_a_move_reports_its_progress(nats_server: NatsServers, tmp_path: Path) -> None:
+    """A move of many keys takes a while, in either direction."""
+    settings = Settings(log=nats_server.account(), data=tmp_path / "data")
+    asyncio.run(add_entry(settings.data))
+    asyncio.run(add_keys(settings.data, 300))
+    reports: list[tuple[int, int]] = []
+    for move in (import_folder, export_cluster):
+        asyncio.run(move(settings, lambda *report: reports.append(report)))
+    assert reports == 2 * [(0, 300), (250, 300), (300, 300)]
 
 
 def test_an_impossible_move_is_reported(nats_server: NatsServers, tmp_path: Path) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
@@ -145,7 +146,8 @@ def import_(
 
     from floorcast.cluster.migrate import import_folder
 
-    moved = asyncio.run(import_folder(settings))
+    with _progress("keys") as report:
+        moved = asyncio.run(import_folder(settings, report))
     print(
         f"{settings.data} is now the folder of the first node (moved {moved.keys:,} keys of the"
         f" site and its sessions); start it: floorcast serve --data {settings.data} --log …"
@@ -169,7 +171,8 @@ def export(
 
     from floorcast.cluster.migrate import export_cluster
 
-    moved = asyncio.run(export_cluster(settings))
+    with _progress("keys") as report:
+        moved = asyncio.run(export_cluster(settings, report))
     print(
         f"{settings.data} is now an embedded data folder (moved {moved.keys:,} keys of the site"
         f" and its sessions); start it: floorcast serve --data {settings.data}"
@@ -194,13 +197,8 @@ def repair_(
 
     from floorcast.cluster.repair import repair
 
-    with ExitStack() as stack:
-
-        @cache
-        def display(total: int) -> ProgressDisplay:
-            return stack.enter_context(show_progress(total, "entries"))
-
-        done = asyncio.run(repair(settings, lambda read, total: display(total).update(read)))
+    with _progress("entries") as report:
+        done = asyncio.run(repair(settings, report))
     if done.streams:
         print(f"{', '.join(done.streams)} now continue from {settings.data}: start its node first")
     if done.keys:
@@ -209,6 +207,18 @@ def repair_(
         print(f"restored {done.events:,} events; events that the cluster already had count once")
     if not any(done):
         print("nothing to restore: the cluster already has all the data in this folder")
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Return a function that shows the number done and the total, once the total is known."""
+    with ExitStack() as stack:
+
+        @cache
+        def display(total: int) -> ProgressDisplay:
+            return stack.enter_context(show_progress(total, what))
+
+        yield lambda done, total: display(total).update(done)
 
 
 def _settings(context: typer.Context, **given: object) -> Settings:

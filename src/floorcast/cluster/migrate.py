@@ -7,7 +7,7 @@ sessions) moves into the cluster's key-value store, and back.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import NamedTuple
@@ -62,7 +62,13 @@ class MigrationResult(NamedTuple):
     streams: int
 
 
-async def import_folder(settings: Settings) -> MigrationResult:
+Report = Callable[[int, int], None]
+"""Receives the number of moved keys and the total."""
+
+
+async def import_folder(
+    settings: Settings, report: Report = lambda _done, _total: None
+) -> MigrationResult:
     """Convert the embedded folder into the folder of a new cluster's first node.
 
     The import can be repeated after an interruption. Raises SettingError if the folder is in use or
@@ -83,7 +89,7 @@ async def import_folder(settings: Settings) -> MigrationResult:
         await _record_import(cluster_kv, msgspec.json.encode(sorted(log.heads.items())))
         folder_kv = open_kv(folder.path)
         stack.push_async_callback(folder_kv.close)
-        keys = await _copy(folder_kv, cluster_kv)
+        keys = await _copy(folder_kv, cluster_kv, report)
         await mark_streams_created(link)
         begin_following(
             folder.path, [StreamPosition(name, FIRST_SEQUENCE - 1) for name in followed_log.streams]
@@ -91,7 +97,9 @@ async def import_folder(settings: Settings) -> MigrationResult:
         return MigrationResult(keys, len(followed_log.streams))
 
 
-async def export_cluster(settings: Settings) -> MigrationResult:
+async def export_cluster(
+    settings: Settings, report: Report = lambda _done, _total: None
+) -> MigrationResult:
     """Convert the folder of a stopped node into an embedded one, including the nodes' shared data.
 
     Raises SettingError if a node is running, or if the folder lacks a part of the log.
@@ -119,7 +127,7 @@ async def export_cluster(settings: Settings) -> MigrationResult:
         stack.push_async_callback(cluster_kv.close)
         folder_kv = open_kv(folder.path)
         stack.push_async_callback(folder_kv.close)
-        keys = await _copy(cluster_kv, folder_kv)
+        keys = await _copy(cluster_kv, folder_kv, report)
         end_following(folder.path, copy.followed_log)
         return MigrationResult(keys, len(copy.followed_log.streams))
 
@@ -188,14 +196,17 @@ async def _check_complete(link: NatsLink, folder: Path, copy: FolderContents) ->
         await saved.close()
 
 
-async def _copy(source: KeyValueStore, target: KeyValueStore) -> int:
+async def _copy(source: KeyValueStore, target: KeyValueStore, report: Report) -> int:
     """Make the target's buckets equal to the source's, and return the number of keys."""
-    keys = 0
+    keys, items = 0, list[Item]()
     for bucket in BUCKETS:
         source_items, present = source.items(bucket), target.items(bucket)
-        items = [Item(bucket, key, None) for key in present if key not in source_items]
+        items += [Item(bucket, key, None) for key in present if key not in source_items]
         items += [Item(bucket, key, value) for key, value in source_items.items()]
-        for at in range(0, len(items), KEYS_PER_WRITE):
-            await target.write(items[at : at + KEYS_PER_WRITE])
         keys += len(source_items)
+    report(0, len(items))
+    for at in range(0, len(items), KEYS_PER_WRITE):
+        moved = items[at : at + KEYS_PER_WRITE]
+        await target.write(moved)
+        report(at + len(moved), len(items))
     return keys
