@@ -137,6 +137,10 @@ def test_day_without_events_is_refused(folder: Path) -> None:
         run_alert_test(folder, *acme, "2026-11-20")
     with pytest.raises(SettingError, match=r"no events of that day; it ends at 2026-11-23 12:01"):
         run_alert_test(folder, *acme, "2026-11-24")
+    with pytest.raises(SettingError, match=r"no events of that day; it begins"):
+        run_alert_test(folder, *acme, "0001-01-01")
+    with pytest.raises(SettingError, match=r"no events of that day; it ends"):
+        run_alert_test(folder, *acme, "9999-12-31")
 
 
 def test_log_is_read_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

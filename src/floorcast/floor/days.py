@@ -15,12 +15,17 @@ __all__ = ["Calendar", "utc_stamp"]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_SECOND = -62_135_596_800  # from year 1 to the end of year 9999: the range of a datetime
 _LAST_SECOND = 253_402_300_799
+_FIRST_MS = (_FIRST_SECOND + 2 * 86_400) * 1000  # in every zone, its day and the next are dates
+_LAST_MS = (_LAST_SECOND - 2 * 86_400) * 1000
 _SECONDS_PRINTED = 4096  # events arrive in order of time and share seconds
 _KEPT = 8  # days whose bounds are cached; a floor uses yesterday, today and tomorrow
 
 
 class Calendar:
-    """The calendar of one time zone."""
+    """The calendar of one time zone.
+
+    A time outside the years 1 to 9999 counts as the nearest time that has a day.
+    """
 
     def __init__(self, time_zone: str) -> None:
         self.zone = ZoneInfo(time_zone)
@@ -34,8 +39,9 @@ class Calendar:
     def day_of(self, ms: int) -> int:
         """Return the day that contains a time."""
         if not self._start <= ms < self._end:
-            self._day = self._local(ms).toordinal()
-            self._start, self._end = self.bounds(self._day)
+            day = self._local(ms).toordinal()
+            self._start, self._end = self.bounds(day)
+            self._day = day
         return self._day
 
     def same_day(self, begin: int, end: int) -> int | None:
@@ -61,7 +67,8 @@ class Calendar:
         return f"{clock}.{rest:03d}{offset}"
 
     def _local(self, ms: int) -> datetime:
-        return (_EPOCH + timedelta(milliseconds=ms)).astimezone(self.zone)
+        kept = min(max(ms, _FIRST_MS), _LAST_MS)
+        return (_EPOCH + timedelta(milliseconds=kept)).astimezone(self.zone)
 
     def _midnight(self, day: int) -> int:
         # If the clocks skip or repeat midnight, fold=0 gives the first instant of the calendar day.

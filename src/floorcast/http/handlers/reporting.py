@@ -29,6 +29,7 @@ MAX_DAYS = 31
 MAX_REPORT_SERVICES = 150  # from the vendor's Reporting API
 REPORT_INTERVALS = (900, 1800, 3600, "day")
 DAY_MS = 86_400_000
+FIRST_MS = -DAY_MS  # 1970 begins before 0 in the zones east of Greenwich
 CLOCK_CHANGE_MS = 2 * 3_600_000  # a month can be this much longer if the clocks change
 MAX_CALLS = 1000  # per page
 MAX_CHARACTERS = 1024  # characters of a cursor, and of a login id
@@ -158,18 +159,22 @@ def _read_moment(value: object, name: str, zone: tzinfo, *, until: bool = False)
     if value is None or (isinstance(value, str) and not value.strip()):
         raise MissingParameter(f"{name} is missing")
     if isinstance(value, str) and len(value) == len("2026-11-26"):
-        try:
-            day = date.fromisoformat(value).toordinal() + until
-            begin = datetime.combine(date.fromordinal(day), time(), zone)
-            return int(begin.timestamp() * 1000)
-        except (ValueError, OverflowError):
-            pass
-    moment = read_time(value, zone)
-    if moment is None or abs(moment) > MAX_TIME_MS // 100:
+        moment = _read_date(value, zone, until=until)
+    else:
+        moment = read_time(value, zone)
+    if moment is None or not FIRST_MS <= moment <= MAX_TIME_MS // 100:
         raise InvalidParameter(
-            f"{name} must be a date (2026-11-26) or a time: milliseconds since 1970, or ISO 8601"
+            f"{name} must be a date (2026-11-26) or a time from 1970 on: milliseconds, or ISO 8601"
         )
     return moment
+
+
+def _read_date(value: str, zone: tzinfo, *, until: bool) -> int | None:
+    try:
+        day = date.fromisoformat(value).toordinal() + until
+        return int(datetime.combine(date.fromordinal(day), time(), zone).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        return read_time(value, zone)
 
 
 def _read_interval(value: object) -> int:
