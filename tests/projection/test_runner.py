@@ -14,10 +14,12 @@ from structlog.testing import capture_logs
 from floorcast.feeds.blocks import Record
 from floorcast.feeds.feed import Feed
 from floorcast.feeds.ring import Rings
-from floorcast.floor import call_table
+from floorcast.floor import call_table, ledger
+from floorcast.floor import floor as floors
 from floorcast.floor.calls import Key
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import SNAPSHOT_VERSION, FloorState, snapshot_parts
+from floorcast.floor.view import FloorView
 from floorcast.log.memory import MemoryLog
 from floorcast.log.port import Batch
 from floorcast.model import loop_turns
@@ -29,6 +31,7 @@ from floorcast.projection import runner
 from floorcast.projection.initial_state import initial_state
 from floorcast.projection.runner import FoldObserver, Projection
 from floorcast.site.configuration import Agent, DeclaredFeed, FeedName, FloorConfig
+from floorcast.statistics.visibility import Visibility
 from floorcast.store.projection_store import ProjectionStore
 from tests.feeds.stores import MemoryStore
 from tests.real.nodes import Clock, until
@@ -618,6 +621,38 @@ def test_calls_leave_memory_in_turns(monkeypatch: pytest.MonkeyPatch, *, ended: 
                 await asyncio.sleep(0)
             assert sizes == list(range(40, -1, -4))
             assert not floor.floor.call_table.evicted
+
+    run(work)
+
+
+def test_a_time_zone_changes_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loop turns while a floor changes its time zone, and no figures are read meanwhile."""
+    monkeypatch.setattr(floors, "_CALLS_PER_STEP", 4)
+    monkeypatch.setattr(ledger, "_SERVICES_PER_STEP", 4)
+    one_event_per_slice(monkeypatch)
+
+    async def work(harness: ProjectionHarness) -> None:
+        await harness.plan(*BOTH)
+        async with harness.running(harness.floor()) as floor:
+            numbers = range(1, 41)
+            events = [harness.event("call.queue", one, service=one) for one in numbers]
+            await floor.wait_until_folded(await harness.take(*events))
+            config = msgspec.structs.replace(floor.floor.state.config, time_zone="Asia/Kolkata")
+            last = await harness.log.append_site(CLIENT, msgspec.json.encode(config))
+            visibility, refused = Visibility([FloorView(floor.floor)]), 0
+            while floor.last_folded < last:
+                if not floor.floor.is_consistent:
+                    refused += 1
+                    with pytest.raises(Unavailable):
+                        visibility.scopes()
+                await asyncio.sleep(0)
+            assert refused > 30
+            today = floor.floor.calendar.day_of(to_ms(harness.clock()))
+            counted = visibility.views[0].services_on(today)
+            assert {number: counted[number].offered for number in numbers} == dict.fromkeys(
+                numbers, 1
+            )
+            assert visibility.scopes()
 
     run(work)
 

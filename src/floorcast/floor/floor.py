@@ -25,7 +25,7 @@ from floorcast.floor.call_details import CallDetails
 from floorcast.floor.call_effects import CallEffects
 from floorcast.floor.call_fold import CALL_EVENT_TYPES, CallFold
 from floorcast.floor.call_table import CallTable
-from floorcast.floor.calls import Key
+from floorcast.floor.calls import Call, Key
 from floorcast.floor.change_hooks import ChangeHooks
 from floorcast.floor.counters import reason_index
 from floorcast.floor.days import Calendar
@@ -71,6 +71,7 @@ _MINUTE_MS = 60_000
 QUIET_CALL_MS = 4 * 3_600_000
 QUIET_AGENT_MS = 16 * 3_600_000
 LATE_MS = 15 * 60_000
+_AGENTS_PER_STEP, _CALLS_PER_STEP = 2_000, 100  # of a change of the time zone: a millisecond or two
 OLD_EVENT_MS = 60_000  # a source that sends an older event is catching up
 
 
@@ -102,6 +103,7 @@ class Floor:
         self.state = state
         self.too_late = 0
         self.old_event_at = 0
+        self.is_consistent = True
         self.folded = FoldTimes()
         self._quiet_agent_ms = quiet_agent_ms
         self._late_ms = late_ms
@@ -139,16 +141,28 @@ class Floor:
 
     def apply(self, config: FloorConfig) -> None:
         """Fold a change of the client's configuration."""
+        for _ in self.apply_in_steps(config):
+            pass
+
+    def apply_in_steps(self, config: FloorConfig) -> Iterator[None]:
+        """Do the same as ``apply`` in steps of a few ms. Yields after each step.
+
+        While ``is_consistent`` is False, a new time zone has changed only some of the figures.
+        Nothing else may change the floor before the last step is done.
+        """
         self.hooks.call_all()
         changes_zone = config.time_zone != self.state.config.time_zone
         old_calendar = self.calendar
         calls = []
         if changes_zone:
+            self.is_consistent = False
             # the days of compacted steps cannot be moved
             calls = [call for call in self.call_table.calls.values() if call.compacted is None]
-            for agent in self.state.agents.values():
+            for number, agent in enumerate(self.state.agents.values(), 1):
                 forget_moments(agent)  # the time zone of their days has changed
-            self.tally.recount(calls, -1)
+                if number % _AGENTS_PER_STEP == 0:
+                    yield
+            yield from self._recount(calls, -1)
         rules = {rule.name for rule in config.alerts}
         self.state.alerts = {
             number: alert
@@ -161,10 +175,17 @@ class Floor:
         self._use_config(config)
         now = to_ms(self.state.recorded_at)
         if changes_zone:
-            self.ledger.change_zone(old_calendar, self.calendar, self.calendar.day_of(now))
-            self.tally.recount(calls, 1)
+            today = self.calendar.day_of(now)
+            yield from self.ledger.change_zone(old_calendar, self.calendar, today)
+            yield from self._recount(calls, 1)
             self.active_campaigns.begin_day(self.calendar)
         self._begin_day(now)
+        self.is_consistent = True
+
+    def _recount(self, calls: Sequence[Call], sign: int) -> Iterator[None]:
+        for first in range(0, len(calls), _CALLS_PER_STEP):
+            self.tally.recount(calls[first : first + _CALLS_PER_STEP], sign)
+            yield
 
     def _use_config(self, config: FloorConfig) -> None:
         self.calendar = Calendar(config.time_zone)

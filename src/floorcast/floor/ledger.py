@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from floorcast.floor.counters import AgentDay, Counters, ServiceDay
 from floorcast.floor.days import Calendar
 from floorcast.floor.intervals import ServiceIntervals
 from floorcast.floor.service_totals import ServiceTotals
-from floorcast.floor.zone_change import moved_intervals, summed
+from floorcast.floor.zone_change import DayIntervals, move_intervals, summed
 
 __all__ = ["Ledger"]
 
 _AgentDays = dict[int, list[tuple[int, AgentDay]]]
+_SERVICES_PER_STEP = 10  # of a change of the time zone, which take about a millisecond
 _NOTHING: Sequence[tuple[int, AgentDay]] = ()
 
 
@@ -50,20 +51,26 @@ class Ledger:
         self._keep_from(day - 1)
         return True
 
-    def change_zone(self, old: Calendar, new: Calendar, today: int) -> None:
+    def change_zone(self, old: Calendar, new: Calendar, today: int) -> Iterator[None]:
         """Move the services' counts to the days of another time zone, where it is now ``today``.
 
-        The first day that is kept can become an earlier one.
+        The first day that is kept can become an earlier one. Yields after some services.
         """
-        intervals = moved_intervals(self._intervals, old, new)
-        days = {
-            day: {service: summed(slots) for service, slots in services.items()}
-            for day, services in intervals.items()
-        }
+        moved: DayIntervals = {}
+        for day, services in self._intervals.items():
+            for number, service in enumerate(list(services), 1):
+                move_intervals(services.pop(service), (old, day), new, service, moved)
+                if number % _SERVICES_PER_STEP == 0:
+                    yield
         self._intervals.clear()
-        self._intervals.update(intervals)
+        self._intervals.update(moved)
         self._service_days.clear()
-        self._service_days.update(days)
+        for day, services in moved.items():
+            days = self._service_days[day] = {}
+            for number, (service, slots) in enumerate(services.items(), 1):
+                days[service] = summed(slots)
+                if number % _SERVICES_PER_STEP == 0:
+                    yield
         self._recounted.clear()
         self._keep_from(today - 1)
 

@@ -149,6 +149,11 @@ class FloorView:
         return self._floor.state.newest_event_at
 
     @property
+    def is_consistent(self) -> bool:
+        """Whether all figures are in the same time zone. See ``Floor.apply_in_steps``."""
+        return self._floor.is_consistent
+
+    @property
     def time_zone(self) -> str:
         """The client's time zone."""
         return self._floor.state.config.time_zone

@@ -7,7 +7,7 @@ sums of its slots. An agent's counters for a day have no slots and stay on their
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from floorcast.floor.counters import ServiceDay
 from floorcast.floor.days import Calendar
@@ -19,10 +19,13 @@ from floorcast.floor.intervals import (
     ServiceIntervals,
 )
 
-__all__ = ["DayIntervals", "moved_intervals", "summed"]
+__all__ = ["DayIntervals", "move_intervals", "summed"]
 
 DayIntervals = dict[int, dict[int, ServiceIntervals]]
 """Slots by day and service."""
+
+OldDay = tuple[Calendar, int]
+"""A calendar and one of its days."""
 
 _SUMS = {
     "offered": Column.OFFERED,
@@ -40,21 +43,17 @@ _SUMS = {
 }
 
 
-def moved_intervals(
-    intervals: Mapping[int, Mapping[int, ServiceIntervals]], old: Calendar, new: Calendar
-) -> DayIntervals:
-    """Return the slots of the days of ``old`` as slots of the days of ``new``."""
-    moved: DayIntervals = {}
-    for day, services in intervals.items():
-        midnight = old.bounds(day)[0]
-        for service, slots in services.items():
-            for slot, cells, waits in _used_slots(slots):
-                at = midnight + slot * SLOT_MS
-                new_day = new.day_of(at)
-                target = moved.setdefault(new_day, {}).setdefault(service, ServiceIntervals())
-                number = (at - new.bounds(new_day)[0]) // SLOT_MS
-                target.put(number, cells, waits)
-    return moved
+def move_intervals(
+    slots: ServiceIntervals, day: OldDay, new: Calendar, service: int, moved: DayIntervals
+) -> None:
+    """Add a service's slots of a day to ``moved``, as slots of the days of ``new``."""
+    calendar, number = day
+    midnight = calendar.bounds(number)[0]
+    for slot, cells, waits in _used_slots(slots):
+        at = midnight + slot * SLOT_MS
+        new_day = new.day_of(at)
+        target = moved.setdefault(new_day, {}).setdefault(service, ServiceIntervals())
+        target.put((at - new.bounds(new_day)[0]) // SLOT_MS, cells, waits)
 
 
 def _used_slots(slots: ServiceIntervals) -> Iterator[tuple[int, array[int], list[int]]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import NamedTuple
 
@@ -260,7 +260,7 @@ class Projection:
         floor.folded.now = to_ms(self._now())
         await self._begin_entry(entry)
         if entry.kind == "site":
-            self._apply_site(entry)
+            await self._apply_site(entry)
             self._publish({}, end_of_entry(entry.number), entry.recorded_at)
         elif entry.kind == "events":
             await self._fold_events(entry)
@@ -278,21 +278,30 @@ class Projection:
 
     async def _begin_entry(self, entry: Entry) -> None:
         """Begin an entry, and store the calls that leave memory, in turns of the event loop."""
-        floor, deadline = self.floor, time.perf_counter() + SLICE_SECONDS
+        await self._in_turns(self._beginning(entry))
+
+    def _beginning(self, entry: Entry) -> Iterator[None]:
+        floor = self.floor
         for _ in floor.begin_entry_in_steps(entry.number, entry.recorded_at):
             if floor.call_table.evicted:
                 store_evicted_calls(floor, self._store, entry.number)
+            yield
+
+    async def _in_turns(self, steps: Iterator[None]) -> None:
+        """Take the steps in turns of the event loop."""
+        deadline = time.perf_counter() + SLICE_SECONDS
+        for _ in steps:
             if time.perf_counter() > deadline:
                 await take_turn(self.client)
                 deadline = time.perf_counter() + SLICE_SECONDS
 
-    def _apply_site(self, entry: Entry) -> None:
+    async def _apply_site(self, entry: Entry) -> None:
         try:
             config = config_decoder.decode(entry.payload)
         except msgspec.MsgspecError:  # a newer release wrote it: keep the previous configuration
             self._report_unknown(entry)
             return
-        self.floor.apply(config)
+        await self._in_turns(self.floor.apply_in_steps(config))
         self._switch_feeds()
 
     def _report_unknown(self, entry: Entry) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from floorcast.floor.view import NO_SERVICE, Day, FloorView
-from floorcast.model.errors import InvalidParameter
+from floorcast.model.errors import InvalidParameter, Unavailable
 from floorcast.statistics.requests import EVERYTHING, ServiceFilter
 
 __all__ = ["CallCenterLimits", "Moment", "Scope", "Visibility"]
@@ -75,8 +75,11 @@ class Visibility(NamedTuple):
     def scopes(self, wanted: ServiceFilter = EVERYTHING) -> list[Scope]:
         """Return the part of each floor that a filter selects.
 
-        Raises InvalidParameter for an id that does not exist or that the user may not see.
+        Raises InvalidParameter for an id that does not exist or that the user may not see, and
+        Unavailable while a floor changes its time zone.
         """
+        if not all(view.is_consistent for view in self.views):
+            raise Unavailable("the client's time zone is being changed: try again in a moment", 5)
         self.require("service", wanted.services, self._has_service)
         self.require("callCenter", wanted.call_centers, self._has_call_center)
         return [
