@@ -20,6 +20,7 @@ from floorcast.statistics.agent_stats import agent_statistics, agent_statistics_
 from floorcast.statistics.agent_status import agent_status
 from floorcast.statistics.campaign_stats import CampaignStatistics, campaign_statistics
 from floorcast.statistics.consistent_scan import Scan, Slices
+from floorcast.statistics.floor_metrics import floor_metrics
 from floorcast.statistics.interval_rows import ServiceInterval
 from floorcast.statistics.requests import CampaignFilter
 from floorcast.statistics.service_intervals import IntervalSpan, service_intervals
@@ -70,6 +71,7 @@ METHODS: dict[str, Method] = {
     "waiting": waiting_calls,  # type: ignore[dict-item]  # as above
     "campaigns": campaigns,  # type: ignore[dict-item]  # as above
     "intervals": quarters,  # type: ignore[dict-item]  # as above
+    "metrics": floor_metrics,  # type: ignore[dict-item]  # as above
     "overnight": overnight,  # type: ignore[dict-item]  # as above
 }
 
@@ -137,6 +139,38 @@ def test_events_folded_during_a_scan_are_not_shown(
                 floor.apply(OTHER_PLAN)
     assert plain(rows) == plain(METHODS[method](scopes(same), moment).all())
     assert not floor.hooks
+
+
+@pytest.mark.parametrize("method", METHODS)
+@given(before=EVENTS, steps=st.lists(st.integers(0, 3), max_size=6))
+def test_scans_are_read_in_steps_before_the_site_changes(
+    method: str, before: list[InboundEvent], steps: list[int]
+) -> None:
+    """A change of the site lets the scans in progress read ahead, and then changes the floor."""
+    floor, same = new_floor(), new_floor()
+    for one in (floor, same):
+        fold_all(one, before)
+    rows: list[object] = []
+    change = floor.apply_in_steps(OTHER_PLAN)
+    with METHODS[method](one_a_turn(floor), moment_at(500)) as slices:
+        for number, some in enumerate(slices):
+            rows += some
+            for _ in range(steps[number] if number < len(steps) else 1):
+                next(change, None)
+    list(change)
+    assert floor.state.config is OTHER_PLAN
+    assert plain(rows) == plain(METHODS[method](scopes(same), moment_at(500)).all())
+    assert not floor.hooks
+
+
+@pytest.mark.parametrize("number", [300, 600])
+def test_a_step_before_the_site_changes_reads_some_rows(number: int) -> None:
+    """The number of rows that a step reads does not grow with the number of agents."""
+    floor = new_floor()
+    fold_all(floor, [agent("READY", 0, f"A{one}", service=10) for one in range(number)])
+    scans = [agent_status(visible(floor, rows=50).scopes(), moment_at(9)) for _ in range(2)]
+    assert len(list(floor.apply_in_steps(OTHER_PLAN))) == number // 50 * 2
+    assert [len(one.all()) for one in scans] == [number, number]
 
 
 def test_a_closed_scan_releases_the_floor() -> None:

@@ -8,7 +8,7 @@ node and after every restart.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import islice
 
 from floorcast.floor.active_campaigns import ActiveCampaigns
@@ -50,21 +50,28 @@ class Aging:
         self._calls = calls
         self._hooks = hooks
 
-    def tidy(self, now: int) -> None:
-        """Remove the first of the names that are due at ``now`` (ms), the log's current time."""
+    def tidy(self, now: int) -> Iterator[None]:
+        """Remove the first of the names that are due at ``now`` (ms), the log's current time.
+
+        Yields after each kind of name.
+        """
         directory = self._state.directory
         if not directory.day and (directory.agents or directory.services):
             directory.ages_from = (now // DAY_MS // UPGRADE_DAYS + 1) * UPGRADE_DAYS
         directory.day = max(directory.day, now // DAY_MS)
         if directory.swept == directory.day:
             return
-        self._hooks.call_all()
         left = MAX_REMOVED_AT_ONCE
         if directory.day - KEPT_DAYS > directory.ages_from:
-            left -= self._drop_agents(left)
-            left -= self._drop_campaigns(left)
-            left -= self._drop_services(left)
-            left -= self._drop_teams(left)
+            for drop in (
+                self._drop_agents,
+                self._drop_campaigns,
+                self._drop_services,
+                self._drop_teams,
+            ):
+                yield from self._hooks.call_all()
+                left -= drop(left)
+                yield
         if left:
             directory.swept = directory.day
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from floorcast.floor.calls import Call
 
 __all__ = ["CallHooks", "ChangeHooks", "IdHooks"]
 
 IdHooks = list[Callable[[int | None], None]]
-"""Hooks that are called with an id, or with None to mean every id."""
+"""Hooks that are called with an id.
+
+With None, which means every id, a hook reads some of what is left, and removes itself at the end.
+"""
 
 CallHooks = list[Callable[[Call | None], None]]
-"""Hooks that are called with a call, or with None to mean every call."""
+"""Hooks that are called with a call, or with None as above."""
+
+_MAX_STEPS = 20_000  # about 20 s; without a limit, scans that begin meanwhile could delay a change
 
 
 class ChangeHooks:
@@ -34,10 +39,18 @@ class ChangeHooks:
         """Whether a scan is in progress."""
         return bool(self.agents or self.campaigns or self.services or self.calls)
 
-    def call_all(self) -> None:
-        """Call every hook before a change that can affect everything, such as a changed site."""
-        for hooks in (self.agents, self.campaigns, self.services):
-            for hook in list(hooks):
-                hook(None)
-        for call_hook in list(self.calls):
-            call_hook(None)
+    def call_all(self) -> Iterator[None]:
+        """Call every hook before a change that can affect everything, such as a changed site.
+
+        Yields after each step, in which the first scans read some rows. No hook is left at the end.
+        """
+        steps = 0
+        while self:
+            for hooks in (self.agents, self.campaigns, self.services):
+                if hooks:
+                    hooks[0](None)
+            if self.calls:
+                self.calls[0](None)
+            steps += 1
+            if steps < _MAX_STEPS:
+                yield

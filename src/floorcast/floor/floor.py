@@ -150,7 +150,7 @@ class Floor:
         While ``is_consistent`` is False, a new time zone has changed only some of the figures.
         Nothing else may change the floor before the last step is done.
         """
-        self.hooks.call_all()
+        yield from self.hooks.call_all()
         changes_zone = config.time_zone != self.state.config.time_zone
         old_calendar = self.calendar
         calls = []
@@ -304,7 +304,7 @@ class Floor:
         yield from self._forget_evicted(self.call_table.evict_quiet(now, midnight))
         self._dispositions.tidy(now)
         self.folded.forget()
-        self._aging.tidy(now)
+        yield from self._aging.tidy(now)
         self._named_calls.forget_agents()
 
     def note_source_events(self, events: Sequence[LoggedEvent]) -> None:

@@ -8,6 +8,7 @@ show the floor as it was at the start of the scan.
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Generic, Protocol, Self, TypeVar
@@ -48,10 +49,10 @@ class Scan(Generic[R]):
         self._hooks = hooks
         self._call_hooks, self._ids_of = ([], _no_ids) if calls is None else calls
         self._rows = rows
-        self._next = 0
+        self._next = self._ahead = 0
         self._early: dict[int, R | None] = {}
         if len(self._ids) <= rows:
-            self._read_all(read)
+            self._early = {one: read(one) for one in self._ids}
         else:
             hooks.append(self._before_change)
             self._call_hooks.append(self._before_call_change)
@@ -87,17 +88,20 @@ class Scan(Generic[R]):
 
     def _before_change(self, number: int | None) -> None:
         if number is None:
-            self._read_all(self._copy)
-            self.close()
+            self._read_ahead()
         elif number not in self._early:
             place = bisect_left(self._ids, number, self._next)  # those before it have been read
             if place < len(self._ids) and self._ids[place] == number:
                 self._early[number] = self._copy(number)
 
-    def _read_all(self, read: Callable[[int], R | None]) -> None:
-        for one in self._ids[self._next :]:
+    def _read_ahead(self) -> None:
+        begin = max(self._ahead, self._next)
+        self._ahead = begin + self._rows
+        for one in self._ids[begin : self._ahead]:
             if one not in self._early:
-                self._early[one] = read(one)
+                self._early[one] = self._copy(one)
+        if self._ahead >= len(self._ids):
+            self.close()
 
 
 def _nothing(*_: object) -> None:
@@ -125,18 +129,22 @@ class CallScan(Generic[R]):
         self._rows = scope.rows
         if calls is None:
             calls = scope.view.calls_in_progress(scope.services)
-        self._calls = ((service, call) for service, at in calls for call in at)
+        self._unread = ((service, call) for service, at in calls for call in at)
+        self._ahead: deque[tuple[int, Call]] = deque()
         self._left = sum(len(at) for _, at in calls)
         self._early: dict[Key, R | None] = {}
         self._hooks = scope.view.hooks.calls
         if self._left <= self._rows:
-            self._read_all()
+            self._read_ahead()
         else:
             self._hooks.append(self._before_change)
 
     def __iter__(self) -> Iterator[list[R]]:
         """Yield a few results per turn. The floor may fold more entries in between."""
-        while calls := list(islice(self._calls, self._rows)):
+        ahead = self._ahead
+        while self._left:
+            calls = [ahead.popleft() for _ in range(min(len(ahead), self._rows))]
+            calls += islice(self._unread, self._rows - len(calls))
             self._left -= len(calls)
             early, read = self._early, self._read
             if early:
@@ -158,18 +166,19 @@ class CallScan(Generic[R]):
 
     def _before_change(self, call: Call | None) -> None:
         if call is None:
-            self._read_all()
-            self.close()
+            self._read_ahead()
         elif call.key not in self._early:
             # this is the call's first change, so it is still as it was at the start of the scan
             self._early[call.key] = self._read(call.current_service, call)
 
-    def _read_all(self) -> None:
-        calls = list(self._calls)
+    def _read_ahead(self) -> None:
+        calls = list(islice(self._unread, self._rows))
         for service, call in calls:
             if call.key not in self._early:
                 self._early[call.key] = self._read(service, call)
-        self._calls = (pair for pair in calls)
+        self._ahead += calls
+        if len(self._ahead) == self._left:
+            self.close()
 
 
 class _RowSource(Protocol[R]):
