@@ -19,6 +19,8 @@ def main() -> None:
     _open_missing_streams()
     if sys.argv[1:2] in LONG_RUNNING and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
         signal.signal(signal.SIGHUP, lambda _number, _frame: None)
+    # httpx's own command, which httpx loads with Pygments if it can, takes 60 ms
+    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  # Python takes None
     try:
         from floorcast.cli.app import main as run  # noqa: PLC0415 — it takes half a second
     except KeyboardInterrupt:
