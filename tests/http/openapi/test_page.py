@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, ViewportSize
 
 from floorcast.http.openapi.document import document
 from floorcast.http.openapi.page import POLICY, page
@@ -115,16 +115,30 @@ def browser() -> Iterator[Browser]:
         yield started
 
 
-@pytest.fixture
-def phone(browser: Browser, server: Server) -> Iterator[tuple[Page, list[str]]]:
-    """Yield a phone-sized browser tab with the page, and its list of messages and requests."""
-    with browser.new_context(viewport={"width": 390, "height": 844}) as context:
+PHONE: ViewportSize = {"width": 390, "height": 844}
+
+
+@pytest.fixture(scope="module")
+def loaded(browser: Browser, server: Server) -> Iterator[tuple[Page, list[str]]]:
+    """Yield a browser tab with the page, and its list of messages and requests."""
+    with browser.new_context(viewport=PHONE) as context:
         tab = context.new_page()
         seen: list[str] = []
         tab.on("console", lambda message: seen.append(message.text))
         tab.on("request", lambda request: seen.append(request.url.removeprefix(server.url)))
         tab.goto(f"{server.url}/docs")
         yield tab, seen
+
+
+@pytest.fixture
+def phone(loaded: tuple[Page, list[str]]) -> Iterator[tuple[Page, list[str]]]:
+    """Yield the phone-sized tab, whose page the tests share, at its top and without a search."""
+    tab, _ = loaded
+    yield loaded
+    tab.get_by_label("Search").fill("")
+    tab.set_viewport_size(PHONE)
+    tab.evaluate("() => { history.replaceState(null, '', '/docs'); scrollTo(0, 0); }")
+    tab.evaluate("document.activeElement.blur()")
 
 
 def test_the_page_works_on_a_phone(phone: tuple[Page, list[str]]) -> None:
