@@ -13,7 +13,7 @@ from tests.browser import chromium
 from tests.real.server import Caller, Server, running
 from tests.real.sites import ndjson
 from tests.wallboard.floors import Floors
-from tests.wallboard.screen import Screen, screen
+from tests.wallboard.screen import Screen, screen, undo
 from tests.wallboard.shifts import WALL_SITE, campaigns, shift
 
 _open = ExitStack()
@@ -74,6 +74,24 @@ def wall(browser: Browser, floor: Server) -> Iterator[Screen]:
     """Yield a screen for the shared floor."""
     with screen(browser, floor.url) as one:
         yield one
+
+
+@pytest.fixture(scope="module")
+def signed_in(browser: Browser, floor: Server) -> Iterator[Screen]:
+    """Yield a screen on which the system administrator is signed in to the shared floor."""
+    with screen(browser, floor.url) as one:
+        one.sign_in()
+        yield one
+
+
+@pytest.fixture
+def board(signed_in: Screen) -> Iterator[Screen]:
+    """Yield the board of the shared floor for tests that need no new page and store nothing.
+
+    The tests of a module share the page. What a test has opened, selected or typed is undone.
+    """
+    yield signed_in
+    undo(signed_in)
 
 
 @pytest.fixture

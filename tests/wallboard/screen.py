@@ -17,8 +17,9 @@ from playwright.sync_api import (
 
 from tests.real.sites import PASSWORD, TOKENS
 
-__all__ = ["Screen", "screen"]
+__all__ = ["Screen", "screen", "undo"]
 
+WIDTH, HEIGHT = 1440, 900  # pixels
 PATIENCE = 60_000  # ms until a condition must be true, on a busy machine
 LOOK = 50  # ms between two checks of a condition, which slow down the page
 
@@ -27,6 +28,20 @@ _CELLS = """(section) => Object.fromEntries(
         row.dataset.id ?? row.dataset.login ?? row.rowIndex,
         [...row.children].map((cell) => cell.dataset.value ?? cell.textContent),
     ]))"""
+
+
+_UNDO = """() => {
+    for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
+    document.querySelector("#past-bar:not([hidden]) [value=live]")?.click();
+    document.querySelector("#show-menu[aria-expanded=true]")?.click();
+    document.querySelector(".states [aria-pressed=true]")?.click();
+    for (const field of document.querySelectorAll("#board [type=search]")) {
+        field.value = "";
+        field.dispatchEvent(new InputEvent("input", { bubbles: true }));
+    }
+    location.hash = "";
+    document.activeElement.blur();
+}"""
 
 
 class Screen:
@@ -159,12 +174,21 @@ class Screen:
         raise AssertionError(f"no answer of {path} has the token {token!r}")
 
 
+def undo(wall: Screen) -> None:
+    """Show the board as it was after the sign-in: all of the present floor, without any dialog."""
+    wall.page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
+    wall.page.evaluate(_UNDO)
+    wall.until("document.documentElement.dataset.view === 'desk'")
+    wall.page.wait_for_selector("#past-bar", state="hidden")
+    wall.errors.clear()
+
+
 @contextmanager
 def screen(
     browser: Browser,
     url: str,
-    width: int = 1440,
-    height: int = 900,
+    width: int = WIDTH,
+    height: int = HEIGHT,
     *,
     dark: bool = False,
     shared: bool = False,

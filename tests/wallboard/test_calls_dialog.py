@@ -34,61 +34,58 @@ def figures(wall: Screen) -> tuple[str, str, int]:
     return title, note, rows
 
 
-def test_figures_open_their_calls_by_mouse_and_keyboard(wall: Screen, source: Caller) -> None:
+def test_figures_open_their_calls_by_mouse_and_keyboard(board: Screen, source: Caller) -> None:
     """The dialog has as many rows as the figure says. Escape returns the focus to the figure."""
-    wall.sign_in()
-    wall.page.wait_for_selector("#services tbody tr")
-    row = wall.page.locator("#services tbody tr").first
+    board.page.wait_for_selector("#services tbody tr")
+    row = board.page.locator("#services tbody tr").first
     service = row.get_attribute("data-id")
     for cell, title in (("queue", "In queue"), ("handled", "Handled")):
         number = int(row.locator(f".{cell}").get_attribute("data-value") or "0")
         if not number:
             continue
-        wall.page.click(opener(service, cell))
-        told, note, rows = figures(wall)
+        board.page.click(opener(service, cell))
+        told, note, rows = figures(board)
         assert told.startswith(f"{title} · ")
         assert rows == number
         assert re.match(rf"{number:,} calls? at \d\d:\d\d:\d\d", note)
-        wall.page.keyboard.press("Escape")
-        wall.page.wait_for_selector("#calls", state="hidden")
-    wall.page.focus(opener(service, "handled"))
-    wall.page.keyboard.press("Enter")
-    figures(wall)
-    wall.page.keyboard.press("Escape")
-    assert wall.page.evaluate("document.activeElement.className") == "opens"
-    assert wall.errors == []
+        board.page.keyboard.press("Escape")
+        board.page.wait_for_selector("#calls", state="hidden")
+    board.page.focus(opener(service, "handled"))
+    board.page.keyboard.press("Enter")
+    figures(board)
+    board.page.keyboard.press("Escape")
+    assert board.page.evaluate("document.activeElement.className") == "opens"
+    assert board.errors == []
 
 
 def test_a_dialog_whose_figure_is_gone_returns_the_focus_to_the_list(
-    wall: Screen, source: Caller
+    board: Screen, source: Caller
 ) -> None:
     """The figure's row may leave the list while its calls are shown. The focus is not lost."""
-    wall.sign_in()
-    wall.page.wait_for_selector("#services tbody tr")
+    board.page.wait_for_selector("#services tbody tr")
     services = [
-        row.get_attribute("data-id") for row in wall.page.locator("#services tr[data-id]").all()
+        row.get_attribute("data-id") for row in board.page.locator("#services tr[data-id]").all()
     ]
-    wall.page.focus(opener(services[0], "handled"))
-    wall.page.keyboard.press("Enter")
-    figures(wall)
-    wall.page.evaluate("(id) => { location.hash = `service=${id}`; }", services[1])
-    wall.page.wait_for_selector(ROW.format(services[0]), state="detached")
-    wall.page.keyboard.press("Escape")
-    wall.page.wait_for_selector("#calls", state="hidden")
-    assert wall.page.evaluate("document.activeElement.matches('#services .scroll')")
+    board.page.focus(opener(services[0], "handled"))
+    board.page.keyboard.press("Enter")
+    figures(board)
+    board.page.evaluate("(id) => { location.hash = `service=${id}`; }", services[1])
+    board.page.wait_for_selector(ROW.format(services[0]), state="detached")
+    board.page.keyboard.press("Escape")
+    board.page.wait_for_selector("#calls", state="hidden")
+    assert board.page.evaluate("document.activeElement.matches('#services .scroll')")
 
 
-def test_a_dialog_without_any_figure_returns_the_focus_to_the_explanation(wall: Screen) -> None:
+def test_a_dialog_without_any_figure_returns_the_focus_to_the_explanation(board: Screen) -> None:
     """If the view has no service any more, the panel's explanation gets the focus."""
-    wall.sign_in()
-    wall.page.wait_for_selector("#services tbody tr")
-    wall.page.click("#services .handled .opens >> nth=0")
-    figures(wall)
-    wall.page.evaluate("() => { location.hash = 'service=99'; }")
-    wall.page.wait_for_selector("#services tbody tr", state="detached")
-    wall.page.keyboard.press("Escape")
-    wall.page.wait_for_selector("#calls", state="hidden")
-    assert wall.page.evaluate("document.activeElement.matches('#services .explanation')")
+    board.page.wait_for_selector("#services tbody tr")
+    board.page.click("#services .handled .opens >> nth=0")
+    figures(board)
+    board.page.evaluate("() => { location.hash = 'service=99'; }")
+    board.page.wait_for_selector("#services tbody tr", state="detached")
+    board.page.keyboard.press("Escape")
+    board.page.wait_for_selector("#calls", state="hidden")
+    assert board.page.evaluate("document.activeElement.matches('#services .explanation')")
 
 
 def test_more_calls_are_added_page_by_page(browser: Browser, floors: Floors) -> None:

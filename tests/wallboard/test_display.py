@@ -80,33 +80,33 @@ def test_the_view_and_the_theme_are_remembered(wall: Screen, view: str) -> None:
     assert wall.page.get_attribute("html", "data-view") == "desk"
 
 
-def test_leaving_the_wall_does_not_lose_the_focus(wall: Screen) -> None:
-    """If the tools are in a menu, the menu's button has the focus after the wall."""
-    wall.page.set_viewport_size({"width": 1200, "height": 800})
-    wall.sign_in(view="#wall")
-    wall.page.focus("#show-wall")
-    wall.page.keyboard.press("Enter")
-    wall.until("document.documentElement.dataset.view === 'desk'")
-    assert wall.page.evaluate("document.activeElement.id") == "show-menu"
+def test_leaving_the_wall_does_not_lose_the_focus(board: Screen) -> None:
+    """If the tools are in a menu, the menu's button has the focus after the board."""
+    board.page.set_viewport_size({"width": 1200, "height": 800})
+    board.page.evaluate("() => { location.hash = 'wall'; }")
+    board.until("document.documentElement.dataset.view === 'wall'")
+    board.page.focus("#show-wall")
+    board.page.keyboard.press("Enter")
+    board.until("document.documentElement.dataset.view === 'desk'")
+    assert board.page.evaluate("document.activeElement.id") == "show-menu"
 
 
 TOOLS = {"#show-past": "#past", "#show-view": "#view", "#show-thresholds": "#thresholds"}
 
 
-def test_a_dialog_closes_the_menu_that_it_was_opened_from(wall: Screen) -> None:
+def test_a_dialog_closes_the_menu_that_it_was_opened_from(board: Screen) -> None:
     """After a dialog a phone shows the floor, and the menu's button has the focus."""
-    wall.page.set_viewport_size({"width": 390, "height": 844})
-    wall.sign_in()
-    wall.page.wait_for_selector("#services tbody tr")
+    board.page.set_viewport_size({"width": 390, "height": 844})
+    board.page.wait_for_selector("#services tbody tr")
     for tool, dialog in TOOLS.items():
-        wall.page.click("#show-menu")
-        wall.page.click(tool)
-        wall.page.wait_for_selector(f"{dialog}[open]")
-        wall.page.keyboard.press("Escape")
-        wall.page.wait_for_selector(dialog, state="hidden")
-        wall.page.wait_for_selector(tool, state="hidden")
-        assert wall.page.get_attribute("#show-menu", "aria-expanded") == "false"
-        assert wall.page.evaluate("document.activeElement.id") == "show-menu"
+        board.page.click("#show-menu")
+        board.page.click(tool)
+        board.page.wait_for_selector(f"{dialog}[open]")
+        board.page.keyboard.press("Escape")
+        board.page.wait_for_selector(dialog, state="hidden")
+        board.page.wait_for_selector(tool, state="hidden")
+        assert board.page.get_attribute("#show-menu", "aria-expanded") == "false"
+        assert board.page.evaluate("document.activeElement.id") == "show-menu"
 
 
 WALLS = ((1280, 720), (1366, 768), (1920, 1080), (2560, 1440), (3840, 2160), (1080, 1920))
@@ -365,13 +365,12 @@ BROKEN_WORDS = """[...document.querySelectorAll("#services thead button")]
     .map((one) => one.textContent)"""
 
 
-def test_column_titles_break_only_between_words(wall: Screen) -> None:
+def test_column_titles_break_only_between_words(board: Screen) -> None:
     """A phone with 320 pixels, or a page zoomed to 400%, shows whole words."""
-    wall.page.set_viewport_size({"width": 320, "height": 640})
-    wall.sign_in()
-    wall.page.wait_for_selector("#services tbody tr")
-    assert wall.page.evaluate(BROKEN_WORDS) == []
-    assert wall.page.evaluate("document.documentElement.scrollWidth") <= 320
+    board.page.set_viewport_size({"width": 320, "height": 640})
+    board.page.wait_for_selector("#services tbody tr")
+    assert board.page.evaluate(BROKEN_WORDS) == []
+    assert board.page.evaluate("document.documentElement.scrollWidth") <= 320
 
 
 DIALOGS = {

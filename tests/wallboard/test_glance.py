@@ -21,59 +21,56 @@ def tile(wall: Screen, name: str) -> tuple[str, str]:
     )
 
 
-def test_tiles_combine_the_services(wall: Screen, source: Caller) -> None:
+def test_tiles_combine_the_services(board: Screen, source: Caller) -> None:
     """The service level and the speed of answer are weighted by the services' calls."""
-    wall.sign_in()
-    wall.page.wait_for_selector("#services tbody tr")
+    board.page.wait_for_selector("#services tbody tr")
     rows = source.http.post("/realtime/service/stats").json()["stats"]
     handled = sum(one["totalHandled"] for one in rows)
     abandoned = sum(one["totalAbandoned"] for one in rows)
     decided = handled + abandoned
     level = sum(one["serviceLevel"] * (one["totalHandled"] + one["totalAbandoned"]) for one in rows)
     wait = sum(one["averageSpeedOfAnswer"] * one["totalHandled"] for one in rows)
-    first = wall.page.get_attribute("#glance li:first-child button", "data-tile")
+    first = board.page.get_attribute("#glance li:first-child button", "data-tile")
     assert first == "level"
-    assert tile(wall, "level") == (f"{level / decided:.1f}%", "target 80%")
-    assert tile(wall, "handled")[0] == f"{handled:,}"
-    assert tile(wall, "abandoned")[0] == f"{100 * abandoned / decided:.1f}%"
-    assert tile(wall, "speed") == (f"0:{int(wait / handled):02}", "average")
+    assert tile(board, "level") == (f"{level / decided:.1f}%", "target 80%")
+    assert tile(board, "handled")[0] == f"{handled:,}"
+    assert tile(board, "abandoned")[0] == f"{100 * abandoned / decided:.1f}%"
+    assert tile(board, "speed") == (f"0:{int(wait / handled):02}", "average")
     busiest = max(one["totalCallsInQueue"] for one in rows)
     most = {f"most: {one['serviceName']} {busiest}" for one in rows}
-    assert tile(wall, "waiting")[1] in most
+    assert tile(board, "waiting")[1] in most
 
 
-def test_the_abandoned_tile_names_the_highest_abandon_rate(wall: Screen, source: Caller) -> None:
+def test_the_abandoned_tile_names_the_highest_abandon_rate(board: Screen, source: Caller) -> None:
     """The rate stands beside the service's name, so it is not read as the combined rate."""
-    wall.sign_in()
-    wall.page.wait_for_selector("#services tbody tr")
+    board.page.wait_for_selector("#services tbody tr")
     rows = source.http.post("/realtime/service/stats").json()["stats"]
     worst = max(rows, key=lambda one: one["abandonRate"])
     note = f"worst: {worst['serviceName']} {worst['abandonRate']:.1f}%"
-    wall.until_text("[data-tile=abandoned] .note", note)
-    wall.page.click("[data-tile=abandoned]")
-    found = wall.page.evaluate("document.activeElement.querySelector('.name').textContent")
+    board.until_text("[data-tile=abandoned] .note", note)
+    board.page.click("[data-tile=abandoned]")
+    found = board.page.evaluate("document.activeElement.querySelector('.name').textContent")
     assert found == worst["serviceName"]
-    wall.page.evaluate("() => { location.hash = 'service=38049'; }")
-    wall.until_text("[data-tile=abandoned] .note", "today")
+    board.page.evaluate("() => { location.hash = 'service=38049'; }")
+    board.until_text("[data-tile=abandoned] .note", "today")
 
 
-def test_tiles_link_to_the_named_service_or_agent(wall: Screen) -> None:
+def test_tiles_link_to_the_named_service_or_agent(board: Screen) -> None:
     """A click or a key moves the focus to the service's row, or lists the ready agents."""
-    wall.sign_in()
-    wall.page.wait_for_selector("#services tbody tr")
-    wall.page.wait_for_selector("#agents [data-login]")
-    longest = tile(wall, "longest")[1]
-    wall.page.fill("#services input", "nothing")
-    wall.page.click("[data-tile=longest]")
-    found = wall.page.evaluate("document.activeElement.querySelector('.name').textContent")
-    assert found == longest == wall.texts("#services tbody .name")[0]
-    wall.page.focus("[data-tile=ready]")
-    wall.page.keyboard.press("Enter")
-    wall.until(
+    board.page.wait_for_selector("#services tbody tr")
+    board.page.wait_for_selector("#agents [data-login]")
+    longest = tile(board, "longest")[1]
+    board.page.fill("#services input", "nothing")
+    board.page.click("[data-tile=longest]")
+    found = board.page.evaluate("document.activeElement.querySelector('.name').textContent")
+    assert found == longest == board.texts("#services tbody .name")[0]
+    board.page.focus("[data-tile=ready]")
+    board.page.keyboard.press("Enter")
+    board.until(
         "[...document.querySelectorAll('#agents td[data-state]')].every("
         "(cell) => cell.dataset.state === '2')"
     )
-    assert wall.page.get_attribute(".states [data-state='2']", "aria-pressed") == "true"
+    assert board.page.get_attribute(".states [data-state='2']", "aria-pressed") == "true"
 
 
 @pytest.mark.parametrize(("target", "levels"), [(1, {""}), (99, {"watch", "act"})])

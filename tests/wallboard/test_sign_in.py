@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import httpx
-import pytest
 from playwright.sync_api import Route
 
 from floorcast.cli.demo_floor import SIGN_IN
@@ -89,23 +88,27 @@ def test_a_token_with_invalid_characters_is_wrong(wall: Screen) -> None:
     wall.until_text("#sign-in-failure", "The client or the API token is wrong.")
 
 
-@pytest.mark.parametrize(
-    ("status", "said", "shown"),
-    [
-        (200, "<html>Please accept our terms", "No response from 127.0.0.1"),
-        (502, "<html>Bad gateway", "The server cannot sign you in yet: 502"),
-        (502, "null", "The server cannot sign you in yet: 502"),
-        (404, '{"error": "route"}', "The server responded: 404"),
-    ],
-)
-def test_responses_from_proxies_are_reported(
-    wall: Screen, status: int, said: str, shown: str
-) -> None:
+FROM_PROXIES = [
+    (200, "<html>Please accept our terms", "No response from 127.0.0.1"),
+    (502, "<html>Bad gateway", "The server cannot sign you in yet: 502"),
+    (404, '{"error": "route"}', "The server responded: 404"),
+    (502, "null", "The server cannot sign you in yet: 502"),
+]
+
+
+def test_responses_from_proxies_are_reported(wall: Screen) -> None:
     """A message reports the response of a proxy or of a network's login page."""
     wall.open()
-    wall.page.route("**/session/login*", lambda route: route.fulfill(status=status, body=said))
-    wall.fill()
-    wall.until_text("#sign-in-failure", shown)
+    responses = iter(FROM_PROXIES)
+
+    def respond(route: Route) -> None:
+        status, said, _ = next(responses)
+        route.fulfill(status=status, body=said)
+
+    wall.page.route("**/session/login*", respond)
+    for _, _, shown in FROM_PROXIES:
+        wall.fill()
+        wall.until_text("#sign-in-failure", shown)
 
 
 def test_an_ended_session_is_renewed_automatically(wall: Screen, floor: Server) -> None:
