@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import random
+from collections.abc import Iterator
 from typing import cast
 
 import pytest
@@ -12,6 +14,14 @@ from tests.real.slow_recipes import MOST_BYTES, SEEDS
 from tests.search import TIMES
 
 SECONDS = 5.0 * TIMES  # to search longer: python -m tests.real.slow_inputs --seconds 1800
+
+
+@pytest.fixture(autouse=True)
+def freeze_again() -> Iterator[None]:
+    """Exclude the collected tests from garbage collections again, which the search undoes."""
+    yield
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.mark.long
