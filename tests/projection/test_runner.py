@@ -482,6 +482,26 @@ def test_a_quiet_floor_writes_an_hourly_snapshot() -> None:
     run(work)
 
 
+def test_a_floor_that_is_quiet_after_a_burst_writes_a_snapshot(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It does not wait for the next event, because starts and past answers would fold the burst."""
+    monkeypatch.setattr(runner, "PAST_SNAPSHOT_EVENTS", 2)
+
+    async def work(harness: ProjectionHarness) -> None:
+        async with harness.running(harness.floor()) as floor:
+            await floor.wait_until_folded(await harness.take(harness.sms(), harness.sms()))
+            await floor.snapshot_if_due()
+            assert harness.store.newest_snapshot(CLIENT, 9) is None
+            harness.clock.move(runner.PAST_SNAPSHOT_SECONDS)
+            await floor.snapshot_if_due()
+            snapshot = harness.store.newest_snapshot(CLIENT, 9)
+            assert snapshot is not None
+            assert snapshot.entry == 1
+
+    run(work)
+
+
 def test_a_floor_stopped_in_the_middle_of_an_entry_writes_no_snapshot(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

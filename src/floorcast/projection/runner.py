@@ -198,10 +198,11 @@ class Projection:
         """Take a snapshot if one is due, even if the floor is quiet.
 
         The log removes old entries. Facts that only those entries contain (names, ids, the counts
-        of an agent's events) must be in a snapshot long before then.
+        of an agent's events) must be in a snapshot long before then. And after a burst of events,
+        a start and each answer about the past would fold the whole burst again.
         """
-        due = self._waited_for(MAX_SNAPSHOT_AGE_TICKS)
-        if due and self._events_since_snapshot:
+        is_old = self._waited_for(MAX_SNAPSHOT_AGE_TICKS) and self._events_since_snapshot
+        if is_old or self._is_snapshot_due():
             await self.snapshot()
 
     async def snapshot(self) -> None:
