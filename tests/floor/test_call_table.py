@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from floorcast.floor import call_table
 from floorcast.floor.call_table import EVICTED_PER_STEP, CallTable
 from floorcast.floor.calls import Call
 from floorcast.model.inbound import InboundEvent
@@ -166,3 +167,18 @@ def test_an_ended_call_is_queued_for_eviction_once_per_entry() -> None:
     for _ in range(1000):
         floor.fold(call("call.disposition", 3), ticks(300), "id")
     assert len(floor.call_table._leaving) <= 3  # noqa: SLF001 - the queue that must not grow
+
+
+@given(
+    st.lists(st.integers(0, 30), max_size=12), st.integers(1, 6), st.integers(0, 60 * HOUR * 1000)
+)
+def test_the_oldest_keys_of_quiet_calls_are_forgotten(ages: list[int], most: int, now: int) -> None:
+    """At most ``MAX_QUIET`` keys stay, for as long as the store keeps a call."""
+    left = sorted(hour * HOUR * 1000 for hour in ages)
+    quiet = [((number, "S"), at) for number, at in enumerate(left)]
+    table = CallTable([], 1, quiet=quiet)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(call_table, "MAX_QUIET", most)
+        list(table.evict_quiet(now, 0))
+    kept = [one for one in quiet if one[1] + call_table.QUIET_KEPT_MS > now]
+    assert list(table.quiet.items()) == kept[-most:]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
+from itertools import takewhile
 
 from floorcast.floor.agent_calls import AgentCalls, NamedCalls, service_answered_on
 from floorcast.floor.agents import (
@@ -58,8 +59,9 @@ class FoldTimes:
     def forget(self) -> None:
         """Forget changes that are older than any entry still to be folded."""
         of_agents, before = self.of_agents, self.now - MAX_LAG_MS
-        while of_agents and of_agents[oldest := next(iter(of_agents))] < before:
-            del of_agents[oldest]
+        # a new iterator for each one would pass all those that are already deleted
+        for agent in list(takewhile(lambda one: of_agents[one] < before, of_agents)):
+            del of_agents[agent]
 
 
 class AgentFold:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import takewhile
 
 from floorcast.floor.calls import Call, Key
 from floorcast.floor.counted_calls import CallsByService
@@ -133,10 +134,12 @@ class CallTable:
         """
         if self._first_quiet_at <= now:
             yield from self._evict_all_quiet(now, midnight)
-        while self.quiet:
-            key, since = next(iter(self.quiet.items()))
-            if since + QUIET_KEPT_MS > now and len(self.quiet) <= MAX_QUIET:
-                break
+        over = len(self.quiet) - MAX_QUIET
+        due = takewhile(
+            lambda one: one[0] < over or one[1][1] + QUIET_KEPT_MS <= now,
+            enumerate(self.quiet.items()),
+        )
+        for key in [key for _, (key, _) in due]:
             del self.quiet[key]
         yield
 
