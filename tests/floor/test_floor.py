@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+import sys
+from itertools import pairwise
 from typing import Any
 
 import msgspec
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from floorcast.floor import ledger
 from floorcast.floor.counters import ServiceDay
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import decode_call, encode_call, from_snapshot, snapshot_parts
@@ -454,3 +457,19 @@ def test_a_changed_time_zone_begins_its_day_at_once() -> None:
     before = floor.ledger.first_day
     floor.apply(msgspec.structs.replace(PLAN, time_zone="Pacific/Kiritimati"))
     assert floor.ledger.first_day == before + 1
+
+
+def test_the_counters_of_an_old_day_are_freed_in_steps() -> None:
+    """A day that is dropped at midnight may have 300,000 counters."""
+    floor = new_floor()
+    numbers = range(3 * ledger._FREED_PER_STEP)  # noqa: SLF001 - the size of a step
+    fold_all(floor, [agent("READY", 1, f"A{one}", service=10) for one in numbers])
+    today = floor.calendar.day_of(ticks(0) // 10_000)
+    counters = list(floor.ledger.agents_on(today, 10).values())
+    left = []
+    for _ in floor.begin_entry_in_steps(10_000, ticks(72 * 3600)):
+        assert not floor.ledger.agents_on(today, 10)
+        left.append(sum(sys.getrefcount(one) > 3 for one in counters))
+    steps = [before - after for before, after in pairwise(left)]
+    assert left[-1] == 0
+    assert max(steps) <= ledger._FREED_PER_STEP  # noqa: SLF001 - as above

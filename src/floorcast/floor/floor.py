@@ -181,6 +181,7 @@ class Floor:
             self.active_campaigns.begin_day(self.calendar)
         self._begin_day(now)
         self.is_consistent = True
+        yield from self.ledger.free_dropped()
 
     def _recount(self, calls: Sequence[Call], sign: int) -> Iterator[None]:
         for first in range(0, len(calls), _CALLS_PER_STEP):
@@ -281,6 +282,7 @@ class Floor:
     def _remove_old(self, now: int) -> Iterator[None]:
         """Remove old calls and days. Called at most once per second of log time."""
         self._begin_day(now)
+        yield from self.ledger.free_dropped()
         yield from self._forget_evicted(self.call_table.evict_ended(now))
         if now // _MINUTE_MS != self._last_minute:
             self._last_minute = now // _MINUTE_MS
