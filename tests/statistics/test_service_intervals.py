@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import FloorState
 from floorcast.model.inbound import InboundEvent
+from floorcast.statistics.cached_reading import free_in_steps
 from floorcast.statistics.interval_rows import ServiceInterval
 from floorcast.statistics.service_intervals import IntervalSpan, service_intervals
 from floorcast.statistics.service_stats import service_stats
@@ -106,3 +107,10 @@ def test_a_day_has_as_many_intervals_as_its_hours(
     assert [row.start for row in rows] == list(range(midnight, end, 900_000))
     assert rows[-1].end == end
     assert sum(row.ready_time for row in rows) in range(quarters * 900 - 2, quarters * 900 + 1)
+
+
+def test_rows_are_freed_in_steps() -> None:
+    """The rows of many services are not freed in one turn at the end."""
+    rows = [[None]] * 250
+    left = [len(rows) for _ in free_in_steps(rows)]
+    assert left == [150, 50, 0]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from floorcast.floor.view import NO_SERVICE, SLOT_MS, Day
 from floorcast.statistics.interval_cache import CachedService, FloorCache, IntervalCache, JoinedKey
@@ -17,10 +17,11 @@ from floorcast.statistics.interval_runs import IntervalRun, RunRows, RunStart
 from floorcast.statistics.joined_intervals import JoinedIntervals, decompress
 from floorcast.statistics.visibility import Moment, Scope
 
-__all__ = ["CachedReading", "CachedRows", "RowsOfDay", "UncachedReading"]
+__all__ = ["CachedReading", "CachedRows", "RowsOfDay", "UncachedReading", "free_in_steps"]
 
 R = TypeVar("R")
 _ROWS_PER_TURN = 2000  # the most rows that are decompressed in one turn of the event loop
+_SERVICES_PER_TURN = 100  # whose rows are freed in one turn
 
 
 class CachedRows(NamedTuple):
@@ -151,6 +152,7 @@ class CachedReading:
                 found = [piece] if piece else []
             interval += 1
             yield found
+        yield from free_in_steps(services)
 
     def _note_changes(self, before: int) -> None:
         """Mark the changes found by this answer as known, unless it has missed earlier changes."""
@@ -166,6 +168,13 @@ class CachedReading:
         """Return the numbers that a run starts from. Nothing reports when they change."""
         carried_over = own.carried_over if day == self._today and not run.first else 0
         return (*own.counts_before(day, run.first * self._width), carried_over)
+
+
+def free_in_steps(services: list[Any]) -> Iterator[list[Any]]:
+    """Remove the rows of all services. To free 2,000,000 rows at once takes 100 ms."""
+    while services:
+        del services[-_SERVICES_PER_TURN:]
+        yield []
 
 
 class JoinedReading:

@@ -28,6 +28,7 @@ from floorcast.statistics.cached_reading import (
     CachedRows,
     RowsOfDay,
     UncachedReading,
+    free_in_steps,
 )
 from floorcast.statistics.consistent_scan import Scan, Slices
 from floorcast.statistics.interval_cache import IntervalCache
@@ -167,8 +168,11 @@ class _Rows(Generic[R]):
         for some in self._scan:
             services += [one if isinstance(one, list) else one() for one in some]
             yield []
-        for (day, first), parts in zip(self._days, zip(*services, strict=True), strict=False):
+        days = [list(parts) for parts in zip(*services, strict=True)]
+        services.clear()
+        for (day, first), parts in zip(self._days, days, strict=False):
             yield from self._reading.intervals(day, first, parts)
+            yield from free_in_steps(parts)
 
     def close(self) -> None:
         """Release the floor."""
