@@ -5,11 +5,12 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from floorcast.floor import state
 from floorcast.floor.agents import CountedPart, CurrentCall, FloorAgent
 from floorcast.floor.calls import Call, CompactedSteps
 from floorcast.floor.queue_segments import QueueSegment
 from floorcast.floor.state import FloorState, from_snapshot, snapshot_parts
-from tests.floor.random_floors import PLAN, agent, call, fold_all, new_floor
+from tests.floor.random_floors import PLAN, agent, call, event, fold_all, new_floor
 
 
 def test_the_site_and_segments_keep_their_stored_names() -> None:
@@ -73,3 +74,25 @@ def test_no_part_of_a_large_snapshot_is_large() -> None:
     parts = list(snapshot_parts(state))
     assert max(map(len, parts)) < 200_000
     assert msgspec.to_builtins(from_snapshot(parts)) == msgspec.to_builtins(state)
+
+
+@pytest.mark.parametrize("size", [1, 15, 16, 17, 100])
+def test_a_snapshot_that_is_made_in_steps_is_complete(
+    size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The names are encoded a few per step. The snapshot does not depend on the steps."""
+    monkeypatch.setattr(state, "_NAMES_STEP", size)
+    floor = new_floor()
+    for number in range(40):
+        fold_all(floor, [agent("READY", 1, f"A{number}", service=f"S{number}", team=f"T{number}")])
+    fold_all(floor, [event("campaign.update", 1, campaign="Spring", service=10, loaded=1)])
+    fold_all(floor, [call("call.queue", 1, service=10), call("call.end", 2)], begin=99)
+    expected = floor.snapshot_state()
+    steps = list(state.snapshot_steps(expected))
+    assert steps.count(None) >= 40 // size * 8
+    found = from_snapshot([part for part in steps if part is not None])
+    assert (found.directory, found.campaigns) == (expected.directory, expected.campaigns)
+    assert msgspec.msgpack.encode(found.counters.totals) == msgspec.msgpack.encode(
+        expected.counters.totals
+    )
+    assert list(found.directory.agent_keys) == list(expected.directory.agent_keys)

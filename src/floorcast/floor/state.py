@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import sys
 from array import array
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Raw, Struct, field
 from msgspec.structs import replace
 
 from floorcast.floor.agents import FloorAgent
@@ -33,15 +33,19 @@ __all__ = [
     "encode_call",
     "from_snapshot",
     "snapshot_parts",
+    "snapshot_steps",
 ]
 
 SNAPSHOT_VERSION = 1
 _T = TypeVar("_T")
+# msgpack: a map with a length of four bytes; the headers of maps of up to 15 and 65,535 members
+_MAP_32, _SHORT_MAP, _SHORT_HEADER, _HEADER = b"\xdf", 16, 1, 3
 # The number of items in a part, which takes about a millisecond to encode.
 _PART = 200  # calls or counters
 _AGENTS_PART = 50
 _INTERVALS_PART = 25  # services: up to a megabyte
 _TIMES_PART = 5_000  # connects or evicted calls
+_NAMES_STEP = 2_000  # names, campaigns or services' counters
 
 
 class FloorState(Struct):
@@ -113,9 +117,19 @@ _call_decoder = msgspec.msgpack.Decoder(Call)
 
 def snapshot_parts(state: FloorState) -> Iterator[bytes]:
     """Yield the parts of a snapshot. Nothing may be folded until the last part is made."""
+    return filter(None, snapshot_steps(state))
+
+
+def snapshot_steps(state: FloorState) -> Iterator[bytes | None]:
+    """Yield the parts of a snapshot, and None after a step that makes no part."""
     services = {service: dict[str, int]() for service in state.connects}
     counters = replace(state.counters, agent_days={}, intervals={})
     rest = replace(state, counters=counters, agents={}, calls=[], connects=services, quiet_calls=[])
+    rest.directory, rest.counters = replace(state.directory), counters
+    for owner, names in ((rest.directory, _NAMES), (counters, _COUNTERS), (rest, _CAMPAIGNS)):
+        for name in names:
+            encoded = yield from _encoded_in_steps(getattr(owner, name))
+            setattr(owner, name, encoded)
     yield _encoder.encode(rest)
     for part in _parts(state):
         yield _encoder.encode(part)
@@ -149,6 +163,24 @@ def encode_call(call: Call) -> bytes:
 def decode_call(blob: bytes) -> Call:
     """Decode a stored call."""
     return _call_decoder.decode(blob)
+
+
+_NAMES = (
+    *("services", "agents", "campaigns", "teams"),
+    *("service_keys", "agent_keys", "campaign_keys", "team_keys"),
+    *("services_named", "agents_named", "campaigns_named", "teams_named"),
+)
+_COUNTERS, _CAMPAIGNS = ("totals",), ("campaigns",)
+
+
+def _encoded_in_steps(members: dict[Any, Any]) -> Generator[None, None, Raw]:
+    """Encode a dictionary as part of a larger struct, in steps."""
+    content = bytearray(_MAP_32 + len(members).to_bytes(4, "big"))
+    for pairs in _in_parts(iter(members.items()), _NAMES_STEP):
+        some = _encoder.encode(dict(pairs))
+        content += some[_SHORT_HEADER if len(pairs) < _SHORT_MAP else _HEADER :]
+        yield
+    return Raw(content)
 
 
 def _parts(state: FloorState) -> Iterator[_SnapshotPart]:

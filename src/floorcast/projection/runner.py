@@ -22,7 +22,7 @@ from floorcast.floor.floor import Floor
 from floorcast.floor.state import (
     SNAPSHOT_VERSION,
     decode_call,
-    snapshot_parts,
+    snapshot_steps,
 )
 from floorcast.log.port import HOUR, Entry, EventLog
 from floorcast.model.errors import FeedNotSwitchedOn, Unavailable
@@ -241,8 +241,9 @@ class Projection:
         self._snapshot_at = self._now()
         blob = SnapshotBlob()
         started = time.perf_counter()
-        for part in snapshot_parts(self.floor.snapshot_state()):
-            blob.add(part)
+        for part in snapshot_steps(self.floor.snapshot_state()):
+            if part is not None:
+                blob.add(part)
             if time.perf_counter() - started > SLICE_SECONDS:
                 await take_turn(self.client)
                 started = time.perf_counter()
