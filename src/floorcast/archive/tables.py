@@ -48,7 +48,7 @@ def write_parquet(table: pa.Table) -> bytes:
 
 def read_parquet(content: bytes) -> pa.Table:
     """Return the table in a Parquet file. Raises pyarrow.ArrowException."""
-    return pq.read_table(pa.BufferReader(content))
+    return pq.ParquetFile(pa.BufferReader(content)).read()
 
 
 def _batches(rows: Iterable[Row]) -> Iterable[list[Row]]:
