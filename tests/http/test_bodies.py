@@ -23,6 +23,7 @@ from floorcast.model.errors import (
     Refusal,
     TooLarge,
     Unavailable,
+    UnsupportedEncoding,
     UnsupportedMedia,
 )
 
@@ -195,7 +196,7 @@ def test_invalid_gzip_is_refused(garbage: bytes, headed: bool) -> None:
 @pytest.mark.parametrize("encoding", ["br", "deflate", "gzip, gzip", "zstd", "gzip2"])
 def test_other_encodings_are_refused(encoding: str) -> None:
     """The error names the accepted encoding."""
-    with pytest.raises(UnsupportedMedia, match="gzip"):
+    with pytest.raises(UnsupportedEncoding, match="gzip"):
         received([b"x"], {"content-encoding": encoding})
 
 

@@ -34,6 +34,7 @@ def body(answer: Response) -> dict[str, object]:
         (errors.Retired("m"), 410, 410),
         (errors.TooLarge("m"), 413, 413),
         (errors.UnsupportedMedia("m"), 415, 415),
+        (errors.UnsupportedEncoding("m"), 415, 415),
         (errors.RateLimited("m", 3), 429, 429),
         (errors.Unavailable("m", 3), 503, 101),
     ],
@@ -65,7 +66,9 @@ def test_headers_say_what_to_do() -> None:
     assert error_response(MethodNotAllowed("GET", ["POST"])).headers == (("allow", "POST"),)
     assert dict(error_response(errors.BadCredentials("m")).headers)["www-authenticate"]
     assert dict(error_response(errors.BadSession("m")).headers)["www-authenticate"]
-    assert error_response(errors.UnsupportedMedia("m")).headers == (("accept-encoding", "gzip"),)
+    refused = error_response(errors.UnsupportedEncoding("m"))
+    assert refused.headers == (("accept-encoding", "gzip"),)
+    assert error_response(errors.UnsupportedMedia("m")).headers == ()
 
 
 @pytest.mark.parametrize(

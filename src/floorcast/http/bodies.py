@@ -16,7 +16,13 @@ import msgspec
 from starlette.datastructures import Headers
 from starlette.types import Receive
 
-from floorcast.model.errors import InvalidParameter, NotAnObject, TooLarge, UnsupportedMedia
+from floorcast.model.errors import (
+    InvalidParameter,
+    NotAnObject,
+    TooLarge,
+    UnsupportedEncoding,
+    UnsupportedMedia,
+)
 from floorcast.model.loop_turns import take_turn
 from floorcast.model.nesting import TOO_NESTED, check_nesting
 from floorcast.model.wording import TYPE_WORDS
@@ -59,12 +65,11 @@ async def read_body(
     more memory, ``on_bytes`` is called with the number of additional bytes, and may raise. A large
     body is inflated in turns of ``client``.
 
-    Raises TooLarge, NotAnObject (broken gzip), UnsupportedMedia (another encoding) and
-    Disconnected.
+    Raises TooLarge, NotAnObject (broken gzip), UnsupportedEncoding and Disconnected.
     """
     encoding = _encoding(headers)
     if encoding not in ("identity", "", "gzip", "x-gzip"):
-        raise UnsupportedMedia("Content-Encoding must be gzip or absent")
+        raise UnsupportedEncoding("Content-Encoding must be gzip or absent")
     declared = _declared_length(headers)
     if declared is not None and declared > limit:
         raise _too_large(limit)

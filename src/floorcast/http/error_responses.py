@@ -18,7 +18,7 @@ from floorcast.model.errors import (
     RateLimited,
     Refusal,
     Unavailable,
-    UnsupportedMedia,
+    UnsupportedEncoding,
 )
 
 __all__ = ["STATUS", "Failure", "MethodNotAllowed", "error_response", "is_event_source"]
@@ -111,7 +111,7 @@ def _headers(error: FloorcastError) -> tuple[tuple[str, str], ...]:
             return (("www-authenticate", 'Bearer realm="floorcast"'),)
         case BadSession():
             return (("www-authenticate", 'LV-Session realm="floorcast"'),)
-        case UnsupportedMedia():
+        case UnsupportedEncoding():  # after a wrong type, it would send the reader astray
             return (("accept-encoding", "gzip"),)
         case _:
             return ()

@@ -16,6 +16,7 @@ an HTTP status.
     │   ├── Retired             410
     │   ├── TooLarge            413
     │   ├── UnsupportedMedia    415
+    │   │   └── UnsupportedEncoding   the Content-Encoding
     │   ├── NotAcceptable       406
     │   └── RateLimited         429
     ├── Unavailable             101   try again: busy, starting, or the log cannot be written
@@ -47,6 +48,7 @@ __all__ = [
     "TooLarge",
     "Unavailable",
     "UnexpectedAnswer",
+    "UnsupportedEncoding",
     "UnsupportedMedia",
 ]
 
@@ -142,6 +144,10 @@ class UnsupportedMedia(Refusal):
     """The method does not accept the ``Content-Type`` or ``Content-Encoding``."""
 
     code = 415
+
+
+class UnsupportedEncoding(UnsupportedMedia):
+    """The method does not accept the ``Content-Encoding``."""
 
 
 class RateLimited(Refusal):
