@@ -20,7 +20,7 @@ from floorcast.statistics.visibility import Moment, Scope
 __all__ = ["CachedReading", "CachedRows", "RowsOfDay", "UncachedReading", "free_in_steps"]
 
 R = TypeVar("R")
-_ROWS_PER_TURN = 2000  # the most rows that are decompressed in one turn of the event loop
+_ROWS_PER_TURN = 2000  # the most rows that are decompressed or listed in one step
 _SERVICES_PER_TURN = 100  # whose rows are freed in one turn
 
 
@@ -139,7 +139,7 @@ class CachedReading:
         rows_read = 0
         for cached, computed in parts:
             services.append([*cached.since(interval), *computed])
-            rows_read += cached.end - interval
+            rows_read += len(services[-1])
             if rows_read > _ROWS_PER_TURN:
                 rows_read = 0
                 yield []
