@@ -193,7 +193,7 @@ def test_the_calls_that_an_agent_has_named_do_not_pile_up() -> None:
     floor = new_floor()
     calls = [{"transactionId": number, "sessionId": "S"} for number in range(20)]
     fold_all(floor, [agent("IN_CALL", 1, service=10, call=call) for call in calls])
-    named = floor._named_calls._agents_by_call  # noqa: SLF001 - an index, which must not grow
+    named = floor.named_calls._agents_by_call  # noqa: SLF001 - an index, which must not grow
     assert len(named) == NAMED_CALLS
 
 

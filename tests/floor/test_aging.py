@@ -159,7 +159,7 @@ def test_a_floor_continues_after_a_month_without_events() -> None:
     log.day(40)
     assert "Lee" not in names(log.floor)
     assert not log.floor.call_table.calls
-    calls = log.floor._named_calls  # noqa: SLF001 - the indexes, which must not grow
+    calls = log.floor.named_calls
     assert (calls._named, calls._agents_by_call) == ({}, {})  # noqa: SLF001 - as above
 
 

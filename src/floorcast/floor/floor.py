@@ -82,7 +82,8 @@ class Floor:
 
     ``logged_in_agents`` holds the agents that are logged in, and ``logged_off_agents`` the other
     agents, by the services that they were last logged in to. ``active_campaigns`` holds the
-    campaigns that were active today or yesterday. ``hooks`` are called before anything changes.
+    campaigns that were active today or yesterday. ``named_calls`` is an index of agents by call.
+    ``hooks`` are called before anything changes.
     ``too_late`` counts the agent events that arrived too late to change a figure. ``old_event_at``
     is when an entry that began with an old event was recorded, in ms, or 0 if none was.
 
@@ -121,7 +122,7 @@ class Floor:
         self._last_minute = to_ms(state.recorded_at) // _MINUTE_MS
         if not state.newest_event_at and state.entry != state.config_entry:
             state.newest_event_at = state.recorded_at  # an earlier release did not store it
-        self._named_calls = NamedCalls(state.agents)
+        self.named_calls = NamedCalls(state.agents)
         self._use_config(state.config)
         for call in self.call_table.calls.values():
             self.tally.shorten(call)
@@ -217,7 +218,7 @@ class Floor:
             Timeline(states, calls, self._late_ms),
             self._count_too_late,
             self.folded,
-            self._named_calls,
+            self.named_calls,
         )
         details = CallDetails(self.state.directory, self.tally)
         call_fold = CallFold(self.state, calls, details, self._agents)
@@ -307,7 +308,7 @@ class Floor:
         self._dispositions.tidy(now)
         self.folded.forget()
         yield from self._aging.tidy(now)
-        self._named_calls.forget_agents()
+        self.named_calls.forget_agents()
 
     def note_source_events(self, events: Sequence[LoggedEvent]) -> None:
         """Record that a source sent these events. Called before an entry's events are folded."""

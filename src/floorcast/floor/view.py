@@ -225,6 +225,10 @@ class FloorView:
             return known.current_service
         return agent.service if call.service is None else call.service
 
+    def agents_of_call(self, call: Call) -> Collection[int]:
+        """Return the agents whose current call this is, and perhaps others that have had it."""
+        return self._floor.named_calls.agents_of(call.key)
+
     def call_members(self, call: CurrentCall) -> CallMembers:
         """Return what is known now of an agent's current call."""
         key = call.key

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Sequence
 
 from msgspec import Struct
 
-from floorcast.floor.view import NO_SERVICE, Call, CurrentCall, FloorAgent, Key
+from floorcast.floor.view import NO_SERVICE, CurrentCall, FloorAgent
 from floorcast.model.states import STATE_NAMES
 from floorcast.statistics.consistent_scan import Scan, Slices
 from floorcast.statistics.present_agents import AgentDays, is_quiet, listed_agents
@@ -106,27 +106,8 @@ def _of(scope: Scope, moment: Moment, changed_after: int | None) -> Scan[AgentDe
             center_name,
         )
 
-    by_call = _AgentsByCall(ids, agents)
-    return Scan(ids, read, view.hooks.agents, scope.rows, calls=(view.hooks.calls, by_call.of))
-
-
-class _AgentsByCall:
-    """The agents by their current call. Agents that have changed since the start may be missing."""
-
-    def __init__(self, ids: Collection[int], agents: Mapping[int, FloorAgent]) -> None:
-        self._ids = ids
-        self._agents = agents
-        self._known: dict[Key | None, list[int]] | None = None
-
-    def of(self, call: Call) -> Iterable[int]:
-        """Return the agents whose current call this is."""
-        if self._known is None:  # most scans end before a call changes
-            self._known = {}
-            for number in self._ids:
-                current = self._agents[number].call
-                if current is not None:
-                    self._known.setdefault(current.key, []).append(number)
-        return self._known.get(call.key, ())
+    calls = (view.hooks.calls, view.agents_of_call)
+    return Scan(ids, read, view.hooks.agents, scope.rows, calls=calls)
 
 
 def _visible_call(scope: Scope, agent: FloorAgent) -> CurrentCall:
