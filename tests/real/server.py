@@ -263,16 +263,18 @@ class Caller:
             if any(until in map(str, one.values()) for one in events):
                 return found
 
-    def metric_value(self, metric: str) -> float:
-        """Return the value of a metric in ``/metrics``, or 0 if the metric is missing.
+    def metric_values(self) -> dict[str, float]:
+        """Return the values in ``/metrics`` by name with labels, as printed there.
 
-        ``metric`` is the name with its labels, as printed there.
+        The page is rendered only a few times a second.
         """
-        for line in self.http.get("/metrics").text.splitlines():
-            name, _, value = line.rpartition(" ")
-            if name == metric:
-                return float(value)
-        return 0.0
+        lines = self.http.get("/metrics").text.splitlines()
+        parts = (line.rpartition(" ") for line in lines if not line.startswith("#"))
+        return {name: float(value) for name, _, value in parts}
+
+    def metric_value(self, metric: str) -> float:
+        """Return the value of a metric in ``/metrics``, or 0 if the metric is missing."""
+        return self.metric_values().get(metric, 0.0)
 
     def close(self) -> None:
         """Close the connections."""

@@ -62,7 +62,8 @@ def positions(caller: Caller) -> list[float]:
         "floorcast_feed_published_events_total",
         'floorcast_intake_events_total{outcome="accepted"}',
     )
-    return [caller.metric_value(name) for name in counts]
+    values = caller.metric_values()
+    return [values.get(name, 0.0) for name in counts]
 
 
 def send(

@@ -8,6 +8,8 @@ module and ``http/collectors.py`` use Prometheus.
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client import (
@@ -29,18 +31,25 @@ from floorcast.http.collectors import (
     FeedsCollector,
     WebhooksCollector,
 )
+from floorcast.http.responses import Content
 from floorcast.sse.hub import Hub
 from floorcast.webhooks.service import WebhookState
 
 __all__ = ["Metrics"]
 
+PAGES_PER_SECOND = 5  # a page takes about 10 ms, and needs no session
+
 _FAST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
 class Metrics:
-    """A server's metrics, in their own registry. Times are in seconds."""
+    """A server's metrics, in their own registry. Times are in seconds, as is ``clock``'s."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._page = Content(b"")
+        self._second = -math.inf  # in which the last page was rendered
+        self._rendered = 0  # pages in that second
         self.registry = registry = CollectorRegistry()
         self.requests = Counter(
             "floorcast_requests", "Requests served.", ("route", "status"), registry=registry
@@ -129,6 +138,19 @@ class Metrics:
     def watch_connections(self, read_counts: Callable[[], tuple[int, Mapping[str, int]]]) -> None:
         """Add the number of open connections, and the number closed or refused, by reason."""
         self.registry.register(ConnectionsCollector(read_counts))
+
+    def page(self) -> Content:
+        """Return the metrics, which are rendered at most ``PAGES_PER_SECOND`` times a second.
+
+        Further calls in the same second return the last page.
+        """
+        second = self._clock() // 1
+        if second != self._second:
+            self._second, self._rendered = second, 0
+        if self._rendered < PAGES_PER_SECOND:
+            self._rendered += 1
+            self._page = Content(self.text())
+        return self._page
 
     def text(self) -> bytes:
         """Return all metrics in Prometheus' text format."""

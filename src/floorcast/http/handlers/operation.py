@@ -5,7 +5,7 @@ from __future__ import annotations
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from floorcast.http.request_context import RequestContext
-from floorcast.http.responses import Content, Response, Status
+from floorcast.http.responses import Response, Status
 from floorcast.model.errors import Unavailable
 
 __all__ = ["health", "metrics", "readiness"]
@@ -33,4 +33,4 @@ async def metrics(context: RequestContext) -> Response:
     """Respond with all metrics in Prometheus' text format."""
     services = context.services
     services.metrics.ready.set(services.readiness.ready)
-    return Response(200, Content(services.metrics.text()), media_type=CONTENT_TYPE_LATEST)
+    return Response(200, services.metrics.page(), media_type=CONTENT_TYPE_LATEST)
