@@ -81,3 +81,26 @@ def test_cancelling_a_caller_does_not_stop_the_work() -> None:
         return result
 
     assert asyncio.run(ask()) == 7
+
+
+def test_an_error_leaves_nothing_for_the_garbage_collector() -> None:
+    """A flood of refused logins would otherwise grow the memory until the collector runs."""
+
+    async def fail() -> int:
+        await asyncio.sleep(0)
+        raise ValueError("no")
+
+    async def ask() -> int:
+        once = SingleFlight[int]()
+        gc.collect()
+        for _ in range(5):
+            with pytest.raises(ValueError, match="no"):
+                await once.do("a", fail)
+        await asyncio.sleep(0)
+        return gc.collect()
+
+    gc.disable()
+    try:
+        assert asyncio.run(ask()) == 0
+    finally:
+        gc.enable()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from types import FrameType
 from typing import Any
 
 import msgspec
@@ -351,6 +353,40 @@ def test_waits_fail_when_the_floor_stops_folding() -> None:
             await floor.wait_until_folded(1)
 
     run(work)
+
+
+def test_a_failed_wait_leaves_nothing_for_the_garbage_collector() -> None:
+    """Each request that waits holds its events, which can be many megabytes."""
+
+    async def work(harness: ProjectionHarness) -> None:
+        await harness.plan(*BOTH)
+        async with harness.running(harness.floor()) as floor:
+            await floor.wait_until_folded(1)
+            gc.collect()
+            waiting = asyncio.create_task(floor.wait_until_folded(2))
+            await asyncio.sleep(0)
+            floor.fail()
+            with pytest.raises(Unavailable):
+                await waiting
+            del waiting
+            await asyncio.sleep(0)
+            assert not [one for one in _garbage() if isinstance(one, FrameType)]
+
+    gc.disable()
+    try:
+        run(work)
+    finally:
+        gc.enable()
+
+
+def _garbage() -> list[object]:
+    """Return what only the garbage collector can free."""
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    gc.collect()
+    gc.set_debug(0)
+    found = list(gc.garbage)
+    gc.garbage.clear()
+    return found
 
 
 def whole(floor: RecordingProjection) -> list[bytes]:

@@ -27,7 +27,10 @@ class SingleFlight(Generic[T]):
             task = asyncio.create_task(work())
             self._in_progress[key] = task
             task.add_done_callback(lambda done: self._finish(key, done))
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.shield(task)
+        finally:
+            del task  # whose error refers to this frame: a cycle for each refused login
 
     def _finish(self, key: object, task: asyncio.Task[T]) -> None:
         del self._in_progress[key]

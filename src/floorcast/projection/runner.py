@@ -161,7 +161,10 @@ class Projection:
                 raise _stopped()
             future = asyncio.get_running_loop().create_future()
             self._waiting.append((number, future))
-            await future
+            try:
+                await future
+            finally:
+                del future  # whose error refers to this frame
 
     def has_ended(self, transaction: int, session: str) -> bool:
         """Return whether a call that is not in memory is known to have ended.
