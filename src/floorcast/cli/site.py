@@ -20,10 +20,10 @@ from floorcast.cli.admin import (
     hasher,
     with_kv,
 )
-from floorcast.cli.counted_hasher import CountedHasher
 from floorcast.cli.progress_bar import show_progress
 from floorcast.cli.tables import table_lines
 from floorcast.model.errors import SettingError
+from floorcast.site.counted_hasher import FEW_PASSWORDS, CountedHasher, count_passwords
 
 if TYPE_CHECKING:
     from floorcast.kv.port import KeyValueStore
@@ -36,7 +36,6 @@ __all__ = ["app", "is_terminal", "register"]
 app = typer.Typer(help="Apply, check and show the site's clients.", no_args_is_help=True)
 
 NO_CLIENTS = "the site has no clients; add them: floorcast site apply FILE"
-FEW_PASSWORDS = 50  # hashed in two seconds
 MAX_NAMED = 20  # the most clients and users that are listed before their removal
 
 FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="A site file (TOML).")]
@@ -138,8 +137,7 @@ def show_site(
 @contextmanager
 def _counted_hasher(site_file: SiteFile) -> Iterator[PasswordHasher]:
     """Show how many passwords are hashed, if the file has so many that it takes a while."""
-    logins = (login for client in site_file.clients for login in client.logins())
-    total = sum(login.password is not None for login in logins)
+    total = count_passwords(site_file.clients)
     if total <= FEW_PASSWORDS:
         yield hasher()
         return

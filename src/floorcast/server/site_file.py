@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -12,6 +14,7 @@ from floorcast.auth.passwords import Hasher
 from floorcast.kv.port import KeyValueStore
 from floorcast.model.errors import SettingError
 from floorcast.site import apply, file_reader
+from floorcast.site.counted_hasher import FEW_PASSWORDS, CountedHasher, count_passwords
 from floorcast.site.site_warnings import example_secret_warnings, permission_warnings
 from floorcast.site.template_warnings import template_warnings
 
@@ -44,6 +47,18 @@ async def apply_site_file(
             )
         return True
 
-    changes = await apply.apply(kv, site_file, hasher, approve)
+    counted = CountedHasher(hasher, _log_progress(count_passwords(site_file.clients)))
+    changes = await apply.apply(kv, site_file, counted, approve)
     audit.record_changes(changes, command="serve --site", file=str(file))
     _log.info("site_applied", file=file.name, changes=len(changes))
+
+
+def _log_progress(total: int) -> Callable[[int], None]:
+    """Return a function that logs each tenth of the passwords, unless there are few."""
+    tenths = {math.ceil(total * tenth / 10) for tenth in range(1, 11)}
+
+    def log_progress(done: int) -> None:
+        if total > FEW_PASSWORDS and done in tenths:
+            _log.info("passwords_hashed", done=done, total=total)
+
+    return log_progress

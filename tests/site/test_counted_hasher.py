@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from floorcast.cli.counted_hasher import CountedHasher
+from floorcast.site.counted_hasher import CountedHasher
 from tests.site.sites import CHEAP
 
 

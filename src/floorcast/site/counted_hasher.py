@@ -1,14 +1,22 @@
-"""Counts the passwords that a command hashes, because hashing thousands takes minutes."""
+"""Counts the passwords of a site file that are hashed, because thousands take minutes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from floorcast.site.apply import PasswordHasher
+    from floorcast.site.file_schema import FileClient
 
-__all__ = ["CountedHasher"]
+__all__ = ["FEW_PASSWORDS", "CountedHasher", "count_passwords"]
+
+FEW_PASSWORDS = 50  # hashed in two seconds
+
+
+def count_passwords(clients: Iterable[FileClient]) -> int:
+    """Return the number of passwords that a site file gives in plain text."""
+    return sum(login.password is not None for client in clients for login in client.logins())
 
 
 class CountedHasher:
