@@ -41,6 +41,7 @@ __all__ = [
 MAX_SPEED = math.inf  # as fast as the server accepts the events
 MAX_WAIT_SECONDS = 3600.0  # the longest wait for the server before a batch fails
 MIN_SLEEP_SECONDS = 0.02  # seconds; at high speeds, this gathers events into batches
+MAX_AHEAD_SECONDS = 86_400.0  # seconds; a recorded time further in the future is a mistake
 MAX_REASONS = 20  # the most reasons that are printed at the end
 
 
@@ -241,26 +242,33 @@ def _queue_log(file: Path, source: str, day: date | None, zone: ZoneInfo) -> lis
     from floorcast.connectors.asterisk.recording_reader import read_queue_log
 
     with file.open(encoding="utf-8", errors="replace") as lines:
-        return _shift_to_day(read_queue_log(lines, _day_source(source, day)), day, zone)
+        return _shift_to_day(read_queue_log(lines, _day_source(source, day), _latest()), day, zone)
 
 
 def _ami(file: Path, source: str, day: date | None, zone: ZoneInfo) -> list[CloudEvent]:
     from floorcast.connectors.asterisk.recording_reader import read_ami
 
     with file.open("rb") as data:
-        return _shift_to_day(read_ami(data.read, _day_source(source, day)), day, zone)
+        return _shift_to_day(read_ami(data.read, _day_source(source, day), _latest()), day, zone)
 
 
 def _esl(file: Path, source: str, day: date | None, zone: ZoneInfo) -> list[CloudEvent]:
     from floorcast.connectors.freeswitch.recording_reader import read_esl
 
     with file.open("rb") as data:
-        return _shift_to_day(read_esl(data.read, _day_source(source, day), day), day, zone)
+        return _shift_to_day(
+            read_esl(data.read, _day_source(source, day), day, _latest()), day, zone
+        )
 
 
 def _day_source(source: str, day: date | None) -> str:
     """Return the source for a day, so that the events and calls of each day have their own ids."""
     return f"{source}/{day}" if day else source
+
+
+def _latest() -> float:
+    """Return the latest time that a recording can have, in epoch seconds."""
+    return time.time() + MAX_AHEAD_SECONDS
 
 
 def _shift_to_day(
@@ -271,6 +279,12 @@ def _shift_to_day(
     if recorded.unreadable:
         print(
             f"floorcast: unreadable lines or frames, skipped: {recorded.unreadable:,}",
+            file=sys.stderr,
+        )
+    if recorded.ahead:
+        print(
+            "floorcast: lines or frames with a time that is a mistake (more than a day ahead),"
+            f" skipped: {recorded.ahead:,}",
             file=sys.stderr,
         )
     return shift_events(recorded.events, day, zone, datetime.now(UTC))

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from math import inf
 from zoneinfo import ZoneInfo
+
+from hypothesis import given
+from hypothesis import strategies as st
 
 from floorcast.client import CloudEvent
 from floorcast.connectors.asterisk.recording_reader import read_queue_log
@@ -32,3 +36,25 @@ def test_all_times_are_shifted_equally() -> None:
 
 def _distance(one: CloudEvent, other: CloudEvent) -> timedelta:
     return one.time - other.time
+
+
+QUEUED = "|1.{0}|sales|NONE|ENTERQUEUE||15551234567|1\n"
+LEFT = "|1.{0}|sales|NONE|ABANDON|1|1|5\n"
+DAY = 86_400
+
+
+@given(st.integers(0, 5), st.integers(2, 40_000), st.booleans())
+def test_one_line_from_the_future_does_not_move_the_others(
+    place: int, days: int, is_last_known: bool
+) -> None:
+    """It is skipped, wherever it is. A pause of several days is not a mistake."""
+    began = 1_790_000_000
+    recorded = [f"{began + 10 * n}{QUEUED.format(n)}" for n in range(2)]
+    recorded += [f"{began + 5 * DAY + 10 * n}{LEFT.format(n)}" for n in range(2)]
+    wrong = f"{began + (5 + days) * DAY}{QUEUED.format(9)}"
+    place = min(place, len(recorded))
+    with_mistake = [*recorded[:place], wrong, *recorded[place:]]
+    latest = began + 6.0 * DAY if is_last_known or place == len(recorded) else inf
+    found, right = (read_queue_log(one, "pbx", latest) for one in (with_mistake, recorded))
+    assert found.events == right.events
+    assert (found.ahead, right.ahead) == (1, 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from math import inf
 
 from floorcast.connectors.asterisk.ami_events import AmiEventConverter
 from floorcast.connectors.asterisk.dialect import ASTERISK
@@ -22,9 +23,10 @@ from floorcast.connectors.pbx.unreadable import Unreadable
 __all__ = ["read_ami", "read_queue_log"]
 
 
-def read_queue_log(lines: Iterable[str], source: str) -> ConvertedRecording:
+def read_queue_log(lines: Iterable[str], source: str, latest: float = inf) -> ConvertedRecording:
     """Return the events of a queue log. ``source`` names the Asterisk server in ids.
 
+    Lines with a time after ``latest`` (epoch seconds) are skipped.
     Each line ends with a line break. A line without one was cut and counts as unreadable, because
     its last field may be incomplete.
     """
@@ -50,13 +52,16 @@ def read_queue_log(lines: Iterable[str], source: str) -> ConvertedRecording:
         reports_hangups=False,
         whole_seconds=True,
     )
-    found = map_events(mapper, pbx_events())
+    found = map_events(mapper, pbx_events(), latest)
     found.unreadable += unreadable
     return found
 
 
-def read_ami(read: Callable[[int], bytes], source: str) -> ConvertedRecording:
-    """Return the events of an AMI recording. ``read`` returns up to the given number of bytes."""
+def read_ami(read: Callable[[int], bytes], source: str, latest: float = inf) -> ConvertedRecording:
+    """Return the events of an AMI recording. ``read`` returns up to the given number of bytes.
+
+    Frames with a time after ``latest`` (epoch seconds) are skipped.
+    """
     unreadable = 0
     events = AmiEventConverter(replies=True)
 
@@ -78,6 +83,6 @@ def read_ami(read: Callable[[int], bytes], source: str) -> ConvertedRecording:
     mapper = PbxEventMapper(
         MappingConfig(source=source), ASTERISK, PbxState(), reports_hangups=True
     )
-    found = map_events(mapper, pbx_events())
+    found = map_events(mapper, pbx_events(), latest)
     found.unreadable += unreadable
     return found

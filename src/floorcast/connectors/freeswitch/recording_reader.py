@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import date
+from math import inf
 
 from floorcast.connectors.freeswitch.dialect import dialect_for_replay
 from floorcast.connectors.freeswitch.events import EslEventConverter, event_time
@@ -29,18 +30,19 @@ __all__ = ["read_esl"]
 
 
 def read_esl(
-    read: Callable[[int], bytes], source: str, day: date | None = None
+    read: Callable[[int], bytes], source: str, day: date | None = None, latest: float = inf
 ) -> ConvertedRecording:
     """Return the events of a recording.
 
     ``read`` returns up to the given number of bytes. If ``day`` is given, the calls get other ids,
-    because the recording will be moved to that day.
+    because the recording will be moved to that day. Frames with a time after ``latest`` (epoch
+    seconds) are skipped.
     """
     config = MappingConfig(source=source)
     state = PbxState()
     reader = _RecordingReader(config, state)
     mapper = PbxEventMapper(config, dialect_for_replay(day), state, reports_hangups=True)
-    found = map_events(mapper, reader.pbx_events(read))
+    found = map_events(mapper, reader.pbx_events(read), latest)
     found.unreadable += reader.unreadable
     return found
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date, datetime
+from itertools import chain, pairwise
+from math import inf
 from typing import Protocol, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -17,6 +19,7 @@ from floorcast.connectors.pbx.unreadable import Unreadable
 
 __all__ = ["ConvertedRecording", "map_events", "read_frames", "shift_events"]
 
+IMPOSSIBLY_AHEAD_SECONDS = 86_400.0  # of the message before it and of the one after it
 FINAL_WAIT_SECONDS = 60.0  # seconds after the last PBX event, when all grace periods are over
 READ_BYTES = 1 << 20  # read from a recording at a time
 
@@ -35,10 +38,14 @@ class FrameReader(Protocol[Frame_co]):
 
 
 class ConvertedRecording(Struct, kw_only=True):
-    """Events in order of time, and the number of unreadable lines or frames."""
+    """Events in order of time, and the number of unreadable lines or frames.
+
+    ``ahead`` is the number of lines or frames that were skipped because their time is a mistake.
+    """
 
     events: list[CloudEvent]
     unreadable: int
+    ahead: int = 0
 
 
 def read_frames(
@@ -68,12 +75,20 @@ def shift_events(
     return [structs.replace(event, time=event.time + shift) for event in events]
 
 
-def map_events(mapper: PbxEventMapper, pbx_events: Iterable[PbxEvent]) -> ConvertedRecording:
-    """Return all CloudEvents that result from PBX events, in order of time."""
+def map_events(
+    mapper: PbxEventMapper, pbx_events: Iterable[PbxEvent], latest: float = inf
+) -> ConvertedRecording:
+    """Return all CloudEvents that result from PBX events, in order of time.
+
+    A PBX event is skipped if its time is a mistake: after ``latest`` (epoch seconds), or more than
+    a day after the times of the PBX events before and after it. It would end all calls, and all
+    other events would be moved to before it.
+    """
     found: list[CloudEvent] = []
     unreadable: list[Unreadable] = []
+    ahead: list[PbxEvent] = []
     last = 0.0
-    for one in pbx_events:
+    for one in _without_ahead(pbx_events, latest, ahead.append):
         event = check_event(one, unreadable.append)
         if event is not None:
             last = max(last, event.at)
@@ -82,4 +97,19 @@ def map_events(mapper: PbxEventMapper, pbx_events: Iterable[PbxEvent]) -> Conver
     unreadable += mapper.take_skipped()
     # a call.leave is known only a second after it happened
     found.sort(key=lambda event: event.time)
-    return ConvertedRecording(events=found, unreadable=len(unreadable))
+    return ConvertedRecording(events=found, unreadable=len(unreadable), ahead=len(ahead))
+
+
+def _without_ahead(
+    pbx_events: Iterable[PbxEvent], latest: float, skip: Callable[[PbxEvent], None]
+) -> Iterator[PbxEvent]:
+    before: PbxEvent | None = None
+    for event, following in pairwise(chain(pbx_events, [None])):
+        assert event is not None  # only the last one is
+        around = [one.at for one in (before, following) if one is not None]
+        is_ahead = following is not None and event.at > max(around) + IMPOSSIBLY_AHEAD_SECONDS
+        if event.at > latest or is_ahead:
+            skip(event)
+        else:
+            before = event
+            yield event
