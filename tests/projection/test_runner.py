@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from types import FrameType
 from typing import Any
+from unittest.mock import patch
 
 import msgspec
 import pytest
@@ -22,8 +24,9 @@ from floorcast.floor.calls import Key
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import SNAPSHOT_VERSION, FloorState, snapshot_parts
 from floorcast.floor.view import FloorView
+from floorcast.log.client_streams import Stream
 from floorcast.log.memory import MemoryLog
-from floorcast.log.port import Batch
+from floorcast.log.port import Batch, Entry, Head
 from floorcast.model import loop_turns
 from floorcast.model import token as tokens
 from floorcast.model.errors import Unavailable
@@ -750,3 +753,31 @@ def test_an_empty_log_begins_with_an_empty_floor() -> None:
             assert floor.last_folded == 0
 
     run(work)
+
+
+def test_a_folded_entry_is_not_kept_until_the_next_one() -> None:
+    """The decoded events of a large request take hundreds of megabytes."""
+
+    class Events(list[Any]):
+        """A list that a test can watch."""
+
+    async def work(harness: ProjectionHarness) -> None:
+        floor = harness.floor()
+        stream = Stream(CLIENT, Head(0, 0), 10)
+        with patch.object(harness.log, "follow", lambda _, after: stream.follow(after, _nothing)):
+            async with harness.running(floor):
+                await asyncio.sleep(0)
+                line = msgspec.json.encode(harness.sms())
+                events = Events([msgspec.json.decode(line, type=InboundEvent)])
+                kept = weakref.ref(events)
+                stream.publish(Entry(CLIENT, 1, harness.clock(), "events", 1, line, events))
+                del events
+                await floor.wait_until_folded(1)
+                await asyncio.sleep(0)
+                assert kept() is None
+
+    run(work)
+
+
+def _nothing(_after: int, _limit: int) -> list[Entry]:
+    return []

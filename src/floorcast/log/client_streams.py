@@ -166,12 +166,13 @@ class Stream:
                 if entry is not None:
                     after = entry.number
                     yield entry
+                    del entry  # its events take up to 17 times its bytes, while this waits
                 elif after < self.head.number:
                     head = self.head.number
                     stored = read(after, READ_ENTRIES)
-                    for entry in stored:
-                        after = entry.number
-                        yield entry
+                    for one in stored:
+                        after = one.number
+                        yield one
                     if not stored:  # retention has removed all earlier entries
                         after = head
                 else:
