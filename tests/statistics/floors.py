@@ -85,9 +85,14 @@ def scopes(floor: Floor, *services: int) -> list[Scope]:
     return visible(floor).scopes(ServiceFilter(services=frozenset(services)))
 
 
-def visible(*floors: Floor, limits: CallCenterLimits = None, rows: int = 100) -> Visibility:
-    """Return what a user of these floors may see. Each turn reads ``rows`` rows."""
-    return Visibility([FloorView(floor) for floor in floors], limits, rows)
+def visible(
+    *floors: Floor, limits: CallCenterLimits = None, rows: int = 100, large: int = 2_000
+) -> Visibility:
+    """Return what a user of these floors may see. Each turn reads ``rows`` rows.
+
+    A service with more than ``large`` calls or agents is read in several turns.
+    """
+    return Visibility([FloorView(floor) for floor in floors], limits, rows, large=large)
 
 
 def moment_at(seconds: float) -> Moment:

@@ -61,6 +61,22 @@ def overnight(scopes: Sequence[Scope], moment: Moment) -> Slices[ServiceInterval
     )
 
 
+def days_later(scopes: Sequence[Scope], moment: Moment) -> Slices[ServiceInterval]:
+    """Return the statistics of a day before which nothing has changed for a day."""
+    return service_intervals(
+        scopes, Moment(moment.now + 60 * HOUR_MS, 99 * HOUR_MS, 99 * HOUR_MS), IntervalSpan()
+    )
+
+
+def large(method: Method) -> Method:
+    """Return a method that reads services in several turns, whatever their size."""
+
+    def asked(scopes: Sequence[Scope], moment: Moment) -> Slices[object]:
+        return method([scope._replace(large=0) for scope in scopes], moment)
+
+    return asked
+
+
 Method = Callable[[Sequence[Scope], Moment], Slices[object]]
 METHODS: dict[str, Method] = {
     "status": agent_status,  # type: ignore[dict-item]  # rows of any kind
@@ -73,6 +89,10 @@ METHODS: dict[str, Method] = {
     "intervals": quarters,  # type: ignore[dict-item]  # as above
     "metrics": floor_metrics,  # type: ignore[dict-item]  # as above
     "overnight": overnight,  # type: ignore[dict-item]  # as above
+    "days later": days_later,  # type: ignore[dict-item]  # as above
+    "large intervals": large(quarters),  # type: ignore[arg-type]  # as above
+    "large overnight": large(overnight),  # type: ignore[arg-type]  # as above
+    "large days later": large(days_later),  # type: ignore[arg-type]  # as above
 }
 
 
@@ -137,7 +157,8 @@ def test_events_folded_during_a_scan_are_not_shown(
             fold_all(floor, meanwhile[number * 3 : number * 3 + 3], begin=100 + number)
             if change and number == 2:
                 floor.apply(OTHER_PLAN)
-    assert plain(rows) == plain(METHODS[method](scopes(same), moment).all())
+    at_once = METHODS[method.removeprefix("large ")]
+    assert plain(rows) == plain(at_once(scopes(same), moment).all())
     assert not floor.hooks
 
 

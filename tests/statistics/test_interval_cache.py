@@ -47,6 +47,7 @@ WANTED = (
     ServiceFilter(services=frozenset({10})),
     ServiceFilter(call_centers=frozenset({1})),
 )
+LARGE = st.sampled_from([2_000, 2_000, 1, 0])  # calls or agents of a service
 SPANS = st.builds(
     IntervalSpan,
     st.sampled_from([300, 900, 900, 900, 1800, 3600]),
@@ -140,21 +141,27 @@ class Requests(RuleBasedStateMachine):
         wanted=st.sampled_from(WANTED),
         limited=st.booleans(),
         ahead=st.sampled_from([0, 0, 1, 400, -400]),
+        large=LARGE,
     )
-    def ask(self, span: IntervalSpan, wanted: ServiceFilter, ahead: int, *, limited: bool) -> None:
+    def ask(
+        self, span: IntervalSpan, wanted: ServiceFilter, ahead: int, large: int, *, limited: bool
+    ) -> None:
         """Compare responses for a full or a limited user, at a time that may be off."""
         visibility = visible(self.floor, limits=frozenset({(1, 1)}) if limited else None)
         moment = moment_at(self.seconds + ahead)
         expected = rows_of(visibility, moment, span, wanted=wanted)
+        visibility = visibility._replace(large=large)
         assert rows_of(visibility, moment, span, self.cache, wanted) == expected
 
-    @rule(span=SPANS, meanwhile=st.lists(call_events() | agent_events(), max_size=4))
-    def ask_while_events_come(self, span: IntervalSpan, meanwhile: list[InboundEvent]) -> None:
+    @rule(span=SPANS, meanwhile=st.lists(call_events() | agent_events(), max_size=4), large=LARGE)
+    def ask_while_events_come(
+        self, span: IntervalSpan, meanwhile: list[InboundEvent], large: int
+    ) -> None:
         """Compare responses while the fold continues between two slices."""
         moment = moment_at(self.seconds)
         expected = rows_of(visible(self.floor), moment, span)
         rows: list[bytes] = []
-        scopes = visible(self.floor, rows=1).scopes()
+        scopes = visible(self.floor, rows=1, large=large).scopes()
         with encoded_intervals(scopes, moment, span, self.cache) as slices:
             for some in slices:
                 rows += some
@@ -170,10 +177,13 @@ class Requests(RuleBasedStateMachine):
             ),
             max_size=8,
         ),
+        large=LARGE,
     )
-    def ask_beside_others(self, span: IntervalSpan, steps: list[tuple[int, Meanwhile]]) -> None:
+    def ask_beside_others(
+        self, span: IntervalSpan, steps: list[tuple[int, Meanwhile]], large: int
+    ) -> None:
         """Compare answers that are computed at the same time and share the cached rows."""
-        answers: list[ResponseInProgress] = [self.start(span)]
+        answers: list[ResponseInProgress] = [self.start(span, large)]
         for turns, meanwhile in steps:
             for answer in answers:
                 answer.take(turns)
@@ -193,10 +203,10 @@ class Requests(RuleBasedStateMachine):
             answer.take(1000)
             assert split(answer.rows) == answer.expected
 
-    def start(self, span: IntervalSpan) -> ResponseInProgress:
+    def start(self, span: IntervalSpan, large: int = 2_000) -> ResponseInProgress:
         """Begin an answer about all services that reads one service per turn."""
         moment = moment_at(self.seconds)
-        scopes = visible(self.floor, rows=1).scopes()
+        scopes = visible(self.floor, rows=1, large=large).scopes()
         slices = encoded_intervals(scopes, moment, span, self.cache)
         return ResponseInProgress(iter(slices), rows_of(visible(self.floor), moment, span), [])
 

@@ -70,6 +70,10 @@ class Roster(Generic[T]):
         """Return the items at a service, by id."""
         return self._at.get(service) or MappingProxyType({})
 
+    def large_services(self, most: int) -> list[int]:
+        """Return the services that have more than this many items."""
+        return [service for service, items in self._at.items() if len(items) > most]
+
     def numbers(self) -> list[int]:
         """Return the ids of all items that are listed at a service."""
         return list(self._where)

@@ -241,6 +241,12 @@ class FloorView:
         at = self._floor.call_table.in_progress
         return [(service, list(at[service].values())) for service in services if at.get(service)]
 
+    def large_services(self, most: int) -> set[int]:
+        """Return the services with more than this many calls in progress or logged-in agents."""
+        calls = self._floor.call_table.in_progress
+        found = {service for service, at in calls.items() if len(at) > most}
+        return found.union(self._floor.logged_in_agents.large_services(most))
+
     def calls_at(self, service: int) -> list[Call]:
         """Return the calls in memory that are or have been at a service, and perhaps others."""
         return list(self._floor.call_table.by_service.of(service))

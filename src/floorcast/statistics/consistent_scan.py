@@ -68,11 +68,15 @@ class Scan(Generic[R]):
             else:
                 rows = [self._read(one) for one in ids]
             if self._next >= len(self._ids):
-                self.close()
+                self._release()
             yield [row for row in rows if row is not None]
 
     def close(self) -> None:
         """Stop the scan."""
+        self._release()
+        self._early.clear()
+
+    def _release(self) -> None:
         if self._before_change in self._hooks:
             self._hooks.remove(self._before_change)
             self._call_hooks.remove(self._before_call_change)
@@ -101,7 +105,7 @@ class Scan(Generic[R]):
             if one not in self._early:
                 self._early[one] = self._copy(one)
         if self._ahead >= len(self._ids):
-            self.close()
+            self._release()
 
 
 def _nothing(*_: object) -> None:

@@ -16,11 +16,8 @@ from floorcast.floor.view import (
     NO_SERVICE,
     SLOT_MS,
     SLOTS_OF_HOUR,
-    TIME_COLUMN,
     Call,
-    Column,
     Day,
-    FloorView,
     ServiceIntervals,
 )
 from floorcast.statistics.cached_reading import (
@@ -33,13 +30,19 @@ from floorcast.statistics.cached_reading import (
 from floorcast.statistics.consistent_scan import Scan, Slices
 from floorcast.statistics.interval_cache import IntervalCache
 from floorcast.statistics.interval_rows import (
-    AgentState,
     AgentTimes,
     CurrentService,
     ServiceDayData,
     ServiceInterval,
     rows_by_interval,
     slots_until,
+)
+from floorcast.statistics.present_states import (
+    DayPart,
+    LargeServices,
+    add_times,
+    states_at,
+    waiting_at,
 )
 from floorcast.statistics.requests import DEFAULT_INTERVAL
 from floorcast.statistics.running_counts import RunningCounts
@@ -50,9 +53,6 @@ __all__ = ["IntervalAnswer", "IntervalSpan", "encoded_intervals", "service_inter
 R = TypeVar("R")
 _ROWS_PER_TURN = 200  # the most rows made in one turn of the event loop; one service may have more
 _SERVICES_PER_TURN = 20  # the most services read in one turn, even if each has few rows to make
-_FIRST_TIME = int(Column.READY_TIME)
-_TIMES = Column.AGENTS_MOST - Column.READY_TIME
-_COLUMN_OF = [column - _FIRST_TIME for column in TIME_COLUMN]
 
 _encoder = Encoder()
 
@@ -142,6 +142,8 @@ class _Rows(Generic[R]):
             in_progress = now - (now - begin) % width
             begin = min(in_progress, now - span.last * 1000)
         self._days = [(day, self._slot_after(day, begin)) for day in days]
+        parts = [DayPart(day, first, self._width) for day, first in self._days]
+        self._large = LargeServices(scope, moment, parts)
         self._reading = read(self._days, self._width)
         self._scan: Scan[_ServiceRows[R]] = Scan(
             scope.services,
@@ -165,6 +167,8 @@ class _Rows(Generic[R]):
     def __iter__(self) -> Iterator[list[R]]:
         """Yield a few rows per turn, and empty lists while the services are read."""
         services: list[list[RowsOfDay[R]]] = []
+        for _ in self._large:
+            yield []
         for some in self._scan:
             services += [one if isinstance(one, list) else one() for one in some]
             yield []
@@ -176,10 +180,13 @@ class _Rows(Generic[R]):
 
     def close(self) -> None:
         """Release the floor."""
+        self._large.close()
         self._scan.close()
 
-    def _service_rows(self, number: int) -> list[RowsOfDay[R]] | None:
+    def _service_rows(self, number: int) -> _ServiceRows[R] | None:
         """Return the rows of a service in its present state, by day."""
+        if number in self._large.numbers:
+            return self._copy_large(number)
         own = self._current_service(number)
         if own is None:
             return None
@@ -193,6 +200,8 @@ class _Rows(Generic[R]):
 
     def _copy(self, number: int) -> Callable[[], list[RowsOfDay[R]]] | None:
         """Copy the data for the rows of a service that is about to change."""
+        if number in self._large.numbers:
+            return self._copy_large(number)
         own = self._current_service(number)
         if own is None:
             return None
@@ -202,6 +211,29 @@ class _Rows(Generic[R]):
             days.append((found.rows, self._read(own, day, found, copied=True)))
         return lambda: [(rows, self._rows(read)) for rows, read in days]
 
+    def _copy_large(self, number: int) -> Callable[[], list[RowsOfDay[R]]] | None:
+        """Copy a large service's slots. The function that makes the rows does not cache them."""
+        service = self._view.services.get(number)
+        if service is None or number == NO_SERVICE:
+            return None
+        slots = {day: _copied(known, 0) for day, known in self._slots_of(number).items()}
+        agents = len(self._view.logged_in_to(number))
+
+        def rows() -> list[RowsOfDay[R]]:
+            waiting, over = self._large.waiting[number]
+            own = CurrentService(service, slots, (agents, waiting), over, [])
+            days = zip(self._days, self._large.times[number], strict=True)
+            return [self._of_large(own, day, first, times) for (day, first), times in days]
+
+        return rows
+
+    def _of_large(
+        self, own: CurrentService, day: Day, first: int, times: AgentTimes
+    ) -> RowsOfDay[R]:
+        found = UncachedReading[R](self._days, self._width).find(own, day, first)
+        data = self._data(own, day, found, own.slots.get(day.number), times)
+        return found.rows, self._rows((data, first))
+
     def _rows(self, read: tuple[ServiceDayData, int]) -> list[R | None]:
         day, first = read
         return self._form(rows_by_interval(day, first, self._width, self._moment.now))
@@ -210,41 +242,46 @@ class _Rows(Generic[R]):
         service = self._view.services.get(number)
         if service is None or number == NO_SERVICE:
             return None
+        midnight, quiet_call = self._days[-1][0].begin, self._moment.quiet_call
+        waiting, over = waiting_at(self._view, number, midnight, quiet_call)
+        present = (len(self._view.logged_in_to(number)), waiting)
+        states = states_at(self._view, number)
+        return CurrentService(service, self._slots_of(number), present, over, states)
+
+    def _slots_of(self, number: int) -> dict[int, ServiceIntervals]:
+        """Return a service's slots by day. The day before the first shows earlier numbers."""
         first = self._days[0][0].number
-        slots = {
+        return {
             day: known
             for day in (first - 1, *(day.number for day, _ in self._days))
             if (known := self._view.intervals_on(day).get(number)) is not None
         }
-        waiting, over = self._waiting_at(number)
-        present = (len(self._view.logged_in_to(number)), waiting)
-        return CurrentService(service, slots, present, over, _states(self._view, number))
-
-    def _waiting_at(self, number: int) -> tuple[int, int]:
-        """Return how many calls wait at a service, and how many of them since before midnight."""
-        midnight, quiet = self._days[-1][0].begin, self._moment.quiet_call
-        waiting = over = 0
-        for _, calls in self._view.calls_in_progress((number,)):
-            for call in calls:
-                if call.waiting:
-                    waiting += 1
-                    over += call.waited_at_midnight(midnight, quiet)
-        return waiting, over
 
     def _read(
         self, own: CurrentService, day: Day, found: CachedRows, *, copied: bool = False
     ) -> tuple[ServiceDayData, int]:
         """Read the data for those rows of a service and day that follow the cached ones."""
         first = found.rows.end * self._width
+        times: AgentTimes = {}
+        add_times(times, own.states, self._moment, DayPart(day, first, self._width))
         slots = own.slots.get(day.number)
         if slots is not None and copied:
             slots = _copied(slots, first)
+        return self._data(own, day, found, slots, times), first
+
+    def _data(
+        self,
+        own: CurrentService,
+        day: Day,
+        found: CachedRows,
+        slots: ServiceIntervals | None,
+        times: AgentTimes,
+    ) -> ServiceDayData:
         running_counts = RunningCounts(
             {} if slots is None else {day.number: slots}, found.counts_before
         )
-        times = _times(own.states, self._moment, day, (first, self._width))
         over = own.carried_over if day is self._days[-1][0] else 0
-        return ServiceDayData(own.service, day, slots, times, over, running_counts), first
+        return ServiceDayData(own.service, day, slots, times, over, running_counts)
 
 
 def _days(scope: Scope, moment: Moment, span: IntervalSpan) -> list[Day]:
@@ -269,38 +306,3 @@ def _service_of(call: Call) -> tuple[int]:
     A service that the call then moves to is reported by the service's own hooks.
     """
     return (call.current_service,)
-
-
-def _states(view: FloorView, service: int) -> list[AgentState]:
-    """Return the current states of the agents whose present service this is."""
-    return [
-        (agent.id, agent.state, agent.counted_until, agent.last_event)
-        for agent in view.logged_in_to(service).values()
-        if agent.service == service and agent.state
-    ]
-
-
-def _times(
-    states: Sequence[AgentState], moment: Moment, day: Day, intervals: tuple[int, int]
-) -> AgentTimes:
-    """Return the time that agents have spent in their present states, by interval.
-
-    ``intervals`` holds the first slot and the number of slots per interval.
-    """
-    first, width = day.begin + intervals[0] * SLOT_MS, intervals[1] * SLOT_MS
-    quiet, until = moment.quiet_agent, min(moment.now, day.end)
-    times: AgentTimes = {}
-    for _, state, since, last_event in states:  # 10,000: min() and max() would double the time
-        begin = first if since < first else since  # noqa: FURB136 - see above
-        end = until if last_event + quiet > until else last_event + quiet  # noqa: FURB136 - see above
-        while begin < end:
-            interval = (begin - day.begin) // width
-            stop = day.begin + (interval + 1) * width
-            stop = end if stop > end else stop  # noqa: FURB136 - see above
-            try:
-                times[interval][_COLUMN_OF[state]] += stop - begin
-            except KeyError:
-                times[interval] = [0] * _TIMES
-                times[interval][_COLUMN_OF[state]] = stop - begin
-            begin = stop
-    return times

@@ -17,6 +17,7 @@ __all__ = ["CallCenterLimits", "Moment", "Scope", "Visibility"]
 
 _HOUR_MS = 3_600_000
 _ROWS_PER_STEP = 25  # a fraction of a millisecond, so that a slice ends soon after its time
+_LARGE = 2_000  # calls or agents of a service, which take one or two milliseconds
 
 CallCenterLimits = frozenset[tuple[int, int]] | None
 """The call centers that a user is limited to, by client and id. None means no limit."""
@@ -43,7 +44,8 @@ class Scope(NamedTuple):
 
     ``services`` includes ``NO_SERVICE`` if the user may see everything and the filter is empty.
     ``limits`` are the user's limits. The user also sees the services in ``listed``. A scan reads
-    ``rows`` rows per step.
+    ``rows`` rows per step. A service with more than ``large`` calls or agents is read in several
+    steps.
     """
 
     view: FloorView
@@ -51,6 +53,7 @@ class Scope(NamedTuple):
     limits: CallCenterLimits = None
     rows: int = _ROWS_PER_STEP
     listed: ListedServices = frozenset()
+    large: int = _LARGE
 
     def today(self, moment: Moment) -> Day:
         """Return the client's day that contains the moment."""
@@ -64,13 +67,15 @@ class Scope(NamedTuple):
 class Visibility(NamedTuple):
     """The floors that a user sees, and the call centers that the user is limited to.
 
-    A user with limits also sees the services in ``listed``.
+    A user with limits also sees the services in ``listed``. ``rows`` and ``large`` are as in
+    ``Scope``.
     """
 
     views: Sequence[FloorView]
     limits: CallCenterLimits = None
     rows: int = _ROWS_PER_STEP
     listed: ListedServices = frozenset()
+    large: int = _LARGE
 
     def scopes(self, wanted: ServiceFilter = EVERYTHING) -> list[Scope]:
         """Return the part of each floor that a filter selects.
@@ -83,8 +88,9 @@ class Visibility(NamedTuple):
         self.require("service", wanted.services, self._has_service)
         self.require("callCenter", wanted.call_centers, self._has_call_center)
         return [
-            Scope(view, sorted(self._services(view, wanted)), self.limits, self.rows, self.listed)
+            Scope(view, services, self.limits, self.rows, self.listed, self.large)
             for view in self.views
+            for services in (sorted(self._services(view, wanted)),)
         ]
 
     def sees_service(self, view: FloorView, service: int | None) -> bool:
