@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 
 __all__ = ["REST_TURNS", "SHORT_SECONDS", "SLICE_SECONDS", "ClientQueue", "LoopTurns", "take_turn"]
 
-SLICE_SECONDS = 0.002  # of work, after which long work takes another turn
+SLICE_SECONDS = 0.001  # of work, after which long work takes another turn
 REST_TURNS = 4  # turns of the loop between two slices; a short request needs about five in all
 SHORT_SECONDS = 0.0005  # of work in one turn of the loop, up to which no rest follows
 
