@@ -371,10 +371,10 @@ async def _changed(plan: FloorConfig) -> None:
         clock.move(1.0)
         floor = node.projection
 
-        async def turn(client: int) -> None:
+        async def turn(client: int, *, for_answer: bool) -> None:
             number = await log.append_site(CLIENT, msgspec.json.encode(plan))
             await floor.wait_until_folded(number)
-            await take_turn(client)
+            await take_turn(client, for_answer=for_answer)
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("floorcast.alerts.evaluator.take_turn", turn)

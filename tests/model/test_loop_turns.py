@@ -6,6 +6,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable
 from contextvars import Context
+from itertools import pairwise
 from typing import TypeVarTuple
 
 from hypothesis import given
@@ -21,19 +22,21 @@ class Work:
 
     def __init__(self, seconds: float) -> None:
         self.now = 0.0
-        self.order: list[int] = []
+        self.order: list[int] = []  # the client of each slice
+        self.for_answer: list[bool] = []  # whether each slice was for an answer
         self.loop_turns = 0  # that the loop took for others since the last slice
         self.rests: list[int] = []  # between two slices, in turns of the loop
         self._seconds = seconds
         self._turns = LoopTurns(asyncio.get_running_loop(), lambda: self.now)
 
-    async def slices(self, client: int, count: int) -> None:
+    async def slices(self, client: int, count: int, *, for_answer: bool = False) -> None:
         """Run slices of one client, each in a turn."""
         for _ in range(count):
-            await self._turns.take(client)
+            await self._turns.take(client, for_answer=for_answer)
             self.rests.append(self.loop_turns)
             self.loop_turns = 0
             self.order.append(client)
+            self.for_answer.append(for_answer)
             self.now += self._seconds
 
     async def count_loop_turns(self) -> None:
@@ -66,6 +69,29 @@ def test_clients_take_turns_and_each_client_keeps_its_order(clients: list[int]) 
         waiting = {one for one in clients if order.count(one) - (one == order[0]) > seen[one]}
         assert seen[client] == min(seen[one] for one in waiting)
         seen[client] += 1
+
+
+@given(st.integers(0, 3), st.integers(1, 20), st.integers(1, 9))
+def test_a_clients_events_wait_for_one_slice_of_an_answer(
+    others: int, answers: int, slices: int
+) -> None:
+    """However many answers a client requests, every second slice of its time is for its events."""
+
+    async def running() -> Work:
+        work = Work(SLICE_SECONDS)
+        tasks = [work.slices(1, slices, for_answer=True) for _ in range(answers)]
+        tasks += [work.slices(client, slices) for client in range(1, 2 + others)]
+        await asyncio.gather(*tasks)
+        return work
+
+    work = asyncio.run(running())
+    own = [
+        answer for client, answer in zip(work.order, work.for_answer, strict=True) if client == 1
+    ]
+    places = [place for place, for_answer in enumerate(own) if not for_answer]
+    assert len(places) == slices
+    assert places[0] <= 2
+    assert all(later - earlier <= 2 for earlier, later in pairwise(places))
 
 
 @given(st.lists(st.integers(1, 3), min_size=2, max_size=20), st.integers(1, 4))

@@ -112,7 +112,7 @@ class AlertEvaluator:
         for evaluated in evaluate_alerts(view, pairs, moment):
             known.update(one.alert for one in evaluated)
             found += due_transitions(view, evaluated, moment.now, continuity.held)
-            await take_turn(floor.client)
+            await take_turn(floor.client, for_answer=True)
         continuity.forget(frozenset(known))
         if self._floors.get(floor.client) is not floor:
             return []  # the floor is being rebuilt, and the figures may be those of half an entry

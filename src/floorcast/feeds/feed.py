@@ -136,7 +136,7 @@ class Feed:
             if self._search(builder):
                 page = self._build_page(builder, at_head=not builder.full)
             else:
-                await take_turn(self.client)
+                await take_turn(self.client, for_answer=True)
         return page
 
     def peek(self, cursor: int, matcher: Matcher, count: int, space: int) -> Page:

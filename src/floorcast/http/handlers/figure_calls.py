@@ -78,7 +78,7 @@ async def _current_calls(context: RequestContext, request: FigureCallsRequest) -
     page = FigureCalls(scope, moment, FigureSelection(service, figure, *day, after), evicted)
     with closing(page):
         for _ in page:
-            await take_turn(session.client)
+            await take_turn(session.client, for_answer=True)
     next_cursor = None
     if page.last is not None:
         next_cursor = write_cursor(

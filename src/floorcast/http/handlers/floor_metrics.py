@@ -50,7 +50,7 @@ async def metrics_of_floor(context: RequestContext) -> Response:
         with floor_metrics(Visibility([view]).scopes(), moment) as slices:
             for part in slices:
                 rows += part
-                await take_turn(client)
+                await take_turn(client, for_answer=True)
         newest = services.newest_event(client)
         silence = max(0, moment.now - to_ms(newest)) / 1000 if newest else None
         registry = CollectorRegistry()

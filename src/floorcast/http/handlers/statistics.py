@@ -187,7 +187,7 @@ async def _live_answer(context: RequestContext, question: Question) -> Response:
     try:
         while True:
             if time.perf_counter() > until:
-                await take_turn(session.client)
+                await take_turn(session.client, for_answer=True)
                 until = time.perf_counter() + SLICE_SECONDS
             next(steps)
     except StopIteration as end:
