@@ -1,22 +1,17 @@
-"""TLS: loads the certificate and key that the settings name, and performs handshakes."""
+"""TLS: loads the certificate and key that the settings name."""
 
 from __future__ import annotations
 
-import asyncio
-import socket
 import ssl
-from collections.abc import Callable
 from pathlib import Path
 
 import structlog
 
 from floorcast.config.settings import Settings
 from floorcast.model.errors import SettingError
-from floorcast.server.connection_admission import A, ConnectionAdmission
 
-__all__ = ["CHECK_SECONDS", "Certificate", "TlsListener"]
+__all__ = ["CHECK_SECONDS", "Certificate"]
 
-MAX_ACCEPTED_PER_TURN = 16  # connections accepted in one turn of the loop
 CHECK_SECONDS = 10.0  # between two checks for changed files
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -107,80 +102,3 @@ def _new_context() -> ssl.SSLContext:
 def _no_password() -> str:
     """Keep OpenSSL from asking for a password on the terminal."""
     raise ValueError("it is encrypted")
-
-
-class TlsListener:
-    """Accepts connections with TLS, and admits each connection before its handshake.
-
-    uvloop reports a connection only after its handshake, so connections that send nothing would not
-    count towards any limit.
-    """
-
-    def __init__(
-        self,
-        sock: socket.socket,
-        admission: ConnectionAdmission[A],
-        make_protocol: Callable[[], asyncio.Protocol],
-    ) -> None:
-        self.sockets = (sock,)
-        self._admission = admission
-        self._make_protocol = make_protocol
-        self._handshakes: set[asyncio.Task[None]] = set()
-        self._loop = asyncio.get_running_loop()
-        sock.setblocking(False)
-        self._listen()
-
-    def close(self) -> None:
-        """Stop accepting, and cancel handshakes in progress."""
-        self._loop.remove_reader(self.sockets[0])
-        for handshake in self._handshakes:
-            handshake.cancel()
-
-    async def wait_closed(self) -> None:
-        """Wait until no handshake is in progress."""
-        await asyncio.gather(*self._handshakes, return_exceptions=True)
-
-    def _listen(self) -> None:
-        if self.sockets[0].fileno() >= 0:
-            self._loop.add_reader(self.sockets[0], self._accept)
-
-    def _accept(self) -> None:
-        for _ in range(MAX_ACCEPTED_PER_TURN):
-            try:
-                sock, peer = self.sockets[0].accept()
-            except (BlockingIOError, ConnectionAbortedError):
-                return
-            except OSError:  # out of descriptors: the event would recur immediately
-                self._admission.notices.note("full", "")
-                self._loop.remove_reader(self.sockets[0])
-                self._loop.call_later(1, self._listen)
-                return
-            handshake = self._loop.create_task(self._handshake(sock, str(peer[0])))
-            self._handshakes.add(handshake)
-            handshake.add_done_callback(self._handshakes.discard)
-
-    async def _handshake(self, sock: socket.socket, address: str) -> None:
-        admission = self._admission
-        assert admission.tls is not None
-        verdict = admission.admit(address)
-        if verdict != "admitted":
-            sock.close()
-            admission.notices.note("full" if verdict == "full" else "address_full", address)
-            return
-        sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        try:
-            await self._loop.connect_accepted_socket(
-                self._make_protocol,
-                sock,
-                ssl=admission.tls(),
-                ssl_handshake_timeout=admission.deadlines.head.seconds,
-                ssl_shutdown_timeout=admission.deadlines.linger.seconds,
-            )
-        except OSError:  # including ssl's errors, resets and the timeout
-            admission.notices.note("tls_failed", address)
-            admission.limits.leave(address)
-        except asyncio.CancelledError:
-            sock.close()
-            admission.limits.leave(address)
-            raise

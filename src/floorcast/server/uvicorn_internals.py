@@ -46,6 +46,7 @@ from floorcast.server.connection_takeover import (
     StreamPoller,
     begin_stream,
 )
+from floorcast.server.listener import Listener
 from floorcast.server.protocol_refusals import (
     BODY_TOO_SLOW,
     CONNECT_REFUSED,
@@ -58,7 +59,6 @@ from floorcast.server.protocol_refusals import (
     TOO_MANY_CONNECTIONS,
     ProtocolRefusal,
 )
-from floorcast.server.tls import TlsListener
 
 __all__ = ["ServerConnection", "SharedServerState", "UvicornServer", "tolerate_disconnects"]
 
@@ -471,13 +471,10 @@ class UvicornServer(uvicorn.Server):
         self._stopping.set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start to listen. Connections with TLS use ``TlsListener``."""
-        if self.server_state.tls is None or sockets is None:
-            await super().startup(sockets)
-            return
+        """Start to listen."""
         await super().startup([])
         make = partial(ServerConnection, self.config, self.server_state, self.lifespan.state)
-        listeners = [TlsListener(one, self.server_state, make) for one in sockets]
+        listeners = [Listener(one, self.server_state, make) for one in sockets or ()]
         self.servers = cast("list[asyncio.Server]", listeners)
 
     @contextmanager
