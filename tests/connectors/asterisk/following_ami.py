@@ -85,7 +85,9 @@ class FollowingAmi(FakeAmi):
         elif event in MEMBER_EVENTS:
             member = {"Name": frame["MemberName"], "Location": frame["Interface"]}
             self._members[frame["Queue"], frame["Interface"]] = {
-                name: value for name, value in (frame | member).items() if name != "Event"
+                name: value
+                for name, value in (frame | member).items()
+                if name not in {"Event", "Timestamp"}  # an old time: the clock would seem set back
             }
 
 
