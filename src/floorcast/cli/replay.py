@@ -41,7 +41,6 @@ __all__ = [
 MAX_SPEED = math.inf  # as fast as the server accepts the events
 MAX_WAIT_SECONDS = 3600.0  # the longest wait for the server before a batch fails
 MIN_SLEEP_SECONDS = 0.02  # seconds; at high speeds, this gathers events into batches
-MAX_AHEAD_SECONDS = 86_400.0  # seconds; a recorded time further in the future is a mistake
 MAX_REASONS = 20  # the most reasons that are printed at the end
 
 
@@ -268,7 +267,9 @@ def _day_source(source: str, day: date | None) -> str:
 
 def _latest() -> float:
     """Return the latest time that a recording can have, in epoch seconds."""
-    return time.time() + MAX_AHEAD_SECONDS
+    from floorcast.connectors.pbx.source_clock import IMPOSSIBLY_AHEAD_SECONDS
+
+    return time.time() + IMPOSSIBLY_AHEAD_SECONDS
 
 
 def _shift_to_day(

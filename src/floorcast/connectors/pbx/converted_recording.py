@@ -15,11 +15,11 @@ from floorcast.client import CloudEvent
 from floorcast.connectors.pbx.event_check import check_event
 from floorcast.connectors.pbx.mapping import PbxEventMapper
 from floorcast.connectors.pbx.pbx_events import PbxEvent
+from floorcast.connectors.pbx.source_clock import IMPOSSIBLY_AHEAD_SECONDS
 from floorcast.connectors.pbx.unreadable import Unreadable
 
 __all__ = ["ConvertedRecording", "map_events", "read_frames", "shift_events"]
 
-IMPOSSIBLY_AHEAD_SECONDS = 86_400.0  # of the message before it and of the one after it
 FINAL_WAIT_SECONDS = 60.0  # seconds after the last PBX event, when all grace periods are over
 READ_BYTES = 1 << 20  # read from a recording at a time
 
