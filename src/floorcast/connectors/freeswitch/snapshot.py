@@ -114,6 +114,7 @@ class _Comparison:
             and row.get("session_uuid") in snapshot.existing
             and row["session_uuid"] not in ended_since
         }
+        self._offers = self._offered_members()
 
     def hangups(self) -> Iterator[PbxEvent]:
         """Yield a hangup, at the best known time, for each call whose session no longer exists."""
@@ -185,7 +186,7 @@ class _Comparison:
     def rings(self) -> Iterator[PbxEvent]:
         """Yield a Ringing for each agent whose telephone rings for a caller who is waiting."""
         changed = {one.name for one in self._state.agents.values() if self._has_changed(one)}
-        for name, row in self._offers().items():
+        for name, row in self._offers.items():
             caller, agent = row["session_uuid"], self._config.agents.get(name, name)
             call = self._state.calls.get(caller)
             if agent not in changed and (call is None or self._is_settled(call)):
@@ -209,7 +210,7 @@ class _Comparison:
     def _member_states(self) -> Iterator[MemberState]:
         at = self._snapshot.at
         serving = {row.get("serving_agent", "") for row in self._members.values()}
-        serving |= self._offers().keys()
+        serving |= self._offers.keys()
         for tier in self._snapshot.tiers:
             name, queue = tier.get("agent", ""), tier.get("queue", "")
             row = self._agents.get(name)
@@ -233,7 +234,7 @@ class _Comparison:
                 wrap_up=duration(row.get("wrap_up_time", "")),
             )
 
-    def _offers(self) -> dict[str, Row]:
+    def _offered_members(self) -> dict[str, Row]:
         """Return the member who is offered to each agent. The agent's telephone rings.
 
         A member's row may be stale, so the agent's row must also report an offer. If several
