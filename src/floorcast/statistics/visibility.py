@@ -88,9 +88,15 @@ class Visibility(NamedTuple):
         self.require("service", wanted.services, self._has_service)
         self.require("callCenter", wanted.call_centers, self._has_call_center)
         return [
-            Scope(view, services, self.limits, self.rows, self.listed, self.large)
+            Scope(
+                view,
+                sorted(self._services(view, wanted)),
+                self.limits,
+                self.rows,
+                self.listed,
+                self.large,
+            )
             for view in self.views
-            for services in (sorted(self._services(view, wanted)),)
         ]
 
     def sees_service(self, view: FloorView, service: int | None) -> bool:
