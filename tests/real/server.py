@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import random
 import resource
@@ -10,9 +11,11 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any, NamedTuple, Self, TextIO
@@ -48,19 +51,31 @@ def free_port() -> int:
     """Return a free port below the kernel's range for outgoing connections.
 
     On a port in that range, a client that retries while the server is down could connect to itself.
-    No port is returned twice, because its first user may not have opened it yet.
+    No port is returned twice, because its first user may not have opened it yet. Until this process
+    ends, other processes do not return it either.
     """
     while True:
         port = _RANDOM.randrange(15_000, 30_000)
         if port in _GIVEN:
             continue
-        with socket.socket() as probe:
-            try:
+        try:
+            fcntl.lockf(_ports(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+            with socket.socket() as probe:
                 probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
+        except OSError:
+            continue
         _GIVEN.add(port)
         return port
+
+
+@cache
+def _ports() -> int:
+    """Open the file of which each process locks a byte for each of its ports.
+
+    It stays open, because a process loses all its locks when it closes any descriptor of the file.
+    """
+    file = Path(tempfile.gettempdir()) / f"floorcast-test-ports-{os.getuid()}"
+    return os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
 
 
 def command(*arguments: object) -> list[str]:

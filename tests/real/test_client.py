@@ -138,7 +138,8 @@ def test_feeds_give_each_event_once_through_kills_and_disconnections(
             load.wait_for(chance.randrange(5, 30))
             server.kill()
             server.start()
-        load.wait_for(10)
+        while proxy.cuts == 0:  # kills may end every connection before the proxy cuts it
+            load.wait_for(10)
         load.end()
         for source in sources:
             source.join(PATIENCE)
@@ -155,7 +156,6 @@ def test_feeds_give_each_event_once_through_kills_and_disconnections(
             events = found.result(PATIENCE)
             assert events == alike.setdefault(path, events), "every reader has the same"
             assert_all_once(path, events, sources)
-        assert proxy.cuts > 0
 
 
 def test_a_silently_dead_connection_is_detected(

@@ -141,6 +141,13 @@ class Screen:
         """
         self.until_true(lambda: self.page.evaluate(condition, argument), condition)
 
+    def until_focused(self, selector: str) -> None:
+        """Wait until an element that the selector matches has the focus.
+
+        A dialog is hidden a moment before its ``close`` event, which may move the focus.
+        """
+        self.until("(one) => document.activeElement.matches(one)", selector)
+
     def until_true(self, condition: Callable[[], object], description: str) -> None:
         """Wait until ``condition`` returns a true value. The page continues to run."""
         deadline = time.monotonic() + PATIENCE / 1000

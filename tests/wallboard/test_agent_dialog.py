@@ -20,7 +20,7 @@ def test_the_dialog_shows_and_follows_an_agent(browser: Browser, floors: Floors)
         wall.page.wait_for_selector(opener)
         wall.page.focus("#agents .scroll")
         wall.page.keyboard.press("ArrowDown")
-        assert wall.page.evaluate("(one) => document.activeElement.matches(one)", opener)
+        wall.until_focused(opener)
         wall.page.keyboard.press("Enter")
         part = "#agent[open] [data-part={}]".format
         assert wall.page.inner_text(part("login")) == LOGIN

@@ -54,7 +54,7 @@ def test_figures_open_their_calls_by_mouse_and_keyboard(board: Screen, source: C
     board.page.keyboard.press("Enter")
     figures(board)
     board.page.keyboard.press("Escape")
-    assert board.page.evaluate("document.activeElement.className") == "opens"
+    board.until_focused(".opens")
     assert board.errors == []
 
 
@@ -73,7 +73,7 @@ def test_a_dialog_whose_figure_is_gone_returns_the_focus_to_the_list(
     board.page.wait_for_selector(ROW.format(services[0]), state="detached")
     board.page.keyboard.press("Escape")
     board.page.wait_for_selector("#calls", state="hidden")
-    assert board.page.evaluate("document.activeElement.matches('#services .scroll')")
+    board.until_focused("#services .scroll")
 
 
 def test_a_dialog_without_any_figure_returns_the_focus_to_the_explanation(board: Screen) -> None:
@@ -85,7 +85,7 @@ def test_a_dialog_without_any_figure_returns_the_focus_to_the_explanation(board:
     board.page.wait_for_selector("#services tbody tr", state="detached")
     board.page.keyboard.press("Escape")
     board.page.wait_for_selector("#calls", state="hidden")
-    assert board.page.evaluate("document.activeElement.matches('#services .explanation')")
+    board.until_focused("#services .explanation")
 
 
 def test_more_calls_are_added_page_by_page(browser: Browser, floors: Floors) -> None:
@@ -103,7 +103,7 @@ def test_more_calls_are_added_page_by_page(browser: Browser, floors: Floors) -> 
             wall.page.keyboard.press("Enter")
             wall.until(f"document.querySelectorAll('#calls tbody tr').length === {rows}")
             wall.page.evaluate(DRAWN)
-            assert wall.page.evaluate("(one) => document.activeElement.matches(one)", focused)
+            wall.until_focused(focused)
         assert wall.page.is_hidden("#calls [value=more]")
         ids = wall.page.eval_on_selector_all(
             "#calls tbody tr", "rows => rows.map(r => r.dataset.id)"

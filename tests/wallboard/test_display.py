@@ -88,7 +88,7 @@ def test_leaving_the_wall_does_not_lose_the_focus(board: Screen) -> None:
     board.page.focus("#show-wall")
     board.page.keyboard.press("Enter")
     board.until("document.documentElement.dataset.view === 'desk'")
-    assert board.page.evaluate("document.activeElement.id") == "show-menu"
+    board.until_focused("#show-menu")
 
 
 TOOLS = {"#show-past": "#past", "#show-view": "#view", "#show-thresholds": "#thresholds"}
@@ -106,7 +106,7 @@ def test_a_dialog_closes_the_menu_that_it_was_opened_from(board: Screen) -> None
         board.page.wait_for_selector(dialog, state="hidden")
         board.page.wait_for_selector(tool, state="hidden")
         assert board.page.get_attribute("#show-menu", "aria-expanded") == "false"
-        assert board.page.evaluate("document.activeElement.id") == "show-menu"
+        board.until_focused("#show-menu")
 
 
 WALLS = ((1280, 720), (1366, 768), (1920, 1080), (2560, 1440), (3840, 2160), (1080, 1920))
@@ -352,7 +352,7 @@ def test_touch_targets_are_large_enough(browser: Browser, floor: Server) -> None
         wall.page.focus("#show-past")
         wall.page.keyboard.press("Escape")
         assert wall.page.is_hidden("#show-past")
-        assert wall.page.evaluate("document.activeElement.id") == "show-menu"
+        wall.until_focused("#show-menu")
 
 
 BROKEN_WORDS = """[...document.querySelectorAll("#services thead button")]
@@ -414,6 +414,7 @@ def test_every_dialog_works_with_every_input_method(
         wall.until("!document.getElementById('alerts').hidden")
         assert violations(wall) == []
         for dialog, opener in DIALOGS.items():
+            back = opener if wall.page.locator(opener).first.is_visible() else "#show-menu"
             wall.tool(f"{opener} >> nth=0")
             wall.page.wait_for_selector(f"#{dialog}[open]")
             if dialog in {"intervals", "calls"}:
@@ -423,7 +424,6 @@ def test_every_dialog_works_with_every_input_method(
             assert (dialog, wall.page.evaluate(SMALL)) == (dialog, [])
             wall.page.keyboard.press("Escape")
             wall.page.wait_for_selector(f"#{dialog}", state="hidden")
-            back = opener if wall.page.locator(opener).first.is_visible() else "#show-menu"
-            assert wall.page.evaluate("(one) => document.activeElement.matches(one)", back)
+            wall.until_focused(back)
         assert wall.page.evaluate("document.documentElement.scrollWidth") <= size[0]
         assert wall.errors == []

@@ -185,7 +185,7 @@ def test_a_neighbor_takes_the_focus_of_an_agent_who_is_filtered_out(desk: Desk) 
     desk.tell("A031", "READY")
     assert desk.focused() == ["A030", "2"]
     desk.tell("A030", "READY")
-    assert desk.page.evaluate("document.activeElement.matches('#agents .scroll')")
+    desk.wall.until_focused("#agents .scroll")
     desk.wall.until_text("#announcement", "A030 is no longer listed.")
     desk.page.click(chip)
 

@@ -99,15 +99,15 @@ def test_several_problems_are_listed_with_their_reasons(floors: Floors, browser:
         busy = {"agent": "SEBY", "service": 38049, "eventType": "READY"}
         source.take(ndjson([event("agent.state", "n1", **busy)]))
         wall.until_text("#needs-note", "Nothing is urgent any more.")
-        assert wall.page.evaluate("document.activeElement.matches('#needs .scroll')")
+        wall.until_focused("#needs .scroll")
         source.take(ndjson([event("agent.state", "n2", **{**busy, "eventType": "LOGOFF"})]))
         wall.until_text("#needs-note", "2 problems")
         wall.page.keyboard.press("Escape")
-        assert wall.page.evaluate("document.activeElement.dataset.tile") == "needs"
+        wall.until_focused("[data-tile=needs]")
         wall.page.keyboard.press("Enter")
         wall.page.get_by_role("button", name="Sales", exact=True).last.tap()
         assert wall.page.is_hidden("#needs")
-        assert wall.page.evaluate("document.activeElement.dataset.id") == "38049"
+        wall.until_focused("[data-id='38049']")
         assert wall.errors == []
 
 

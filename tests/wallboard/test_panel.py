@@ -53,5 +53,5 @@ def test_a_scrolled_list_keeps_the_focus(browser: Browser, floors: Floors) -> No
         assert wall.page.evaluate(f"[moves, {about}]") == [0, "No calls are waiting."]
         source.take(ndjson(waiting_call(2, 38049)))
         wall.page.wait_for_selector("#waiting tbody tr")
-        assert wall.page.evaluate("document.activeElement.matches('#waiting .scroll')")
+        wall.until_focused("#waiting .scroll")
         assert wall.errors == []

@@ -49,7 +49,7 @@ def test_a_time_before_the_log_is_explained_once(wall: Screen) -> None:
     wall.until_text(f"{BAR} p", f"You are viewing the past: {first}")
     wall.until_text("#services .explanation", "No service has had an agent or a call today.")
     assert wall.page.is_disabled("#past-bar [data-step='-1']")
-    assert wall.page.evaluate("document.activeElement.textContent") == "15 min later"
+    wall.until("document.activeElement.textContent === '15 min later'")
     wall.page.keyboard.press("Escape")
     wall.page.wait_for_selector(SERVICES)
     wall.until_current()
@@ -120,7 +120,7 @@ def test_stepping_through_the_past_on_a_phone(browser: Browser, floor: Server) -
         wall.page.focus("#past-bar [data-step='1']")
         wall.page.keyboard.press("Enter")
         wall.page.wait_for_selector("#past-bar", state="hidden")
-        assert wall.page.evaluate("document.activeElement.id") == "show-menu"
+        wall.until_focused("#show-menu")
         wall.until_current()
 
 
