@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from floorcast.http.bodies import MAX_INTAKE_BYTES
 from floorcast.ingest.content_modes import MAX_EVENT_BYTES
 from floorcast.ingest.decode import (
     MAX_EVENTS,
@@ -21,7 +22,9 @@ from floorcast.ingest.decode import (
     estimate_decoded_bytes,
     split_body,
 )
+from floorcast.ingest.intake import MAX_DECODED_BYTES
 from floorcast.model.errors import NotAnObject, TooLarge
+from floorcast.model.inbound_data import MAX_SERVICES
 
 NOW_MS = 1_795_428_000_000
 CLIENT = 47415
@@ -199,6 +202,31 @@ def test_the_estimate_is_not_less_than_the_events_take(
     finally:
         tracemalloc.stop()
     assert taken <= estimate
+
+
+def test_a_body_of_nothing_but_short_names_takes_no_more_than_its_text() -> None:
+    """The largest body fits in a client's half of the memory, whatever its events hold."""
+    names = b",".join(b'"%c"' % (97 + number % 26) for number in range(MAX_SERVICES))
+    body = b"\n".join(
+        b'{"specversion":"1.0","id":"%d","source":"s","type":"agent.state",'
+        b'"data":{"agent":1,"eventType":"READY","services":[%b]}}' % (number, names)
+        for number in range(250)
+    )
+
+    async def work() -> int:
+        tracemalloc.start()
+        decoded = await decode(split_body(body, "lines"), NOW_MS, CLIENT)
+        _, highest = tracemalloc.get_traced_memory()
+        assert len(decoded.events) == 250
+        return highest
+
+    try:
+        highest = asyncio.run(work())
+    finally:
+        tracemalloc.stop()
+    assert highest < 2 * len(body)
+    largest = (body + b"\n") * (MAX_INTAKE_BYTES // len(body))
+    assert asyncio.run(estimate_decoded_bytes(largest, CLIENT)) <= MAX_DECODED_BYTES // 2
 
 
 def test_a_long_body_is_estimated_as_its_parts() -> None:

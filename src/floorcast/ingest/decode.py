@@ -38,6 +38,7 @@ MAX_VERDICTS = 1_000  # listed in one response; the others are counted
 MAX_CLOCK_AHEAD_MS = 5 * 60_000  # how far a source's clock may be ahead
 FEW_EVENTS = 32  # decoded without waiting for a turn of the event loop
 VALUE_BYTES = 96  # of a short string in a list, or of a value with its part of an event
+EVENT_VALUES = 48  # at most, that take ``VALUE_BYTES``: an event's members and its ``FEW_NAMES``
 TEXT_COPIES = 2  # of a body's text: the events' lines, and the entry that the log writes
 WIDE_BYTES = 4  # of a character in a string that has a character beyond U+FFFF
 SEARCH_BYTES = 1 << 19  # searched in one turn of the event loop: about 1 ms of work
@@ -121,6 +122,7 @@ async def estimate_decoded_bytes(body: bytes, client: int) -> int:
         # every value but the first follows a comma, a brace or a bracket
         values += sum(body.count(mark, start, end) for mark in (b",", b"{", b"["))
         is_narrow = is_narrow and body[start:end].isascii() and body.find(b"\\u", start, end) < 0
+    values = min(values, MAX_EVENTS * EVENT_VALUES)
     return values * VALUE_BYTES + len(body) * (TEXT_COPIES + (1 if is_narrow else WIDE_BYTES))
 
 

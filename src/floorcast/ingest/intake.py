@@ -211,7 +211,7 @@ class ClientSemaphore:
 class DecodedMemory:
     """Limits the memory that decoded events take from before their decoding until they are folded.
 
-    A body's events can take 17 times its bytes, so limits on bodies do not bound them. A request
+    A body's events can take several times its bytes, so limits on bodies do not suffice. A request
     reserves an estimate of its events. A client can use half of the total, and a larger estimate
     counts as that half. Clients take turns, and a client's requests keep their order. Nothing
     overtakes a request that waits for the others' memory, however large it is.

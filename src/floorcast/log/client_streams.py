@@ -166,7 +166,7 @@ class Stream:
                 if entry is not None:
                     after = entry.number
                     yield entry
-                    del entry  # its events take up to 17 times its bytes, while this waits
+                    del entry  # its events take several times its bytes, while this waits
                 elif after < self.head.number:
                     head = self.head.number
                     stored = read(after, READ_ENTRIES)

@@ -7,11 +7,13 @@ ignored. An *entity* (service, campaign, agent, team) is named by its id or by a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from floorcast.model.name_lists import FEW_NAMES, PackedNames
 from floorcast.model.states import AgentEventType
 
 __all__ = [
@@ -84,7 +86,9 @@ class AgentStateData(_Data):
     agent: EntityRef
     event_type: AgentEventType
     service: EntityRef | None = None
-    services: Annotated[list[EntityRef], Meta(min_length=1, max_length=MAX_SERVICES)] | None = None
+    services: Annotated[Sequence[EntityRef], Meta(min_length=1, max_length=MAX_SERVICES)] | None = (
+        None
+    )
     reason: Text | None = None
     line_number: Text | None = None
     team: EntityRef | None = None
@@ -94,6 +98,10 @@ class AgentStateData(_Data):
     result: Text | None = None
     agent2: EntityRef | None = None
     supervisor: Supervisor | None = None
+
+    def __post_init__(self) -> None:
+        if self.services is not None and len(self.services) > FEW_NAMES:
+            self.services = PackedNames(self.services)
 
 
 class Consumer(_Data):

@@ -132,7 +132,7 @@ class Projection:
                     await self.snapshot()
                 async with self._entry_lock:
                     await self._fold_entry(entry)
-                del entry  # its events take up to 17 times its bytes, while this waits for the next
+                del entry  # its events take several times its bytes, while this waits for the next
                 if self._is_snapshot_due():
                     await self.snapshot()
                 worked += time.perf_counter() - started
