@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
 from structlog.testing import capture_logs
 
 from floorcast.client import AsyncSender, Timing
@@ -12,7 +13,8 @@ from floorcast.client.sender_protocol import MAX_BATCH_EVENTS
 from floorcast.connectors.forwarder import MAX_LOGGED_EVENTS, Forwarder
 from floorcast.connectors.metrics import ConnectorMetrics
 from floorcast.connectors.spool import Spool
-from tests.client.intake import Answer, Intake, running
+from floorcast.model.errors import BadCredentials
+from tests.client.intake import TAKE, Answer, Intake, running
 from tests.connectors.test_spool import event
 
 
@@ -67,3 +69,40 @@ def test_rejected_events_are_logged_and_do_not_stop_the_others(tmp_path: Path) -
         "why": "type: unknown",
     }
     assert metrics.value("floorcast_connector_refused_total") == count
+
+
+def run_until_refused(intake: Intake, spool: Spool, metrics: ConnectorMetrics) -> None:
+    """Run a forwarder until the server refuses its key."""
+
+    async def main() -> None:
+        forwarder = Forwarder(spool, metrics)
+        timing = Timing(patience=1e9, waiting=forwarder.on_waiting, chance=lambda: 0.0)
+        async with AsyncSender(intake.url, "k", timing=timing) as sender:
+            await forwarder.run(sender)
+
+    with pytest.raises(BadCredentials, match="not one of this server's"):
+        asyncio.run(main())
+
+
+WRONG_KEY = Answer(401, {"code": 300, "message": "the ingest key is not one of this server's"})
+
+
+@pytest.mark.parametrize("outages", [0, 2])
+def test_a_wrong_key_is_found_before_the_first_event(tmp_path: Path, outages: int) -> None:
+    """Without any event, a forwarder raises the server's refusal of its key."""
+    busy = Answer(503, {"code": 101, "message": "starting"})
+    metrics = ConnectorMetrics()
+    with running(*[busy] * outages, WRONG_KEY) as intake, Spool(tmp_path / "s") as spool:
+        run_until_refused(intake, spool, metrics)
+        assert [one.body for one in intake.requests] == [b""] * (outages + 1)
+    assert metrics.value("floorcast_connector_connected", to="floorcast") == 0
+
+
+def test_a_server_is_connected_once_it_has_accepted_the_key(tmp_path: Path) -> None:
+    """The metric of the connection does not wait for the first event to be stored."""
+    metrics = ConnectorMetrics()
+    with running(TAKE, WRONG_KEY) as intake, Spool(tmp_path / "s") as spool:
+        spool.commit([event(1)], {}, {})
+        run_until_refused(intake, spool, metrics)
+        assert intake.received == {}
+    assert metrics.value("floorcast_connector_connected", to="floorcast") == 1

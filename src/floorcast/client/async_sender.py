@@ -47,3 +47,10 @@ class AsyncSender(AsyncConnectionOwner):
         again is always safe.
         """
         return await self._io.run(self._protocol.send(events))
+
+    async def check_key(self) -> None:
+        """Send a request without events, and return once the server has accepted the key.
+
+        It is retried like a batch. Raises the errors of ``send``.
+        """
+        await self._io.run(self._protocol.check_key())

@@ -88,7 +88,14 @@ class SenderProtocol:
             index += len(lines)
         return verdicts
 
-    def _batch(self, lines: Sequence[bytes]) -> Steps[Verdicts]:
+    def check_key(self) -> Steps[None]:
+        """Send a request without events, which succeeds if the server accepts the key.
+
+        It is retried like a batch. Raises the errors of ``send``.
+        """
+        yield from self._request(())
+
+    def _request(self, lines: Sequence[bytes]) -> Steps[Verdicts]:
         try:
             call = self._call(lines)
             return (
@@ -96,6 +103,10 @@ class SenderProtocol:
             )
         except BadSession as refused:  # a 401 with a code that is not the API's
             raise to_bad_credentials(refused) from None
+
+    def _batch(self, lines: Sequence[bytes]) -> Steps[Verdicts]:
+        try:
+            return (yield from self._request(lines))
         except TooLarge as refused:  # a proxy's limit may be lower than the server's
             if len(lines) == 1:
                 return Verdicts(rejected=[Rejected(0, refused.code, refused.message)])

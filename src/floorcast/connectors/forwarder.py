@@ -52,7 +52,9 @@ class Forwarder:
             _log.warning("floorcast does not respond", why=why, unsent=self._spool.unsent)
 
     async def run(self, sender: AsyncSender) -> None:
-        """Send until cancelled. Raises Refusal if the server refuses all events."""
+        """Send until cancelled. Raises Refusal if the server refuses the key or all events."""
+        await sender.check_key()  # otherwise a wrong key would show only with the first event
+        self._note_response()
         while True:
             self._has_events.clear()
             while await self.send_some(sender):
@@ -67,13 +69,16 @@ class Forwarder:
         verdicts = await sender.send(events)
         await repeat_while_full(partial(self._spool.delete_sent, up_to))
         self._sent.set()
-        self._metrics.set_server_connected(connected=True)
         self._metrics.count_sent(verdicts, self._spool.unsent)
+        self._note_response()
+        self._log_rejected(events, verdicts.rejected)
+        return True
+
+    def _note_response(self) -> None:
+        self._metrics.set_server_connected(connected=True)
         if self._is_down:
             self._is_down = False
             _log.info("floorcast responds again", unsent=self._spool.unsent)
-        self._log_rejected(events, verdicts.rejected)
-        return True
 
     def _log_rejected(self, events: Sequence[CloudEvent], rejected: Sequence[Rejected]) -> None:
         for one in rejected:
