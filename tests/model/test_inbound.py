@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,3 +36,21 @@ def test_a_lines_key_does_not_depend_on_other_lines(lines: list[bytes]) -> None:
     assert event_keys(7, events) == [
         key for line in lines for key in event_keys(7, read_lines(line))
     ]
+
+
+def test_an_entry_of_nothing_but_short_names_takes_no_more_than_its_text() -> None:
+    """The events of a log entry wait for the fold, also those that are read from disk again."""
+    names = [chr(97 + number % 26) for number in range(1000)]
+    line = msgspec.json.encode(
+        event("agent.state", "a", agent="x", eventType="READY", services=names)
+    )
+    for count in (100, 300):  # one entry is decoded at once, and the other line by line
+        payload = b"\n".join([line] * count)
+        tracemalloc.start()
+        try:
+            events = read_lines(payload)
+            taken, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert len(events) == count
+        assert taken < 2 * len(payload)

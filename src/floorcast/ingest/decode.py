@@ -16,8 +16,9 @@ import msgspec
 from floorcast.ingest.content_modes import BASE64, check_event_size, decode_base64_data
 from floorcast.ingest.verdicts import Rejected, refusal_of, verdict_on
 from floorcast.model.errors import InvalidParameter, NotAnObject, Refusal, TooLarge
-from floorcast.model.inbound import ALERT_SOURCE, InboundEvent
+from floorcast.model.inbound import ALERT_SOURCE, AgentState, InboundEvent
 from floorcast.model.loop_turns import SLICE_SECONDS, take_turn
+from floorcast.model.name_lists import packed
 from floorcast.model.nesting import SHALLOW_BYTES, check_nesting
 from floorcast.model.undecodable import UNDECODABLE
 
@@ -171,6 +172,8 @@ def _decode_event(line: bytes, latest: datetime) -> InboundEvent:
         event: InboundEvent = _decoder.decode(line)
     except UNDECODABLE as error:
         raise refusal_of(line, error) from error
+    if type(event) is AgentState and event.data.services is not None:
+        event.data.services = packed(event.data.services)
     if event.source == ALERT_SOURCE:
         raise InvalidParameter(f"source {ALERT_SOURCE!r} is reserved for floorcast's own events")
     if event.time is not None:

@@ -32,6 +32,7 @@ from floorcast.model.inbound_data import (
     SmsAttemptData,
     Time,
 )
+from floorcast.model.name_lists import packed
 from floorcast.model.undecodable import UNDECODABLE
 
 __all__ = [
@@ -184,27 +185,35 @@ class _Envelope(Struct, gc=False):
     source: str
 
 
+_LONG_ENTRY = (
+    1 << 20
+)  # bytes; the names of a longer one would take much memory before they are packed
 _event_decoder = msgspec.json.Decoder(InboundEvent | AlertTransition)
 _envelope_decoder = msgspec.json.Decoder(_Envelope)
 
 
 def read_lines(payload: bytes) -> list[LoggedEvent]:
     """Read the events in a log entry, one per line that is not blank. Raises no errors."""
-    try:
-        return list(_event_decoder.decode_lines(payload))
-    except UNDECODABLE:
-        lines = payload.split(b"\n")
-        return [_read_line(line) for line in lines if line and not line.isspace()]
+    if len(payload) <= _LONG_ENTRY:
+        with suppress(*UNDECODABLE):
+            return [_pack_services(event) for event in _event_decoder.decode_lines(payload)]
+    lines = payload.split(b"\n")
+    return [_read_line(line) for line in lines if line and not line.isspace()]
 
 
 def _read_line(line: bytes) -> LoggedEvent:
     with suppress(*UNDECODABLE):
-        event: InboundEvent | AlertTransition = _event_decoder.decode(line)
-        return event
+        return _pack_services(_event_decoder.decode(line))
     with suppress(*UNDECODABLE):
         envelope = _envelope_decoder.decode(line)
         return UnknownEvent(envelope.id, envelope.source)
     return UnknownEvent(blake2b(line, digest_size=16).hexdigest(), "")
+
+
+def _pack_services(event: LoggedEvent) -> LoggedEvent:
+    if type(event) is AgentState and event.data.services is not None:
+        event.data.services = packed(event.data.services)
+    return event
 
 
 def milliseconds(moment: datetime) -> int:

@@ -13,7 +13,6 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from floorcast.model.name_lists import FEW_NAMES, PackedNames
 from floorcast.model.states import AgentEventType
 
 __all__ = [
@@ -98,10 +97,6 @@ class AgentStateData(_Data):
     result: Text | None = None
     agent2: EntityRef | None = None
     supervisor: Supervisor | None = None
-
-    def __post_init__(self) -> None:
-        if self.services is not None and len(self.services) > FEW_NAMES:
-            self.services = PackedNames(self.services)
 
 
 class Consumer(_Data):

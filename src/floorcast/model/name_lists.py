@@ -10,7 +10,7 @@ from typing import overload
 
 import msgspec
 
-__all__ = ["FEW_NAMES", "PackedNames"]
+__all__ = ["PackedNames", "packed"]
 
 FEW_NAMES = 16  # names that a list keeps as they are
 
@@ -43,3 +43,8 @@ class PackedNames(Sequence[int | str]):
     def __getitem__(self, index: int | slice) -> int | str | Sequence[int | str]:
         """Return an item, or some of them."""
         return _decode(self._packed)[index]
+
+
+def packed(names: Sequence[int | str]) -> Sequence[int | str]:
+    """Return the names packed, or as they are if they are few."""
+    return PackedNames(names) if len(names) > FEW_NAMES else names
