@@ -155,6 +155,24 @@ def test_the_page_works_on_a_phone(phone: tuple[Page, list[str]]) -> None:
     assert tab.evaluate("location.hash") == "#about"
 
 
+def test_the_variables_have_the_address_of_the_server(
+    phone: tuple[Page, list[str]], server: Server
+) -> None:
+    """A reader of any server can paste the variables."""
+    tab, _ = phone
+    assert tab.inner_text("main .about pre").startswith(f"URL={server.url}\nAPI_TOKEN=")
+
+
+def test_requests_fit_beside_their_responses(phone: tuple[Page, list[str]]) -> None:
+    """On a wide screen, no body of a request is cut off, if its members are short."""
+    tab, _ = phone
+    tab.set_viewport_size({"width": 1440, "height": 844})
+    assert not tab.evaluate(
+        """[...document.querySelectorAll("#logIn .pair pre")]
+            .some((one) => one.scrollWidth > one.clientWidth)"""
+    )
+
+
 def shown(tab: Page) -> set[str]:
     """Return the visible methods and types."""
     seen: list[str] = tab.evaluate(

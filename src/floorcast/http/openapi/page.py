@@ -1,7 +1,8 @@
-"""The page at ``/docs``: the OpenAPI document as static HTML, with a small script for the search.
+"""The page at ``/docs``: the OpenAPI document as static HTML.
 
-All content comes from the document and is complete without the script. The text of closed sections
-is part of the page, so the browser's own search finds it, too.
+All content comes from the document and is complete without the script, which adds a search and the
+server's address. The text of closed sections is part of the page, so the browser's own search
+finds it, too.
 """
 
 from __future__ import annotations
@@ -20,8 +21,13 @@ from floorcast.http.openapi.type_words import inline, members, prose, table
 
 __all__ = ["POLICY", "page"]
 
-_STYLE = files("floorcast.http.openapi").joinpath("page.css").read_text("utf-8")
-_SEARCH = files("floorcast.http.openapi").joinpath("search.js").read_text("utf-8")
+
+def _read(name: str) -> str:
+    return files("floorcast.http.openapi").joinpath(name).read_text("utf-8")
+
+
+_STYLE = _read("page.css")
+_SCRIPT = _read("address.js") + _read("search.js")
 
 
 def _hash(text: str) -> str:
@@ -30,7 +36,7 @@ def _hash(text: str) -> str:
 
 POLICY = (
     f"default-src 'none'; style-src 'sha256-{_hash(_STYLE)}';"
-    f" script-src 'sha256-{_hash(_SEARCH)}'; img-src data:; "
+    f" script-src 'sha256-{_hash(_SCRIPT)}'; img-src data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 """The content security policy, which allows only this page's style and script."""
@@ -42,6 +48,8 @@ _AUTH_OPTIONS = {
     "metricsKey": '-H "Authorization: Bearer $METRICS_KEY"',
     "screenKey": '-H "Authorization: Bearer $SCREEN_KEY"',
 }
+
+MAX_BODY_CHARACTERS = 48  # of a request on one line, beside its response on a wide screen
 
 Json = dict[str, Any]
 
@@ -61,7 +69,7 @@ def page(document: Json) -> str:
         '<p>Programs can read <a href="/openapi.json">/openapi.json</a>. '
         f"Before you paste a request into a shell, set its variables:</p>{_pre(_SHELL_VARIABLES)}"
         f"</section>{''.join(_groups(document))}{_schemas(document)}</main></div>"
-        f"<script>{_SEARCH}</script></body></html>"
+        f"<script>{_SCRIPT}</script></body></html>"
     )
 
 
@@ -174,10 +182,16 @@ def _body_options(method: str, operation: Json) -> Iterator[str]:
                 value = value | {"token": ""}  # the token in the example is years old
             if media_type != "application/json":
                 yield f"-H 'Content-Type: {media_type}'"
-            yield f"-d {quote(json.dumps(value))}"
+            yield f"-d {quote(_in_lines(value))}"
             return
     if method == "post":
         yield "-d '{}'"
+
+
+def _in_lines(value: Json) -> str:
+    """Return a request's body on one line if it fits the page, and else with a line per member."""
+    line = json.dumps(value)
+    return line if len(line) <= MAX_BODY_CHARACTERS else json.dumps(value, indent=2)
 
 
 def _parameters(operation: Json) -> str:
