@@ -34,6 +34,10 @@ def test_intervals_match_the_api(browser: Browser, floors: Floors) -> None:
         wall.page.focus("#show-intervals")
         wall.page.keyboard.press("Enter")
         assert told(wall) == [3, 0, 1]
+        fields = [
+            one.bounding_box() for one in wall.page.locator("#intervals .chosen [name]").all()
+        ]
+        assert len({(box["y"], box["height"]) for box in fields if box}) == 1, "not aligned"
         for length in ("900", "3600"):
             wall.page.select_option("#intervals [name=interval]", length)
             wall.until("document.querySelectorAll('#intervals tbody tr').length > 0")
