@@ -29,6 +29,7 @@ def test_unknown_paths_and_methods_are_refused() -> None:
     async def work(harness: ApiHarness) -> None:
         answer = await harness.http.get("/realtime/nothing")
         assert (answer.status_code, answer.json()["code"]) == (404, 404)
+        assert "/docs" in answer.json()["message"]
         answer = await harness.http.get(FEED)
         assert (answer.status_code, answer.json()["code"]) == (405, 405)
         assert answer.headers["allow"] == "OPTIONS, POST"

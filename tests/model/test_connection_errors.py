@@ -11,10 +11,10 @@ import pytest
 from floorcast.model.connection_errors import describe_connection_error
 
 
-def tls_error() -> ssl.SSLError:
-    """Return the error of a handshake with a peer that does not use TLS."""
-    error = ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:1006)")
-    error.reason = "WRONG_VERSION_NUMBER"
+def tls_error(reason: str = "WRONG_VERSION_NUMBER") -> ssl.SSLError:
+    """Return the error of a failed handshake; by default, with a peer that does not use TLS."""
+    error = ssl.SSLError(1, f"[SSL: {reason}] (_ssl.c:1006)")
+    error.reason = reason
     return error
 
 
@@ -37,7 +37,9 @@ def certificate_error() -> ssl.SSLCertVerificationError:
          "no connection to a.test:80: no route to host"),
         (socket.gaierror(socket.EAI_NONAME, "Name or service not known"),
          "the name a.test cannot be resolved: Name or service not known"),
-        (tls_error(), "no TLS connection to a.test:80: wrong version number"),
+        (tls_error(), "no TLS connection to a.test:80: it answers without TLS"),
+        (tls_error("TLSV1_ALERT_PROTOCOL_VERSION"),
+         "no TLS connection to a.test:80: tlsv1 alert protocol version"),
         (certificate_error(),
          "the certificate of a.test:80 is not valid: certificate has expired"),
         (OSError("a.test has no address"), "no connection to a.test:80: a.test has no address"),

@@ -75,7 +75,7 @@ class RouteTable:
             pattern = "/".join((*parts[:index], "{}", *parts[index + 1 :]))
             if parts[index] and (methods := self._paths.get(pattern)) is not None:
                 return methods, parts[index]
-        raise NotFound("there is no such path")
+        raise NotFound("there is no such path: /docs lists every path")
 
 
 def _with_placeholders(path: str) -> str:

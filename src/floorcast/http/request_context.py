@@ -154,7 +154,7 @@ class RequestContext:
         """Return a required query parameter. Raises MissingParameter."""
         value = self.query.get(name, "").strip()
         if not value:
-            raise MissingParameter(f"{name} is missing: expected it in the query")
+            raise MissingParameter(f"{name} is missing: expected {name}=… in the URL's query")
         return value
 
     async def read_ahead(self) -> None:
