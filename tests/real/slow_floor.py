@@ -151,7 +151,7 @@ def recipes_of_routes(values: Mapping[str, str]) -> tuple[Recipe, ...]:
     found, known = msgspec.to_builtins(document(ROUTES)), {**_VALUES, **values}
     schemas = found["components"]["schemas"]
     files = (
-        Recipe(f"GET {one.path} HTTP/1.1\r\nIf-None-Match: ", "", '"x",', in_head=True)
+        Recipe(f"GET {one.path} HTTP/1.1\r\nHost: x\r\nIf-None-Match: ", "", '"x",', in_head=True)
         for one in page_routes()
     )
     return (
@@ -205,7 +205,7 @@ class _Operation:
         self._line = line
         key = known["metrics key"] if line.endswith("/metrics/floor") else KEYS["ACME"]
         self._headers = (
-            f" HTTP/1.1\r\nLV-Session: {SESSION}\r\nLV-Access: {TOKENS['ACME']}\r\n"
+            f" HTTP/1.1\r\nHost: x\r\nLV-Session: {SESSION}\r\nLV-Access: {TOKENS['ACME']}\r\n"
             f"Authorization: Bearer {key}\r\nAccept-Encoding: gzip\r\n"
         )
         bodies = operation.get("requestBody", {}).get("content", {})

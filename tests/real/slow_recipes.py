@@ -26,8 +26,8 @@ MOST_HEAD_BYTES = 1 << 20  # for all pipelined requests together
 FIRST_SERVICE, SERVICES = 38_000, 200  # on the full floor
 MOST_EVENT_BYTES = 999_000  # per event, with some room for its id
 
-_INGEST = f"POST /ingest/v1/events HTTP/1.1\r\nAuthorization: Bearer {KEYS['ACME']}\r\n"
-_LOGIN = f"POST /session/login HTTP/1.1\r\nLV-Access: {TOKENS['ACME']}\r\n"
+_INGEST = f"POST /ingest/v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEYS['ACME']}\r\n"
+_LOGIN = f"POST /session/login HTTP/1.1\r\nHost: x\r\nLV-Access: {TOKENS['ACME']}\r\n"
 LINES = f"{_INGEST}Content-Type: application/x-ndjson\r\n"
 _BATCH = f"{_INGEST}Content-Type: application/cloudevents-batch+json\r\n"
 
@@ -103,9 +103,9 @@ def _event(kind: str, data: str, extra: str = "") -> str:
 _CALL = '"transactionId":7,"sessionId":"one"'
 _ANY_CALL = '"transactionId":{n},"sessionId":"s{i}"'
 SESSION = "{session}"
-_FEED = f"POST /realtime/event/feed HTTP/1.1\r\nLV-Session: {SESSION}\r\n"
+_FEED = f"POST /realtime/event/feed HTTP/1.1\r\nHost: x\r\nLV-Session: {SESSION}\r\n"
 _STATISTICS = _FEED.replace("event/feed", "service/stats")
-_CHUNKED = "POST /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+_CHUNKED = "POST /x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 EVENT = _event("agent.state", '"agent":"n{i}","eventType":"LOGON"')
 
@@ -141,14 +141,16 @@ SEEDS: tuple[Recipe, ...] = (
         "]}}",
     ),
     Recipe(_FEED.replace("event/feed", "service/agents/status"), '{"stateChangedAfter":', "9", "}"),
-    Recipe("GET /healthz HTTP/1.1\r\n", "Cookie: LV-Session=", "\\", in_head=True),
-    Recipe("GET /healthz HTTP/1.1\r\n", "Accept: ", "a/b;q=0.{n},", in_head=True),
-    Recipe("GET /healthz HTTP/1.1\r\n", "", "a{n}: x\r\n", in_head=True),
-    Recipe("GET /", "", "%41", " HTTP/1.1\r\n", in_head=True),
-    Recipe("GET /realtime/event/feed/sse?filter=", "", "%5B", " HTTP/1.1\r\n", in_head=True),
-    Recipe("GET /healthz?", "", "a{n}=b&", " HTTP/1.1\r\n", in_head=True),
+    Recipe("GET /healthz HTTP/1.1\r\nHost: x\r\n", "Cookie: LV-Session=", "\\", in_head=True),
+    Recipe("GET /healthz HTTP/1.1\r\nHost: x\r\n", "Accept: ", "a/b;q=0.{n},", in_head=True),
+    Recipe("GET /healthz HTTP/1.1\r\nHost: x\r\n", "", "a{n}: x\r\n", in_head=True),
+    Recipe("GET /", "", "%41", " HTTP/1.1\r\nHost: x\r\n", in_head=True),
+    Recipe(
+        "GET /realtime/event/feed/sse?filter=", "", "%5B", " HTTP/1.1\r\nHost: x\r\n", in_head=True
+    ),
+    Recipe("GET /healthz?", "", "a{n}=b&", " HTTP/1.1\r\nHost: x\r\n", in_head=True),
     *(
-        Recipe("GET /healthz HTTP/1.1\r\n", name, unit, in_head=True)
+        Recipe("GET /healthz HTTP/1.1\r\nHost: x\r\n", name, unit, in_head=True)
         for name, unit in (
             ("", "a:\r\n"),
             ("", "Cookie: a=b\r\n"),
@@ -160,18 +162,34 @@ SEEDS: tuple[Recipe, ...] = (
             ("Authorization: ", "Bearer a "),
         )
     ),
-    Recipe("GET /wallboard HTTP/1.1\r\n", "If-None-Match: ", '"x",', in_head=True),
-    Recipe("GET /realtime/v", "", "1.", "/x HTTP/1.1\r\n", in_head=True),
-    Recipe("GET /", "", "%F0%9F%98%80", " HTTP/1.1\r\n", in_head=True),
-    Recipe("", "", "GET /healthz HTTP/1.1\r\n\r\n", in_head=True),
-    Recipe("", "", "HEAD /wallboard HTTP/1.1\r\nAccept: a/b,c/d\r\n\r\n", in_head=True),
-    Recipe("", "", "POST /ingest/v1/events HTTP/1.1\r\nContent-Length: 2\r\n\r\n[]", in_head=True),
-    Recipe("", "", "POST /x HTTP/1.1\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n", in_head=True),
+    Recipe("GET /wallboard HTTP/1.1\r\nHost: x\r\n", "If-None-Match: ", '"x",', in_head=True),
+    Recipe("GET /realtime/v", "", "1.", "/x HTTP/1.1\r\nHost: x\r\n", in_head=True),
+    Recipe("GET /", "", "%F0%9F%98%80", " HTTP/1.1\r\nHost: x\r\n", in_head=True),
+    Recipe("", "", "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", in_head=True),
+    Recipe("", "", "HEAD /wallboard HTTP/1.1\r\nHost: x\r\nAccept: a/b,c/d\r\n\r\n", in_head=True),
     Recipe(
-        "POST /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", "", "1\r\nx\r\n", in_head=True
+        "",
+        "",
+        "POST /ingest/v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n[]",
+        in_head=True,
     ),
     Recipe(
-        "POST /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", "", "a: b\r\n", in_head=True
+        "",
+        "",
+        "POST /x HTTP/1.1\r\nHost: x\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n",
+        in_head=True,
+    ),
+    Recipe(
+        "POST /x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "",
+        "1\r\nx\r\n",
+        in_head=True,
+    ),
+    Recipe(
+        "POST /x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n",
+        "",
+        "a: b\r\n",
+        in_head=True,
     ),
 )
 

@@ -1,4 +1,4 @@
-"""Tests of the limits on connections, in total and per address."""
+"""Tests of the limits on connections and of the checks of heads."""
 
 from __future__ import annotations
 
@@ -14,13 +14,21 @@ from floorcast.server.connection_limits import (
     Deadlines,
     RequestLimits,
     connection_capacity,
+    head_refusal,
     head_without_upgrade,
 )
 from floorcast.server.protocol_refusals import (
+    CONNECT_REFUSED,
     HEAD_TOO_LARGE,
+    INVALID_HOST,
     MAX_HEAD_BYTES,
     MAX_HEADERS,
+    NO_HOST,
+    NOT_HTTP,
+    SEVERAL_HOSTS,
+    UNKNOWN_CODING,
     URL_TOO_LONG,
+    ProtocolRefusal,
 )
 
 ONE, TWO, THREE, PROXY = "192.0.2.1", "192.0.2.2", "192.0.2.3", "10.0.0.7"
@@ -190,18 +198,6 @@ def test_bytes_outside_the_body_are_limited() -> None:
     assert limits.refusal is HEAD_TOO_LARGE
 
 
-def test_a_plain_head_has_no_upgrade_headers() -> None:
-    """All other headers are kept, including whether to close the connection."""
-    headers = [
-        (b"host", b"here"),
-        (b"connection", b"Upgrade, close"),
-        (b"upgrade", b"h2c"),
-        (b"http2-settings", b"AAE"),
-    ]
-    head = head_without_upgrade(b"POST", b"/a", b"1.1", headers)
-    assert head == b"POST /a HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n"
-
-
 def test_a_connection_has_one_read_deadline_at_a_time() -> None:
     """The deadline ends when the data has been read, and restarts if a body makes progress."""
     clock = [0.0]
@@ -221,3 +217,80 @@ def test_a_connection_has_one_read_deadline_at_a_time() -> None:
     assert waits() == []
     deadlines.start_idle("one", answered=True)
     assert waits() == ["idle"]
+
+
+# --- heads ----------------------------------------------------------------------------------------
+
+HOST = (b"host", b"x")
+CHUNKED = (b"transfer-encoding", b"chunked")
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        b"",
+        b"floorcast.example.com",
+        b"my_server:8080",
+        b"10.0.0.7:80",
+        b"[::1]:8080",
+        b"[fe80::1%25eth0]",
+        b" padded.example ",
+    ],
+)
+def test_a_valid_host_is_accepted(host: bytes) -> None:
+    """A host is a name or an address, with or without a port. An empty one is allowed, too."""
+    assert head_refusal(b"GET", b"/", "1.1", [(b"host", host)]) is None
+
+
+@pytest.mark.parametrize(
+    "host", [b"a b", b"a/b", b"u@a", b"a?b", b"a#b", b"a\\b", b"\xc3\xa9", b"<a>"]
+)
+def test_an_invalid_host_is_refused(host: bytes) -> None:
+    """A proxy could take another part of it as the host (RFC 9112, section 3.2)."""
+    assert head_refusal(b"GET", b"/", "1.1", [(b"host", host)]) is INVALID_HOST
+    assert head_refusal(b"GET", b"/", "1.0", [(b"host", host)]) is INVALID_HOST
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "version", "headers", "refusal"),
+    [
+        (b"GET", b"/", "1.1", [], NO_HOST),
+        (b"GET", b"http://x/", "1.1", [], NO_HOST),
+        (b"GET", b"/", "1.0", [], None),
+        (b"GET", b"/", "1.1", [HOST, HOST], SEVERAL_HOSTS),
+        (b"GET", b"/", "1.0", [HOST, HOST], SEVERAL_HOSTS),
+        (b"CONNECT", b"x:1", "1.1", [HOST], CONNECT_REFUSED),
+        (b"GET", b"/", "0.9", [HOST], NOT_HTTP),
+        (b"GET", b"/", "2.0", [HOST], NOT_HTTP),
+        (b"GET", b"http://x", "1.1", [HOST], NOT_HTTP),
+        (b"POST", b"/", "1.1", [HOST, CHUNKED], None),
+        (b"POST", b"/", "1.1", [HOST, (b"transfer-encoding", b" Chunked ")], None),
+        (b"POST", b"/", "1.1", [HOST, (b"transfer-encoding", b"gzip, chunked")], UNKNOWN_CODING),
+        (b"POST", b"/", "1.1", [HOST, (b"transfer-encoding", b",chunked")], UNKNOWN_CODING),
+        (b"POST", b"/", "1.1", [HOST, (b"transfer-encoding", b"identity")], UNKNOWN_CODING),
+        (b"POST", b"/", "1.1", [HOST, (b"transfer-encoding", b"gzip"), CHUNKED], UNKNOWN_CODING),
+        (b"POST", b"/", "1.1", [HOST, CHUNKED, CHUNKED], UNKNOWN_CODING),
+        (b"POST", b"/", "1.0", [HOST, CHUNKED], UNKNOWN_CODING),
+    ],
+)
+def test_an_ambiguous_head_is_refused(
+    method: bytes,
+    url: bytes,
+    version: str,
+    headers: list[tuple[bytes, bytes]],
+    refusal: ProtocolRefusal | None,
+) -> None:
+    """Whoever reads the head must find the same host and the same end of the body."""
+    assert head_refusal(method, url, version, headers) is refusal
+
+
+def test_a_plain_head_has_no_upgrade_headers() -> None:
+    """All other headers are kept, including whether to close the connection."""
+    headers = [
+        (b"host", b"here"),
+        (b"connection", b"Upgrade, close"),
+        (b"upgrade", b"h2c"),
+        (b"http2-settings", b"AAE"),
+    ]
+    head = head_without_upgrade(b"POST", b"/a", b"1.1", headers)
+    assert head == b"POST /a HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n"

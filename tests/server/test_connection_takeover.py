@@ -296,7 +296,7 @@ def test_received_data_is_ignored() -> None:
     async def work(connections: Connections) -> None:
         wire, writer, other = await connections.taken_over()
         for _ in range(3):
-            other.send(b"GET / HTTP/1.1\r\n\r\n")
+            other.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
             wire.write(b"event")
             assert await connections.got(other, 5) == b"event"
         other.shutdown(socket.SHUT_WR)

@@ -226,7 +226,9 @@ def test_requests_are_answered_over_tls(issued: Issued) -> None:
             reader, writer = await served.connect()
             body = bytes(3 << 20)
             for _ in range(2):
-                writer.write(b"POST / HTTP/1.1\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
+                writer.write(
+                    b"POST / HTTP/1.1\r\nHost: x\r\ncontent-length: %d\r\n\r\n" % len(body) + body
+                )
             assert (await read_response(reader)).body == b"%d" % len(body)
             assert (await read_response(reader)).body == b"%d" % len(body)
             assert (await served.ask(GET[:-2] + b"a: " + b"x" * 70_000)).status == 431

@@ -205,21 +205,23 @@ def with_headers(*headers: bytes) -> bytes:
         (with_headers(*[b"a: " + b"x" * 5_000] * 7), 431),
         (GET + b"a: " + b"x" * 64_000, 431),
         (GET + b"x" * 64_000, 431),
-        (b"GET /" + b"x" * 30_000 + b" HTTP/1.1\r\n\r\n", 200),
-        (b"GET /" + b"x" * 40_000 + b" HTTP/1.1\r\n\r\n", 414),
+        (b"GET /" + b"x" * 30_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 200),
+        (b"GET /" + b"x" * 40_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
         (b"GET /" + b"x" * 64_000, 414),
-        (b"CONNECT x:1 HTTP/1.1\r\n\r\n", 405),
-        (b"CONNECT x:1 HTTP/1.1\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n", 405),
+        (b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n", 405),
+        (b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n", 405),
         (b"GET x HTTP/1.1\r\n\r\n", 400),
-        (b"GET http://x HTTP/1.1\r\n\r\n", 400),
-        (b"GET http://x/y HTTP/1.1\r\n\r\n", 200),
-        (b"GET /\xff HTTP/1.1\r\n\r\n", 400),
+        (b"GET http://x HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+        (b"GET http://x/y HTTP/1.1\r\nHost: x\r\n\r\n", 200),
+        (b"GET /\xff HTTP/1.1\r\nHost: x\r\n\r\n", 400),
         (b"\0\0\0\0", 400),
         (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
         (b"GET / HTTP/2.0\r\nhost: x\r\n\r\n", 400),
         (b"GET / HTTP/0.9\r\nhost: x\r\n\r\n", 400),
         (b"GET / HTTP/1.0\r\n\r\n", 200),
         (with_headers(b"Host: x"), 400),
+        (b"GET / HTTP/1.1\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: x y\r\n\r\n", 400),
     ],
     ids=lambda value: str(value)[:40],
 )
@@ -264,14 +266,104 @@ def test_trailers_are_limited_and_ignored() -> None:
         await body_length_app(scope, receive, send)
         seen.append(list(scope["headers"]))
 
-    head = b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n"
+    head = b"POST / HTTP/1.1\r\nHost: x\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n"
 
     async def work() -> None:
         async with serving(look) as served:
             assert (await served.ask(head + b"LV-Session: x\r\n\r\n")).body == b"1"
-            assert [name for name, _ in seen[0]] == [b"transfer-encoding"]
+            assert [name for name, _ in seen[0]] == [b"host", b"transfer-encoding"]
             for trailers in (b"a: x\r\n" * 200, b"a: " + b"x" * (1 << 20)):
                 assert (await served.ask(head + trailers)).status == 431
+
+    on_uvloop(work)
+
+
+POST = b"POST / HTTP/1.1\r\nHost: x\r\n"
+FRAMED = POST + b"Transfer-Encoding: chunked\r\n"
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        POST + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        FRAMED + b"Content-Length: 1\r\n\r\n0\r\n\r\n",
+        FRAMED + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        FRAMED + b"Transfer-Encoding: gzip\r\n\r\n0\r\n\r\n",
+        POST + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        POST + b"Transfer-Encoding: gzip\r\n\r\n0\r\n\r\n",
+        POST + b"Transfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n",
+        POST + b"Transfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n",
+        POST + UPGRADE.encode() + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        POST + b"Content-Length: 1\r\nContent-Length: 1\r\n\r\nx",
+        POST + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nx",
+        POST + b"Content-Length: 1, 1\r\n\r\nx",
+        POST + b"Content-Length: +1\r\n\r\nx",
+        POST + b"Content-Length: 1 1\r\n\r\nx",
+        POST + b"Content-Length: 0x1\r\n\r\nx",
+        POST + b"Content-Length:\r\n\r\nx",
+        POST + b"Content-Length : 1\r\n\r\nx",
+        POST + b"A\t: x\r\n\r\n",
+        POST + b"A: x\r\n y\r\n\r\n",
+        POST + b"A: x\rB: y\r\n\r\n",
+        POST + b"A: x\nB: y\r\n\r\n",
+        POST + b"A: x\0\r\n\r\n",
+        POST + b": x\r\n\r\n",
+        POST + b"A\r\n\r\n",
+        POST + b"\n",
+        b"POST / HTTP/1.1\r\n Host: x\r\n\r\n",
+        b"POST / HTTP/1.1\nHost: x\n\n",
+        FRAMED + b"\r\n1\nx\r\n0\r\n\r\n",
+        FRAMED + b"\r\n1;a\nb\r\nx\r\n0\r\n\r\n",
+        FRAMED + b"\r\n1\r\nx\n0\r\n\r\n",
+        FRAMED + b"\r\n1\r\nxx\r\n0\r\n\r\n",
+        FRAMED + b"\r\n1 \r\nx\r\n0\r\n\r\n",
+        FRAMED + b"\r\n0x1\r\nx\r\n0\r\n\r\n",
+        FRAMED + b"\r\n%b\r\nx\r\n0\r\n\r\n" % (b"f" * 17),
+        FRAMED + b"\r\n0\r\nContent-Length: 9\r\n\r\n",
+        FRAMED + b"\r\n0\r\nTransfer-Encoding: gzip\r\n\r\n",
+    ],
+    ids=lambda sent: str(sent[15:])[:60],
+)
+def test_a_request_whose_end_is_ambiguous_gets_one_response(sent: bytes) -> None:
+    """The connection closes, so bytes that a proxy took for a body are never another request."""
+
+    async def work() -> None:
+        async with serving() as served:
+            reader, writer = await served.connect()
+            with closing(writer):
+                writer.write(sent + GET + b"\r\n")
+                found = await read_response(reader)
+                assert (found.status, found.headers["connection"]) == (400, "close")
+                assert await reader.read() == b""
+
+    on_uvloop(work)
+
+
+@pytest.mark.parametrize("respond_first", [False, True])
+def test_a_trailer_can_close_the_connection(respond_first: bool) -> None:
+    """The connection closes after the response, or at once if that has already been sent."""
+    head = FRAMED + b"\r\n1\r\nx\r\n0\r\n"
+
+    async def respond(scope: Scope, receive: Receive, send: Send) -> None:
+        if respond_first:
+            headers = [(b"content-length", b"0")]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": b""})
+        else:
+            await body_length_app(scope, receive, send)
+
+    async def work() -> None:
+        async with serving(respond) as served:
+            reader, writer = await served.connect()
+            with closing(writer):
+                writer.write(head)
+                if respond_first:
+                    assert (await read_response(reader)).status == 200
+                writer.write(b"Connection: close\r\n\r\n" + GET + b"\r\n")
+                if not respond_first:
+                    assert (await read_response(reader)).headers["connection"] == "close"
+                assert await reader.read() == b""
 
     on_uvloop(work)
 
@@ -287,7 +379,9 @@ def test_only_a_few_pipelined_requests_are_parsed_ahead() -> None:
             reader, writer = await served.connect()
             with closing(writer):
                 for number in range(1, 1_500):
-                    writer.write(b"POST / HTTP/1.1\r\ncontent-length: %d\r\n\r\n" % (number % 7))
+                    writer.write(
+                        b"POST / HTTP/1.1\r\nHost: x\r\ncontent-length: %d\r\n\r\n" % (number % 7)
+                    )
                     writer.write(b"x" * (number % 7))
                 most = 0
                 for number in range(1, 1_500):
@@ -307,7 +401,7 @@ def test_pipelined_upgrades_are_answered_in_order() -> None:
         async with serving() as served:
             reader, writer = await served.connect()
             with closing(writer):
-                one = b"POST / HTTP/1.1\r\n" + asking + b"content-length: %d\r\n\r\n%b"
+                one = b"POST / HTTP/1.1\r\nHost: x\r\n" + asking + b"content-length: %d\r\n\r\n%b"
                 writer.write(b"".join(one % (n % 5, b"x" * (n % 5)) for n in range(3_900)))
                 for number in range(3_900):
                     assert (await read_response(reader)).body == b"%d" % (number % 5)
@@ -339,8 +433,18 @@ def test_a_refusal_follows_the_earlier_responses() -> None:
         (b"", 10, 408, "head_too_slow"),
         (b"\r\n\r\n", 10, 408, "head_too_slow"),
         (b"GET / HT", 10, 408, "head_too_slow"),
-        (b"POST / HTTP/1.1\r\ncontent-length: 16777216\r\n\r\nx", 30, 408, "body_too_slow"),
-        (b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx", 30, 408, "body_too_slow"),
+        (
+            b"POST / HTTP/1.1\r\nHost: x\r\ncontent-length: 16777216\r\n\r\nx",
+            30,
+            408,
+            "body_too_slow",
+        ),
+        (
+            b"POST / HTTP/1.1\r\nHost: x\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx",
+            30,
+            408,
+            "body_too_slow",
+        ),
     ],
 )
 def test_slow_requests_are_refused_at_the_deadline(
@@ -391,7 +495,7 @@ def test_progress_of_a_body_restarts_its_deadline() -> None:
 
         await body_length_app(scope, counted, send)
 
-    head = b"POST / HTTP/1.1\r\ncontent-length: 200000\r\n\r\n"
+    head = b"POST / HTTP/1.1\r\nHost: x\r\ncontent-length: 200000\r\n\r\n"
 
     async def work() -> None:
         async with serving(counting) as served:
@@ -470,7 +574,7 @@ def test_an_unneeded_body_is_read_only_up_to_a_limit() -> None:
         async with serving(refuse) as served:
             reader, writer = await served.connect()
             with closing(writer):
-                writer.write(b"POST / HTTP/1.1\r\ncontent-length: 999999999\r\n\r\n")
+                writer.write(b"POST / HTTP/1.1\r\nHost: x\r\ncontent-length: 999999999\r\n\r\n")
                 assert (await read_response(reader)).status == 401
                 for _ in range(80):
                     writer.write(bytes(1 << 20))
@@ -553,7 +657,7 @@ def test_a_full_server_evicts_waiting_connections() -> None:
 
         async with serving(slow, places=16, per_address=100) as served:
             asking_reader, asking = await served.connect("127.0.0.2")
-            asking.write(b"GET /slow HTTP/1.1\r\n\r\n")
+            asking.write(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
             await until(lambda: served.shared.tasks)
             halves = [await served.connect(f"127.0.0.{3 + n % 4}") for n in range(30)]
             for _, half in halves:
@@ -637,7 +741,7 @@ def test_tiny_chunks_are_added_to_a_body_together(monkeypatch: pytest.MonkeyPatc
     async def work() -> None:
         async with serving() as served:
             monkeypatch.setattr(HttpToolsProtocol, "on_body", counted)
-            head = b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n"
+            head = b"POST / HTTP/1.1\r\nHost: x\r\ntransfer-encoding: chunked\r\n\r\n"
             response = await served.ask(head + b"1\r\nx\r\n" * 20_000 + b"0\r\n\r\n")
             assert (response.status, response.body) == (200, b"20000")
             assert sum(sizes) == 20_000
@@ -659,7 +763,7 @@ def test_low_memory_is_a_server_error(monkeypatch: pytest.MonkeyPatch, length: i
     async def work() -> None:
         async with serving() as served:
             monkeypatch.setattr(HttpToolsProtocol, "on_body", nothing_left)
-            head = f"POST / HTTP/1.1\r\ncontent-length: {length}\r\n\r\n"
+            head = f"POST / HTTP/1.1\r\nHost: x\r\ncontent-length: {length}\r\n\r\n"
             refused = await served.ask(head.encode() + b"x")
             assert (refused.status, refused.headers["retry-after"]) == (503, "1")
             assert json.loads(refused.body)["code"] == 101

@@ -9,12 +9,13 @@ All connections that wait for the same thing have the same time limit. They are 
 which they started to wait, so checking for overdue connections costs nothing if there are none.
 
 ``RequestLimits`` limits what a connection reads: a request's head, its trailers, and the bytes that
-arrive in place of a body.
+arrive in place of a body. ``head_refusal`` makes the checks of a head that the parser omits.
 """
 
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,11 +24,19 @@ from functools import lru_cache
 from itertools import islice
 from typing import Generic, Literal, TypeVar
 
+import httptools
+
 from floorcast.auth.networks import is_loopback
 from floorcast.server.protocol_refusals import (
+    CONNECT_REFUSED,
     HEAD_TOO_LARGE,
+    INVALID_HOST,
     MAX_HEAD_BYTES,
     MAX_HEADERS,
+    NO_HOST,
+    NOT_HTTP,
+    SEVERAL_HOSTS,
+    UNKNOWN_CODING,
     URL_TOO_LONG,
     ProtocolRefusal,
 )
@@ -45,6 +54,7 @@ __all__ = [
     "RequestPart",
     "Verdict",
     "connection_capacity",
+    "head_refusal",
     "head_without_upgrade",
 ]
 
@@ -56,6 +66,9 @@ MAX_DISCARDED_BYTES = 64 << 20  # bytes that arrive after a response or a refusa
 
 Verdict = Literal["admitted", "full", "address"]
 
+HTTP_VERSIONS = frozenset({"1.0", "1.1"})  # the parser also accepts "GET / HTTP/2.0"
+
+_HOST = re.compile(rb"[\w.~%!$&'()*+,;=:\[\]-]*")  # also empty, for a target without a host
 _UPGRADE_HEADERS = {b"upgrade", b"http2-settings", b"connection"}
 RESERVED_DESCRIPTORS = 128  # descriptors for the log, the stores, their workers, and takeovers
 
@@ -331,6 +344,33 @@ class RequestLimits:
         elif max(self.head, self.parsed) > MAX_HEAD_BYTES:
             long_url = not self.headers and self.head > MAX_HEAD_BYTES // 2
             self.refusal = URL_TOO_LONG if long_url else HEAD_TOO_LARGE
+
+
+def head_refusal(
+    method: bytes, url: bytes, version: str, headers: Sequence[tuple[bytes, bytes]]
+) -> ProtocolRefusal | None:
+    """Return the reason to refuse a request because of its head, or None.
+
+    A proxy may read an ambiguous head in another way, and then route a request that it has not
+    checked (RFC 9112, sections 3.2 and 6.1).
+    """
+    if method == b"CONNECT":
+        return CONNECT_REFUSED
+    if version not in HTTP_VERSIONS:
+        return NOT_HTTP
+    if not url.startswith(b"/") and httptools.parse_url(url).path is None:
+        return NOT_HTTP
+    hosts = [value for name, value in headers if name == b"host"]
+    if len(hosts) > 1:
+        return SEVERAL_HOSTS
+    if not hosts and version == "1.1":
+        return NO_HOST
+    if hosts and not _HOST.fullmatch(hosts[0].strip()):
+        return INVALID_HOST
+    codings = [value.strip().lower() for name, value in headers if name == b"transfer-encoding"]
+    if codings and (codings != [b"chunked"] or version == "1.0"):
+        return UNKNOWN_CODING
+    return None
 
 
 def head_without_upgrade(

@@ -15,13 +15,16 @@ __all__ = [
     "FULL",
     "HEAD_TOO_LARGE",
     "HEAD_TOO_SLOW",
+    "INVALID_HOST",
     "MAX_HEADERS",
     "MAX_HEAD_BYTES",
     "NOT_HTTP",
+    "NO_HOST",
     "NO_MEMORY",
     "SERVER_ERROR",
     "SEVERAL_HOSTS",
     "TOO_MANY_CONNECTIONS",
+    "UNKNOWN_CODING",
     "URL_TOO_LONG",
     "ProtocolRefusal",
 ]
@@ -64,6 +67,19 @@ NOT_HTTP = ProtocolRefusal(
 )
 SEVERAL_HOSTS = ProtocolRefusal(
     HTTPStatus.BAD_REQUEST, 202, "the request has more than one Host header", "not_http"
+)
+NO_HOST = ProtocolRefusal(
+    HTTPStatus.BAD_REQUEST, 202, "the Host header is missing: HTTP/1.1 requires it", "not_http"
+)
+INVALID_HOST = ProtocolRefusal(
+    HTTPStatus.BAD_REQUEST, 202, "the Host header must be a host name and a port", "not_http"
+)
+UNKNOWN_CODING = ProtocolRefusal(
+    HTTPStatus.BAD_REQUEST,
+    202,
+    "Transfer-Encoding must be chunked, which needs HTTP/1.1; for a compressed body, use"
+    " Content-Encoding",
+    "not_http",
 )
 HEAD_TOO_LARGE = ProtocolRefusal(
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,

@@ -38,6 +38,7 @@ from floorcast.server.connection_limits import (
     Deadlines,
     RequestLimits,
     RequestPart,
+    head_refusal,
     head_without_upgrade,
 )
 from floorcast.server.connection_takeover import (
@@ -49,20 +50,17 @@ from floorcast.server.connection_takeover import (
 from floorcast.server.listener import Listener
 from floorcast.server.protocol_refusals import (
     BODY_TOO_SLOW,
-    CONNECT_REFUSED,
     FULL,
     HEAD_TOO_SLOW,
     NO_MEMORY,
     NOT_HTTP,
     SERVER_ERROR,
-    SEVERAL_HOSTS,
     TOO_MANY_CONNECTIONS,
     ProtocolRefusal,
 )
 
 __all__ = ["ServerConnection", "SharedServerState", "UvicornServer", "tolerate_disconnects"]
 
-HTTP_VERSIONS = frozenset({"1.0", "1.1"})  # the parser also accepts "GET / HTTP/2.0"
 MAX_UNREAD_BYTES = 1 << 20  # bytes received after requests that still wait for their responses
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -261,15 +259,10 @@ class ServerConnection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Begin the request, unless it is refused or its head is about to be parsed again."""
         state = self.state
-        if self.parser.get_method() == b"CONNECT":
-            state.refusal = state.refusal or CONNECT_REFUSED
-        if not self.url.startswith(b"/") and httptools.parse_url(self.url).path is None:
-            state.refusal = state.refusal or NOT_HTTP
-        if self.parser.get_http_version() not in HTTP_VERSIONS:
-            state.refusal = state.refusal or NOT_HTTP
-        # a proxy could use the other one to decide where the request goes
-        if sum(name == b"host" for name, _ in self.headers) > 1:
-            state.refusal = state.refusal or SEVERAL_HOSTS
+        if state.refusal is None:
+            state.refusal = head_refusal(
+                self.parser.get_method(), self.url, self.parser.get_http_version(), self.headers
+            )
         if state.refusal is None and not self.parser.should_upgrade():
             state.begin_body()
             super().on_headers_complete()
@@ -296,7 +289,11 @@ class ServerConnection(HttpToolsProtocol):
         if self.state.reading is RequestPart.BODY:
             self._add_body()
             self.state.reading = RequestPart.NOTHING
+            # after "Connection: close" in a trailer, the parser discards all further requests
+            self.cycle.keep_alive &= self.parser.should_keep_alive()
             super().on_message_complete()
+            if self.cycle.response_complete and not self.cycle.keep_alive:
+                self._close()
 
     def _update_read_deadline(self) -> None:
         """Set the deadline for the part that is being read."""
