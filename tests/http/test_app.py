@@ -21,6 +21,7 @@ from tests.http.servers import TOKENS, ApiHarness, run_with_harness
 from tests.virtual_time import VirtualLoop
 
 FEED = "/realtime/event/feed"
+LOGIN = b'{"clientName": "ACME", "userName": "sysadmin", "password": "correct horse"}'
 
 
 def test_unknown_paths_and_methods_are_refused() -> None:
@@ -50,6 +51,33 @@ def test_a_session_is_required(session: dict[bytes, bytes]) -> None:
         assert (answer.status_code, answer.json()["code"]) == (401, 301)
         assert answer.headers["www-authenticate"].startswith("LV-Session")
         assert answer.headers["cache-control"] == "no-store"
+
+    run_with_harness(work)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "name"),
+    [
+        ("POST", FEED, "LV-Session"),
+        ("GET", f"{FEED}/sse", "LV-Session"),
+        ("POST", "/session/login", "LV-Access"),
+        ("POST", "/session/login", "Authorization"),
+        ("POST", "/session/login", "Content-Type"),
+        ("POST", "/session/screen", "Authorization"),
+        ("GET", "/metrics/floor", "Authorization"),
+        ("POST", "/ingest/v1/events", "Authorization"),
+    ],
+)
+def test_a_credential_can_be_sent_only_once(method: str, path: str, name: str) -> None:
+    """Two headers get 400, even if they are equal: a proxy may have checked the other one."""
+
+    async def work(harness: ApiHarness) -> None:
+        for other in ("x", "y"):
+            answer = await harness.http.request(
+                method, path, headers=[(name, "x"), (name, other)], content=LOGIN
+            )
+            assert (answer.status_code, answer.json()["code"]) == (400, 202)
+            assert answer.json()["message"] == f"the request has more than one {name} header"
 
     run_with_harness(work)
 

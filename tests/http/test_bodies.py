@@ -54,6 +54,17 @@ def received(
     return asyncio.run(read_body(receive, Headers(headers or {}), limit, on_bytes))
 
 
+def test_a_body_that_is_compressed_twice_is_refused() -> None:
+    """Several Content-Encoding headers count as one list."""
+    twice = Headers(raw=[(b"content-encoding", b"gzip"), (b"content-encoding", b"gzip")])
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": gzip.compress(gzip.compress(b"x"))}
+
+    with pytest.raises(UnsupportedEncoding):
+        asyncio.run(read_body(receive, twice, 1000))
+
+
 @given(st.lists(st.binary(max_size=60)), st.booleans(), st.booleans())
 def test_a_body_is_read_as_sent(chunks: list[bytes], packed: bool, twice: bool) -> None:
     """This applies to any chunks, plain or gzip, with one or several gzip members."""

@@ -30,8 +30,11 @@ def authorize(context: RequestContext, methods: MethodGroup, route: Route) -> No
 
 
 def session_id(context: RequestContext, *, cookie: bool) -> str:
-    """Return the request's session id, or "". With ``cookie``, a cookie may contain it, too."""
-    found = context.headers.get("lv-session", "").strip()
+    """Return the request's session id, or "". With ``cookie``, a cookie may contain it, too.
+
+    Raises InvalidParameter if there are several ``LV-Session`` headers.
+    """
+    found = (context.single_header("LV-Session") or "").strip()
     if not found and cookie:
         found = _cookie(context.headers.getlist("cookie"))
     return found

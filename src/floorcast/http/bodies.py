@@ -82,7 +82,7 @@ async def read_body(
 
 
 def _encoding(headers: Headers) -> str:
-    return headers.get("content-encoding", "identity").strip().lower()
+    return ",".join(headers.getlist("content-encoding")).strip().lower()
 
 
 def _declared_length(headers: Headers) -> int | None:

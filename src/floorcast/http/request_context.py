@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope
 from floorcast.auth.session import MethodGroup, Session
 from floorcast.http.bodies import MAX_JSON_BYTES, read_body, read_json
 from floorcast.http.services import Services
-from floorcast.model.errors import BadSession, MissingParameter
+from floorcast.model.errors import BadSession, InvalidParameter, MissingParameter
 
 __all__ = ["GONE", "Caller", "RequestContext", "accepts", "accepts_gzip"]
 
@@ -116,6 +116,16 @@ class RequestContext:
         """The request's query parameters."""
         return QueryParams(self.scope["query_string"])
 
+    def single_header(self, name: str) -> str | None:
+        """Return a header's value, or None. Raises InvalidParameter if there are several.
+
+        A proxy in front of the server may have checked or set another one than the first.
+        """
+        values = self.headers.getlist(name)
+        if len(values) > 1:
+            raise InvalidParameter(f"the request has more than one {name} header")
+        return values[0] if values else None
+
     @property
     def session(self) -> Session:
         """The caller's session. Raises BadSession if the request has none."""
@@ -162,10 +172,13 @@ class RequestContext:
         self._body = await read_body(self.receive, self.headers, MAX_JSON_BYTES)
 
     async def json(self, shape: type[T]) -> T:
-        """Return the decoded JSON body. Raises the errors of ``read_body`` and ``read_json``."""
+        """Return the decoded JSON body.
+
+        Raises the errors of ``read_body`` and ``read_json``, and InvalidParameter.
+        """
         if self._body is None:
             await self.read_ahead()
-        return read_json(self._body or b"", shape, self.headers.get("content-type", ""))
+        return read_json(self._body or b"", shape, self.single_header("Content-Type") or "")
 
 
 async def _on_disconnect(receive: Receive) -> None:

@@ -40,7 +40,7 @@ _COUNTERS = (
 async def metrics_of_floor(context: RequestContext) -> Response:
     """Respond with the figures of the client that the metrics key belongs to."""
     services = context.services
-    key = bearer(context.headers.get("authorization"))
+    key = bearer(context.single_header("Authorization"))
     client = services.keys.client_of_metrics_key(key, context.address)
     context.caller = Caller(client)
     async with services.answer_limits.building(client):

@@ -124,7 +124,7 @@ async def _accept(
 
 def _ingest_key(context: RequestContext) -> str:
     """Return the ingest key in the Authorization header or, if it has none, in the query."""
-    given = context.headers.get("authorization")
+    given = context.single_header("Authorization")
     key = bearer(given) or context.query.get("access_token")
     if not key:
         problem = "is missing" if given is None else "has no ingest key"
@@ -134,7 +134,7 @@ def _ingest_key(context: RequestContext) -> str:
 
 def _body_form(context: RequestContext) -> BodyForm | None:
     """Return the body's format. None means binary content mode: the body is an event's data."""
-    media_type = context.headers.get("content-type", "").partition(";")[0].strip().lower()
+    media_type = (context.single_header("Content-Type") or "").partition(";")[0].strip().lower()
     form = _FORMS.get(media_type)
     if form in {None, "json"} and is_binary(context.scope["headers"]):
         if media_type in DATA_TYPES or media_type.endswith("+json"):

@@ -99,7 +99,7 @@ async def screen(context: RequestContext) -> Response:
     """Exchange a screen key for a session that sees only what the key shows."""
     with_cookie = _wants_cookie(context)
     services = context.services
-    key = bearer(context.headers.get("authorization"))
+    key = bearer(context.single_header("Authorization"))
     client, _ = services.keys.screen(key, context.address)
     session = await services.sessions.open_screen(client, key or "")
     audit_login(context, "screen_opened", session)
@@ -166,8 +166,7 @@ def _session_response(found: bool, headers: Headers = ()) -> Response:
 
 
 def _api_token(context: RequestContext) -> str | None:
-    headers = context.headers
-    return api_token(headers.get("lv-access"), headers.get("authorization"))
+    return api_token(context.single_header("LV-Access"), context.single_header("Authorization"))
 
 
 def _required(body: Login) -> list[str]:
