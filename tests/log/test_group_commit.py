@@ -10,11 +10,12 @@ from typing import NamedTuple
 
 import apsw
 import pytest
+from structlog.testing import capture_logs
 
 from floorcast.log.data_folder import DataFolder
 from floorcast.log.embedded import EmbeddedLog
 from floorcast.log.log_reader import LogReader
-from floorcast.log.retention import kept_since
+from floorcast.log.retention import Retention, kept_since
 from floorcast.log.write_ahead_log import WalSizes
 from floorcast.model.errors import Unavailable
 from tests.contract.test_event_log import QUICK, ids_of
@@ -163,3 +164,53 @@ def test_log_becomes_healthy_again_without_an_append(tmp_path: Path) -> None:
             await log.close()
 
         asyncio.run(work())
+
+
+def test_a_full_disk_is_logged_once(tmp_path: Path) -> None:
+    """Between the requests, there is room for a probe, which does not count as the end."""
+    with (
+        failing_disk("log.db") as disk,
+        DataFolder(tmp_path) as folder,
+        capture_logs() as lines,
+    ):
+
+        async def work() -> None:
+            log = EmbeddedLog(folder, Clock(), tuning=QUICK)
+            disk.once = True
+            for _ in range(3):
+                disk.faults = {"full"}
+                with pytest.raises(Unavailable):
+                    await log.append(batch(ACME, "a"))
+                await until(lambda: log.healthy)
+            await log.append(batch(ACME, "a"))
+            await log.close()
+
+        asyncio.run(work())
+    events = [line["event"] for line in lines]
+    assert events == ["log_unwritable", "log_writable_again"]
+
+
+def test_failing_maintenance_is_logged_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The commits between the attempts do not count as its end."""
+    attempts = 0
+
+    def remove_some(_retention: Retention) -> int:
+        nonlocal attempts
+        attempts += 1
+        raise apsw.FullError("database or disk is full")
+
+    monkeypatch.setattr(Retention, "remove_some", remove_some)
+
+    async def work(folder: DataFolder) -> None:
+        log = EmbeddedLog(folder, Clock(), tuning=QUICK)
+        for number in range(3):
+            await log.append(batch(ACME, str(number)))
+            before = attempts
+            await until(lambda: attempts > before)  # noqa: B023 - it is awaited in this turn
+        await log.close()
+
+    with DataFolder(tmp_path) as folder, capture_logs() as lines:
+        asyncio.run(work(folder))
+    assert [line["event"] for line in lines] == ["log_untidy"]

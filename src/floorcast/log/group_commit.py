@@ -108,8 +108,9 @@ class GroupWriter:
         self._queue: SimpleQueue[Write | _End] = SimpleQueue()
         self._failed_epoch = -1
         self._needs_probe = False
-        self._maintenance_failing = False
+        self._failing_tasks: set[str] = set()
         self._retention_due = True  # whether there may be more to remove
+        self._reported_unwritable = False
         self.healthy = True
         self._wal = WriteAheadLog(connection, tuning.wal)  # checkpointed while no request waits
         self._wal_pages = 0
@@ -179,6 +180,7 @@ class GroupWriter:
             self._fail(current, error, time.perf_counter() - started)
         else:
             self._succeed()
+            self._report_recovery()
             self._on_outcome(GroupOutcome(current, None, time.perf_counter() - started))
             self._record_stored(current)
 
@@ -221,8 +223,12 @@ class GroupWriter:
     def _succeed(self) -> None:
         # the commit has overwritten the failed frames, which ends their chain of checksums
         self._needs_probe = False
-        if not self.healthy:
-            self.healthy = True
+        self.healthy = True
+
+    def _report_recovery(self) -> None:
+        """Log that writes are stored again. A probe proves less: it needs no additional space."""
+        if self._reported_unwritable:
+            self._reported_unwritable = False
             _log.warning("log_writable_again")
 
     def _fail(self, writes: Sequence[Write], error: Exception, seconds: float) -> None:
@@ -230,7 +236,8 @@ class GroupWriter:
         damaged = self._damaged(writes) if isinstance(error, apsw.CorruptError) else ()
         if not damaged:
             self._needs_probe = True
-            if self.healthy:
+            if not self._reported_unwritable:
+                self._reported_unwritable = True
                 _log.error("log_unwritable", error=str(error))
             self.healthy = False
             self._probe()
@@ -258,21 +265,27 @@ class GroupWriter:
             self._succeed()
 
     def _maintain(self, *, idle: bool) -> None:
+        pages, size = self._wal_pages, self._wal_bytes
+        if pages >= self._wal.due_pages or size >= self._wal.due_payload_bytes:
+            self._wal_pages = self._wal_bytes = 0
+            self._attempt("checkpoint", lambda: self._wal.maintain(pages, size))
+        rows, bytes_ = self._tuning.retention_entries // 2, self._tuning.retention_bytes // 2
+        if idle or self._new_rows >= rows or self._new_bytes >= bytes_:
+            self._new_rows = self._new_bytes = 0
+            self._attempt("retention", self._remove_old)
+
+    def _remove_old(self) -> None:
+        self._retention.remove_some()
+        self._retention_due = self._retention.due
+
+    def _attempt(self, task: str, run: Callable[[], object]) -> None:
+        """Run a task, and log its first failure in a row. Turns without the task do not count."""
         try:
-            pages, size = self._wal_pages, self._wal_bytes
-            if pages >= self._wal.due_pages or size >= self._wal.due_payload_bytes:
-                self._wal_pages = self._wal_bytes = 0
-                self._wal.maintain(pages, size)
-            tuning = self._tuning
-            rows, size = tuning.retention_entries // 2, tuning.retention_bytes // 2
-            if idle or self._new_rows >= rows or self._new_bytes >= size:
-                self._new_rows = self._new_bytes = 0
-                self._retention.remove_some()
-                self._retention_due = self._retention.due
+            run()
         except (apsw.Error, OSError) as error:
             self._needs_probe = True
-            if not self._maintenance_failing:
+            if task not in self._failing_tasks:
                 _log.warning("log_untidy", error=str(error))
-            self._maintenance_failing = True
+            self._failing_tasks.add(task)
         else:
-            self._maintenance_failing = False
+            self._failing_tasks.discard(task)
