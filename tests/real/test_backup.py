@@ -74,6 +74,26 @@ def test_an_impossible_backup_is_reported(tmp_path: Path) -> None:
     assert list(tmp_path.glob("*.part")) == [], "a copy that failed would keep a full disk full"
 
 
+def test_a_backup_into_the_data_folder_is_refused(tmp_path: Path) -> None:
+    """It would be lost together with the data. A link or a relative path changes nothing."""
+    with Server(tmp_path) as server:
+        pass
+    (tmp_path / "link").symlink_to(server.data)
+    before = sorted(server.data.iterdir())
+    for into in (
+        server.data / "backup",
+        server.data / "a" / "b",
+        server.data / "a" / ".." / "backup",
+        tmp_path / "link" / "backup",
+    ):
+        refused = backed_up(into, "--data", server.data)
+        assert "is inside the data folder" in str(refused.exception)
+        assert "choose a folder outside" in str(refused.exception)
+    assert sorted(server.data.iterdir()) == before
+    beside = backed_up(f"{server.data}-backup", "--data", server.data)
+    assert beside.exit_code == 0, beside.output
+
+
 def test_a_backup_does_not_overwrite_folders_or_follow_links(tmp_path: Path) -> None:
     """A backup refuses an existing folder or link, whose owner could read the copied data."""
     with Server(tmp_path) as server:

@@ -49,6 +49,11 @@ def backup(
     require_log(folder)
     if os.path.lexists(into):
         raise SettingError(f"{into} already exists: a backup needs a new folder")
+    if into.resolve().is_relative_to(folder.resolve()):
+        raise SettingError(
+            f"{into} is inside the data folder {folder}: choose a folder outside, because a backup"
+            " must not be lost together with the data"
+        )
     part = into.with_name(f"{into.name}.part")
     try:
         _make_private_folder(part)
