@@ -122,6 +122,33 @@ def test_a_shutdown_finishes_requests_and_loses_no_event(
         assert caller.feed(EVENTS, token).events == again[1:]
 
 
+def test_a_server_stops_while_it_hashes_passwords(tmp_path: Path) -> None:
+    """It exits with 0 before the last password is hashed, and none of the site is stored."""
+    users = "".join(
+        f'    {{id = {n}, name = "user{n}", password = "secret of user {n}", role = "Manager"}},\n'
+        for n in range(1, 601)
+    )
+    site = tmp_path / "site.toml"
+    site.write_text(f'[[client]]\nid = 1\nname = "ACME"\nuser = [\n{users}]\n')
+    where = ("--data", tmp_path / "data", "--site", site, "--port", free_port())
+    with subprocess.Popen(
+        command("serve", *where, "--log-format", "json"),
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        lines = iter(process.stderr)
+        assert any('"passwords_hashed"' in line for line in lines)
+        process.terminate()
+        hashed = [json.loads(line)["done"] for line in lines if '"passwords_hashed"' in line]
+        assert process.wait(LONGEST) == 0
+    assert 600 not in hashed
+    shown = run(tmp_path, "site", "show", "--data", tmp_path / "data")
+    assert "ACME" not in shown.out
+
+
 def test_health_readiness_and_metrics_are_reported(tmp_path: Path) -> None:
     """``/healthz`` and ``/readyz`` respond, and ``/metrics`` counts requests and events."""
     with running(tmp_path) as server, Caller(server.url) as caller:

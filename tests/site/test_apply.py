@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Iterable
+from typing import cast
 
 import pytest
 from hypothesis import given, settings
@@ -275,6 +278,43 @@ def test_write_conflicts_are_retried() -> None:
     assert set(Site(kv).clients) == {1, 2}
     with pytest.raises(Unavailable, match="changed by others"):
         apply_text(SMALL, ConflictingStore(100))
+
+
+class InterruptedHasher:
+    """Cancels ``task`` while the first password is hashed, and counts the passwords."""
+
+    def __init__(self, task: asyncio.Task[object]) -> None:
+        self._task = task
+        self._loop = task.get_loop()
+        self.passwords = 0
+
+    def hash(self, password: str) -> str:
+        """Hash after the task has ended."""
+        self.passwords += 1
+        ended = threading.Event()
+        self._task.add_done_callback(lambda _task: ended.set())
+        self._loop.call_soon_threadsafe(self._task.cancel)
+        ended.wait()
+        return CHEAP.hash(password)
+
+    def verify(self, password_hash: str, password: str) -> bool:
+        """See ``PasswordHasher``."""
+        return CHEAP.verify(password_hash, password)
+
+
+def test_no_more_passwords_are_hashed_once_applying_is_cancelled() -> None:
+    """The process waits for the thread, and thousands of passwords take minutes."""
+    kv = MemoryKeyValueStore()
+    hashers: list[InterruptedHasher] = []
+
+    async def applying() -> None:
+        hashers.append(InterruptedHasher(cast("asyncio.Task[object]", asyncio.current_task())))
+        await apply(kv, parse(SMALL), hashers[0])
+
+    with pytest.raises(asyncio.CancelledError):
+        run(applying())
+    assert hashers[0].passwords == 1
+    assert kv.items("site") == {}
 
 
 def test_an_empty_file_empties_the_site() -> None:

@@ -47,6 +47,32 @@ class PasswordHasher(Protocol):
         ...
 
 
+class _AbandonableHasher:
+    """A hasher that fails after ``abandon``, because a thread cannot be cancelled.
+
+    A process that is told to stop waits for its threads, and thousands of passwords take minutes.
+    """
+
+    def __init__(self, hasher: PasswordHasher) -> None:
+        self._hasher = hasher
+        self._abandoned = False
+
+    def abandon(self) -> None:
+        self._abandoned = True
+
+    def hash(self, password: str) -> str:
+        self._check()
+        return self._hasher.hash(password)
+
+    def verify(self, password_hash: str, password: str) -> bool:
+        self._check()
+        return self._hasher.verify(password_hash, password)
+
+    def _check(self) -> None:
+        if self._abandoned:
+            raise asyncio.CancelledError
+
+
 class _DeclaredSite(NamedTuple):
     declared: dict[int, SiteClient]
     file_hash: bytes
@@ -93,7 +119,11 @@ async def _apply(
     readable = {key: client for key, client in raw[DECLARED].items() if key not in lost}
     old = read_stored_site(readable, raw[MANUAL])
     known_hash = None if lost else file_hash  # the same file repairs what cannot be read
-    new = await asyncio.to_thread(_declare_site, known_hash, site_file, old, hasher)
+    abandonable = _AbandonableHasher(hasher)
+    try:
+        new = await asyncio.to_thread(_declare_site, known_hash, site_file, old, abandonable)
+    finally:
+        abandonable.abandon()
     if new is None:
         return []
     _check_conflicts(new.declared, old)
