@@ -156,6 +156,73 @@ def test_an_ended_call_no_longer_counts() -> None:
     run(Limits(open_calls=2), work)
 
 
+def test_an_end_makes_room_for_a_call_later_in_the_request() -> None:
+    """Each end makes room for one call, also if it is sent twice, or its call has ended already."""
+
+    async def work(harness: IntakeHarness) -> None:
+        queue = [
+            harness.projections.event("call.queue", number, service=1) for number in range(1, 8)
+        ]
+        end = [harness.projections.event("call.end", number) for number in range(1, 8)]
+        assert (await harness.send(queue[0], queue[1])).accepted == 2
+        again = harness.projections.event("call.end", 1)
+        result = await harness.send(end[0], again, queue[2], queue[3], end[1], queue[4], queue[5])
+        assert rejected(result) == [3, 6]
+        assert harness.count()["open_calls"] == 2
+        both = await asyncio.gather(
+            harness.send(end[2], queue[5]), harness.send(end[0], queue[6]), harness.send(queue[6])
+        )
+        assert [rejected(one) for one in both] == [[], [1], [0]]
+        assert harness.count()["open_calls"] == 2
+
+    run(Limits(open_calls=2), work)
+
+
+CALL_EVENTS = st.tuples(
+    st.integers(1, 4),
+    st.sampled_from(["call.start", "call.update", "call.leave", "call.end"]),
+    st.sampled_from([0, 1500, 4000]),
+)
+
+
+@settings(max_examples=tries(40), deadline=None)
+@given(
+    st.lists(st.lists(st.lists(CALL_EVENTS, max_size=5), max_size=3), max_size=5),
+    st.sampled_from([0, 3000, 12_000]),
+)
+def test_long_texts_of_open_calls_have_a_limit(
+    rounds: list[list[list[tuple[int, str, int]]]], most: int
+) -> None:
+    """Requests at once share the limit. Ends and ordinary events are always accepted."""
+
+    def one(harness: IntakeHarness, number: int, kind: str, length: int) -> Event:
+        members: dict[str, Any] = {"account": "a" * length}
+        if kind == "call.start":
+            members |= {"service": 1, "direction": "INBOUND"}
+        if kind in ("call.leave", "call.end"):
+            members = {"reason": "KEY"} if kind == "call.leave" else {"zipCode": "a" * length}
+        return harness.projections.event(kind, number, **members)
+
+    async def work(harness: IntakeHarness) -> None:
+        sizes = harness.floor.floor.call_table.sizes
+        for requests in rounds:
+            results = await asyncio.gather(
+                *(harness.send(*(one(harness, *spec) for spec in specs)) for specs in requests)
+            )
+            assert sizes.open_bytes <= most
+            for specs, result in zip(requests, results, strict=True):
+                assert all(specs[index][1] != "call.end" for index in rejected(result))
+                assert all("limits.call_bytes" in why.message for why in result.rejected)
+        ordinary = [one(harness, number, "call.start", 0) for number in range(11, 31)]
+        assert (await harness.send(*ordinary)).accepted == 20
+        await harness.send(*(one(harness, number, "call.end", 0) for number in range(1, 5)))
+        assert sizes.open_bytes == 0
+        if most >= 3000:
+            assert (await harness.send(one(harness, 9, "call.start", 3000))).accepted == 1
+
+    run(Limits(call_bytes=most), work)
+
+
 def test_concurrent_requests_share_the_remaining_quota() -> None:
     """Names in requests that are not folded yet count, too."""
 

@@ -46,6 +46,7 @@ class CallEffects(NamedTuple):
             call = self.table.touch(key, wrap_up.begin, wrap_up.begin + wrap_up.spent)
         if call is not None:
             self.tally.wrap_up(call, wrap_up, sign)
+            self.table.sizes.measure(call)
 
     def leave(self, key: Key, agent: int, at: int, sign: int) -> None:
         """Record that the agent left the call for another one (+1), or undo this (-1)."""
@@ -54,6 +55,7 @@ class CallEffects(NamedTuple):
             self._changing(key)
             call.leave(agent, at, sign)
             self.dispositions.recount(call)
+            self.table.sizes.measure(call)
 
     def come_back(self, key: Key, agent: int, at: int, sign: int) -> None:
         """Record that the agent returned to the call (+1), or undo this (-1)."""
@@ -62,6 +64,7 @@ class CallEffects(NamedTuple):
             self._changing(key)
             call.come_back(agent, at, sign)
             self.dispositions.recount(call)
+            self.table.sizes.measure(call)
 
     def amend(self, key: Key, step: Step) -> None:
         """Change the service of an agent's answer to the call."""
@@ -71,6 +74,7 @@ class CallEffects(NamedTuple):
             self.table.update_indexes(call)
             self.dispositions.recount(call)
             self._recount_missed(call)
+            self.table.sizes.measure(call)
 
     def miss(self, call: Call, at: int) -> None:
         """Count an offer that an agent missed, for the service that has the call at ``at``.
@@ -82,6 +86,7 @@ class CallEffects(NamedTuple):
         self.tally.counts.missed(service, at, 1)
         if len(call.missed) < MAX_MISSED:
             call.missed = (*call.missed, (at, service))
+            self.table.sizes.measure(call)
 
     def _recount_missed(self, call: Call) -> None:
         counts = self.tally.counts

@@ -141,6 +141,7 @@ class CallFold:
         if data.account is not None:
             self._details.disposition(call, at, data)
         self._calls.dispositions.set(call, at, data.term_code, agent)
+        self._table.sizes.measure(call)
         attribution = voice_events.Attribution(call, directory, agent)
         feed_event = voice_events.call_disposition(
             self._state.client, call, data, at, event_id, attribution

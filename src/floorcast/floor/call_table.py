@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import takewhile
 
+from floorcast.floor.call_sizes import CallSizes
 from floorcast.floor.calls import Call, Key
 from floorcast.floor.counted_calls import CallsByService
 from floorcast.floor.queue_segments import Step
@@ -28,6 +29,7 @@ MAX_QUIET = 100_000  # keys; beyond that, the oldest are forgotten
 EVICTED_PER_STEP = 32  # calls, which take about 2 ms, mostly for storing them
 READ_PER_STEP = 2_000  # calls, which take about 2 ms
 MAX_ENDED = 100_000  # ended calls in memory; beyond that, the first to end leave sooner
+MAX_ENDED_BYTES = 32 << 20  # that they take beyond ordinary calls; as above
 
 
 class CallTable:
@@ -36,7 +38,7 @@ class CallTable:
     ``ended`` holds the keys of the calls that have ended. ``quiet`` holds the keys of the
     calls that left memory without having ended, and when they left. ``hooks`` are called with a
     call before it changes, enters memory or leaves it. ``evict_ended`` keeps at most ``max_ended``
-    calls that have ended.
+    calls that have ended. ``sizes`` has the calls that take more memory than others.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class CallTable:
         self.calls: dict[Key, Call] = {}
         self.in_progress: dict[int, dict[Key, Call]] = {}
         self.by_service = CallsByService()
+        self.sizes = CallSizes()
         self.evicted: list[Call] = []
         self.quiet: dict[Key, int] = dict(quiet)
         self._quiet_ms = quiet_ms
@@ -67,6 +70,7 @@ class CallTable:
             self.calls[call.key] = call
             self.by_service.add_all(call)
             self.update_indexes(call)
+            self.sizes.measure(call)
         self._leaving = deque(
             sorted((c.last_recorded, c.key) for c in self.calls.values() if c.ended is not None)
         )
@@ -97,6 +101,7 @@ class CallTable:
         if call.ended is not None and not ended:
             self._leaving.append((call.last_recorded, call.key))
         self.update_indexes(call)
+        self.sizes.measure(call)
 
     def reload(self, call: Call) -> None:
         """Add a call that had left memory. It leaves again unless the current entry changes it."""
@@ -107,6 +112,7 @@ class CallTable:
         self.quiet.pop(call.key, None)
         self.by_service.add_all(call)
         self.update_indexes(call)
+        self.sizes.measure(call)
         if call.ended is not None:
             self._leaving.appendleft((call.last_recorded, call.key))
 
@@ -116,7 +122,7 @@ class CallTable:
         This takes steps, because a request can end 10,000 calls at once. It yields after each step.
         """
         ended, evicted = self._leaving, 0
-        while ended and (ended[0][0] + ENDED_KEPT_MS <= now or len(self.ended) > self._max_ended):
+        while ended and (ended[0][0] + ENDED_KEPT_MS <= now or self._has_many_ended()):
             last_recorded, key = ended.popleft()
             call = self.calls.get(key)
             if call is not None and call.last_recorded == last_recorded:
@@ -125,6 +131,9 @@ class CallTable:
                 if evicted % EVICTED_PER_STEP == 0:
                     yield
         yield
+
+    def _has_many_ended(self) -> bool:
+        return len(self.ended) > self._max_ended or self.sizes.ended_bytes > MAX_ENDED_BYTES
 
     def evict_quiet(self, now: int, midnight: int) -> Iterator[None]:
         """Remove calls that have had no event for too long, in steps like ``evict_ended``.
@@ -175,6 +184,7 @@ class CallTable:
         del self.calls[call.key]
         self.by_service.remove(call)
         self.ended.discard(call.key)
+        self.sizes.forget(call.key)
         self._move_queue(call.key, None)
         where = self._where.pop(call.key, None)
         if where is not None:

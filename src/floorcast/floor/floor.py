@@ -125,7 +125,9 @@ class Floor:
         self.named_calls = NamedCalls(state.agents)
         self._use_config(state.config)
         for call in self.call_table.calls.values():
-            self.tally.shorten(call)
+            if len(call.steps) > call.max_steps:
+                self.tally.shorten(call)
+                self.call_table.sizes.measure(call)
         for agent in state.agents.values():
             _upgrade(agent)
             self._agents.update_rosters(agent)

@@ -1,9 +1,10 @@
-"""Finds the names and open calls that a request's events would add to a floor."""
+"""Finds the names and open calls that a request's events would add to a floor, and their sizes."""
 
 from __future__ import annotations
 
 from typing import Any, Literal
 
+from floorcast.floor.call_sizes import EVENT_BYTES, WIDE_BYTES, bytes_beyond_ordinary
 from floorcast.floor.directory import EntityRef, normalize
 from floorcast.model.inbound import (
     AgentMissed,
@@ -23,17 +24,30 @@ from floorcast.model.inbound import (
 from floorcast.model.inbound_data import AgentStateData, CallRef
 from floorcast.projection.runner import Projection
 
-__all__ = ["MAX_NEW_PER_EVENT", "FloorNames", "Kind", "NewObject", "ended_call"]
+__all__ = [
+    "MAX_NEW_PER_EVENT",
+    "FloorNames",
+    "Key",
+    "Kind",
+    "NewObject",
+    "ended_call",
+    "growing_call",
+    "max_added_bytes",
+]
 
-Kind = Literal["agents", "services", "campaigns", "teams", "open_calls"]
+Kind = Literal["agents", "services", "campaigns", "teams", "open_calls", "call_bytes"]
 Key = tuple[int, str]
 NewObject = tuple[Kind, EntityRef | Key]
 """A new name, or the key of a newly opened call."""
 
 MAX_NEW_PER_EVENT: dict[Kind, int] = {
     "agents": 2, "services": 2, "campaigns": 1, "teams": 1, "open_calls": 1,
+    "call_bytes": EVENT_BYTES,
 }  # fmt: skip
-"""The most new objects in one event, not counting ``services`` in ``agent.state``."""
+"""The most new objects in one event, not counting ``services`` in ``agent.state``.
+
+``call_bytes`` does not count the event's texts.
+"""
 
 _SERVICE: tuple[Kind, str] = ("services", "service")
 _CAMPAIGN: tuple[Kind, str] = ("campaigns", "campaign")
@@ -55,6 +69,7 @@ _REFERENCES: dict[type, tuple[tuple[Kind, str], ...]] = {
 _CALL_OPENERS = frozenset(
     {CallStart, CallQueue, CallAnswer, CallDisposition, CallLeave, CallUpdate}
 )
+_GROWING = _CALL_OPENERS | {AgentMissed}
 
 
 class FloorNames:
@@ -98,6 +113,20 @@ class FloorNames:
         kind, name = new_object
         return name in self._calls.calls if kind == "open_calls" else name in self._keys[kind]
 
+    def is_open(self, key: Key) -> bool:
+        """Return whether the floor has the call, and the call has not ended."""
+        return key in self._calls.calls and key not in self._calls.ended
+
+    def added_bytes(self, key: Key, before: int, after: int) -> int:
+        """Return by how much a call exceeds an ordinary one more, with ``after`` bytes added.
+
+        ``before`` are the bytes that events in progress add to it. An ended call exceeds nothing.
+        """
+        if key in self._calls.ended:
+            return 0
+        call = self._calls.calls.get(key)
+        return bytes_beyond_ordinary(call, after) - bytes_beyond_ordinary(call, before)
+
     def _add_state_services(self, found: set[NewObject], data: AgentStateData) -> CallRef | None:
         """Add the services in an agent event. Returns its call if both call ids are set."""
         for service in data.services or ():
@@ -120,6 +149,22 @@ class FloorNames:
 def ended_call(event: InboundEvent) -> Key | None:
     """Return the key of the call that the event ends, or None."""
     return _call_key(event.data) if type(event) is CallEnd else None
+
+
+def growing_call(event: InboundEvent) -> Key | None:
+    """Return the key of the open call that the event can make larger, or None."""
+    if type(event) is AgentState:
+        call = event.data.call
+        if call is None or call.transaction_id is None or call.session_id is None:
+            return None
+        return _call_key(call)
+    return _call_key(event.data) if type(event) in _GROWING else None
+
+
+def max_added_bytes(line: bytes) -> int:
+    """Return the bytes that an event adds to its call at most, from its line."""
+    is_narrow = line.isascii() and b"\\u" not in line
+    return EVENT_BYTES + len(line) * (1 if is_narrow else WIDE_BYTES)
 
 
 def _call_key(data: Any) -> Key:  # noqa: ANN401 - the data of any event of a call

@@ -4,7 +4,8 @@ An event that would exceed a limit is rejected before it enters the log. Everyth
 folded, so a changed limit never changes the past. A request is checked against the folded floor and
 all of the client's requests in progress. If the client is far from every limit, the request only
 reserves the maximum that it could add. If the client is close to a limit, each event is checked, in
-the order of the requests.
+the order of the requests. What events in progress add to the size of their calls counts until their
+requests have been folded.
 """
 
 from __future__ import annotations
@@ -12,13 +13,23 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import structlog
 
+from floorcast.floor.call_sizes import WIDE_BYTES
 from floorcast.ingest.decode import FEW_EVENTS, MAX_VERDICTS, Decoded
-from floorcast.ingest.new_names import MAX_NEW_PER_EVENT, FloorNames, Kind, NewObject, ended_call
+from floorcast.ingest.new_names import (
+    MAX_NEW_PER_EVENT,
+    FloorNames,
+    Key,
+    Kind,
+    NewObject,
+    ended_call,
+    growing_call,
+    max_added_bytes,
+)
 from floorcast.ingest.verdicts import verdict_on
 from floorcast.model.errors import InvalidParameter
 from floorcast.model.inbound import AgentState, InboundEvent
@@ -33,6 +44,19 @@ LOG_INTERVAL = 60 * TICKS_PER_SECOND  # ticks between two log lines about the sa
 _log = structlog.stdlib.get_logger(__name__)
 
 
+class _Added:
+    """What the accepted events of one request add to the floor, and the open calls that they end.
+
+    ``sizes`` has the bytes that they add to each call, and ``beyond`` those beyond an ordinary one.
+    """
+
+    def __init__(self) -> None:
+        self.new: Counter[NewObject] = Counter()
+        self.ending: Counter[Key] = Counter()
+        self.sizes: Counter[Key] = Counter()
+        self.beyond = 0
+
+
 class _InProgress:
     """The objects that one client's requests in progress can add to its floor."""
 
@@ -43,8 +67,10 @@ class _InProgress:
         self.no_reservations = asyncio.Event()
         self.turn = asyncio.Lock()  # held by the request whose events are checked
         self.new: Counter[NewObject] = Counter()
+        self.ending: Counter[Key] = Counter()  # open calls on the floor that will have ended
+        self._sizes: Counter[Key] = Counter()
         self._counts: Counter[Kind] = Counter()  # of the objects in ``new``
-        self._compared: dict[Kind, tuple[int, int]] = {}  # the floor, when last compared
+        self._compared: dict[Kind, tuple[int, ...]] = {}  # the floor, when last compared
 
     def has_room(self, floor: Projection, limits: Limits, maximum: Counter[Kind]) -> bool:
         """Return whether ``maximum`` objects fit in addition to the requests in progress."""
@@ -67,37 +93,71 @@ class _InProgress:
             limit = getattr(limits, kind) - count
             if self._count(floor, kind) > limit:
                 self._remove_folded(floor, kind)
-                if self._count(floor, kind) > limit:
+                if self._count_after_ends(floor, kind) > limit:
                     return kind
         self._counts.update(added)
         self.new.update(new)
         return None
 
-    def drop(self, new: Counter[NewObject]) -> None:
+    def has_room_for_bytes(self, floor: FloorNames, limits: Limits, beyond: int) -> bool:
+        """Return whether the open calls can take ``beyond`` more bytes than ordinary ones."""
+        return not beyond or self._count(floor, "call_bytes") + beyond <= limits.call_bytes
+
+    def beyond(self, floor: FloorNames, key: Key, size: int) -> int:
+        """Return by how much an event with ``size`` bytes lets a call exceed an ordinary one."""
+        before = self._sizes[key]
+        return floor.added_bytes(key, before, before + size)
+
+    def enlarge(self, key: Key, size: int, beyond: int, added: _Added) -> None:
+        """Count the bytes that an event adds to a call."""
+        self._sizes[key] += size
+        added.sizes[key] += size
+        self._counts["call_bytes"] += beyond
+        added.beyond += beyond
+
+    def drop(self, added: _Added) -> None:
         """Forget a finished request: the floor has its objects by now, or will never have them."""
-        for one, times in new.items():
+        for one, times in added.new.items():
             if one in self.new:
                 self.new[one] -= times
                 if self.new[one] <= 0:
                     self._forget(one)
+        self._counts["call_bytes"] -= added.beyond
+        for total, own in ((self._sizes, added.sizes), (self.ending, added.ending)):
+            for key, times in own.items():
+                if key in total:
+                    total[key] -= times
+                    if total[key] <= 0:
+                        del total[key]
 
-    def end_call(self, key: tuple[int, str]) -> None:
-        """Note the end of a call that a request in progress opened."""
+    def end_call(self, floor: FloorNames, key: Key, added: _Added) -> None:
+        """Note the end of a call that a request in progress opened, or that the floor has."""
         if ("open_calls", key) in self.new:
             self._forget(("open_calls", key))
+        elif floor.is_open(key):
+            self.ending[key] += 1
+            added.ending[key] += 1
 
     def _count(self, floor: FloorNames, kind: Kind) -> int:
         return counts(floor.projection)[kind] + self._counts[kind]
+
+    def _count_after_ends(self, floor: FloorNames, kind: Kind) -> int:
+        """Return the count without the calls that will have ended. See ``_remove_folded``."""
+        return self._count(floor, kind) - (len(self.ending) if kind == "open_calls" else 0)
 
     def _remove_folded(self, floor: FloorNames, kind: Kind) -> None:
         """Remove the objects that have been folded since, because the floor now counts them.
 
         This reads all objects of the requests in progress, so it waits until they could matter.
         """
-        state = floor.projection.last_folded, counts(floor.projection)[kind]
+        calls = floor.projection.floor.call_table
+        state = counts(floor.projection)[kind], len(calls.ended), floor.projection.floor.state.entry
         if self._compared.get(kind) == state:
             return
         self._compared[kind] = state
+        if kind == "open_calls":
+            for key in [key for key in self.ending if not floor.is_open(key)]:
+                del self.ending[key]
         for one in [one for one in self.new if one[0] == kind and floor.contains(one)]:
             self._forget(one)
 
@@ -124,23 +184,23 @@ class Quotas:
         """
         in_progress = self._clients.setdefault(projection.client, _InProgress())
         in_progress.requests += 1
-        maximum = _max_new_objects(decoded.events)
+        maximum = _max_new_objects(decoded)
         try:
             if in_progress.has_room(projection, limits, maximum):
                 with _reservation(in_progress, maximum):
                     yield decoded
             else:
-                new: Counter[NewObject] = Counter()
+                added = _Added()
                 try:
                     async with in_progress.turn:
                         while in_progress.reservations:
                             in_progress.no_reservations.clear()
                             await in_progress.no_reservations.wait()
                         floor = FloorNames(projection)
-                        accepted = await self._filter(floor, limits, decoded, in_progress, new)
+                        accepted = await self._filter(floor, limits, decoded, in_progress, added)
                     yield accepted
                 finally:
-                    in_progress.drop(new)
+                    in_progress.drop(added)
         finally:
             in_progress.requests -= 1
             if not in_progress.requests:
@@ -152,28 +212,20 @@ class Quotas:
         limits: Limits,
         decoded: Decoded,
         in_progress: _InProgress,
-        added: Counter[NewObject],
+        added: _Added,
     ) -> Decoded:
         """Return the events that fit. Checks them in several turns of the loop.
 
-        The objects of these events are added to ``added``.
+        What these events add to the floor is counted in ``added``.
         """
         refused: dict[int, Kind] = {}
         if len(decoded.events) > FEW_EVENTS:
             await take_turn(floor.projection.client)
         until = time.perf_counter() + SLICE_SECONDS
         for index, event in enumerate(decoded.events):
-            new = floor.new_objects(event)
-            kind = in_progress.admit(floor, limits, new) if new else None
-            if kind == "open_calls" and _has_ended(floor, new):
-                new = {one for one in new if one[0] != "open_calls"}
-                kind = in_progress.admit(floor, limits, new)
+            kind = _admit(event, decoded.lines[index], floor, limits, in_progress, added)
             if kind is not None:
                 refused[index] = kind
-            else:
-                added.update(new)
-                if (ended := ended_call(event)) is not None:
-                    in_progress.end_call(ended)
             if time.perf_counter() > until:
                 await take_turn(floor.projection.client)
                 until = time.perf_counter() + SLICE_SECONDS
@@ -193,6 +245,34 @@ class Quotas:
                 )
 
 
+def _admit(
+    event: InboundEvent,
+    line: bytes,
+    floor: FloorNames,
+    limits: Limits,
+    in_progress: _InProgress,
+    added: _Added,
+) -> Kind | None:
+    """Count what an event adds, or return the kind of object whose limit it would exceed."""
+    key = growing_call(event)
+    size = 0 if key is None else max_added_bytes(line)
+    beyond = 0 if key is None else in_progress.beyond(floor, key, size)
+    if not in_progress.has_room_for_bytes(floor, limits, beyond):
+        return "call_bytes"
+    new = floor.new_objects(event)
+    kind = in_progress.admit(floor, limits, new) if new else None
+    if kind == "open_calls" and _has_ended(floor, new):
+        new = {one for one in new if one[0] != "open_calls"}
+        kind = in_progress.admit(floor, limits, new)
+    if kind is None:
+        added.new.update(new)
+        if key is not None:
+            in_progress.enlarge(key, size, beyond, added)
+        if (ended := ended_call(event)) is not None:
+            in_progress.end_call(floor, ended, added)
+    return kind
+
+
 def counts(projection: Projection) -> dict[Kind, int]:
     """Return the number of objects of each kind on the floor."""
     names, calls = projection.floor.state.directory, projection.floor.call_table
@@ -202,11 +282,13 @@ def counts(projection: Projection) -> dict[Kind, int]:
         "campaigns": len(names.campaigns),
         "teams": len(names.teams),
         "open_calls": len(calls.calls) - len(calls.ended),
+        "call_bytes": calls.sizes.open_bytes,
     }
 
 
-def _max_new_objects(events: Sequence[InboundEvent]) -> Counter[Kind]:
-    """Return the maximum number of objects that the events could add."""
+def _max_new_objects(decoded: Decoded) -> Counter[Kind]:
+    """Return the maximum number of objects and bytes that the events could add."""
+    events = decoded.events
     maximum: Counter[Kind] = Counter(
         {kind: n * len(events) for kind, n in MAX_NEW_PER_EVENT.items()}
     )
@@ -215,6 +297,7 @@ def _max_new_objects(events: Sequence[InboundEvent]) -> Counter[Kind]:
         for event in events
         if type(event) is AgentState and event.data.services is not None
     )
+    maximum["call_bytes"] += WIDE_BYTES * sum(map(len, decoded.lines))
     return maximum
 
 
@@ -267,6 +350,12 @@ def _refusal(kind: Kind, limits: Limits) -> InvalidParameter:
         return InvalidParameter(
             f"the client has reached its limit of {maximum} open calls: send the call.end of calls"
             " that are over, or raise limits.open_calls in the site"
+        )
+    if kind == "call_bytes":
+        return InvalidParameter(
+            f"the client has reached its limit of {maximum} bytes for long texts and many steps of"
+            " open calls: send the call.end of calls that are over, send shorter texts, or raise"
+            " limits.call_bytes in the site"
         )
     return InvalidParameter(
         f"the event has a new name, and the client has reached its limit of {maximum} {kind}: use"

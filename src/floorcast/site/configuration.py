@@ -48,6 +48,7 @@ MAX_NAME_CHARS = 256
 Id = Annotated[int, Meta(ge=0, le=MAX_ID)]
 Seconds = Annotated[int, Meta(ge=0, le=86_400)]
 Limit = Annotated[int, Meta(ge=0, le=10_000_000)]
+Bytes = Annotated[int, Meta(ge=0, le=1 << 40)]
 Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME_CHARS)]
 EchoedText = Annotated[str, Meta(max_length=256)]
 
@@ -206,13 +207,17 @@ class FloorConfig(_SiteStruct, frozen=True):
 
 
 class Limits(_SiteStruct, frozen=True):
-    """The limits on a client's open calls and on its names, including those that it declares."""
+    """The limits on a client's open calls and on its names, including those that it declares.
+
+    ``call_bytes`` limits what the open calls take beyond 3 KiB each.
+    """
 
     agents: Limit = 100_000
     services: Limit = 20_000
     campaigns: Limit = 20_000
     teams: Limit = 20_000
     open_calls: Limit = 200_000
+    call_bytes: Bytes = 64 << 20
 
 
 class User(_SiteStruct, frozen=True):
