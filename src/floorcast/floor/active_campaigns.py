@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from floorcast.floor.campaigns import Campaign, update
+from floorcast.floor.calls import Call
+from floorcast.floor.campaigns import Campaign, add_call, update
 from floorcast.floor.change_hooks import ChangeHooks
 from floorcast.floor.days import Calendar
 from floorcast.floor.directory import NO_SERVICE
@@ -30,15 +31,12 @@ class ActiveCampaigns(Roster[Campaign]):
         for campaign in self.numbers():
             self.update_listing(self._known[campaign], calendar)
 
-    def record_call(
-        self, campaign_id: int, service: int | None, at: int, calendar: Calendar
-    ) -> None:
-        """Record that one of the campaign's calls had an event at ``at``."""
-        campaign = self._campaign(campaign_id)
-        campaign.last_call = max(campaign.last_call, at)
-        if campaign.service is None:
-            campaign.service = service
-        self.update_listing(campaign, calendar)
+    def record_call(self, call: Call, calendar: Calendar) -> None:
+        """Record that a call had a step, for each campaign that its events have named."""
+        for number in call.campaigns:
+            campaign = self._campaign(number)
+            add_call(campaign, call)
+            self.update_listing(campaign, calendar)
 
     def record_report(
         self,

@@ -114,7 +114,7 @@ class Aging:
             ids = set(expired)
             for campaign in state.campaigns.values():
                 if campaign.service in ids:
-                    campaign.service = None  # the next call or report sets it
+                    campaign.forget_service()
         self._forget(expired, named, directory.service_keys)
         return len(expired)
 

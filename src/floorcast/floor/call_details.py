@@ -69,7 +69,7 @@ class CallDetails:
         """Set the call's members from a start event."""
         later = _members_set_later(call, at)
         if later:
-            data = self._without_later_members(data, later)
+            data = self._without_later_members(call, data, later)
         updated = _set_members(call, data) | self._set_declared_members(call, data)
         if data.direction is not None:
             self._tally.set_direction(call, data.direction)
@@ -82,7 +82,7 @@ class CallDetails:
         """Set the call's members from an update event."""
         later = _members_set_later(call, at)
         if later:
-            data = self._without_later_members(data, later)
+            data = self._without_later_members(call, data, later)
         updated = _set_members(call, data) | self._set_declared_members(call, data)
         if updated:
             _note_members(call, at, updated)
@@ -92,10 +92,11 @@ class CallDetails:
         """Set the call's result and other members from an end event."""
         later = _members_set_later(call, at)
         if later:
-            data = self._without_later_members(data, later)
+            data = self._without_later_members(call, data, later)
         updated = _set_members(call, data)
         if data.campaign is not None:
             call.campaign = self._directory.campaign(data.campaign)
+            call.note_campaign(call.campaign)
             updated |= _CAMPAIGN
         if data.lv_result is not None:
             call.lv_result = data.lv_result
@@ -133,6 +134,7 @@ class CallDetails:
         updated = 0
         if data.campaign is not None:
             call.campaign = self._directory.campaign(data.campaign)
+            call.note_campaign(call.campaign)
             updated |= _CAMPAIGN
         if (consumer := data.consumer) is not None:
             call.first_name, call.last_name = consumer.first_name, consumer.last_name
@@ -142,10 +144,10 @@ class CallDetails:
             updated |= _TOTAL_DUE
         return updated
 
-    def _without_later_members(self, data: _Data, later: int) -> _Data:
+    def _without_later_members(self, call: Call, data: _Data, later: int) -> _Data:
         """Return the data without the members that a later event has set."""
         if later & _CAMPAIGN and data.campaign is not None:
-            self._directory.campaign(data.campaign)  # the campaign gets its entry anyway
+            call.note_campaign(self._directory.campaign(data.campaign))
         members = data.__struct_fields__
         nothing: dict[str, Any] = {
             name: None for name, bit in _BITS.items() if later & bit and name in members

@@ -35,9 +35,9 @@ class CallEffects(NamedTuple):
             self.dispositions.recount(call)
         if call.missed:
             self._recount_missed(call)
-        if call.campaign is not None:
-            last = max(step.at, call.last_step)
-            self.campaigns.record_call(call.campaign, call.service, last, self.calendar)
+        call.note_step(step)
+        if call.campaigns:
+            self.campaigns.record_call(call, self.calendar)
 
     def wrap_up(self, key: Key, wrap_up: WrapUp, sign: int) -> None:
         """Count a wrap-up that followed the call (+1), or undo that count (-1)."""

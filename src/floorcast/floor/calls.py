@@ -18,6 +18,7 @@ from msgspec import Struct, field
 
 from floorcast.floor.directory import NO_SERVICE
 from floorcast.floor.queue_segments import (
+    ANSWER,
     END,
     MAX_OTHERS,
     START,
@@ -41,6 +42,7 @@ __all__ = [
 Key = tuple[int, str]
 """A call's key: its transaction id and its session id."""
 
+MAX_CAMPAIGNS = 16  # campaigns that a call counts for; any others only appear in the feed
 MAX_STEPS = 1000  # steps that a call keeps
 REDUCED_MAX_STEPS = 50  # steps that a call keeps once it has become expensive
 EXPENSIVE_WORK = 50_000  # recomputed steps that make a call expensive
@@ -121,6 +123,11 @@ class Call(Struct, omit_defaults=True, gc=False):
     event set. ``departures`` holds the agents that left this call for another one or came back to
     it, and when. ``missed`` holds, for each missed offer whose event named no service, its time and
     the service for which it counts.
+
+    ``campaigns`` holds all campaigns that events have named, and ``campaign`` the latest one.
+    ``last_active`` is the latest time of a step, even of one that changes no segment.
+    ``first_named`` is the earliest time before ``started`` at which an event named a service, with
+    that service.
     """
 
     transaction: int
@@ -160,6 +167,9 @@ class Call(Struct, omit_defaults=True, gc=False):
     member_updates: tuple[tuple[int, int], ...] = field(default=(), name="told")
     departures: tuple[tuple[int, int, bool], ...] = field(default=(), name="gone")
     missed: tuple[tuple[int, int], ...] = ()
+    campaigns: tuple[int, ...] = ()
+    last_active: int = 0
+    first_named: tuple[int, int] | None = None
 
     @property
     def key(self) -> Key:
@@ -171,6 +181,34 @@ class Call(Struct, omit_defaults=True, gc=False):
         """Whether an event told more of the call than a term code, an offer or a wrap-up."""
         known = self.steps or self.started is not None or self.declared_at is not None
         return bool(known) or self.compacted is not None
+
+    @property
+    def first_service(self) -> tuple[int, int] | None:
+        """When an event first named a service (ms), and the call's service for its campaigns.
+
+        Unlike ``service``, it depends on no agent and no segment, so it never goes back to None.
+        """
+        known = self.first_named
+        if self.declared is None:
+            return known
+        begins = (self.started, None if known is None else known[0])
+        return min(at for at in begins if at is not None), self.declared
+
+    def note_step(self, step: Step) -> None:
+        """Record the time and the service of a step, whether or not it changes a segment."""
+        at = step.at
+        self.last_active = max(self.last_active, at)
+        # an answer has its agent's service, which can still change
+        if step.service is None or step.kind in (START, ANSWER):
+            return
+        if self.started is None or at < self.started:
+            named = (at, step.service)
+            self.first_named = named if self.first_named is None else min(self.first_named, named)
+
+    def note_campaign(self, campaign: int) -> None:
+        """Record that an event has named a campaign."""
+        if campaign not in self.campaigns and len(self.campaigns) < MAX_CAMPAIGNS:
+            self.campaigns = (*self.campaigns, campaign)
 
     @property
     def segment(self) -> QueueSegment | None:
@@ -349,6 +387,8 @@ class Call(Struct, omit_defaults=True, gc=False):
                 self.declared, self.declared_at = first.service, first.at
             self.steps = [step for step in self.steps if step.kind != START]
         self.steps.sort(key=_at)
+        if not self.last_active:
+            self._upgrade_campaign()
         if self.ended is None:
             return
         kinds = [step.kind for step in self.steps]
@@ -357,6 +397,13 @@ class Call(Struct, omit_defaults=True, gc=False):
         last = self.segment
         if last is not None and last.answered is None and not last.exited:
             last.lost = last.abandoned = True
+
+    def _upgrade_campaign(self) -> None:
+        self.last_active = max(self.last_step, self.started or 0)
+        if self.campaign is not None:
+            self.campaigns = (self.campaign,)
+        if self.started is None and self.service is not None:
+            self.first_named = (self.steps[0].at if self.steps else self.last_step, self.service)
 
 
 def _without(

@@ -7,7 +7,14 @@ from datetime import date
 from typing import Any
 
 from floorcast.verify.call_facts import known_facts
-from floorcast.verify.call_paths import CallPath, CallSegment, call_path, is_step, segment_of_agent
+from floorcast.verify.call_paths import (
+    CallPath,
+    CallSegment,
+    call_path,
+    declared_service,
+    is_step,
+    segment_of_agent,
+)
 from floorcast.verify.client_days import ClientDays
 from floorcast.verify.record_types import (
     AgentAnswer,
@@ -24,6 +31,7 @@ __all__ = ["CallPass", "add_answers"]
 
 _RIGHT_PARTY = ("rpcComplete", "rpcIncomplete")
 _OUTBOUND = ("OUTBOUND", "MANUAL")
+_NAMING = ("start", "queue", "end", "update")  # an answer's service is that of its agent
 _HALF_HOUR_MS = 30 * 60_000
 
 _DayAndService = tuple[date, int | None]
@@ -67,7 +75,7 @@ class CallPass:
         rules = self._rules[steps[-1].rules] if steps else self._rules[0]
         name = call_key(events[0])
         direction = facts.get("direction")
-        self._record_campaign(events)
+        self._record_campaigns(events)
         self._name = name
         self._count_offered(path, last_event)
         self._count_handled(path, rules, direction, self._records.wrap_ups_of(name))
@@ -278,26 +286,21 @@ class CallPass:
             facts,
         )
 
-    def _record_campaign(self, events: Sequence[CallRecord]) -> None:
-        """Record that the call's campaign was active at each step of the call."""
-        campaign = service = None
-        named_at = last = -(2**60)
-        ended = 2**60
-        for index, event in enumerate(events):
-            if is_step(event) and event.kind not in ("start", "update"):
-                last = max(last, event.at)
-                if event.kind == "end":
-                    ended = min(ended, event.at)
-            if event.campaign is not None and event.at >= named_at:
-                if event.campaign != campaign:
-                    campaign, service = event.campaign, None
-                named_at = event.at
-            if is_step(event) and campaign is not None:
-                if service is None:  # the first known service is the campaign's
-                    service = call_path(events[: index + 1]).service
-                at = max(event.at, min(last, ended))
-                record = CampaignRecord(event.position, campaign, at, service, None)
-                self._records.add_campaign_record(record)
+    def _record_campaigns(self, events: Sequence[CallRecord]) -> None:
+        """Record that each campaign that the call's events name was active until its last step."""
+        campaigns = {one.campaign for one in events if one.campaign is not None}
+        if not campaigns:
+            return
+        last = max(event.at for event in events if is_step(event))
+        service, first_named = declared_service(events), None
+        named = [event for event in events if event.kind in _NAMING and event.service is not None]
+        if named:
+            first = min(named, key=lambda one: (one.at, one.service))
+            first_named = (first.at, *call_key(first))
+            service = first.service if service is None else service
+        for campaign in campaigns:
+            record = CampaignRecord(events[0].position, campaign, last, service, None, first_named)
+            self._records.add_campaign_record(record)
 
 
 def _last_event_time(events: Sequence[CallRecord]) -> int:

@@ -8,7 +8,14 @@ from typing import NamedTuple
 
 from floorcast.verify.record_types import CallRecord
 
-__all__ = ["CallPath", "CallSegment", "call_path", "is_step", "segment_of_agent"]
+__all__ = [
+    "CallPath",
+    "CallSegment",
+    "call_path",
+    "declared_service",
+    "is_step",
+    "segment_of_agent",
+]
 
 # a call that ends this soon after it left a queue was abandoned there
 _ABANDONED_AFTER_EXIT_MS = 1000
@@ -104,11 +111,9 @@ def is_step(event: CallRecord) -> bool:
 
 def call_path(events: Sequence[CallRecord]) -> CallPath:
     """Return the known path of a call."""
-    steps = sorted((one for one in events if is_step(one)), key=lambda one: (one.at, one.position))
-    starts = [one for one in steps if one.kind == "start"]
-    corrections = [one for one in steps if one.kind == "update" and one.service is not None]
-    declared = [*corrections[-1:], *starts]
-    path = CallPath([], declared[0].service if declared else None, starts[0].at if starts else None)
+    steps = _in_order(events)
+    starts = [one.at for one in steps if one.kind == "start"]
+    path = CallPath([], declared_service(events), starts[0] if starts else None)
     for step in steps:
         if step.kind == "queue":
             _queue(path, step)
@@ -122,6 +127,21 @@ def call_path(events: Sequence[CallRecord]) -> CallPath:
             _end(path, step)
             break
     return path
+
+
+def declared_service(events: Sequence[CallRecord]) -> int | None:
+    """Return the service that the call's last correction names, or else its first start."""
+    steps = _in_order(events)
+    starts = [one.service for one in steps if one.kind == "start"]
+    corrections = [one.service for one in steps if one.kind == "update"]
+    named = [one for one in corrections if one is not None]
+    return next(iter([*named[-1:], *starts]), None)
+
+
+def _in_order(events: Sequence[CallRecord]) -> list[CallRecord]:
+    """Return the steps in the order of their times."""
+    steps = (one for one in events if is_step(one))
+    return sorted(steps, key=lambda one: (one.at, one.position))
 
 
 def segment_of_agent(segments: Sequence[CallSegment], agent: int, at: int) -> CallSegment | None:

@@ -1,4 +1,7 @@
-"""The pass over campaigns: keeps the last reported value of each member, and the last activity."""
+"""The pass over campaigns: keeps the last reported value of each member, and the last activity.
+
+The service of a campaign that no report names is that of its first call.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,9 @@ def add_campaigns(sums: Sums, records: Iterable[CampaignRecord]) -> None:
         campaign = sums.campaigns[record.campaign]
         campaign.last = max(campaign.last, record.at)
         if record.data is None:
-            if campaign.service is None:
-                campaign.service = record.service
+            first = record.first_named
+            if first is not None and (campaign.first_call is None or first < campaign.first_call):
+                campaign.first_call, campaign.service = first, record.service
             continue
         members = {
             name: record.data[name] for name in _MEMBERS if record.data.get(name) is not None
@@ -30,4 +34,5 @@ def add_campaigns(sums: Sums, records: Iterable[CampaignRecord]) -> None:
             if name not in campaign.reported or record.at >= campaign.reported[name]:
                 campaign.reported[name] = record.at
                 campaign.counts[name] = value
+    for campaign in sums.campaigns.values():
         campaign.service = campaign.counts.get("service", campaign.service)

@@ -123,13 +123,19 @@ class WrapUpRecord(NamedTuple):
 
 
 class CampaignRecord(NamedTuple):
-    """A campaign's update or, without ``data``, an event about one of its calls."""
+    """A campaign's update or, without ``data``, one of its calls.
+
+    ``at`` is the time of the update or of the call's last step. ``service`` is the service that the
+    update names, or the call's. For a call with a service, ``first_named`` is the time at which its
+    events first name one, and the call's name.
+    """
 
     position: int
     campaign: int
     at: int
     service: int | None
     data: Json | None
+    first_named: tuple[int, int, str] | None = None
 
 
 def call_key(event: CallRecord) -> tuple[int, str]:

@@ -114,9 +114,14 @@ class Presence:
 
 @dataclass
 class CampaignState:
-    """A campaign's last reported data, and the time of its last event."""
+    """A campaign's last reported data, and the time of its last event.
+
+    ``first_call`` is the call whose events name a service at the earliest time: that time and the
+    call's name.
+    """
 
     service: int | None = None
+    first_call: tuple[int, int, str] | None = None
     counts: dict[str, Any] = field(default_factory=dict)
     reported: dict[str, int] = field(default_factory=dict)
     last: int = 0
