@@ -20,6 +20,7 @@ from floorcast.site.configuration import FloorConfig, Service
 from floorcast.statistics import interval_rows
 from floorcast.statistics import service_intervals as module
 from floorcast.statistics.interval_cache import FloorCache, IntervalCache, IntervalCacheLimits
+from floorcast.statistics.interval_runs import IntervalRun
 from floorcast.statistics.requests import EVERYTHING, ServiceFilter
 from floorcast.statistics.service_intervals import IntervalSpan, encoded_intervals
 from floorcast.statistics.visibility import Moment, Visibility
@@ -328,6 +329,34 @@ def test_at_its_limit_a_client_keeps_its_cached_rows(monkeypatch: pytest.MonkeyP
         rows_of(visible(floor), later, IntervalSpan(), cache, only)
     assert made.rows - before <= 2  # rows not requested for ten minutes made room
     assert size <= 40_000
+
+
+def test_rows_that_do_not_fit_are_not_compressed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At its limit, a client's answer costs no more than an answer without a cache."""
+    floor, now, added = busy_floor(6), 900.0 * 20 - 1, list[IntervalRun]()
+    cache = IntervalCache(IntervalCacheLimits(client_bytes=40_000))
+    add = IntervalRun.add
+
+    def counted(run: IntervalRun, rows: Sequence[bytes]) -> int:
+        added.append(run)
+        return add(run, rows)
+
+    monkeypatch.setattr(IntervalRun, "add", counted)
+    rows_of(visible(floor), moment_at(now), IntervalSpan(), cache)
+    (cached,) = cache.floors.values()
+    kept = sum(bool(one.runs) for one in cached.services.values())
+    assert 0 < kept < 5
+    assert len(added) == kept + 1
+    rows_of(visible(floor), moment_at(now), IntervalSpan(), cache)
+    assert len(added) == kept + 1
+
+
+def test_rows_of_too_many_services_are_not_joined() -> None:
+    """Joined rows need the runs of all services, which take at least 1,200 bytes each."""
+    assert not IntervalCacheLimits().joins(7)
+    assert IntervalCacheLimits().joins(8)
+    assert IntervalCacheLimits().joins(10_000)
+    assert not IntervalCacheLimits().joins(19_000)
 
 
 class Asked:

@@ -16,7 +16,7 @@ STEPS = st.lists(st.binary(max_size=300) | st.integers(-2, 40), max_size=20)
 @given(st.integers(0, 20), STEPS)
 def test_joined_intervals_behave_like_a_list(first: int, steps: list[bytes | int]) -> None:
     """Pieces can be added at the end and cut off, and the size reflects the pieces in use."""
-    joined, model = JoinedIntervals(500, DAY, LENGTH, first), list[bytes]()
+    joined, model = JoinedIntervals(range(1, 9), DAY, LENGTH, first), list[bytes]()
     empty = joined.size
     for step in steps:
         if isinstance(step, bytes):

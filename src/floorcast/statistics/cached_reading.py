@@ -81,7 +81,7 @@ class CachedReading:
         self._changes = self._floor.changes
         self._joined: dict[int, JoinedReading] = {}
         services = tuple(one for one in scope.services if one != NO_SERVICE)
-        if len(services) < cache.limits.joined_services:
+        if not cache.limits.joins(len(services)):
             return
         for day, first in days:
             key = (services, (day.number, self._length))
@@ -183,7 +183,7 @@ class JoinedReading:
     def __init__(self, floor: FloorCache, key: JoinedKey, day: Day, first: int) -> None:
         self._floor = floor
         self._key = key
-        self._fresh = JoinedIntervals(len(key[0]), day, key[1][1], first)
+        self._fresh = JoinedIntervals(key[0], day, key[1][1], first)
         known = floor.joined_of(key)
         self._first, self._blocks = first, list[bytes]()
         if known is not None and known.first <= first:

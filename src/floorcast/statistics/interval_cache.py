@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from floorcast.floor.view import Day, FloorView, Service
 from floorcast.statistics.interval_rows import AgentState, CurrentService
-from floorcast.statistics.interval_runs import IntervalRun, RunKey
+from floorcast.statistics.interval_runs import RUN_BYTES, IntervalRun, RunKey
 from floorcast.statistics.joined_intervals import JoinedIntervals
 from floorcast.statistics.visibility import Moment
 
@@ -32,15 +32,20 @@ class IntervalCacheLimits(NamedTuple):
     """The maximum size of the cached rows, for each client and for all clients together.
 
     A client at ``client_bytes`` drops services that were not requested within ``idle_ms``. If there
-    are none, it caches no more rows. At ``all_bytes``, the client with the most bytes drops the
-    service that was requested least recently. Rows are also cached joined if an answer covers at
-    least ``joined_services`` services.
+    are none, it caches no more rows until others are dropped. At ``all_bytes``, the client with the
+    most bytes drops the service that was requested least recently. Rows are also cached joined if
+    an answer covers at least ``joined_services`` services, and not so many that the rows of all
+    cannot be cached.
     """
 
     client_bytes: int = 12 << 20
     all_bytes: int = 64 << 20
     idle_ms: int = 600_000
     joined_services: int = 8
+
+    def joins(self, services: int) -> bool:
+        """Return whether the rows of an answer about so many services are cached joined."""
+        return self.joined_services <= services <= self.client_bytes // RUN_BYTES
 
 
 class CachedService:
@@ -87,6 +92,7 @@ class FloorCache:
         self.joined: dict[JoinedKey, JoinedIntervals] = {}
         self.size = 0
         self.changes = 0
+        self._full_size = _NEVER  # the size at which no more rows fit
 
     def of(self, view: FloorView, own: CurrentService, today: Day, now: int) -> CachedService:
         """Return the cached rows of a service, without those that have changed."""
@@ -113,6 +119,9 @@ class FloorCache:
 
         A new run replaces the cached run that it does not adjoin, unless the cached run is longer.
         """
+        oldest_kept = cached.used - self._cache.limits.idle_ms
+        if self.size >= self._full_size and not self.drop_oldest(oldest_kept):
+            return  # without the cost of compressing rows that would be dropped
         known = cached.runs.get(run.key)
         if known is not run:
             if known is not None and known.end - known.first > len(rows):
@@ -123,8 +132,9 @@ class FloorCache:
         self._grow(run.add(rows))
         view.mark_read(run.begin + run.end * run.length)
         while self._cache.is_over_limit(self):
-            if not self.drop_oldest(cached.used - self._cache.limits.idle_ms):
+            if not self.drop_oldest(oldest_kept):
                 self.drop_run(cached, run)
+                self._full_size = self.size
                 return
 
     def joined_of(self, key: JoinedKey) -> JoinedIntervals | None:
@@ -168,7 +178,7 @@ class FloorCache:
             self._grow(-run.size)
         self.changes += 1
         for key in list(self.joined):
-            if key[1] == run.key and cached.service.id in key[0]:
+            if key[1] == run.key and cached.service.id in self.joined[key].services:
                 self._drop_joined(key)
 
     def drop_oldest(self, before: int) -> bool:

@@ -9,13 +9,13 @@ import lz4.block
 
 from floorcast.floor.view import Day
 
-__all__ = ["IntervalRun", "RunKey", "RunRows", "RunStart"]
+__all__ = ["RUN_BYTES", "IntervalRun", "RunKey", "RunRows", "RunStart"]
 
 _ROWS_PER_BLOCK = 16  # rows that are compressed together
 # a run has fewer uncompressed rows: the newest, which change and are read most
 _MAX_PLAIN_ROWS = 24
 _ROW_BYTES = 41  # a row's object and its place in a list
-_RUN_BYTES = 1200  # a run without rows, and its service's data
+RUN_BYTES = 1200  # a run without rows, and its service's data
 
 RunKey = tuple[int, int]
 """A day's number and the length of the intervals in ms."""
@@ -54,7 +54,7 @@ class IntervalRun:
         self.end_counts: tuple[int, int] | None = None
         self.blocks: list[bytes] = []
         self.plain: list[bytes] = []
-        self.size = _RUN_BYTES
+        self.size = RUN_BYTES
 
     @property
     def end(self) -> int:
@@ -92,7 +92,7 @@ class IntervalRun:
         self.end_counts = None
         before = self.size
         rows = sum(map(len, self.plain)) + sum(map(len, self.blocks))
-        self.size = _RUN_BYTES + rows + _ROW_BYTES * (len(self.plain) + len(self.blocks))
+        self.size = RUN_BYTES + rows + _ROW_BYTES * (len(self.plain) + len(self.blocks))
         return before - self.size
 
 

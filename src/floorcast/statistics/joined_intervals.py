@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import lz4.block
 
 from floorcast.floor.view import Day
@@ -10,21 +12,22 @@ __all__ = ["JoinedIntervals", "decompress"]
 
 _BLOCK_BYTES = 41  # a block's object and its place in a list
 _OWN_BYTES = 600  # a JoinedIntervals object without blocks and service ids
-_ID_BYTES = 8
+_ID_BYTES = 40  # of a service in the key and in a set
 
 
 class JoinedIntervals:
     """The joined rows for successive intervals of one day, compressed interval by interval.
 
-    ``first`` is the number that the first interval has in the day. ``services`` is the number of
-    services.
+    ``first`` is the number that the first interval has in the day. ``services`` holds the services'
+    ids.
     """
 
-    __slots__ = ("_begin", "_length", "blocks", "first", "size")
+    __slots__ = ("_begin", "_length", "blocks", "first", "services", "size")
 
-    def __init__(self, services: int, day: Day, length: int, first: int) -> None:
+    def __init__(self, services: Iterable[int], day: Day, length: int, first: int) -> None:
         self.first = first
-        self.size = _OWN_BYTES + services * _ID_BYTES
+        self.services = frozenset(services)
+        self.size = _OWN_BYTES + len(self.services) * _ID_BYTES
         self._begin = day.begin
         self._length = length
         self.blocks: list[bytes] = []
