@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from itertools import pairwise
+
 from floorcast.floor.floor import Floor
 from floorcast.model.inbound import InboundEvent
 from floorcast.statistics.waiting_calls import waiting_calls
@@ -101,3 +104,19 @@ def test_the_calls_of_all_floors_are_one_queue() -> None:
     other = day_of(call("call.queue", 10, service=20))
     rows = waiting_calls(visible(one, other).scopes(), moment_at(30)).all()
     assert [row.service_id for row in rows] == ["10", "20", "10"]
+
+
+def test_the_rows_of_an_answer_are_freed_as_it_is_read() -> None:
+    """No step frees all of them, because that takes as long as there are calls."""
+    floor = day_of(*(call("call.queue", 0, n, service=10) for n in range(1, 3001)))
+    tracemalloc.start()
+    try:
+        sizes = [
+            tracemalloc.get_traced_memory()[0]
+            for _ in waiting_calls(scopes(floor), moment_at(3100))
+        ]
+        sizes.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    freed = [before - after for before, after in pairwise(sizes)]
+    assert max(freed) < max(sizes) // 4
