@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from types import FrameType
+from types import FrameType, SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -22,7 +22,7 @@ from floorcast.floor import call_table, ledger
 from floorcast.floor import floor as floors
 from floorcast.floor.calls import Key
 from floorcast.floor.floor import Floor
-from floorcast.floor.state import SNAPSHOT_VERSION, FloorState, snapshot_parts
+from floorcast.floor.state import SNAPSHOT_VERSION, FloorState, snapshot_parts, snapshot_steps
 from floorcast.floor.view import FloorView
 from floorcast.log.client_streams import Stream
 from floorcast.log.memory import MemoryLog
@@ -442,6 +442,36 @@ def test_a_snapshot_is_written_after_a_number_of_events(monkeypatch: pytest.Monk
                 snapshot = harness.store.newest_snapshot(CLIENT, number)
                 found.append(snapshot.entry if snapshot else 0)
             assert found == [0, 0, 3, 3]
+
+    run(work)
+
+
+def test_snapshots_take_a_bounded_share_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large floor's next snapshot waits ten times as long as the last one took."""
+    monkeypatch.setattr(runner, "SNAPSHOT_EVENTS", 2)
+    monkeypatch.setattr(runner, "PAST_SNAPSHOT_EVENTS", 2)
+    steps = snapshot_steps
+    seconds = 0.0
+
+    def slow(state: FloorState) -> Iterator[bytes | None]:
+        nonlocal seconds
+        yield from steps(state)
+        seconds += 4.0
+
+    monkeypatch.setattr(runner, "snapshot_steps", slow)
+    monkeypatch.setattr(runner, "time", SimpleNamespace(perf_counter=lambda: seconds))
+
+    async def work(harness: ProjectionHarness) -> None:
+        async with harness.running(harness.floor()) as floor:
+            found = []
+            for _ in range(4):
+                number = await harness.take(harness.sms(), harness.sms())
+                await floor.wait_until_folded(number)
+                await asyncio.sleep(0)
+                snapshot = harness.store.newest_snapshot(CLIENT, number)
+                found.append(snapshot.entry if snapshot else 0)
+                harness.clock.move(15)
+            assert found == [1, 1, 1, 4]
 
     run(work)
 

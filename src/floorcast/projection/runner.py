@@ -58,6 +58,7 @@ __all__ = ["RELOAD_EVENTS", "FoldObserver", "Projection"]
 SNAPSHOT_EVENTS = 200_000  # events between snapshots: a start folds at most this many again
 PAST_SNAPSHOT_EVENTS = 25_000  # events between the snapshots for answers about the past
 PAST_SNAPSHOT_SECONDS = 300  # between those snapshots at least, so a busy floor is not delayed
+SNAPSHOT_PAUSE = 10  # times as long as a snapshot took, before the next one due by events
 MAX_SNAPSHOT_AGE_TICKS = 3600 * TICKS_PER_SECOND  # the log keeps entries for 26 hours
 RELOAD_EVENTS = 256  # events whose calls are reloaded together
 _FEW_EVENTS = 16  # folded without waiting for a turn of the event loop
@@ -109,6 +110,7 @@ class Projection:
         self._token_secret = token_secret
         self._entry_lock = asyncio.Lock()
         self._snapshot_at = now()
+        self._snapshot_ticks = 0  # that the last snapshot took, without other work
         self._events_since_snapshot = 0
         self._failed = False
         self._has_reported_unknown = False
@@ -234,7 +236,10 @@ class Projection:
         if since < PAST_SNAPSHOT_EVENTS or not self.writes_snapshots:
             return False
         waited = self._waited_for(PAST_SNAPSHOT_SECONDS * TICKS_PER_SECOND)
-        return since >= SNAPSHOT_EVENTS or waited
+        if since < SNAPSHOT_EVENTS:
+            return waited
+        # otherwise, a flood of events on a large floor would spend a quarter of its time on them
+        return self._waited_for(SNAPSHOT_PAUSE * self._snapshot_ticks)
 
     def _waited_for(self, ticks: int) -> bool:
         """Return whether the last snapshot is this old, or the clock was set back since then."""
@@ -244,13 +249,16 @@ class Projection:
         self._events_since_snapshot = 0
         self._snapshot_at = self._now()
         blob = SnapshotBlob()
-        started = time.perf_counter()
+        taken, started = 0.0, time.perf_counter()
         for part in snapshot_steps(self.floor.snapshot_state()):
             if part is not None:
                 blob.add(part)
-            if time.perf_counter() - started > SLICE_SECONDS:
+            worked = time.perf_counter() - started
+            if worked > SLICE_SECONDS:
+                taken += worked
                 await take_turn(self.client)
                 started = time.perf_counter()
+        self._snapshot_ticks = int((taken + time.perf_counter() - started) * TICKS_PER_SECOND)
         # The feeds' events must be stored first, because entries before a snapshot are not folded
         # again.
         for feed in self.feeds.values():
