@@ -6,6 +6,7 @@ Every panel must have data, and the rules must be valid.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from tests.real.sites import KEYS, event, ndjson
 PROMETHEUS = shutil.which("prometheus")
 PROMTOOL = shutil.which("promtool")
 RULES = ROOT / "deploy/prometheus/floorcast-rules.yml"
+SERVER_RULES = RULES.with_name("floorcast-server-rules.yml")
 DASHBOARD = ROOT / "deploy/grafana/floorcast-floor.json"
 CONFIG = ROOT / "deploy/prometheus/prometheus.yml"
 SECONDS = 60  # until every panel must have data
@@ -56,16 +58,32 @@ def promtool(*arguments: str | Path, folder: Path = RULES.parent) -> str:
 
 
 @needs_promtool
-def test_the_rules_pass_their_unit_tests() -> None:
-    """The rules pass their own unit tests in promtool."""
-    assert "8 rules found" in promtool("check", "rules", RULES)
-    assert "SUCCESS" in promtool("test", "rules", RULES.with_suffix(".test.yml"))
+@pytest.mark.parametrize(("rules", "count"), [(RULES, 8), (SERVER_RULES, 11)])
+def test_the_rules_pass_their_unit_tests(rules: Path, count: int) -> None:
+    """The rules pass their own unit tests in promtool, which have each alert."""
+    assert f"{count} rules found" in promtool("check", "rules", rules)
+    tests = rules.with_suffix(".test.yml")
+    assert "SUCCESS" in promtool("test", "rules", tests)
+    tested = tests.read_text("utf-8")
+    alerts = re.findall(r"alert: (\w+)", rules.read_text("utf-8"))
+    assert [name for name in alerts if f"alertname: {name}\n" not in tested] == []
+
+
+def test_the_servers_rules_use_metrics_that_exist() -> None:
+    """Each metric of the server's rules is documented, and tests compare the docs with the code."""
+    documented = "".join(
+        (ROOT / "docs" / page).read_text("utf-8").replace("`…_", "`floorcast_cluster_")
+        for page in ("running.md", "webhooks.md")
+    )
+    names = re.findall(r"\bfloorcast_\w+", SERVER_RULES.read_text("utf-8"))
+    assert len(set(names)) > 10
+    assert [name for name in names if f"`{name.removesuffix('_bucket')}" not in documented] == []
 
 
 @needs_promtool
 def test_the_scrape_configuration_is_valid(tmp_path: Path) -> None:
     """The scrape configuration in ``deploy/`` is valid if the key's file exists."""
-    for name in (CONFIG, RULES):
+    for name in (CONFIG, RULES, SERVER_RULES):
         shutil.copy(name, tmp_path)
     (tmp_path / "floorcast-metrics-key").write_text("key")
     assert "SUCCESS" in promtool("check", "config", CONFIG.name, folder=tmp_path)
@@ -94,7 +112,8 @@ def prometheus(tmp_path: Path) -> Iterator[tuple[Server, str]]:
     with running(tmp_path) as server:
         key = tmp_path / "floorcast-metrics-key"
         key.write_text(metrics_key(server))
-        shutil.copy(RULES, tmp_path)
+        for rules in (RULES, SERVER_RULES):
+            shutil.copy(rules, tmp_path)
         target = server.url.removeprefix("http://")
         config = CONFIG.read_text().replace("127.0.0.1:8080", target).replace("15s", "200ms")
         (tmp_path / CONFIG.name).write_text(config)
