@@ -48,9 +48,10 @@ def test_names_become_ids_and_defaults_are_filled_in() -> None:
     ("keys", "message"),
     [
         ({"figure": '"totalAbandond"'}, "did you mean totalAbandoned?"),
+        ({"figure": '"x"'}, "figure 'x' does not exist; docs/alerts.md lists the figures"),
         ({"service": '["Suport"]'}, "service 'Suport' is not a service; did you mean"),
         ({"call_center": "9"}, "call_center 9 is not a call_center"),
-        ({"to": '["ops"]'}, "to 'ops' is not a webhook that sends alerts"),
+        ({"to": '["ops"]'}, "to 'ops' is not a webhook whose send has \"alerts\""),
         ({"below": "2"}, "give either above or below"),
         ({"above": ""}, "give either above or below"),
         ({"clear": "4"}, "clear 4 is above the threshold 3"),

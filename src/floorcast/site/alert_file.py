@@ -101,7 +101,7 @@ def alert_problems(
         ):
             for name in given:
                 if name not in known:
-                    what = "webhook that sends alerts" if key == "to" else key
+                    what = 'webhook whose send has "alerts"' if key == "to" else key
                     guess = did_you_mean(str(name), (str(each) for each in known))
                     yield f", alert {one.name}: {key} {name!r} is not a {what}{guess}"
         count += len(one.service) or len(service_ids) // 2
@@ -111,8 +111,8 @@ def alert_problems(
 
 def _problems(one: FileAlert) -> Iterator[str]:
     if one.figure not in FIGURES:
-        guess = did_you_mean(one.figure, FIGURES)
-        yield f"figure {one.figure!r} does not exist{guess}; docs/alerts.md lists the figures"
+        hint = did_you_mean(one.figure, FIGURES) or "; docs/alerts.md lists the figures"
+        yield f"figure {one.figure!r} does not exist{hint}"
     yield from _threshold_problems(one)
     if one.service and one.call_centers:
         yield "give either service or call_center"
