@@ -35,7 +35,10 @@ def figures(wall: Screen) -> tuple[str, str, int]:
 
 
 def test_figures_open_their_calls_by_mouse_and_keyboard(board: Screen, source: Caller) -> None:
-    """The dialog has as many rows as the figure says. Escape returns the focus to the figure."""
+    """The dialog has as many rows as the figure says. Escape returns the focus to the figure.
+
+    The focus ring of the rows does not cross their text, which begins at the edge.
+    """
     board.page.wait_for_selector("#services tbody tr")
     row = board.page.locator("#services tbody tr").first
     service = row.get_attribute("data-id")
@@ -53,6 +56,9 @@ def test_figures_open_their_calls_by_mouse_and_keyboard(board: Screen, source: C
     board.page.focus(opener(service, "handled"))
     board.page.keyboard.press("Enter")
     figures(board)
+    scrolled = board.page.locator("#calls .scroll")
+    scrolled.focus()
+    assert scrolled.evaluate("(one) => parseFloat(getComputedStyle(one).outlineOffset)") >= 0
     board.page.keyboard.press("Escape")
     board.until_focused(".opens")
     assert board.errors == []
