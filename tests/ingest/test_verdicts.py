@@ -42,7 +42,7 @@ CASES = [
         QUEUE.replace(b'"id"', b'"time":"2026-11-23T10:05:01Z","id"')
         % b'{"transactionId":1,"sessionId":"s"}',
         202,
-        "more than 5 minutes in the future",
+        "more than 5 minutes in the future: it is 2026-11-23T10:00:00Z",
     ),
     (
         QUEUE.replace(b'"id"', b'"time":"1969-12-31T23:59:59Z","id"')

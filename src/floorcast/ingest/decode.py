@@ -178,7 +178,10 @@ def _decode_event(line: bytes, latest: datetime) -> InboundEvent:
         raise InvalidParameter(f"source {ALERT_SOURCE!r} is reserved for floorcast's own events")
     if event.time is not None:
         if event.time > latest:
-            raise InvalidParameter("time is more than 5 minutes in the future")
+            now = latest - timedelta(milliseconds=MAX_CLOCK_AHEAD_MS)
+            raise InvalidParameter(
+                f"time is more than 5 minutes in the future: it is {now:%Y-%m-%dT%H:%M:%SZ}"
+            )
         if event.time < _EPOCH:
             raise InvalidParameter("time is before 1970")
     return event
