@@ -12,11 +12,13 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from floorcast.site.body_template import EXAMPLES, render
 from floorcast.site.file_reader import parse
 from floorcast.webhooks.signatures import signature_headers, signing_key
+from tests.real.server import free_port
 from tests.site.sites import SMALL
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "webhooks.md").read_text("utf-8")
@@ -70,7 +72,7 @@ RIGHT = [True, False, False, True, False]
 
 def test_python_verifier_accepts_only_valid_requests(tmp_path: Path) -> None:
     """The verifier refuses changed requests, old requests, and requests with another secret."""
-    (code,) = blocks("python")
+    code, _receiver = blocks("python")
     code += """
 import json, sys
 given = json.load(sys.stdin)
@@ -78,6 +80,30 @@ print(json.dumps([verify(given["secret"], one["headers"], one["body"].encode())
                   for one in given["cases"]]))
 """
     assert verdicts([sys.executable], code, tmp_path, ".py") == RIGHT
+
+
+def test_receiver_prints_the_events_of_valid_requests(tmp_path: Path) -> None:
+    """The receiver on the page accepts a signed request and refuses a changed one."""
+    port = free_port()
+    file = tmp_path / "receiver.py"
+    file.write_text("\n\n".join(blocks("python")).replace("9000", str(port)))
+    body = json.dumps([{"id": "1", "type": "floorcast.agent", "data": {"agentId": 7}}]).encode()
+    now = int(time.time()) * 10_000_000
+    headers = signature_headers([signing_key(SECRET)], "msg_1", now, body)
+    with subprocess.Popen(
+        [sys.executable, file], env={"SECRET": SECRET}, stdout=subprocess.PIPE, text=True
+    ) as receiver:
+        try:
+            retrying = httpx.HTTPTransport(retries=10)  # until the receiver listens
+            with httpx.Client(transport=retrying, base_url=f"http://127.0.0.1:{port}") as http:
+                answers = [
+                    http.post("/", content=one, headers=headers) for one in (body, body + b" ")
+                ]
+            assert [one.status_code for one in answers] == [204, 401]
+            assert receiver.stdout
+            assert receiver.stdout.readline() == "1 floorcast.agent {'agentId': 7}\n"
+        finally:
+            receiver.terminate()
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
