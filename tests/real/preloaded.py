@@ -24,7 +24,8 @@ _context.set_forkserver_preload(
         "floorcast.cli.serve",
         "floorcast.server.logging",
         "floorcast.server.uvicorn_server",
-        "pydantic.type_adapter",  # Typer uses it if it is installed
+        "encodings.idna",
+        "typer._adapters",  # loads Pydantic if it is installed
         "uvicorn.lifespan.off",
     ]
 )

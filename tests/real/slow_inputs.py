@@ -71,14 +71,11 @@ class MeasuredLoop(asyncio.SelectorEventLoop):
         self.longest = max(self.longest, time.thread_time() - began)
 
 
-_SOCKET = socket.socket()  # streams set an option of it
-
-
 class _Transport(asyncio.Transport):
-    """A transport that accepts all data at once."""
+    """A transport that accepts all data at once. Streams set an option of its socket."""
 
-    def __init__(self) -> None:
-        super().__init__({"peername": ("192.0.2.1", 1), "socket": _SOCKET})
+    def __init__(self, unused: socket.socket) -> None:
+        super().__init__({"peername": ("192.0.2.1", 1), "socket": unused})
         self.closed = self.paused = False
         self.stream: asyncio.BaseProtocol | None = None
 
@@ -141,13 +138,13 @@ class Measured:
         gc.collect()
         self._loop.longest = 0.0
         try:
-            self.harness.run(self._send(request))
+            with socket.socket() as unused:
+                self.harness.run(self._send(request, _Transport(unused)))
         except TimeoutError:  # a request that hangs is as bad as a slow request
             return math.inf
         return self._loop.longest
 
-    async def _send(self, request: bytes) -> None:
-        transport = _Transport()
+    async def _send(self, request: bytes, transport: _Transport) -> None:
         connection = ServerConnection(self._config, self._shared, {}, self._loop)
         connection.connection_made(transport)
         await asyncio.sleep(0)

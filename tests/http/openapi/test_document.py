@@ -44,6 +44,7 @@ from floorcast.model.inbound import CallQueue
 from floorcast.server import protocol_refusals
 from floorcast.server.protocol_refusals import ProtocolRefusal
 from tests.golden.examples import mismatches
+from tests.http.openapi.whole_document import DOCUMENT
 from tests.real.server import EVENTS, Caller, Server, running
 from tests.real.sites import KEYS, PASSWORD, TOKENS, event, ndjson
 from tests.search import tries
@@ -51,7 +52,6 @@ from tests.search import tries
 T = TypeVar("T")
 
 STREAM = "text/event-stream"
-DOCUMENT = document(ROUTES)
 SCHEMAS = DOCUMENT["components"]["schemas"]
 
 

@@ -11,15 +11,14 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize
 
-from floorcast.http.openapi.document import document
 from floorcast.http.openapi.page import POLICY, page
 from floorcast.http.routes import ROUTES
 from tests.browser import chromium
 from tests.golden.pages import Block, blocks, paste
+from tests.http.openapi.whole_document import DOCUMENT
 from tests.http.servers import ApiHarness, run_with_harness
 from tests.real.server import Server, running
 
-DOCUMENT = document(ROUTES)
 HTML = page(DOCUMENT)
 
 

@@ -15,8 +15,6 @@ from hypothesis import strategies as st
 
 from floorcast.feeds.filters import Filter, matcher
 from floorcast.floor.view import FloorView
-from floorcast.http.openapi.document import document
-from floorcast.http.routes import ROUTES
 from floorcast.model.inbound import InboundEvent
 from floorcast.site.configuration import Agent, CallCenter, FloorConfig, Service
 from floorcast.statistics.agent_averages import agent_averages, averages_answer
@@ -28,6 +26,7 @@ from floorcast.statistics.service_intervals import IntervalSpan, service_interva
 from floorcast.statistics.service_stats import service_stats
 from floorcast.statistics.waiting_calls import waiting_calls
 from tests.floor.random_floors import agent, agent_events, call, call_events, fold_all, new_floor
+from tests.http.openapi.whole_document import DOCUMENT
 from tests.search import tries
 from tests.statistics.floors import moment_at, visible
 from tests.statistics.moving_calls import HIDDEN, SEEN, moving_calls
@@ -42,7 +41,7 @@ PLAN = FloorConfig(
     ),
     agents=(Agent(id=7, login="ANN"), Agent(id=8, login="BOB", name="Bob")),
 )
-SCHEMAS = document(ROUTES)["components"]["schemas"]
+SCHEMAS = DOCUMENT["components"]["schemas"]
 SKILLS = st.builds(lambda skill: agent("READY", 1, "BOB", skill=skill), st.sampled_from("ab"))
 STORIES = (
     st.lists(call_events() | agent_events() | SKILLS, min_size=8, max_size=25)
