@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from floorcast.cluster.jetstream_log import ClusterLogTuning
 from floorcast.cluster.log_messages import ID, KIND, subject
-from floorcast.cluster.stream_follower import FollowerTuning
+from floorcast.cluster.ordered_consumer import Message
+from floorcast.cluster.stream_follower import Durable, FollowerTuning, StreamFollower
 from floorcast.log.data_folder import DataFolder
+from floorcast.log.log_file import StreamPosition
 from tests.cluster.cluster_nodes import (
     STREAM,
     STREAMS,
@@ -30,6 +34,7 @@ from tests.nats_servers import NatsServers, pause, wait_until
 from tests.real.nodes import NodeHarness
 from tests.real.server import EVENTS
 from tests.real.sites import ACME, KEYS, event, ndjson
+from tests.search import tries
 
 KEY = {"Authorization": f"Bearer {KEYS['ACME']}", "Content-Type": "application/x-ndjson"}
 
@@ -161,3 +166,52 @@ def test_older_node_stores_entries_of_a_newer_release(cluster: Cluster) -> None:
     other.open()
     assert other.take(sms("k", "z"))["duplicates"] == 2
     assert len(follow(other, session, begin, 2)[0]) == 2
+
+
+class SlowCopy:
+    """A copy that stores nothing until it is told to."""
+
+    epoch = 0
+
+    def __init__(self) -> None:
+        self.stored: list[Durable] = []
+
+    async def store(self, _position: StreamPosition, _message: Message, _epoch: int) -> Durable:
+        """Accept a message."""
+        self.stored.append(asyncio.get_running_loop().create_future())
+        return self.stored[-1]
+
+
+@settings(max_examples=tries(40))
+@given(st.lists(st.integers(0, 60), max_size=30), st.integers(1, 5))
+def test_the_messages_in_flight_are_limited_by_number_and_size(sizes: list[int], most: int) -> None:
+    """Large messages, decoded, would take much memory. One that is larger than the limit passes."""
+
+    async def work() -> None:
+        copy = SlowCopy()
+        tuning = FollowerTuning(max_in_flight=most, max_in_flight_bytes=100)
+        no_link: Any = None
+        follower = StreamFollower(no_link, StreamPosition("s", 0), "", (), copy, tuning)
+
+        async def follow_all() -> None:
+            for seq, size in enumerate(sizes, 1):
+                message = Message(subject(ACME, STREAMS), {}, b"x" * size, seq, 0, 0)
+                await follower._store(message, 0)  # noqa: SLF001 — its source needs a NATS server
+
+        following = asyncio.create_task(follow_all())
+        for done in range(len(sizes)):
+            for _ in range(len(sizes) + 3):
+                await asyncio.sleep(0)
+            in_flight = sizes[done : len(copy.stored)]
+            assert in_flight
+            before_last = in_flight[:-1]  # it was accepted while these were in flight
+            assert len(before_last) <= most
+            assert sum(before_last) <= 100 or len(before_last) == 1
+            if len(copy.stored) < len(sizes):
+                assert len(in_flight) > most or sum(in_flight) > 100
+            copy.stored[done].set_result(None)
+        await following
+        await asyncio.sleep(0)
+        assert follower.seq == len(sizes)
+
+    asyncio.run(work())

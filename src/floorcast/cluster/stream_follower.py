@@ -33,7 +33,7 @@ from floorcast.log.log_file import StreamPosition
 from floorcast.model.errors import FloorcastError, Unavailable
 from floorcast.model.token import TICKS_PER_SECOND
 
-__all__ = ["FollowerTuning", "LogCopy", "StreamFollower"]
+__all__ = ["Durable", "FollowerTuning", "LogCopy", "StreamFollower"]
 
 QUIET_TICKS = 6 * TICKS_PER_SECOND  # a follower without a check for this long counts as behind
 
@@ -45,6 +45,7 @@ class FollowerTuning:
     """The timing and limits of a follower."""
 
     max_in_flight: int = 64  # messages that are written into the copy at the same time
+    max_in_flight_bytes: int = 4 << 20  # their payloads; decoded, they take several times as much
     pause: float = 0.2  # seconds before following restarts
     max_stalled_checks: int = (
         5  # consecutive checks without a new message, although the stream has more
@@ -101,6 +102,7 @@ class StreamFollower:
         self._tuning = tuning or FollowerTuning()
         self._lag = ReaderLag()
         self._in_flight: deque[Durable] = deque()
+        self._sizes: deque[int] = deque()  # of the payloads in flight, in bytes
         self._waiters: list[tuple[int, Durable]] = []
         self._received = position.seq
         self._checked_state: tuple[int, StreamState] | None = None
@@ -146,6 +148,7 @@ class StreamFollower:
                 _log.exception("following_failed", stream=self.stream)
             await asyncio.gather(*self._in_flight, return_exceptions=True)
             self._in_flight.clear()
+            self._sizes.clear()
             self._received = self.seq
             await asyncio.sleep(self._tuning.pause)
 
@@ -200,9 +203,16 @@ class StreamFollower:
         durable = await self._copy.store(position, message, epoch)
         self._received = message.seq
         self._in_flight.append(durable)
+        self._sizes.append(len(message.payload))
         durable.add_done_callback(partial(self._on_stored, position))
-        if len(self._in_flight) > self._tuning.max_in_flight:
+        while self._has_many_in_flight():
             await self._in_flight[0]
+
+    def _has_many_in_flight(self) -> bool:
+        number = len(self._in_flight)
+        if number > self._tuning.max_in_flight:
+            return True
+        return number > 1 and sum(self._sizes) > self._tuning.max_in_flight_bytes
 
     def _check(self, epoch: int) -> None:
         if self.halted:
@@ -284,6 +294,7 @@ class StreamFollower:
         if durable.cancelled() or durable.exception() is not None:
             return
         self._in_flight.popleft()
+        self._sizes.popleft()
         self.position = position
         self._lag.record_read(self.seq)
         for seq, future in self._waiters:
