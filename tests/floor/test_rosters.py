@@ -110,3 +110,20 @@ def test_only_campaigns_of_today_and_yesterday_are_active() -> None:
     start = call("call.start", 48 * 3600, service=20, direction="OUTBOUND", campaign=5)
     floor.fold(start, two_days_on, "-")
     assert list(floor.active_campaigns.of(10)) == [5]
+
+
+@given(ANY_EVENTS, st.integers(0, 3))
+def test_the_numbers_of_places_and_counters_are_exact(
+    events: list[InboundEvent], days: int
+) -> None:
+    """After any events, on a later day, and after a restart."""
+    floor = new_floor()
+    fold_all(floor, events)
+    floor.begin_entry(900, ticks(days * 86_400 + 300))
+    for one in (floor, Floor(from_snapshot(list(snapshot_parts(floor.snapshot_state()))))):
+        for roster in (one.logged_in_agents, one.logged_off_agents):
+            assert roster.places == sum(len(roster.services_of(who)) for who in roster.numbers())
+        kept = one.state.counters.agent_days.values()
+        assert one.ledger.agent_counters == sum(
+            len(agents) for services in kept for agents in services.values()
+        )

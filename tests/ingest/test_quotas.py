@@ -178,6 +178,59 @@ def test_an_end_makes_room_for_a_call_later_in_the_request() -> None:
     run(Limits(open_calls=2), work)
 
 
+LOGINS = st.tuples(
+    st.sampled_from("ABC"), st.lists(st.integers(1, 6), min_size=1, max_size=6, unique=True)
+)
+
+
+@settings(max_examples=tries(40), deadline=None)
+@given(st.lists(st.lists(st.lists(LOGINS, max_size=4), max_size=3), max_size=4), st.integers(0, 12))
+def test_the_services_of_all_agents_have_a_limit(
+    rounds: list[list[list[tuple[str, list[int]]]]], most: int
+) -> None:
+    """Requests at once share it. Events that name only services already counted are accepted."""
+
+    async def work(harness: IntakeHarness) -> None:
+        floor = harness.floor.floor
+        for requests in rounds:
+            results = await asyncio.gather(
+                *(
+                    harness.send(*(harness.state(who, services=at) for who, at in logins))
+                    for logins in requests
+                )
+            )
+            assert floor.ledger.agent_counters <= most
+            assert floor.logged_in_agents.places + floor.logged_off_agents.places <= most
+            reasons = [why.message for result in results for why in result.rejected]
+            assert all("limits.agent_services" in reason for reason in reasons)
+        for agent in list(floor.state.agents.values()):
+            again = harness.state(agent.id, services=list(agent.logged_in_to))
+            assert (await harness.send(again)).accepted == 1
+
+    run(Limits(agent_services=most), work)
+
+
+def test_the_calls_of_an_agent_count_at_the_services_of_the_calls() -> None:
+    """Whether the agent's event names the call or the call's event names the agent."""
+
+    async def work(harness: IntakeHarness) -> None:
+        queues = [
+            harness.projections.event("call.queue", number, service=number)
+            for number in range(1, 5)
+        ]
+        assert (await harness.send(harness.state("A", service=1), *queues)).accepted == 5
+        answers = [
+            harness.projections.event("call.answer", number, agent="A") for number in (1, 2, 3)
+        ]
+        assert rejected(await harness.send(answers[0], answers[1])) == []
+        assert rejected(await harness.send(answers[2])) == [0]
+        call = {"transactionId": 4, "sessionId": "s"}
+        assert rejected(await harness.send(harness.state("A", call=call))) == [0]
+        assert harness.floor.floor.ledger.agent_counters == 2
+
+    run(Limits(agent_services=2), work)
+
+
 CALL_EVENTS = st.tuples(
     st.integers(1, 4),
     st.sampled_from(["call.start", "call.update", "call.leave", "call.end"]),

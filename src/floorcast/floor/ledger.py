@@ -35,6 +35,7 @@ class Ledger:
         self._intervals = counters.intervals
         self.totals = counters.totals
         self._by_agent: dict[int, _AgentDays] = {}
+        self._agents_counted: dict[int, int] = {}  # the agents' counters of all services, by day
         self._dropped: list[dict[int, Any]] = []
         self._read_until = 0
         self._recounted: dict[int, dict[int, int]] = {}
@@ -99,6 +100,13 @@ class Ledger:
         for days in kept:
             for old in [known for known in days if known < self.first_day]:
                 self._dropped.append(days.pop(old))
+        for old in [known for known in self._agents_counted if known < self.first_day]:
+            del self._agents_counted[old]
+
+    @property
+    def agent_counters(self) -> int:
+        """The number of agents' counters: one for each day, service and agent."""
+        return sum(self._agents_counted.values())
 
     def service(self, day: int, service: int) -> ServiceDay | None:
         """Return a service's counter for a day; None if the day was dropped."""
@@ -189,3 +197,4 @@ class Ledger:
 
     def _note(self, day: int, service: int, agent: int, counter: AgentDay) -> None:
         self._by_agent.setdefault(day, {}).setdefault(agent, []).append((service, counter))
+        self._agents_counted[day] = self._agents_counted.get(day, 0) + 1

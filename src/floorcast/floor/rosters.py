@@ -24,11 +24,13 @@ _ALWAYS = 2**62
 class Roster(Generic[T]):
     """Items by id. Each item can be at several services.
 
-    ``hooks`` are called with a service before its items change.
+    ``hooks`` are called with a service before its items change. ``places`` is the number of pairs
+    of an item and a service.
     """
 
     def __init__(self, hooks: Sequence[Callable[[int], None]] = ()) -> None:
         self._hooks = hooks
+        self.places = 0
         self._at: dict[int, dict[int, T]] = {}
         self._where: dict[int, tuple[int, ...]] = {}
 
@@ -40,6 +42,7 @@ class Roster(Generic[T]):
         for hook in self._hooks:
             for at in (*before, *services):
                 hook(at)
+        self.places += len(services) - len(before)
         for at in before:
             del self._at[at][number]
         for at in services:
@@ -51,7 +54,9 @@ class Roster(Generic[T]):
 
     def remove(self, number: int) -> None:
         """Remove an item. No hook is called."""
-        for at in self._where.pop(number, ()):
+        services = self._where.pop(number, ())
+        self.places -= len(services)
+        for at in services:
             del self._at[at][number]
 
     def services_of(self, number: int) -> tuple[int, ...]:

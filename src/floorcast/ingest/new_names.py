@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from floorcast.floor.call_sizes import EVENT_BYTES, WIDE_BYTES, bytes_beyond_ordinary
-from floorcast.floor.directory import EntityRef, normalize
+from floorcast.floor.directory import NO_SERVICE, EntityRef, normalize
 from floorcast.model.inbound import (
     AgentMissed,
     AgentState,
@@ -22,6 +22,7 @@ from floorcast.model.inbound import (
     SmsAttempt,
 )
 from floorcast.model.inbound_data import AgentStateData, CallRef
+from floorcast.model.token import to_ms
 from floorcast.projection.runner import Projection
 
 __all__ = [
@@ -35,14 +36,16 @@ __all__ = [
     "max_added_bytes",
 ]
 
-Kind = Literal["agents", "services", "campaigns", "teams", "open_calls", "call_bytes"]
+Kind = Literal[
+    "agents", "services", "campaigns", "teams", "open_calls", "agent_services", "call_bytes"
+]
 Key = tuple[int, str]
 NewObject = tuple[Kind, EntityRef | Key]
 """A new name, or the key of a newly opened call."""
 
 MAX_NEW_PER_EVENT: dict[Kind, int] = {
     "agents": 2, "services": 2, "campaigns": 1, "teams": 1, "open_calls": 1,
-    "call_bytes": EVENT_BYTES,
+    "agent_services": 2, "call_bytes": EVENT_BYTES,
 }  # fmt: skip
 """The most new objects in one event, not counting ``services`` in ``agent.state``.
 
@@ -82,6 +85,8 @@ class FloorNames:
         names = projection.floor.state.directory
         self.projection = projection
         self._calls = projection.floor.call_table
+        self._ledger = projection.floor.ledger
+        self._today = projection.floor.calendar.day_of(to_ms(projection.floor.state.recorded_at))
         self._keys: dict[Kind, dict[EntityRef, int]] = {
             "agents": names.agent_keys,
             "services": names.service_keys,
@@ -116,6 +121,47 @@ class FloorNames:
     def is_open(self, key: Key) -> bool:
         """Return whether the floor has the call, and the call has not ended."""
         return key in self._calls.calls and key not in self._calls.ended
+
+    def new_agent_services(self, event: InboundEvent) -> int:
+        """Return the number of services at which the event lets its agent be counted today.
+
+        A service at which the agent is counted already adds nothing.
+        """
+        data: Any = event.data
+        refs: list[EntityRef]
+        if type(event) is AgentState:
+            refs = list(data.services or ())
+            if data.service is not None:
+                refs.append(data.service)
+            if data.call is not None and data.call.service is not None:
+                refs.append(data.call.service)
+            elif (key := growing_call(event)) is not None:
+                refs.append(self._service_of(key))
+            agent = data.agent
+        elif type(event) in (CallAnswer, CallDisposition, CallEnd):
+            agent = data.agent
+            if agent is None and type(event) is CallEnd:
+                agent = data.agent_id
+            refs = [self._service_of(_call_key(data))]
+        else:
+            return 0
+        if agent is None or not refs:
+            return 0
+        number = self._id_of("agents", agent)
+        return len(refs) if number is None else sum(self._is_new(number, ref) for ref in refs)
+
+    def _is_new(self, agent: int, service: EntityRef) -> bool:
+        number = self._id_of("services", service)
+        return number is None or agent not in self._ledger.agents_on(self._today, number)
+
+    def _id_of(self, kind: Kind, ref: EntityRef) -> int | None:
+        keys = self._keys[kind]
+        known = keys.get(ref)
+        return keys.get(normalize(ref)) if known is None else known
+
+    def _service_of(self, key: Key) -> int:
+        call = self._calls.calls.get(key)
+        return NO_SERVICE if call is None else call.current_service
 
     def added_bytes(self, key: Key, before: int, after: int) -> int:
         """Return by how much a call exceeds an ordinary one more, with ``after`` bytes added.

@@ -47,14 +47,14 @@ _log = structlog.stdlib.get_logger(__name__)
 class _Added:
     """What the accepted events of one request add to the floor, and the open calls that they end.
 
-    ``sizes`` has the bytes that they add to each call, and ``beyond`` those beyond an ordinary one.
+    ``sizes`` has the bytes that they add to each call, and ``amounts`` what has no names.
     """
 
     def __init__(self) -> None:
         self.new: Counter[NewObject] = Counter()
         self.ending: Counter[Key] = Counter()
         self.sizes: Counter[Key] = Counter()
-        self.beyond = 0
+        self.amounts: Counter[Kind] = Counter()
 
 
 class _InProgress:
@@ -99,21 +99,27 @@ class _InProgress:
         self.new.update(new)
         return None
 
-    def has_room_for_bytes(self, floor: FloorNames, limits: Limits, beyond: int) -> bool:
-        """Return whether the open calls can take ``beyond`` more bytes than ordinary ones."""
-        return not beyond or self._count(floor, "call_bytes") + beyond <= limits.call_bytes
+    def exceeded(self, floor: FloorNames, limits: Limits, amounts: dict[Kind, int]) -> Kind | None:
+        """Return the kind of which there would be too much, if any."""
+        for kind, amount in amounts.items():
+            if amount and self._count(floor, kind) + amount > getattr(limits, kind):
+                return kind
+        return None
+
+    def add(self, amounts: dict[Kind, int], added: _Added) -> None:
+        """Count what an event adds."""
+        self._counts.update(amounts)
+        added.amounts.update(amounts)
 
     def beyond(self, floor: FloorNames, key: Key, size: int) -> int:
         """Return by how much an event with ``size`` bytes lets a call exceed an ordinary one."""
         before = self._sizes[key]
         return floor.added_bytes(key, before, before + size)
 
-    def enlarge(self, key: Key, size: int, beyond: int, added: _Added) -> None:
+    def enlarge(self, key: Key, size: int, added: _Added) -> None:
         """Count the bytes that an event adds to a call."""
         self._sizes[key] += size
         added.sizes[key] += size
-        self._counts["call_bytes"] += beyond
-        added.beyond += beyond
 
     def drop(self, added: _Added) -> None:
         """Forget a finished request: the floor has its objects by now, or will never have them."""
@@ -122,7 +128,7 @@ class _InProgress:
                 self.new[one] -= times
                 if self.new[one] <= 0:
                     self._forget(one)
-        self._counts["call_bytes"] -= added.beyond
+        self._counts.subtract(added.amounts)
         for total, own in ((self._sizes, added.sizes), (self.ending, added.ending)):
             for key, times in own.items():
                 if key in total:
@@ -256,9 +262,13 @@ def _admit(
     """Count what an event adds, or return the kind of object whose limit it would exceed."""
     key = growing_call(event)
     size = 0 if key is None else max_added_bytes(line)
-    beyond = 0 if key is None else in_progress.beyond(floor, key, size)
-    if not in_progress.has_room_for_bytes(floor, limits, beyond):
-        return "call_bytes"
+    amounts: dict[Kind, int] = {
+        "agent_services": floor.new_agent_services(event),
+        "call_bytes": 0 if key is None else in_progress.beyond(floor, key, size),
+    }
+    kind = in_progress.exceeded(floor, limits, amounts)
+    if kind is not None:
+        return kind
     new = floor.new_objects(event)
     kind = in_progress.admit(floor, limits, new) if new else None
     if kind == "open_calls" and _has_ended(floor, new):
@@ -266,8 +276,9 @@ def _admit(
         kind = in_progress.admit(floor, limits, new)
     if kind is None:
         added.new.update(new)
+        in_progress.add(amounts, added)
         if key is not None:
-            in_progress.enlarge(key, size, beyond, added)
+            in_progress.enlarge(key, size, added)
         if (ended := ended_call(event)) is not None:
             in_progress.end_call(floor, ended, added)
     return kind
@@ -275,13 +286,18 @@ def _admit(
 
 def counts(projection: Projection) -> dict[Kind, int]:
     """Return the number of objects of each kind on the floor."""
-    names, calls = projection.floor.state.directory, projection.floor.call_table
+    floor = projection.floor
+    names, calls = floor.state.directory, floor.call_table
     return {
         "agents": len(names.agents),
         "services": len(names.services),
         "campaigns": len(names.campaigns),
         "teams": len(names.teams),
         "open_calls": len(calls.calls) - len(calls.ended),
+        "agent_services": max(
+            floor.ledger.agent_counters,
+            floor.logged_in_agents.places + floor.logged_off_agents.places,
+        ),
         "call_bytes": calls.sizes.open_bytes,
     }
 
@@ -292,11 +308,13 @@ def _max_new_objects(decoded: Decoded) -> Counter[Kind]:
     maximum: Counter[Kind] = Counter(
         {kind: n * len(events) for kind, n in MAX_NEW_PER_EVENT.items()}
     )
-    maximum["services"] += sum(
+    listed = sum(
         len(event.data.services)
         for event in events
         if type(event) is AgentState and event.data.services is not None
     )
+    maximum["services"] += listed
+    maximum["agent_services"] += listed
     maximum["call_bytes"] += WIDE_BYTES * sum(map(len, decoded.lines))
     return maximum
 
@@ -350,6 +368,12 @@ def _refusal(kind: Kind, limits: Limits) -> InvalidParameter:
         return InvalidParameter(
             f"the client has reached its limit of {maximum} open calls: send the call.end of calls"
             " that are over, or raise limits.open_calls in the site"
+        )
+    if kind == "agent_services":
+        return InvalidParameter(
+            f"the client has reached its limit of {maximum} services of agents, counted for each"
+            " agent and day: send fewer services per agent, or raise limits.agent_services in the"
+            " site"
         )
     if kind == "call_bytes":
         return InvalidParameter(

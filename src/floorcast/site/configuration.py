@@ -209,10 +209,12 @@ class FloorConfig(_SiteStruct, frozen=True):
 class Limits(_SiteStruct, frozen=True):
     """The limits on a client's open calls and on its names, including those that it declares.
 
-    ``call_bytes`` limits what the open calls take beyond 3 KiB each.
+    ``agent_services`` limits the services at which agents are logged in or counted, summed over all
+    agents and two days. ``call_bytes`` limits what the open calls take beyond 3 KiB each.
     """
 
     agents: Limit = 100_000
+    agent_services: Limit = 1_000_000
     services: Limit = 20_000
     campaigns: Limit = 20_000
     teams: Limit = 20_000
