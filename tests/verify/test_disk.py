@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+from contextlib import closing
 from pathlib import Path
 
 import apsw
@@ -146,3 +148,14 @@ def test_every_flipped_byte_is_found_or_changes_nothing(
     finally:
         for beside in workshop.glob(f"{file}*"):
             beside.unlink()
+
+
+def test_a_schema_that_an_earlier_release_laid_out_differently_is_sound(
+    sound: Path, tmp_path: Path
+) -> None:
+    """SQLite stores the text of a statement, but only its words matter."""
+    folder = Path(shutil.copytree(sound, tmp_path / "copy"))
+    with closing(apsw.Connection(str(folder / "admin.db"))) as connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute("UPDATE sqlite_schema SET sql = replace(sql, '    ', char(10))")
+    assert findings(folder) == []

@@ -98,7 +98,7 @@ def _checks(reader: apsw.Connection, expected: _ExpectedFile) -> Iterator[Check]
             yield "its application_id is not floorcast's"
         if applied > len(expected.steps):
             yield f"its schema is {applied - expected.unnumbered_steps}, of a newer release"
-        elif set(fetch(connection, SCHEMA_OF_FILE)) != _expected(expected.steps[:applied]):
+        elif _schema_of(connection) != _expected(expected.steps[:applied]):
             yield "its schema is not floorcast's"
 
     yield schema
@@ -111,7 +111,13 @@ def _expected(steps: Sequence[str]) -> set[tuple[str, ...]]:
         add_checksum_function(connection)
         for step in steps:
             connection.execute(step)
-        return set(fetch(connection, SCHEMA_OF_FILE))
+        return _schema_of(connection)
+
+
+def _schema_of(connection: apsw.Connection) -> set[tuple[str, ...]]:
+    """Return the schema. Other releases may have laid out the same statements differently."""
+    rows = fetch(connection, SCHEMA_OF_FILE)
+    return {(*names, " ".join((sql or "").split())) for *names, sql in rows}
 
 
 def _row_check(tables: Sequence[ChecksummedTable]) -> Check:
