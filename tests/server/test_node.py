@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from structlog.testing import capture_logs
 
+from floorcast import projection
 from floorcast.auth.passwords import Hasher
 from floorcast.config.settings import Settings
 from floorcast.feeds import feed
+from floorcast.floor.call_fold import CallFold
+from floorcast.floor.directory import Directory
+from floorcast.floor.state import SNAPSHOT_VERSION
 from floorcast.kv.folder import open_kv
+from floorcast.log.embedded import EmbeddedLog
+from floorcast.log.tuning import LogTuning
 from floorcast.model.errors import SettingError, Unavailable
 from floorcast.projection.runner import Projection
-from floorcast.server import node
+from floorcast.server import node, stores
 from floorcast.server.node import Node
 from floorcast.site.apply import apply
 from floorcast.site.file_reader import parse
@@ -343,6 +351,47 @@ def test_damaged_derived_data_is_rebuilt_while_serving(folder: Path, damage: str
     assert "derived_data_remade" in {one["event"] for one in logged}
     assert house.take(ndjson([event("sms.attempt", "x", service="Sales", eventType="A")]))
     house.end()
+
+
+def figures(house: NodeHarness) -> tuple[list[Any], Directory]:
+    """Return the services' figures of the day, and the names that the floor knows."""
+    answer = house.ask("POST", "/realtime/service/stats", house.login(), json={})
+    return answer.json()["stats"], house.node.server.floors[ACME].floor.state.directory
+
+
+@pytest.mark.parametrize("hours", [3, 40])
+def test_an_upgrade_computes_the_present_day_by_its_own_rules(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    """It folds the log again. What is older than the log comes from the oldest snapshot."""
+    tuning = LogTuning(leap_seconds=1e9, retention_entries=2)
+    monkeypatch.setattr(stores, "EmbeddedLog", partial(EmbeddedLog, tuning=tuning))
+    ways = {}
+    ann = {"agent": "ANN", "service": "Sales"}
+    for way in ("this release", "an upgrade"):
+        (folder / way).mkdir()
+        with monkeypatch.context() as patch:
+            if way == "an upgrade":
+                patch.setattr(projection.runner, "SNAPSHOT_VERSION", SNAPSHOT_VERSION - 1)
+                patch.setattr(CallFold, "end", lambda *_: None)
+            house = NodeHarness(folder / way, Clock())
+            house.take(ndjson([event("agent.state", "on", **ann, eventType="READY")]))
+            for hour in range(hours):
+                one = {"transactionId": hour, "sessionId": "s"}
+                kinds = {"call.start": {"service": "Sales", "direction": "INBOUND"}}
+                kinds |= {"call.queue": {}, "call.end": {}}
+                parts = [event(kind, f"{kind}{hour}", **one, **kinds[kind]) for kind in kinds]
+                house.take(ndjson(parts))
+                house.clock.move(3600)
+            assert (house.node.server.log.last_removed(ACME) > 0) == (hours > 26)
+            house.close()
+        house.open()
+        ways[way] = figures(house)
+        house.end()
+    (stats, directory), upgraded = ways.values()
+    assert stats[0]["totalAbandoned"] > 0
+    assert "ANN" in str(directory)
+    assert upgraded == (stats, directory)
 
 
 def test_a_site_file_without_clients_is_refused_at_startup(folder: Path) -> None:

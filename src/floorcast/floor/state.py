@@ -1,8 +1,8 @@
 """The complete state of a client's floor at one position in the log, which a snapshot stores.
 
 Members may be added if they have a default, so that a release can read the snapshots of the one
-before it. ``SNAPSHOT_VERSION`` is increased when old snapshots can no longer be read. A snapshot
-consists of parts that are encoded one by one, so a large floor never blocks other work for long.
+before it. A snapshot consists of parts that are encoded one by one, so a large floor never blocks
+other work for long.
 """
 
 from __future__ import annotations
@@ -36,7 +36,11 @@ __all__ = [
     "snapshot_steps",
 ]
 
-SNAPSHOT_VERSION = 1
+SNAPSHOT_VERSION = 2
+"""Increase this number if a release computes other figures from the same events than the last one.
+
+At its first start, that release then folds the log again. See ``store/superseded.py``.
+"""
 _T = TypeVar("_T")
 # msgpack: a map with a length of four bytes; the headers of maps of up to 15 and 65,535 members
 _MAP_32, _SHORT_MAP, _SHORT_HEADER, _HEADER = b"\xdf", 16, 1, 3

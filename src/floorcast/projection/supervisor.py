@@ -25,6 +25,7 @@ from floorcast.store.projection_store import ProjectionStore
 __all__ = ["FloorFailed", "FoldOptions", "ProjectionSupervisor"]
 
 FEEDS: tuple[FeedName, ...] = ("agent", "interaction", "alerts")
+PROGRESS_SECONDS = 10.0  # between the log lines of a floor that catches up
 RETRY_SECONDS = 1.0  # seconds before a failed floor is restarted
 DAMAGED_RETRY_SECONDS = 60.0  # the pause if the log is damaged, which rarely recovers by itself
 
@@ -173,9 +174,7 @@ class ProjectionSupervisor:
             raise _StoreDamaged
         folding = asyncio.create_task(projection.run())
         watching = asyncio.create_task(damaged.wait())
-        head = asyncio.create_task(
-            projection.wait_until_folded(self._log.head(projection.client).number)
-        )
+        head = asyncio.create_task(self._wait_for_head(projection))
         try:
             first = asyncio.FIRST_COMPLETED
             await asyncio.wait({folding, head, watching}, return_when=first)
@@ -194,6 +193,16 @@ class ProjectionSupervisor:
                 task.cancel()
             # wait, so that folding does not stop in the middle of an entry that another task reads
             await asyncio.gather(folding, head, watching, return_exceptions=True)
+
+    async def _wait_for_head(self, projection: Projection) -> None:
+        """Wait until the projection has folded the entries that the log now has."""
+        client, last = projection.client, self._log.head(projection.client).number
+        while True:
+            try:
+                async with asyncio.timeout(PROGRESS_SECONDS):
+                    return await projection.wait_until_folded(last)
+            except TimeoutError:
+                _log.info("folding", client=client, entry=projection.last_folded, last=last)
 
     async def _restart(self, client: int, pause: float) -> Projection:
         while True:
@@ -225,7 +234,7 @@ class ProjectionSupervisor:
         rebuilder = self._projection(state_before_log(client, self._log), feeds)
         rebuilder.writes_snapshots = False
         folding = asyncio.create_task(rebuilder.run())
-        caught_up = asyncio.create_task(rebuilder.wait_until_folded(self._log.head(client).number))
+        caught_up = asyncio.create_task(self._wait_for_head(rebuilder))
         try:
             await asyncio.wait({folding, caught_up}, return_when=asyncio.FIRST_COMPLETED)
             if not caught_up.done():

@@ -29,6 +29,7 @@ from floorcast.ingest.intake import Admission, Intake
 from floorcast.kv.folder import IN_MEMORY
 from floorcast.kv.token_secret import token_secret
 from floorcast.log.appender import CommitObserver
+from floorcast.log.port import EventLog
 from floorcast.model.cancellation import cancel_all
 from floorcast.model.errors import FloorcastError
 from floorcast.model.token import Now, monotonic_now, system_now
@@ -44,6 +45,7 @@ from floorcast.site.changes import differences
 from floorcast.site.live_site import Site, SiteChange
 from floorcast.sse.hub import Hub
 from floorcast.store.projection_store import ProjectionStore
+from floorcast.store.superseded import LONGEST_DAY, LogBounds
 from floorcast.webhooks.delivery_resources import DeliveryResources
 from floorcast.webhooks.http_client import tls_context
 from floorcast.webhooks.service import Webhooks
@@ -178,6 +180,7 @@ class Node:
             heads=heads,
         )
         stack.push_async_callback(store.close)
+        await store.discard_superseded({client: _bounds(log, client) for client in heads})
         self._rings = Rings(store, self._settings.ring_bytes)
         self._make_server(stores, store)
 
@@ -333,3 +336,8 @@ class Node:
 
     async def _refresh_site(self) -> None:
         await self._site.refresh()
+
+
+def _bounds(log: EventLog, client: int) -> LogBounds:
+    before_today = log.last_entry_at(client, log.steady_now() - LONGEST_DAY)
+    return LogBounds(log.last_removed(client), before_today)

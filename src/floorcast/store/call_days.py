@@ -50,6 +50,7 @@ ORDER BY transaction_id, session, version LIMIT ?7
 ALL = """SELECT day, client, service, transaction_id, session, version, offered, result, at,
 checksum FROM call_days"""
 DELETE_CLIENT = "DELETE FROM call_days WHERE client = ?"
+DELETE_AFTER = "DELETE FROM call_days WHERE client = ? AND version > ?"
 TRIM = """
 DELETE FROM call_days WHERE (day, client, service, transaction_id, session, version) IN (
     SELECT day, client, service, transaction_id, session, version FROM call_days
@@ -184,6 +185,11 @@ class CallDays:
         self._writer.submit(
             0, lambda connection: connection.execute(DELETE_CLIENT, (client,)), _nothing
         )
+
+
+def delete_after(connection: apsw.Connection, client: int, position: int) -> None:
+    """Delete a client's rows after a position, whose floor will be folded again."""
+    connection.execute(DELETE_AFTER, (client, position << 1 | 1))
 
 
 def trim(connection: apsw.Connection, before: int) -> bool:

@@ -34,6 +34,7 @@ from floorcast.store.segment import Segment, SegmentHead
 from floorcast.store.snapshots import Snapshot, StoredSnapshots
 from floorcast.store.stored_calls import CallKey, StoredCalls
 from floorcast.store.stored_segments import StoredSegments
+from floorcast.store.superseded import LogBounds, discard_superseded
 
 __all__ = ["ProjectionStore", "Snapshot", "StoreTuning"]
 
@@ -58,6 +59,10 @@ LAYOUT = Layout(
 
 
 _log = structlog.get_logger(__name__)
+
+
+def _nothing() -> None:
+    """Do nothing, because the caller waits for the job."""
 
 
 def _ignore_damage(_client: int) -> None:
@@ -252,6 +257,14 @@ class ProjectionStore:
         ):
             raise Unavailable("the disk does not take what has to be stored first: try again", 5)
 
+    async def discard_superseded(self, logs: Mapping[int, LogBounds]) -> None:
+        """Discard what other rules computed, before anything is read. See ``superseded.py``.
+
+        ``logs`` has the bounds of the clients' logs.
+        """
+        self._writer.submit(0, lambda connection: discard_superseded(connection, logs), _nothing)
+        await self._written()
+
     async def delete_client(self, client: int) -> None:
         """Delete a client's segments and calls, and wait until they are gone. Snapshots stay."""
         rebuilding.begin(self._writer, client)
@@ -260,8 +273,12 @@ class ProjectionStore:
         self._calls.delete_client(client)
         self._call_days.delete_client(client)
         self._deletions[client] += 1
+        await self._written()
+
+    async def _written(self) -> None:
+        """Wait until everything submitted is stored, however long the disk fails."""
         while not await asyncio.to_thread(self._writer.wait):
-            pass  # the disk is failing, and nothing can be rebuilt until it works
+            pass  # nothing can be folded again until it works
         self._settle()
 
     def _checked(

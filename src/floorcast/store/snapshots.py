@@ -33,6 +33,7 @@ __all__ = [
     "newest_state",
     "oldest",
     "rewrite",
+    "state_of",
     "undamaged",
 ]
 
@@ -254,24 +255,24 @@ def newest_state(
     """Return the floor in the newest usable snapshot at or before an entry, or None.
 
     ``newest`` finds the newest undamaged snapshot at or before an entry. If a snapshot cannot be
-    decoded or was written by another release, an older one is used. ``removed`` is the last entry
+    decoded or was written by a newer release, an older one is used. ``removed`` is the last entry
     that retention has removed. Snapshots before it are not usable, because the log no longer has
     all entries that follow them.
     """
     while (found := newest(at_most_entry)) is not None and found.entry >= removed:
-        state = _state_of(client, found)
+        state = state_of(client, found)
         if state is not None:
             return state
         at_most_entry = found.entry - 1
     return None
 
 
-def _state_of(client: int, snapshot: Snapshot) -> FloorState | None:
+def state_of(client: int, snapshot: Snapshot) -> FloorState | None:
     """Return the state in a snapshot.
 
-    Return None if the snapshot has another version or cannot be decoded.
+    Return None if a newer release wrote the snapshot, or if it cannot be decoded.
     """
-    if snapshot.version != SNAPSHOT_VERSION:
+    if snapshot.version > SNAPSHOT_VERSION:
         return None
     try:
         return from_snapshot(_parts_decoder.decode(snapshot.blob))

@@ -45,6 +45,7 @@ SELECT id, mark, checksum, client, place, transaction_id, session, last_event_ms
 FROM calls
 """
 DELETE_CLIENT = "DELETE FROM calls WHERE client = ?"
+DELETE_AFTER = "DELETE FROM calls WHERE client = ? AND place > ?"
 FIND = """
 SELECT c.checksum, c.client, c.place, c.transaction_id, c.session,
     c.last_event_ms, c.written, c.body
@@ -189,6 +190,11 @@ def _improve(
     for version in versions:
         if version[0] <= at_position and (key not in best or version[0] > best[key][0]):
             best[key] = version
+
+
+def delete_after(connection: apsw.Connection, client: int, position: int) -> None:
+    """Delete a client's versions after a position, whose floor will be folded again."""
+    connection.execute(DELETE_AFTER, (client, position))
 
 
 def trim(connection: apsw.Connection, before: int) -> bool:
