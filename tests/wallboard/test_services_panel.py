@@ -43,3 +43,19 @@ def test_figures_match_the_api_at_the_same_token(wall: Screen) -> None:
     zones = shown["7001"][2].replace("\N{NO-BREAK SPACE}", "_")
     assert zones == "ET_12,400_· CT_8,100_· PT_6,050_· MT_2,300"
     assert "loading" in shown["7003"][1]
+
+
+def test_a_keyboard_user_can_skip_the_figures(wall: Screen) -> None:
+    """A button that only the keyboard's focus shows leads past the services' many buttons."""
+    wall.sign_in()
+    wall.page.wait_for_selector("#agents tbody tr[data-login]")
+    skip = wall.page.locator("#skip-services")
+    shown = "(one) => one.getBoundingClientRect().width > 40"
+    assert not skip.evaluate(shown)
+    wall.page.focus("#show-intervals")
+    wall.page.keyboard.press("Tab")
+    wall.until_focused("#skip-services")
+    assert skip.evaluate(shown)
+    wall.page.keyboard.press("Enter")
+    wall.until_focused("#agents [type=search]")
+    assert wall.errors == []

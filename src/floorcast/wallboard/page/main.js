@@ -4,6 +4,7 @@ import { takeKey } from "./address.js";
 import { Board } from "./board.js";
 import * as display from "./display.js";
 import * as escape from "./escape.js";
+import { focusFirst } from "./focus.js";
 import { Refusal } from "./requests.js";
 import { KEY_IS_OVER, Session } from "./session.js";
 import * as signIn from "./sign_in.js";
@@ -59,5 +60,9 @@ signIn.bind(session, enter);
 document.getElementById("sign-out").onclick = async () => {
   await session.signOut();
   location.reload(); // a reload removes all data of the session from the page
+};
+// Each service has several buttons, so the way past them by keyboard is long.
+document.getElementById("skip-services").onclick = () => {
+  focusFirst(...document.querySelectorAll("#agents [type=search], #agents .explanation"));
 };
 begin(takeKey());
