@@ -405,22 +405,26 @@ def test_the_unit_is_valid_and_matches_the_docs(tmp_path: Path) -> None:
     assert "floorcast.service" not in checked.stderr
 
 
-def test_preparing_a_cluster_creates_its_certificates(tmp_path: Path) -> None:
+@pytest.mark.parametrize("named", [(), ("nats-a.example.com", "nats-b", "nats-c")])
+def test_preparing_a_cluster_creates_its_certificates(
+    tmp_path: Path, named: tuple[str, ...]
+) -> None:
     """Three NATS servers get certificates from one authority, and nodes get their address."""
+    servers = named or ("nats-1", "nats-2", "nats-3")
     program("openssl")
     shutil.copytree(DEPLOY, tmp_path / "deploy")
     prepare = tmp_path / "deploy" / "prepare-cluster"
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    done = ran(prepare, env=environment(PATH=path))
+    done = ran(prepare, *named, env=environment(PATH=path))
     assert done.returncode == 0, done.stderr
     made = tmp_path / "deploy" / "cluster"
     variables = (tmp_path / "deploy" / ".env").read_text("utf-8")
-    assert "@nats-1,nats-2,nats-3?ca=/etc/floorcast/ca.pem" in variables
-    for name in ("nats-1", "nats-2", "nats-3"):
+    assert f"@{','.join(servers)}?ca=/etc/floorcast/ca.pem" in variables
+    for name in servers:
         own = made / name
         # Python 3.13 is as strict as this.
         verify = ("openssl", "verify", "-x509_strict", "-CAfile", made / "ca.pem")
-        checked = ran(*verify, own / "server.pem")
+        checked = ran(*verify, "-verify_hostname", name, own / "server.pem")
         assert checked.returncode == 0, checked.stderr
         config = (own / "nats.conf").read_text("utf-8")
         (own / "here.conf").write_text(config.replace("/etc/nats", str(own)), "utf-8")
