@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import tracemalloc
+from base64 import b64encode
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -233,3 +235,29 @@ def test_a_long_body_is_estimated_as_its_parts() -> None:
     """No value is missed where the search of a long body takes another turn."""
     body = b'{"a":[1,2],"b":"c"}\n' * 100_000
     assert asyncio.run(estimate_decoded_bytes(body, CLIENT)) == 96 * 400_001 + 3 * len(body)
+
+
+@pytest.mark.parametrize("encoded", [False, True], ids=["data", "data_base64"])
+def test_a_leap_second_is_accepted(encoded: bool) -> None:
+    """It counts as the last microsecond before. Only times change, and the log has the new form."""
+    leap, before = "2016-12-31T23:59:60Z", "2016-12-31T23:59:59.999999Z"
+    data: dict[str, object] = {"service": 1, "account": leap, "start": leap, "end": leap}
+    data |= {"transactionId": 1, "sessionId": "s"}
+    sent = event(1) | {"type": "call.end", "time": leap, "data": data}
+    expected = sent | {"time": before, "data": data | {"start": before, "end": before}}
+    if encoded:
+        del sent["data"]
+        sent["data_base64"] = b64encode(msgspec.json.encode(data)).decode()
+    decoded = asyncio.run(decode([msgspec.json.encode(sent)], NOW_MS, CLIENT))
+    assert decoded.rejected == []
+    assert [json.loads(line) for line in decoded.lines] == [expected]
+    (found,) = decoded.events
+    assert found.time == datetime.fromisoformat(before)
+
+
+def test_an_invalid_second_is_still_refused() -> None:
+    """Only the second before midnight UTC can be followed by a leap second."""
+    for at in ("2016-12-31T12:34:60Z", "2016-12-31T23:59:61Z", "2016-12-31T23:59:60"):
+        sent = event(1) | {"time": at}
+        decoded = asyncio.run(decode([msgspec.json.encode(sent)], NOW_MS, CLIENT))
+        assert [verdict.code for verdict in decoded.rejected] == [202], at

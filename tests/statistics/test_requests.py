@@ -50,6 +50,8 @@ def test_campaigns_are_filtered_by_one_kind_alone() -> None:
         ("2014-06-05T05:00:27.016-0400", 1401958827016),
         ("2014-06-05T05:00:27.016", 1401958827016),  # the client's zone
         ("2014-06-05", 1401940800000),
+        ("2016-12-31T23:59:60.500Z", 1483228799999),
+        ("2016-12-31T18:59:60", 1483228799999),  # a leap second in the client's zone
     ],
 )
 def test_a_time_is_milliseconds_or_iso_8601(given: object, ms: int | None) -> None:

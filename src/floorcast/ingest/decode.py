@@ -5,6 +5,7 @@ Every event gets its own verdict. A rejected event does not affect the others.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,7 @@ from floorcast.ingest.content_modes import BASE64, check_event_size, decode_base
 from floorcast.ingest.verdicts import Rejected, refusal_of, verdict_on
 from floorcast.model.errors import InvalidParameter, NotAnObject, Refusal, TooLarge
 from floorcast.model.inbound import ALERT_SOURCE, AgentState, InboundEvent
+from floorcast.model.leap_seconds import LEAP_SECOND, replace_leap_second
 from floorcast.model.loop_turns import SLICE_SECONDS, take_turn
 from floorcast.model.name_lists import packed
 from floorcast.model.nesting import SHALLOW_BYTES, check_nesting
@@ -44,6 +46,7 @@ TEXT_COPIES = 2  # of a body's text: the events' lines, and the entry that the l
 WIDE_BYTES = 4  # of a character in a string that has a character beyond U+FFFF
 SEARCH_BYTES = 1 << 19  # searched in one turn of the event loop: about 1 ms of work
 
+_LEAP_SECOND_MEMBER = re.compile(rb'("(?:time|start|end)"\s*:\s*")(%b)(?=")' % LEAP_SECOND.encode())
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _decoder = msgspec.json.Decoder(InboundEvent)
 # decoding to members stops after MAX_EVENTS elements; decoding to a list would read them all
@@ -130,7 +133,8 @@ async def estimate_decoded_bytes(body: bytes, client: int) -> int:
 async def decode(lines: list[bytes], now_ms: int, client: int) -> Decoded:
     """Check a client's events in turns of the event loop. ``now_ms`` is the current time.
 
-    Every event in ``lines`` that has ``data_base64`` is replaced by the same event with ``data``.
+    Every event in ``lines`` that has ``data_base64`` is replaced by the same event with ``data``,
+    and a time within a leap second is replaced by the last microsecond before it.
     """
     events: list[InboundEvent] = []
     verdicts: list[Rejected] = []
@@ -144,9 +148,7 @@ async def decode(lines: list[bytes], now_ms: int, client: int) -> Decoded:
             try:
                 events.append(_decode_event(line, latest))
             except Refusal as why:
-                if isinstance(why, TooLarge) or BASE64 not in line:
-                    raise
-                lines[index] = _on_one_line(decode_base64_data(line, why))
+                lines[index] = _normalize(line, why)
                 events.append(_decode_event(lines[index], latest))
         except Refusal as why:
             rejected_indices.add(index)
@@ -160,6 +162,21 @@ async def decode(lines: list[bytes], now_ms: int, client: int) -> Decoded:
     indices = [index for index in range(len(lines)) if index not in rejected_indices]
     kept = [lines[index] for index in indices]
     return Decoded(kept, events, indices, verdicts, len(rejected_indices) - len(verdicts))
+
+
+def _normalize(line: bytes, why: Refusal) -> bytes:
+    """Return a refused event in a form that may be accepted. Raises ``why`` if there is none."""
+    if isinstance(why, TooLarge):
+        raise why
+    normalized = _on_one_line(decode_base64_data(line, why)) if BASE64 in line else line
+    normalized = _LEAP_SECOND_MEMBER.sub(_without_leap_second, normalized)
+    if normalized == line:
+        raise why
+    return normalized
+
+
+def _without_leap_second(member: re.Match[bytes]) -> bytes:
+    return member[1] + replace_leap_second(member[2].decode()).encode()
 
 
 def _decode_event(line: bytes, latest: datetime) -> InboundEvent:

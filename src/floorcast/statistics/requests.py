@@ -17,6 +17,7 @@ from floorcast.model.filter_parsing import (
     read_id,
     read_members,
 )
+from floorcast.model.leap_seconds import replace_leap_second
 from floorcast.model.wording import one_of
 from floorcast.site.configuration import DEFAULT_INTERVAL, INTERVALS
 
@@ -207,7 +208,7 @@ def read_time(value: object, zone: tzinfo) -> int | None:
         if value.isascii() and value.isdigit() and len(value.lstrip("0")) <= _MAX_TIME_DIGITS:
             return int(value.lstrip("0") or "0")
         with suppress(ValueError, OverflowError):
-            moment = datetime.fromisoformat(value)
+            moment = datetime.fromisoformat(replace_leap_second(value, zone))
             if moment.tzinfo is None:
                 moment = moment.replace(tzinfo=zone)
             return int(moment.timestamp() * 1000)

@@ -17,6 +17,7 @@ from floorcast.client.events import (
     Interaction,
     Sms,
 )
+from floorcast.model.leap_seconds import replace_leap_second
 
 __all__ = [
     "agent_state",
@@ -45,7 +46,7 @@ def epoch_ms(text: str | None) -> int | None:
     Returns None if the time is invalid, has no zone, or is before 1970.
     """
     try:
-        moment = datetime.fromisoformat(text or "")
+        moment = datetime.fromisoformat(replace_leap_second(text or ""))
     except ValueError:
         return None
     if moment.tzinfo is None:
