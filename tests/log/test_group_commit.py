@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -20,7 +21,7 @@ from floorcast.log.write_ahead_log import WalSizes
 from floorcast.model.errors import Unavailable
 from tests.contract.test_event_log import QUICK, ids_of
 from tests.log.batches import HOUR, Clock, batch
-from tests.log.faults import failing_disk
+from tests.log.faults import Disk, failing_disk
 from tests.log.power_cuts import RecordedDisk, recorded_disk
 from tests.log.waiting import until
 
@@ -214,3 +215,29 @@ def test_failing_maintenance_is_logged_once(
     with DataFolder(tmp_path) as folder, capture_logs() as lines:
         asyncio.run(work(folder))
     assert [line["event"] for line in lines] == ["log_untidy"]
+
+
+def test_a_failed_append_leaves_nothing_for_the_garbage_collector(tmp_path: Path) -> None:
+    """Each failed request would hold its events until the collector runs."""
+
+    async def work(folder: DataFolder, disk: Disk) -> int:
+        log = EmbeddedLog(folder, Clock(), tuning=QUICK)
+        disk.faults = {"full"}
+        gc.collect()
+        for _ in range(3):
+            with pytest.raises(Unavailable):
+                await log.append(batch(ACME, "a"))
+            with pytest.raises(Unavailable):
+                await log.append_site(ACME, b"{}")
+        await asyncio.sleep(0)
+        unreachable = gc.collect()
+        disk.repair()
+        await log.close()
+        return unreachable
+
+    gc.disable()
+    try:
+        with failing_disk("log.db") as disk, DataFolder(tmp_path) as folder:
+            assert asyncio.run(work(folder, disk)) == 0
+    finally:
+        gc.enable()

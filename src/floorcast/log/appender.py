@@ -153,19 +153,25 @@ class Appender:
         self._check_open()
         with self._limit.track(len(batch.lines), sum(map(len, batch.lines))):
             self._check_room()
-            planned = await self.plan(stream, batch)
-            if planned.durable is not None:
-                await asyncio.shield(planned.durable)
-        return planned.appended
+            appended, durable = await self.plan(stream, batch)
+            try:
+                if durable is not None:
+                    await asyncio.shield(durable)
+            finally:
+                del durable  # its exception refers to this frame
+        return appended
 
     async def append_site(self, stream: NumberedStream, payload: bytes) -> int:
         """See ``EventLog.append_site``."""
         self._check_open()
         self._check_room()
-        planned = await self.plan_site(stream, payload)
-        if planned.durable is not None:
-            await asyncio.shield(planned.durable)
-        return planned.appended.number
+        appended, durable = await self.plan_site(stream, payload)
+        try:
+            if durable is not None:
+                await asyncio.shield(durable)
+        finally:
+            del durable  # as in ``append``
+        return appended.number
 
     async def plan(
         self, stream: NumberedStream, batch: Batch, origin: Origin | None = None
