@@ -8,6 +8,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 import pytest
+import time_machine
 from typer.testing import CliRunner, Result
 
 from floorcast.cli.app import app
@@ -201,12 +202,24 @@ def test_command_prints_totals_at_the_end() -> None:
 
 def test_command_moves_events_to_the_given_day() -> None:
     """``--day`` and ``--time-zone`` determine the times. ``--client`` is part of the source."""
-    onto = ["--day", "2026-07-01", "--time-zone", "Asia/Jerusalem", "--client", "47415"]
+    onto = ["--day", "2025-07-01", "--time-zone", "Asia/Jerusalem", "--client", "47415"]
     with running() as intake:
         command(intake, *onto)
     first = next(iter(intake.received.values()))
-    assert first["time"] == "2026-06-30T21:10:10Z"
+    assert first["time"] == "2025-06-30T21:10:10Z"
     assert first["source"] == "anonymous-bank/47415/1999-08-05"
+
+
+def test_a_recording_that_has_not_begun_is_refused() -> None:
+    """The server would refuse each of its events. The one in Kiribati has begun."""
+    with running() as intake, time_machine.travel("2025-07-01T00:00:00Z", tick=False):
+        refused = command(intake, "--day", "2025-07-01")
+        assert refused.exit_code == 2
+        said = " ".join(refused.stderr.replace("│", " ").split())
+        assert "first event would be at 2025-07-01 00:10 UTC, which is in the future" in said
+        assert intake.requests == []
+        begun = command(intake, "--day", "2025-07-01", "--time-zone", "Pacific/Kiritimati")
+        assert begun.exit_code == 0, begun.output
 
 
 def test_last_event_is_now_by_default() -> None:
@@ -263,7 +276,7 @@ def test_freeswitch_recording_is_replayed(tmp_path: Path) -> None:
     events = [*one.joins(EPOCH), *one.leaves(EPOCH + 20), *one.hangs_up(EPOCH + 20.1)]
     record = tmp_path / "record"
     record.write_bytes(b"nonsense\n\n" + b"".join(encoded(event) for event in events))
-    chosen = ["--format", "freeswitch-esl", "--day", "2026-03-04"]
+    chosen = ["--format", "freeswitch-esl", "--day", "2025-03-04"]
     with running() as intake:
         results = [command(intake, *chosen, file=record) for _ in range(2)]
     assert [result.exit_code for result in results] == [0, 0]
@@ -275,8 +288,8 @@ def test_freeswitch_recording_is_replayed(tmp_path: Path) -> None:
         "call.end",
     ]
     for event in intake.received.values():
-        assert event["time"].startswith("2026-03-04T")
-        assert event["data"]["sessionId"] == "u@freeswitch-esl/2026-03-04"
+        assert event["time"].startswith("2025-03-04T")
+        assert event["data"]["sessionId"] == "u@freeswitch-esl/2025-03-04"
 
 
 @pytest.mark.parametrize(
@@ -289,6 +302,8 @@ def test_freeswitch_recording_is_replayed(tmp_path: Path) -> None:
         ("--time-zone", "Mars/Olympus", "must be an IANA time zone"),
         ("--time-zone", "../etc", "must be an IANA time zone"),
         ("--day", "1.8.1999", "1.8.1999"),
+        ("--day", "9999-12-31", "must be from 1970-01-02 to today"),
+        ("--day", "0001-01-01", "must be from 1970-01-02 to today"),
         ("--format", "xml", "xml"),
     ],
 )

@@ -8,7 +8,7 @@ import sys
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from io import StringIO
 from pathlib import Path
@@ -41,6 +41,7 @@ __all__ = [
 MAX_SPEED = math.inf  # as fast as the server accepts the events
 MAX_WAIT_SECONDS = 3600.0  # the longest wait for the server before a batch fails
 MIN_SLEEP_SECONDS = 0.02  # seconds; at high speeds, this gathers events into batches
+FIRST_DAY = date(1970, 1, 2)  # everywhere on Earth, no time on this day is before 1970 in UTC
 MAX_REASONS = 20  # the most reasons that are printed at the end
 
 
@@ -164,6 +165,27 @@ def _zone(text: str) -> ZoneInfo:
         ) from None
 
 
+def _past_day(day: date, zone: ZoneInfo) -> date:
+    today = datetime.now(zone).date()
+    if FIRST_DAY <= day <= today:
+        return day
+    raise typer.BadParameter(
+        f"must be from {FIRST_DAY} to today ({today} in {zone}), not {day}", param_hint="--day"
+    )
+
+
+def _check_begun(first: datetime) -> None:
+    """Refuse a recording without an event that the server would accept now."""
+    from floorcast.ingest.decode import MAX_CLOCK_AHEAD_MS
+
+    if first > datetime.now(UTC) + timedelta(milliseconds=MAX_CLOCK_AHEAD_MS):
+        raise typer.BadParameter(
+            f"the first event would be at {first:%Y-%m-%d %H:%M} UTC, which is in the future:"
+            " choose an earlier day, or none for now",
+            param_hint="--day",
+        )
+
+
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
     app.command("replay")(_replay)
@@ -212,13 +234,14 @@ def _replay(
     """
     pace, zone = parse_speed(speed), _zone(time_zone)
     source = format if client is None else f"{format}/{client}"
-    wanted = day.date() if day else None
+    wanted = _past_day(day.date(), zone) if day else None
     try:
         events = _READERS[format](file, source, wanted, zone)
     except ValueError as error:
         raise typer.BadParameter(f"{file}: {error}", param_hint="FILE") from None
     if not events:
         raise typer.BadParameter(f"{file}: nothing in this file looks like {format}")
+    _check_begun(events[0].time)
     with show_progress(len(events)) as progress:
         totals = replay(events, url, key, speed=pace, progress=progress)
     print_totals(totals)
