@@ -74,6 +74,8 @@ def test_invalid_responses_are_failures() -> None:
     """No response, another protocol, an endless head and a closed connection are failures."""
     assert failure_reason(_never_respond) == "no response in 15 s"
     assert failure_reason(raw(b"SSH-2.0-OpenSSH\r\n")) == "the response is not HTTP"
+    switching = b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\nx"
+    assert failure_reason(raw(switching, end=False)) == "the response is not HTTP"
     assert "before the response" in failure_reason(raw())
     assert "before the end" in failure_reason(raw(b"HTTP/1.1 200 OK\r\nx: y"))
     many = b"".join(b"x-%d: %b\r\n" % (n, b"y" * 900) for n in range(60))

@@ -80,7 +80,7 @@ class ReceiverConnection(asyncio.Protocol):
             self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserError:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self._fail(RequestFailed("the response is not HTTP"))
             self.abort()
         if self._head_bytes > MAX_HEAD_BYTES and not self._reply.done():
