@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import httpx
+import msgspec
 import pytest
 import structlog
 from starlette.types import Message, Receive, Scope, Send
@@ -217,6 +218,7 @@ def test_requests_are_logged_without_secrets() -> None:
         lines = [line for line in logs if line["event"] == "request"]
         assert [line["path"] for line in lines] == ["/session/validate/{sessionId}", FEED, "-"]
         assert [line["client"] for line in lines] == [None, 47415, None]
+        assert [line["user"] for line in lines] == [None, 9001, None]
         assert [line["status"] for line in lines] == [204, 200, 404]
         assert all(line["ms"] >= 0 and line["log_level"] == "info" for line in lines)
         assert "secret" not in repr(logs)
@@ -239,11 +241,17 @@ def test_logins_and_ingest_are_logged_with_their_client() -> None:
             )
             await harness.http.post("/ingest/v1/events", headers=key, json=[])
             await harness.http.delete(f"/session/logout/{session['LV-Session']}")
+            await harness.http.post(
+                "/session/password",
+                headers={"LV-Access": TOKENS["ACME"]},
+                json=msgspec.json.decode(LOGIN) | {"newPassword": "battery staple"},
+            )
         lines = [line for line in logs if line["event"] == "request"]
         assert [(line["client"], line["user"]) for line in lines] == [
             (47415, 9001),
             (47415, 9001),
             (47415, None),
+            (47415, 9001),
             (47415, 9001),
         ]
 

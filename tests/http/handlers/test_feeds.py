@@ -194,6 +194,18 @@ def test_retired_methods_name_their_successor(method: str) -> None:
     run_with_harness(work)
 
 
+@pytest.mark.parametrize("count", ["500", "0750", "1000"])
+def test_the_smallest_and_the_largest_count_are_accepted(count: str) -> None:
+    """Leading zeros are ignored."""
+
+    async def work(harness: ApiHarness) -> None:
+        session = await harness.login()
+        answer = await harness.http.post(EVENTS, headers=session, params={"count": count})
+        assert answer.status_code == 200
+
+    run_with_harness(work)
+
+
 @pytest.mark.parametrize(
     "count", ["499", "1001", "-500", "x", "", "500.0", "\u0665\u0660\u0660", "9" * 40]
 )

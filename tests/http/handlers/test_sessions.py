@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from structlog.testing import capture_logs
 
 from floorcast.site.configuration import ScreenKey
 from floorcast.site.digests import digest
@@ -103,7 +104,9 @@ def test_a_session_can_be_validated_and_ended() -> None:
         query = {"sessionId": session_id}
         assert (await harness.http.get(by_query, params=query)).status_code == 204
         assert (await harness.http.head(by_path)).status_code == 204
-        assert (await harness.http.delete(f"/session/logout/{session_id}")).status_code == 204
+        ended = await harness.http.delete(f"/session/logout/{session_id}")
+        assert ended.status_code == 204
+        assert "set-cookie" not in ended.headers
         answers = [
             await harness.http.get(by_path),
             await harness.http.get(by_query, params=query),
@@ -198,6 +201,22 @@ def test_a_screen_key_is_exchanged_for_a_read_only_session() -> None:
         await revoke_key(harness.kv, ACME, screen.digest)
         harness.server.site.reload()
         assert await status("service/stats", filter=one) == 401
+
+    run_with_harness(work)
+
+
+def test_a_screen_is_logged_without_a_user() -> None:
+    """Only people have a user's id. The client is logged."""
+
+    async def work(harness: ApiHarness) -> None:
+        await add_screen_key(harness.kv, ACME, ScreenKey(digest=digest(KEY)))
+        harness.server.site.reload()
+        with capture_logs() as logs:
+            answer = await harness.http.post("/session/screen", headers=BEARER)
+            session = {"LV-Session": answer.json()["sessionId"]}
+            await harness.http.post("/realtime/event/feed", headers=session)
+        lines = [line for line in logs if line["event"] == "request"]
+        assert [(line["client"], line["user"]) for line in lines] == [(ACME, None)] * 2
 
     run_with_harness(work)
 
