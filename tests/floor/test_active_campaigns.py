@@ -100,9 +100,12 @@ def campaigns_after(
             find = partial(_found, stored)
             refold = Refold(restarted(refold.floor).state, FoldLimits(), find)
     refold.floor.begin_entry(entries[-1].number + 1, now * 10_000)
-    listed = refold.floor.active_campaigns.services_of
+    listed, name = refold.floor.active_campaigns.services_of, refold.floor.state.directory.campaigns
     campaigns = sorted(refold.floor.state.campaigns.values(), key=lambda one: one.id)
-    return [(listed(one.id), replace(one, reported={}, first_call=None)) for one in campaigns]
+    return [
+        (listed(one.id), name[one.id], replace(one, reported={}, first_call=None))
+        for one in campaigns
+    ]
 
 
 def _found(stored: dict[Key, bytes], keys: Collection[Key]) -> dict[Key, bytes]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+
 import pytest
 
 from floorcast.floor.floor import Floor
@@ -104,6 +106,14 @@ def test_an_unknown_or_hidden_id_is_an_error() -> None:
             campaign_statistics(limited, CampaignFilter(frozenset({1, number})), moment_at(1))
     rows = campaign_statistics(limited, CampaignFilter(), moment_at(1)).all()
     assert [row.campaign_id for row in rows] == [1]
+
+
+def test_an_older_name_that_arrives_later_does_not_count() -> None:
+    """A campaign has its newest name in any order of arrival. An empty name is no name."""
+    reports = [update(1, name="Spring"), update(5, name="Autumn"), update(9, name="")]
+    for order in permutations(reports):
+        rows = campaign_statistics(visible(day_of(*order)), CampaignFilter(), moment_at(9)).all()
+        assert [row.name for row in rows] == ["Autumn"]
 
 
 def test_a_campaign_has_the_name_that_a_source_gave_it() -> None:

@@ -75,6 +75,7 @@ def _reports(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
     data: dict[str, Any] = {"campaign": draw(CAMPAIGNS)}
     data["service"] = draw(st.sampled_from([None, None, None, 30]))
     data["state"] = draw(st.sampled_from([None, "PLAYING", "DEACTIVATED"]))
+    data["name"] = draw(st.sampled_from([None, "Spring", "Fall"]))
     data["loaded"] = draw(st.sampled_from([None, 3, 100]))
     return "campaign.update", {name: one for name, one in data.items() if one is not None}
 

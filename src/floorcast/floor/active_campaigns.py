@@ -45,11 +45,15 @@ class ActiveCampaigns(Roster[Campaign]):
         service: int | None,
         at: int,
         calendar: Calendar,
-    ) -> None:
-        """Record that a source reported the campaign's counts or state."""
+    ) -> bool:
+        """Record that a source reported the campaign's counts or state.
+
+        Returns whether the report has the campaign's newest name.
+        """
         campaign = self._campaign(campaign_id)
-        update(campaign, data, service, at)
+        is_named = update(campaign, data, service, at)
         self.update_listing(campaign, calendar)
+        return is_named
 
     def update_listing(self, campaign: Campaign, calendar: Calendar) -> None:
         """List the campaign under its service, or remove it if it was inactive for too long."""

@@ -44,8 +44,11 @@ class Campaign(Struct):
         self.reported.pop("service", None)
 
 
-def update(campaign: Campaign, data: CampaignUpdateData, service: int | None, at: int) -> None:
-    """Merge a report member by member. An older value never overwrites a newer one."""
+def update(campaign: Campaign, data: CampaignUpdateData, service: int | None, at: int) -> bool:
+    """Merge a report member by member. An older value never overwrites a newer one.
+
+    Returns whether the report has the campaign's newest name.
+    """
     for name in _COUNTS:
         value = getattr(data, name)
         if value is not None and _newer(campaign, name, at):
@@ -59,6 +62,7 @@ def update(campaign: Campaign, data: CampaignUpdateData, service: int | None, at
             if records is not None
         }
     campaign.last_update = max(campaign.last_update, at)
+    return bool(data.name) and _newer(campaign, "name", at)
 
 
 def add_call(campaign: Campaign, call: Call) -> None:

@@ -148,7 +148,7 @@ class Directory(Struct):
 
     def name_campaign(self, campaign: int, name: str) -> None:
         """Give a campaign the name that a source reports."""
-        if name and self.campaigns.get(campaign) != name:
+        if self.campaigns.get(campaign) != name:
             self._rename(self.campaign_keys, self.campaigns.get(campaign), name, campaign)
             self.campaigns[campaign] = name
 

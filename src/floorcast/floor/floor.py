@@ -357,10 +357,10 @@ class Floor:
     def _campaign_update(self, event: CampaignUpdate, at: int, _now: int, _event_id: str) -> None:
         data, directory = event.data, self.state.directory
         campaign_id = directory.campaign(data.campaign)
-        if data.name is not None:
-            directory.name_campaign(campaign_id, data.name)
         service = None if data.service is None else directory.service(data.service)
-        self.active_campaigns.record_report(campaign_id, data, service, at, self.calendar)
+        report = (campaign_id, data, service, at, self.calendar)
+        if self.active_campaigns.record_report(*report) and data.name is not None:
+            directory.name_campaign(campaign_id, data.name)
 
 
 def _upgrade(agent: FloorAgent) -> None:

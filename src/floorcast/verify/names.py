@@ -24,6 +24,7 @@ class KnownSite:
         self.call_centers: dict[int, str] = {}
         self.agents: dict[int, tuple[str, str | None]] = {}
         self.names = Names()
+        self._campaigns_named_at: dict[int, int] = {}
         self.former_ids: dict[str, list[int]] = {}
 
     def apply_site_entry(self, config: Json) -> None:
@@ -79,10 +80,13 @@ class KnownSite:
             self.names.campaigns[number] = str(name_or_id) if named else f"Campaign {number}"
         return number
 
-    def name_campaign(self, number: int, name: str) -> None:
-        """Give a campaign this name from now on."""
+    def name_campaign(self, number: int, name: str, at: int) -> None:
+        """Give a campaign the name that a report at ``at`` (ms) has, unless a newer one has one."""
+        if not name or at < self._campaigns_named_at.get(number, at):
+            return
+        self._campaigns_named_at[number] = at
         campaigns = self.names.campaigns
-        if name and campaigns.get(number) != name:
+        if campaigns.get(number) != name:
             self.names.rename("campaign", campaigns.get(number), name, number)
             campaigns[number] = name
 

@@ -244,7 +244,7 @@ class Records:
     def _add_campaign_update(self, data: Json) -> None:
         number = self.site.campaign(data["campaign"])
         if data.get("name") is not None:
-            self.site.name_campaign(number, data["name"])
+            self.site.name_campaign(number, data["name"], self._at)
         self.add_campaign_record(
             CampaignRecord(self._position, number, self._at, self._service_id(data), data)
         )
