@@ -17,6 +17,8 @@ PATIENCE = 100.0  # seconds for steps that usually take one or two, so that no t
 # The maximum number of events in a tenth of the requests, and in the others. Small numbers are
 # enough, because faults affect whole requests, and every reader reads each event from every node.
 MANY, FEW = 400, 50
+AHEAD = 30  # requests after those that the test waits for
+PACE_SECONDS = 0.1  # seconds between a source's further requests
 
 
 class Source(threading.Thread):
@@ -33,10 +35,9 @@ class Source(threading.Thread):
     def run(self) -> None:
         """Send until the load ends."""
         with self._connect() as caller:
-            while self._load.should_continue():
+            while self._load.next_request():
                 most = MANY if self._random.random() < 0.1 else FEW
                 batch = [self._next() for _ in range(self._random.randrange(1, most))]
-                self._load.count_request()
                 verdicts = caller.take(ndjson(batch))
                 assert verdicts["rejected"] == []
                 assert verdicts["accepted"] + verdicts["duplicates"] == len(batch)
@@ -64,34 +65,44 @@ class Source(threading.Thread):
 
 
 class Load:
-    """Counts the sources' requests, and tells the sources whether to continue."""
+    """Counts the sources' requests, and tells the sources when to send and when to end.
+
+    Sources send as fast as they can while the test waits for requests and for some requests after
+    that. Then they send slowly, because a server's start or an election takes seconds, in which
+    thousands of events would only cost CPU time.
+    """
 
     def __init__(self) -> None:
         self._begun = 0
+        self._goal = 0
         self._over = False
         self._changed = threading.Condition()
 
-    def count_request(self) -> None:
-        """Count a request that begins."""
+    def next_request(self) -> bool:
+        """Wait until another request should be sent, and count it. Returns False after the end."""
         with self._changed:
+            self._changed.wait_for(self._is_fast, PACE_SECONDS)
+            if self._over:
+                return False
             self._begun += 1
             self._changed.notify_all()
+            return True
 
-    def should_continue(self) -> bool:
-        """Return whether another request should be sent."""
-        with self._changed:
-            return not self._over
+    def _is_fast(self) -> bool:
+        return self._over or self._begun < self._goal + AHEAD
 
     def wait_for(self, more: int) -> None:
         """Wait until this many more requests have begun. The last of them is then in progress."""
         with self._changed:
-            goal = self._begun + more
+            goal = self._goal = self._begun + more
+            self._changed.notify_all()
             assert self._changed.wait_for(lambda: self._begun >= goal, PATIENCE)
 
     def end(self) -> None:
         """Let the sources finish their current requests and end."""
         with self._changed:
             self._over = True
+            self._changed.notify_all()
 
 
 def marks(events: list[dict[str, Any]]) -> Iterator[str]:
