@@ -280,7 +280,7 @@ def test_a_report_from_a_bucket_makes_few_requests(
     assert len(requests) - len(of_files) <= 4 + 3 * DAYS
 
 
-@settings(max_examples=tries(15), deadline=None)
+@settings(max_examples=tries(10), deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(0, DAYS * 24 - 1), st.integers(0, 3), st.booleans()), max_size=30

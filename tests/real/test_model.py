@@ -563,7 +563,7 @@ def _filter(path: str, wanted: Filter) -> dict[str, Any]:
 
 @pytest.mark.long
 @pytest.mark.parametrize(
-    ("machine", "count"), [(Floorcast, 25), (InMemoryFloorcast, 10)], ids=["files", "memory"]
+    ("machine", "count"), [(Floorcast, 15), (InMemoryFloorcast, 10)], ids=["files", "memory"]
 )
 def test_no_event_is_lost_repeated_or_reordered(machine: type[Floorcast], count: int) -> None:
     """The feeds equal the list of events for any sources, readers, restarts and crashes."""

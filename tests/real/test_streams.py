@@ -278,8 +278,8 @@ def test_fast_slow_and_disconnecting_readers_get_each_event_once(server: Server,
         ]
         sent = 0
         for part in range(16):
-            caller.take(calls(*range(sent, sent + 100), pad=500))
-            sent += 100
+            caller.take(calls(*range(sent, sent + 50), pad=500))
+            sent += 50
             if part == 8:
                 server.kill()
                 server.start()
