@@ -71,16 +71,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the long tests first in each worker's part, so that no worker ends with a long test.
 
     Workers begin with equal parts, and later take tests from the ends of each other's parts. Tests
-    that share three NATS servers stay together, so that the servers are started only once.
+    that share three NATS servers stay together, so that the servers are started only once. So do
+    the long tests of a file, which often share a server.
     """
     count = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     heads: list[list[pytest.Item]] = [[] for _ in range(count)]
+    head_of: dict[Path, list[pytest.Item]] = {}
     rest: list[pytest.Item] = []
     for item in items:
         if "three_nats_servers" in getattr(item, "fixturenames", ()):
             heads[0].append(item)
         elif item.get_closest_marker("long"):
-            min(heads[1:] or heads, key=len).append(item)
+            if item.path not in head_of:
+                head_of[item.path] = min(heads[1:] or heads, key=len)
+            head_of[item.path].append(item)
         else:
             rest.append(item)
     ordered: list[pytest.Item] = []
