@@ -79,10 +79,13 @@ def test_missing_members_are_all_named() -> None:
     """One error names all missing members."""
 
     async def work(harness: ApiHarness) -> None:
-        answer = await harness.http.post(
-            "/session/login", headers=ACCESS, json={"clientName": "ACME"}
-        )
-        assert "must have userName and password" in answer.json()["message"]
+        for given, names in (
+            ({}, "clientName, userName and password"),
+            ({"clientName": "ACME"}, "userName and password"),
+            ({"clientName": "ACME", "userName": "sysadmin"}, "password"),
+        ):
+            answer = await harness.http.post("/session/login", headers=ACCESS, json=given)
+            assert answer.json()["message"] == f"the body must have {names}"
         answer = await harness.http.post("/session/password", headers=ACCESS, json=LOGIN)
         assert (answer.status_code, answer.json()["code"]) == (400, 201)
         assert "newPassword" in answer.json()["message"]

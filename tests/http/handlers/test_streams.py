@@ -321,6 +321,8 @@ def test_an_alert_stream_ends_when_its_users_rights_change(role: str, goes_on: b
         session = await harness.login("superuser")
         stream = await ask(harness, session, path="/realtime/alerts/sse", method="GET")
         assert stream.status == 200, stream.body
+        await harness.loop.passing(1)
+        assert messages(stream.text)[0].startswith(b"id: "), "the browser resumes by the id"
         now = SUPERUSER.replace("Superuser", role) + ", call_centers = [1700]"
         changed = SITE.replace(SUPERUSER, now, 1)
         assert changed != SITE
@@ -438,6 +440,8 @@ def test_streams_are_counted() -> None:
         metrics = (await harness.http.get("/metrics")).text
         sent = sum(len(stream.connection.got) for stream in streams if stream.connection)
         assert "floorcast_feed_open_streams 3.0" in metrics
+        opened = f'floorcast_requests_total{{route="{EVENTS}",status="200"}} 3.0'
+        assert opened in metrics
         assert "floorcast_feed_stream_events_total 6.0" in metrics
         assert f"floorcast_feed_stream_bytes_total {float(sent)}" in metrics
         assert "floorcast_feed_slow_readers_closed_total 0.0" in metrics
