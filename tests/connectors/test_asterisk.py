@@ -216,6 +216,28 @@ def test_a_clock_that_is_set_before_a_failed_snapshot_moves_the_open_calls() -> 
     assert virtual_time.run(main) == pytest.approx(began + 1.0, abs=2.0)
 
 
+def test_a_clock_that_is_set_during_a_snapshot_moves_the_time_of_the_snapshot() -> None:
+    """Asterisk is an hour late at the first message, and corrects its clock before the last."""
+    began = BEGAN["22.10.1"]
+
+    async def main(loop: VirtualLoop) -> float:
+        with TemporaryDirectory() as folder:
+            async with serving() as ami:
+                caller = {"Queue": "sales", "Uniqueid": "1.0"}
+                ami.channels, ami.entries = [{"Uniqueid": "1.0"}], [{**caller, "Wait": "50"}]
+                ami.events_before = {
+                    "Ping": [{"Event": "Other", "Timestamp": f"{began - 3600:.6f}"}],
+                    "CoreShowChannels": [{"Event": "Other", "Timestamp": f"{began:.6f}"}],
+                }
+                async with running_on(loop, AsteriskSource(ami=ami.address()), folder, began):
+                    await loop.passing(5.0)
+            with Spool(Path(folder) / "spool.db") as spool:
+                rows = {name: row for kind, name, row in spool.rows() if kind == "call"}
+            return msgspec.json.decode(rows["1.0"], type=PbxCall).joined
+
+    assert virtual_time.run(main) == pytest.approx(began - 50.0, abs=2.0)
+
+
 def test_a_log_that_cannot_be_read_at_the_start_is_waited_for() -> None:
     """A folder may be mounted later, or readable only after a change of its permissions."""
 

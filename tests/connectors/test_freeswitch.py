@@ -8,12 +8,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
+import msgspec
+import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from floorcast.connectors.freeswitch.connector import FreeswitchConnector
 from floorcast.connectors.metrics import ConnectorMetrics
 from floorcast.connectors.pbx.config import MappingConfig
+from floorcast.connectors.pbx.state import PbxCall
 from floorcast.connectors.spool import Spool
 from tests import virtual_time
 from tests.connectors.absurd_values import Change, apply_changes, changes
@@ -108,6 +111,37 @@ def test_absurd_values_do_no_harm(made: list[Change], listed: list[Change]) -> N
                 await main(loop, esl, folder)
 
     virtual_time.run(with_esl)
+
+
+def test_a_clock_that_is_set_during_a_comparison_moves_the_time_of_the_comparison() -> None:
+    """FreeSWITCH is an hour late when it is asked for its lists, and corrects its clock then."""
+
+    async def main(loop: VirtualLoop, esl: FakeEsl, folder: str) -> float:
+        def now() -> float:
+            return EPOCH + loop.elapsed
+
+        def create(spool: Spool, metrics: ConnectorMetrics) -> FreeswitchConnector:
+            return FreeswitchConnector(esl.address(), MappingConfig(), spool, metrics, clock=now)
+
+        esl.clock, esl.ahead, esl.sessions = now, -3600.0, {"s"}
+        esl.queues = [{**QUEUE, "name": SALES}]
+        esl.members = [{**MEMBER, "queue": SALES, "session_uuid": "s"}]  # it has no times
+        async with running(create, Path(folder) / "spool.db", CheckingSender(now)):
+            await loop.passing(0.5)
+            esl.ahead = 0.0
+            right = {"Event-Name": "HEARTBEAT", "Event-Date-Timestamp": f"{now() * 1e6:.0f}"}
+            await esl.send_bytes(encoded({"Core-UUID": esl.core, **right}))
+            await loop.passing(5.0)
+        with Spool(Path(folder) / "spool.db") as spool:
+            (row,) = [row for kind, _, row in spool.rows() if kind == "call"]
+        return msgspec.json.decode(row, type=PbxCall).joined
+
+    async def with_esl(loop: VirtualLoop) -> float:
+        with TemporaryDirectory() as folder:
+            async with serving() as esl:
+                return await main(loop, esl, folder)
+
+    assert virtual_time.run(with_esl) == pytest.approx(EPOCH, abs=2.0)
 
 
 class Break(NamedTuple):

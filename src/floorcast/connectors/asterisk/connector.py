@@ -266,7 +266,9 @@ class AsteriskConnector:
         try:
             # its reply has the time, and the first events may be older than the snapshot
             await connection.send_action("Ping")
+            moved_before = self._clock.moved
             snapshot = await take_snapshot(connection, self._clock.now())
+            snapshot.at += self._clock.moved - moved_before
             self._clock.correct_epochs(snapshot.members, MEMBER_TIMES)
             self._ami_is_live = True
             self._metrics.set_source_connected("ami", connected=True)

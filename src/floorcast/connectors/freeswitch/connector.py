@@ -148,7 +148,7 @@ class FreeswitchConnector:
         is_first = True
         while True:
             self._may_have_missed.clear()
-            at = self._clock.now()
+            at, moved_before = self._clock.now(), self._clock.moved
             snapshot = await take_snapshot(
                 connection,
                 self._processor.callers,
@@ -156,8 +156,10 @@ class FreeswitchConnector:
                 last_at,
                 partial(recording.write_reply, at=at),
             )
-            self._clock.correct_epochs([*snapshot.agents, *snapshot.members], ROW_TIMES)
             await asyncio.sleep(tuning.settle_seconds)
+            snapshot.at += self._clock.moved - moved_before
+            snapshot.last_at += self._clock.moved - moved_before
+            self._clock.correct_epochs([*snapshot.agents, *snapshot.members], ROW_TIMES)
             await self._writer.put(snapshot)
             self._metrics.count_resync()
             if is_first:

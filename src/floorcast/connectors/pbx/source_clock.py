@@ -43,11 +43,13 @@ class SourceClock:
     """A clock that follows the source's clock. ``clock`` is the local clock, in epoch seconds.
 
     ``position`` is what ``take_position`` returned before, and ``latest`` is the time of the last
-    event, both from an earlier run.
+    event, both from an earlier run. ``moved`` is the sum of what ``adjust`` has returned: a time
+    that was read before must be moved by what has been added to it since.
     """
 
     def __init__(self, clock: Callable[[], float], position: str = "", latest: float = 0.0) -> None:
         self._clock = clock
+        self.moved = 0.0
         self._latest = latest
         self._is_known = bool(position)
         offset, _, correction = position.partition(" ")
@@ -86,6 +88,7 @@ class SourceClock:
         went_back = at + self._correction < self._latest - DISORDER_SECONDS
         if went_back or (self._is_known and at + self._correction > expected + MAX_AHEAD_SECONDS):
             moved = self._set(at, received, expected)
+            self.moved += moved
         now = at + self._correction
         self._offset = now - received
         is_best = went_back or not self._is_known or self._offset > self._best_offset
