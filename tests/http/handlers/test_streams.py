@@ -67,9 +67,10 @@ async def ask(
     path: str = EVENTS,
     method: str = "POST",
     version: str = "1.1",
+    is_gone: bool = False,
     **query: str,
 ) -> Stream:
-    """Request a stream as the transport does."""
+    """Request a stream as the transport does. ``is_gone``: the caller has disconnected by then."""
     stream = Stream()
     sent = b"" if body is None else json.dumps(body).encode()
 
@@ -84,6 +85,8 @@ async def ask(
             stream.body += message["body"]
 
     def take_over(head: HEADERS, protocol: asyncio.Protocol) -> bool:
+        if is_gone:
+            return False
         stream.status = 200
         stream.headers = {name.decode(): value.decode() for name, value in head}
         stream.connection = Connection(protocol)
@@ -445,6 +448,20 @@ def test_streams_are_counted() -> None:
         assert "floorcast_feed_stream_events_total 6.0" in metrics
         assert f"floorcast_feed_stream_bytes_total {float(sent)}" in metrics
         assert "floorcast_feed_slow_readers_closed_total 0.0" in metrics
+
+    run_with_harness(work)
+
+
+def test_a_caller_that_has_gone_takes_no_place() -> None:
+    """Otherwise, it would count among its session's readers and the open streams forever."""
+
+    async def work(harness: ApiHarness) -> None:
+        session = await harness.login()
+        for _ in range(100):
+            await ask(harness, session, is_gone=True)
+        assert (await ask(harness, session)).status == 200
+        metrics = (await harness.http.get("/metrics")).text
+        assert "floorcast_feed_open_streams 1.0" in metrics
 
     run_with_harness(work)
 
