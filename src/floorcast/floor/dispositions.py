@@ -14,14 +14,20 @@ from floorcast.floor.queue_segments import QueueSegment
 from floorcast.floor.tally import Tally
 from floorcast.site.configuration import DEFAULT_TERM_CODES, Category, TermCode
 
-__all__ = ["Dispositions"]
+__all__ = ["MAX_CONNECTS", "Dispositions"]
+
+MAX_CONNECTS = 200_000
+"""The live connects that a floor holds. An answer about them reads all of them in one step."""
 
 _STAY_MS = 40 * 60_000  # half an hour, plus the time by which a source's clock may be ahead
 _RIGHT_PARTY = ("rpcComplete", "rpcIncomplete")
 
 
 class Dispositions:
-    """Counts dispositions. ``connects`` holds live connects by service and call (times in ms)."""
+    """Counts dispositions. ``connects`` holds live connects by service and call (times in ms).
+
+    While it holds ``MAX_CONNECTS``, further right-party contacts are not live connects.
+    """
 
     def __init__(
         self, connects: dict[int, dict[str, int]], tally: Tally, codes: Iterable[TermCode]
@@ -30,6 +36,7 @@ class Dispositions:
         self._tally = tally
         known = tuple(codes) or DEFAULT_TERM_CODES
         self._categories: dict[str | None, Category] = {one.code: one.category for one in known}
+        self._count_connects()
 
     def set(self, call: Call, at: int, code: str | None, agent: int | None) -> None:
         """Record that a term code was set at ``at``, unless the call has a later one.
@@ -68,6 +75,10 @@ class Dispositions:
                 self._connects[service] = kept
             else:
                 del self._connects[service]
+        self._count_connects()
+
+    def _count_connects(self) -> None:
+        self._room = MAX_CONNECTS - sum(map(len, self._connects.values()))
 
     def _count(self, call: Call, disposition: Disposition) -> None:
         """Count a disposition in place of the call's previous one."""
@@ -76,9 +87,11 @@ class Dispositions:
         self._tally.counts.disposition(call, -1)
         call.disposition = disposition
         self._tally.counts.disposition(call, 1)
-        if before is not None:
-            self._connects.get(before.service, {}).pop(name, None)
-        if disposition.category in _RIGHT_PARTY:
+        if before is not None and name in (known := self._connects.get(before.service, {})):
+            del known[name]
+            self._room += 1
+        if disposition.category in _RIGHT_PARTY and self._room > 0:
+            self._room -= 1
             self._connects.setdefault(disposition.service, {})[name] = disposition.at
 
 
