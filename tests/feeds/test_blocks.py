@@ -68,6 +68,17 @@ def test_a_tail_is_full_by_events_or_by_bytes() -> None:
     assert tail.is_full
 
 
+def test_kinds_count_toward_the_size() -> None:
+    """A kind names each place of the other agent of an event, and there can be a thousand."""
+    tail = Tail()
+    places = [f";agent2 of{number:010}" + " s12345678" * 1000 for number in range(1000)]
+    records = [(at, (kind, 1, 1), b"{}") for at, kind in enumerate(places, 1)]
+    assert tail.add(records, 1) == -(-SEAL_BYTES // (len(places[0]) + 2))
+    assert tail.is_full
+    block = Block(tail.seal())
+    assert SEAL_BYTES < block.size < 3 * SEAL_BYTES
+
+
 def test_a_page_has_a_size_limit() -> None:
     """The size of a page is limited, however many events were requested."""
     builder = PageBuilder(0, EVERYTHING, 1000)

@@ -6,6 +6,7 @@ block's bytes, for any number of events.
 
 from __future__ import annotations
 
+import operator
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Hashable, Sequence
@@ -30,7 +31,7 @@ __all__ = [
 ]
 
 SEAL_EVENTS = 1000  # maximum number of events in a block
-SEAL_BYTES = 1024 * 1024  # bytes at which a block is full
+SEAL_BYTES = 1024 * 1024  # bytes of events and their kinds at which a block is full
 MAX_PAGE_BYTES = 8 * 1024 * 1024  # maximum bytes in a page, unless one event has more
 
 Record = tuple[int, Facets, bytes]
@@ -153,7 +154,9 @@ class Tail:
         positions, classes, bodies = zip(
             *records[: SEAL_EVENTS - len(self._positions)], strict=True
         )
-        sizes = list(accumulate(map(len, bodies), initial=self.size))
+        kinds = (facets[0] for facets in classes)  # as long as the places of the agent2 need
+        weights = map(operator.add, map(len, bodies), map(len, kinds))
+        sizes = list(accumulate(weights, initial=self.size))
         added = min(bisect_left(sizes, SEAL_BYTES, 1), len(bodies))
         self._positions += positions[:added]
         self._classes += classes[:added]

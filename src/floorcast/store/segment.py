@@ -15,6 +15,8 @@ from msgspec import Struct
 
 __all__ = ["Facets", "Segment", "SegmentHead", "as_classes", "as_offsets", "as_positions"]
 
+FACETS_BYTES = 150  # bytes of memory that an event's facets take in addition to their kind
+
 Facets = tuple[str, int | None, int | None]
 """The members of an event by which a filter can select it: kind, service and call center."""
 
@@ -52,7 +54,9 @@ class Segment(SegmentHead, gc=False, kw_only=True):
 
     def size(self) -> int:
         """Return the segment's approximate size in memory, in bytes."""
-        return len(self.positions) + len(self.classes) + len(self.offsets) + len(self.body) + 256
+        table = sum(len(kind) + FACETS_BYTES for kind, _, _ in self.table)
+        arrays = len(self.positions) + len(self.classes) + len(self.offsets)
+        return table + arrays + len(self.body) + 256
 
 
 def as_positions(data: bytes) -> array[int]:
