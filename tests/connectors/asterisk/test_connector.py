@@ -25,7 +25,7 @@ from floorcast.connectors.metrics import ConnectorMetrics
 from floorcast.connectors.pbx.config import MappingConfig
 from floorcast.connectors.spool import Spool
 from floorcast.model.errors import BadCredentials
-from tests.client.intake import Answer, Intake, running
+from tests.client.intake import TAKE, Answer, Intake, running
 from tests.connectors.asterisk.fake_ami import FakeAmi, serving
 from tests.real.asterisk import wait_until
 
@@ -405,11 +405,11 @@ def test_a_missing_right_is_retried(tmp_path: Path) -> None:
     run(main)
 
 
-def test_a_wrong_ingest_key_ends_the_connector(tmp_path: Path) -> None:
-    """A wrong ingest key ends the connector, and the events stay in the spool."""
+def test_a_revoked_ingest_key_ends_the_connector(tmp_path: Path) -> None:
+    """The key was right at the start. The events stay in the spool."""
 
     async def main(ami: FakeAmi, intake: Intake) -> None:
-        intake.answers.append(Answer(401, {"code": 300, "message": "no such key"}))
+        intake.answers += [TAKE, Answer(401, {"code": 300, "message": "no such key"})]
         async with running_connector(intake, AsteriskSource(ami=ami.address()), tmp_path) as task:
             await wait_for(lambda: ami.logins == 1, intake)
             await ami.send([join_frame("1.0", time.time())])
