@@ -5,6 +5,7 @@ from __future__ import annotations
 import tracemalloc
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from floorcast.floor import call_table
 from floorcast.floor.call_sizes import ORDINARY_BYTES, bytes_beyond_ordinary
 from floorcast.floor.call_table import CallTable
+from floorcast.floor.calls import Call, Disposition
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import decode_call, encode_call, from_snapshot, snapshot_parts
 from floorcast.model.inbound import InboundEvent
@@ -88,6 +90,19 @@ def test_a_count_is_not_less_than_the_call_takes(text: str, steps: int) -> None:
     finally:
         tracemalloc.stop()
     assert taken <= bytes_beyond_ordinary(again) + ORDINARY_BYTES
+
+
+TEXTS = {one.name for one in msgspec.structs.fields(Call) if "str" in str(one.type)}
+TEXTS -= {"direction"}  # one of a few words
+
+
+@pytest.mark.parametrize("member", [*sorted(TEXTS), "disposition"])
+def test_every_text_counts(member: str) -> None:
+    """No member of a call can be long without being counted."""
+    text = "a" * 4096
+    code = Disposition(1, text, "nonContacts", None, 10, named=False)
+    members: dict[str, Any] = {"session": "s", member: code if member == "disposition" else text}
+    assert 0 < bytes_beyond_ordinary(Call(1, **members)) < len(text)
 
 
 def test_long_calls_that_have_ended_leave_sooner(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -76,12 +76,33 @@ def bytes_beyond_ordinary(call: Call | None, more: int = 0) -> int:
         + len(call.segments) * _SEGMENT_BYTES
         + items * _ITEM_BYTES
     )
-    texts = [text for text in _texts(call) if text.__class__ is str]
     # few calls are so long that the width of their characters matters
-    if size + WIDE_BYTES * sum(map(len, texts)) <= ORDINARY_BYTES:
+    if size + WIDE_BYTES * _text_length(call) <= ORDINARY_BYTES:
         return 0
+    texts = [text for text in _texts(call) if text.__class__ is str]
     size += sum(len(text) * (1 if text.isascii() else WIDE_BYTES) for text in texts)
     return max(0, size - ORDINARY_BYTES)
+
+
+def _text_length(call: Call) -> int:
+    """Return the number of characters of ``_texts``, which is measured with every event."""
+    position, skill, disposition = call.phone_position, call.skill, call.disposition
+    return (
+        len(call.session)
+        + len(call.campaign_type or "")
+        + len(call.phone_dialed or "")
+        + len(call.caller_id or "")
+        + len(call.account or "")
+        + len(call.first_name or "")
+        + len(call.last_name or "")
+        + len(call.zip_code or "")
+        + len(call.area_code_state or "")
+        + len(call.operator_phone or "")
+        + len(call.lv_result or "")
+        + (len(position) if isinstance(position, str) else 0)
+        + (len(skill) if isinstance(skill, str) else 0)
+        + (0 if disposition is None else len(disposition.code or ""))
+    )
 
 
 def _texts(call: Call) -> tuple[str, ...]:
