@@ -76,7 +76,7 @@ def test_an_events_names_are_new_until_it_is_folded(
         added = sum(found == at for found, _ in new)
         if at == "agent_services":  # each agent is at one service at least
             added = max(pairs, sum(found == "agents" for found, _ in new))
-        assert counts(projection)[at] - before[at] <= added  # an ordinary call adds no bytes
+        assert counts(projection)[at] - before[at] <= added  # ordinary texts add no bytes
 
 
 def test_every_event_type_is_covered() -> None:

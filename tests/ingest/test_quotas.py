@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from floorcast.floor.call_table import ENDED_KEPT_MS
+from floorcast.floor.floor import LATE_MS
 from floorcast.ingest.intake import IngestResult, Intake
 from floorcast.log.memory import MemoryLog
 from floorcast.log.port import Appended, Batch
@@ -229,6 +230,55 @@ def test_the_calls_of_an_agent_count_at_the_services_of_the_calls() -> None:
         assert harness.floor.floor.ledger.agent_counters == 2
 
     run(Limits(agent_services=2), work)
+
+
+AGENT_TEXTS = st.tuples(
+    st.sampled_from("ABC"),
+    st.sampled_from(["reason", "skill", "account"]),
+    st.sampled_from(["a", "b", "\u20ac"]),
+    st.sampled_from([1, 128, 129, 4000]),
+)
+
+
+@settings(max_examples=tries(40), deadline=None)
+@given(
+    st.lists(st.lists(st.lists(AGENT_TEXTS, max_size=5), max_size=3), max_size=5),
+    st.sampled_from([0, 4500, 12_000]),
+)
+def test_long_texts_of_agents_have_a_limit(
+    rounds: list[list[list[tuple[str, str, str, int]]]], most: int
+) -> None:
+    """Requests at once share it. Short texts, and texts that an agent has, are always accepted."""
+
+    def one(harness: IntakeHarness, who: str, member: str, letter: str, length: int) -> Event:
+        text = letter * length
+        members = {"call": {member: text}} if member == "account" else {member: text}
+        return harness.projections.event("agent.state", agent=who, eventType="NOT_READY", **members)
+
+    async def work(harness: IntakeHarness) -> None:
+        sizes = harness.floor.floor.agent_sizes
+        for requests in rounds:
+            results = await asyncio.gather(
+                *(harness.send(*(one(harness, *spec) for spec in specs)) for specs in requests)
+            )
+            assert sizes.bytes <= most
+            for specs, result in zip(requests, results, strict=True):
+                assert all(specs[index][3] > 128 for index in rejected(result))
+                assert all("limits.agent_bytes" in why.message for why in result.rejected)
+                accepted = [at for at in range(len(specs)) if at not in rejected(result)]
+                again = [one(harness, *specs[at]) for at in accepted]
+                for event in again:
+                    assert (await harness.send(event)).accepted == 1
+        harness.projections.clock.ticks += (LATE_MS + 60_001) * TICKS_PER_MS
+        short = [harness.state(who, skill="a") for who in "ABC"]
+        assert (await harness.send(*short)).accepted == 3
+        harness.projections.clock.ticks += (LATE_MS + 60_001) * TICKS_PER_MS
+        await harness.send(harness.projections.sms())
+        assert sizes.bytes == 0
+        if most >= 4500:
+            assert (await harness.send(one(harness, "D", "reason", "a", 4000))).accepted == 1
+
+    run(Limits(agent_bytes=most), work)
 
 
 CALL_EVENTS = st.tuples(

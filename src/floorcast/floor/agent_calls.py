@@ -11,6 +11,7 @@ from floorcast.floor.agents import (
     SENT_PHONE,
     CurrentCall,
     FloorAgent,
+    short_text,
 )
 from floorcast.floor.call_effects import CallEffects
 from floorcast.floor.calls import Call, Key
@@ -107,7 +108,7 @@ class AgentCalls:
             return call
         call.phone, call.account, call.direction = call.members_now(known)
         if call.campaign_type is None:
-            call.campaign_type = known.campaign_type
+            call.campaign_type = short_text(known.campaign_type)
         if named is None:
             call.service = (
                 _or_none(known.current_service) if is_answer else self._service_of(key, agent)
@@ -122,7 +123,7 @@ class AgentCalls:
         self._named.note(agent, call.key)
         current = CurrentCall(call.transaction, call.session)
         current.phone, current.account, current.direction = current.members_now(call)
-        current.campaign_type = call.campaign_type
+        current.campaign_type = short_text(call.campaign_type)
         current.service = self._service_of(call.key, agent)
         current.answered_service = service_answered_on(call, agent, at)
         return current

@@ -20,6 +20,7 @@ __all__ = [
     "LATE_ANSWER",
     "LATE_LOGON",
     "LONG_AGO",
+    "LONG_TEXT",
     "AgentMoment",
     "CountedLogin",
     "CountedPart",
@@ -27,9 +28,11 @@ __all__ = [
     "EventDetails",
     "FloorAgent",
     "MomentRun",
+    "short_text",
 ]
 
 LONG_AGO = -(2**60)
+LONG_TEXT = 128  # characters; agents' longer texts are counted (``floor/agent_sizes.py``)
 ANSWERED = "ANSWERED"  # the kind of a moment at which a ``call.answer`` named the agent
 LATE_LOGON = "LATE_LOGON"  # the kind of a moment for a LOGON that arrived too late to count
 LATE_ANSWER = "LATE_ANSWER"  # the kind of a moment for a ``call.answer`` that arrived too late
@@ -46,13 +49,19 @@ class CallMembers(NamedTuple):
     direction: str | None
 
 
+def short_text(text: str | None) -> str | None:
+    """Return a text that an agent takes over from its call; None if it is too long for that."""
+    return None if text is None or len(text) > LONG_TEXT else text
+
+
 class CurrentCall(Struct, gc=False):
     """An agent's current call, according to the agent's events.
 
     ``service`` is the service that has the call. ``named_service`` is the one that the agent's
     event named. ``answered_service`` is the service of the segment that the agent answered.
     ``sent`` has one bit for each member that the agent's event sent. The call's own data, which may
-    arrive later, replaces the others (``members_now``).
+    arrive later, replaces the others (``members_now``), except for long texts: without limit, all
+    agents could name a single call that has them.
     """
 
     transaction: int | None = None
@@ -78,9 +87,9 @@ class CurrentCall(Struct, gc=False):
         phone, account, direction = self.phone, self.account, self.direction
         if call is not None:
             if not self.sent & SENT_PHONE:
-                phone = call.customer_phone
+                phone = short_text(call.customer_phone)
             if not self.sent & SENT_ACCOUNT:
-                account = call.account
+                account = short_text(call.account)
             if not self.sent & SENT_DIRECTION:
                 direction = call.direction
         return CallMembers(phone, account, direction)

@@ -16,6 +16,7 @@ from typing import Any
 from floorcast.floor.active_campaigns import ActiveCampaigns
 from floorcast.floor.agent_calls import NamedCalls
 from floorcast.floor.agent_fold import AgentFold, FoldTimes
+from floorcast.floor.agent_sizes import AgentSizes
 from floorcast.floor.agent_states import AgentCounts, AgentStates, AgentTimes
 from floorcast.floor.agents import FloorAgent
 from floorcast.floor.aging import Aging
@@ -39,7 +40,7 @@ from floorcast.floor.segment_index import SegmentDays
 from floorcast.floor.state import FloorState
 from floorcast.floor.tally import Tally
 from floorcast.floor.thresholds import Thresholds
-from floorcast.floor.timeline import Timeline, forget_moments
+from floorcast.floor.timeline import Timeline, forget_moments, forget_old_texts
 from floorcast.model.inbound import (
     AgentMissed,
     AgentState,
@@ -83,6 +84,7 @@ class Floor:
     ``logged_in_agents`` holds the agents that are logged in, and ``logged_off_agents`` the other
     agents, by the services that they were last logged in to. ``active_campaigns`` holds the
     campaigns that were active today or yesterday. ``named_calls`` is an index of agents by call.
+    ``agent_sizes`` has the agents that have long texts.
     ``hooks`` are called before anything changes.
     ``too_late`` counts the agent events that arrived too late to change a figure. ``old_event_at``
     is when an entry that began with an old event was recorded, in ms, or 0 if none was.
@@ -123,6 +125,7 @@ class Floor:
         if not state.newest_event_at and state.entry != state.config_entry:
             state.newest_event_at = state.recorded_at  # an earlier release did not store it
         self.named_calls = NamedCalls(state.agents)
+        self.agent_sizes = AgentSizes(state.agents.values())
         self._use_config(state.config)
         for call in self.call_table.calls.values():
             if len(call.steps) > call.max_steps:
@@ -163,6 +166,7 @@ class Floor:
             calls = [call for call in self.call_table.calls.values() if call.compacted is None]
             for number, agent in enumerate(self.state.agents.values(), 1):
                 forget_moments(agent)  # the time zone of their days has changed
+                self.agent_sizes.note(agent)
                 if number % _AGENTS_PER_STEP == 0:
                     yield
             yield from self._recount(calls, -1)
@@ -217,7 +221,7 @@ class Floor:
             self.state,
             calls,
             (self.logged_in_agents, self.logged_off_agents),
-            Timeline(states, calls, self._late_ms),
+            Timeline(states, calls, self._late_ms, self.agent_sizes),
             self._count_too_late,
             self.folded,
             self.named_calls,
@@ -311,6 +315,7 @@ class Floor:
         self.folded.forget()
         yield from self._aging.tidy(now)
         self.named_calls.forget_agents()
+        yield from forget_old_texts(self.state.agents, self.agent_sizes, now - self._late_ms)
 
     def note_source_events(self, events: Sequence[LoggedEvent]) -> None:
         """Record that a source sent these events. Called before an entry's events are folded."""

@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Raw, Struct, field
 from msgspec.structs import replace
 
+from floorcast.floor.agent_sizes import share_long_texts
 from floorcast.floor.agents import FloorAgent
 from floorcast.floor.alerts import Alert
 from floorcast.floor.calls import Call
@@ -147,7 +148,9 @@ def from_snapshot(parts: list[bytes]) -> FloorState:
     for blob in parts[1:]:
         part = _part_decoder.decode(blob)
         state.calls.extend(part.calls)
-        state.agents.update((agent.id, agent) for agent in part.agents)
+        for agent in part.agents:
+            share_long_texts(agent)  # now, because those of all agents could fill the memory
+            state.agents[agent.id] = agent
         state.quiet_calls.extend(part.quiet_calls)
         if part.connects:
             state.connects[part.service].update(part.connects)

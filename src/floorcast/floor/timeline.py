@@ -12,21 +12,23 @@ the agent as it was before, so the cost of a late event depends only on the even
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from copy import copy
 
 from msgspec.structs import replace
 
+from floorcast.floor.agent_sizes import AgentSizes
 from floorcast.floor.agent_states import AgentStates
 from floorcast.floor.agents import AgentMoment, FloorAgent, MomentRun
 from floorcast.floor.call_effects import CallEffects
 from floorcast.floor.calls import Key
 from floorcast.floor.queue_segments import ANSWER, Step
 
-__all__ = ["Replacements", "Timeline", "forget_moments"]
+__all__ = ["Replacements", "Timeline", "forget_moments", "forget_old_texts"]
 
 RUN_MOMENTS = 8  # moments
 MAX_RUNS = 32
+_FORGOTTEN_PER_STEP = 500  # agents, which take a millisecond or two
 
 Replacements = dict[tuple[int, int], AgentMoment]
 """New moments, by the number of their run and their index in it."""
@@ -38,10 +40,13 @@ class Timeline:
     The caller must call an agent's hooks before it uses the timeline to change the agent.
     """
 
-    def __init__(self, states: AgentStates, calls: CallEffects, window: int) -> None:
+    def __init__(
+        self, states: AgentStates, calls: CallEffects, window: int, sizes: AgentSizes
+    ) -> None:
         self._enter = states.enter
         self._calls = calls
         self._window = window
+        self._sizes = sizes
 
     def horizon(self, now: int) -> int:
         """Return the oldest time that an event recorded at ``now`` can still change."""
@@ -56,16 +61,22 @@ class Timeline:
 
     def apply(self, agent: FloorAgent, moment: AgentMoment, now: int) -> FloorAgent:
         """Apply a moment that is not too late. Return the agent as it was at that moment."""
+        then = agent
+        if moment.at < agent.applied_until:
+            then = self._insert(agent, moment)
+        else:
+            self._append(agent, moment, now)
+        self._sizes.note(agent, moment.details)
+        return then
+
+    def _append(self, agent: FloorAgent, moment: AgentMoment, now: int) -> None:
         at = moment.at
-        if at < agent.applied_until:
-            return self._insert(agent, moment)
         if now - at > self._window and agent.past:
             forget_moments(agent)  # events before this one are too late from now on
         if not agent.past or len(agent.past[-1].moments) >= RUN_MOMENTS:
             self._begin_run(agent, at)
         self._enter(agent, moment, 1)
         agent.past[-1].moments.append(moment)
-        return agent
 
     def calls_of(self, agent: FloorAgent) -> Iterator[Key]:
         """Yield the calls that a late moment may change."""
@@ -216,6 +227,24 @@ def _checkpoint(agent: FloorAgent) -> FloorAgent:
 def forget_moments(agent: FloorAgent) -> None:
     """Drop the agent's moments, so that no event can be inserted among them any more."""
     agent.past = []
+
+
+def forget_old_texts(
+    agents: Mapping[int, FloorAgent], sizes: AgentSizes, horizon: int
+) -> Iterator[None]:
+    """Drop the moments of agents with long texts that have had no event since ``horizon`` (ms).
+
+    No event can be inserted among these moments any more. Yields after each step of a few ms.
+    """
+    for count, number in enumerate(sizes.agents(), 1):
+        agent = agents.get(number)
+        if agent is None:
+            sizes.forget(number)
+        elif agent.past and agent.applied_until < horizon:
+            forget_moments(agent)
+            sizes.note(agent)
+        if count % _FORGOTTEN_PER_STEP == 0:
+            yield
 
 
 def _copy_status(agent: FloorAgent, other: FloorAgent) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from floorcast.floor.agent_sizes import share_long_texts, text_bytes
+from floorcast.floor.agents import LONG_TEXT
 from floorcast.floor.call_sizes import EVENT_BYTES, WIDE_BYTES, bytes_beyond_ordinary
 from floorcast.floor.directory import NO_SERVICE, EntityRef, normalize
 from floorcast.model.inbound import (
@@ -33,11 +35,19 @@ __all__ = [
     "NewObject",
     "ended_call",
     "growing_call",
+    "long_agent_texts",
     "max_added_bytes",
 ]
 
 Kind = Literal[
-    "agents", "services", "campaigns", "teams", "open_calls", "agent_services", "call_bytes"
+    "agents",
+    "services",
+    "campaigns",
+    "teams",
+    "open_calls",
+    "agent_services",
+    "agent_bytes",
+    "call_bytes",
 ]
 Key = tuple[int, str]
 NewObject = tuple[Kind, EntityRef | Key]
@@ -45,11 +55,11 @@ NewObject = tuple[Kind, EntityRef | Key]
 
 MAX_NEW_PER_EVENT: dict[Kind, int] = {
     "agents": 2, "services": 2, "campaigns": 1, "teams": 1, "open_calls": 1,
-    "agent_services": 2, "call_bytes": EVENT_BYTES,
+    "agent_services": 2, "agent_bytes": 0, "call_bytes": EVENT_BYTES,
 }  # fmt: skip
 """The most new objects in one event, not counting ``services`` in ``agent.state``.
 
-``call_bytes`` does not count the event's texts.
+``agent_bytes`` and ``call_bytes`` do not count the event's texts.
 """
 
 _SERVICE: tuple[Kind, str] = ("services", "service")
@@ -85,6 +95,7 @@ class FloorNames:
         names = projection.floor.state.directory
         self.projection = projection
         self._calls = projection.floor.call_table
+        self._agents = projection.floor.state.agents
         self._ledger = projection.floor.ledger
         self._today = projection.floor.calendar.day_of(to_ms(projection.floor.state.recorded_at))
         self._keys: dict[Kind, dict[EntityRef, int]] = {
@@ -163,6 +174,15 @@ class FloorNames:
         call = self._calls.calls.get(key)
         return NO_SERVICE if call is None else call.current_service
 
+    def new_agent_bytes(self, event: InboundEvent) -> int:
+        """Return the bytes of the event's long texts that its agent does not have yet."""
+        if type(event) is not AgentState or not (texts := long_agent_texts(event.data)):
+            return 0
+        number = self._id_of("agents", event.data.agent)
+        agent = None if number is None else self._agents.get(number)
+        known = {} if agent is None else share_long_texts(agent)
+        return sum(text_bytes(text) for text in {*texts} - known.keys())
+
     def added_bytes(self, key: Key, before: int, after: int) -> int:
         """Return by how much a call exceeds an ordinary one more, with ``after`` bytes added.
 
@@ -195,6 +215,25 @@ class FloorNames:
 def ended_call(event: InboundEvent) -> Key | None:
     """Return the key of the call that the event ends, or None."""
     return _call_key(event.data) if type(event) is CallEnd else None
+
+
+def long_agent_texts(data: AgentStateData) -> list[str]:
+    """Return the texts of an agent's event that count, because they can stay with the agent."""
+    reason, skill, call, found = data.reason, data.skill, data.call, []
+    # every event is checked, and a loop over the five texts takes twice as long
+    if reason is not None and len(reason) > LONG_TEXT:
+        found.append(reason)
+    if skill is not None and len(skill) > LONG_TEXT:
+        found.append(skill)
+    if call is not None:
+        phone, account, campaign_type = call.phone_number, call.account, call.campaign_type
+        if phone is not None and len(phone) > LONG_TEXT:
+            found.append(phone)
+        if account is not None and len(account) > LONG_TEXT:
+            found.append(account)
+        if campaign_type is not None and len(campaign_type) > LONG_TEXT:
+            found.append(campaign_type)
+    return found
 
 
 def growing_call(event: InboundEvent) -> Key | None:

@@ -18,6 +18,8 @@ from contextlib import asynccontextmanager
 
 import structlog
 
+from floorcast.floor.agent_sizes import text_bytes
+from floorcast.floor.agents import LONG_TEXT
 from floorcast.floor.call_sizes import WIDE_BYTES
 from floorcast.ingest.decode import FEW_EVENTS, MAX_VERDICTS, Decoded
 from floorcast.ingest.new_names import (
@@ -28,6 +30,7 @@ from floorcast.ingest.new_names import (
     NewObject,
     ended_call,
     growing_call,
+    long_agent_texts,
     max_added_bytes,
 )
 from floorcast.ingest.verdicts import verdict_on
@@ -264,6 +267,7 @@ def _admit(
     size = 0 if key is None else max_added_bytes(line)
     amounts: dict[Kind, int] = {
         "agent_services": floor.new_agent_services(event),
+        "agent_bytes": floor.new_agent_bytes(event),
         "call_bytes": 0 if key is None else in_progress.beyond(floor, key, size),
     }
     kind = in_progress.exceeded(floor, limits, amounts)
@@ -298,6 +302,7 @@ def counts(projection: Projection) -> dict[Kind, int]:
             floor.ledger.agent_counters,
             floor.logged_in_agents.places + floor.logged_off_agents.places,
         ),
+        "agent_bytes": floor.agent_sizes.bytes,
         "call_bytes": calls.sizes.open_bytes,
     }
 
@@ -308,13 +313,16 @@ def _max_new_objects(decoded: Decoded) -> Counter[Kind]:
     maximum: Counter[Kind] = Counter(
         {kind: n * len(events) for kind, n in MAX_NEW_PER_EVENT.items()}
     )
-    listed = sum(
-        len(event.data.services)
-        for event in events
-        if type(event) is AgentState and event.data.services is not None
-    )
+    listed = size = 0
+    for event in events:
+        if type(event) is AgentState:
+            if event.data.services is not None:
+                listed += len(event.data.services)
+            for text in long_agent_texts(event.data):
+                size += text_bytes(text)
     maximum["services"] += listed
     maximum["agent_services"] += listed
+    maximum["agent_bytes"] += size
     maximum["call_bytes"] += WIDE_BYTES * sum(map(len, decoded.lines))
     return maximum
 
@@ -374,6 +382,11 @@ def _refusal(kind: Kind, limits: Limits) -> InvalidParameter:
             f"the client has reached its limit of {maximum} services of agents, counted for each"
             " agent and day: send fewer services per agent, or raise limits.agent_services in the"
             " site"
+        )
+    if kind == "agent_bytes":
+        return InvalidParameter(
+            f"the client has reached its limit of {maximum} bytes for agents' texts of more than"
+            f" {LONG_TEXT} characters: send shorter texts, or raise limits.agent_bytes in the site"
         )
     if kind == "call_bytes":
         return InvalidParameter(

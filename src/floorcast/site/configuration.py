@@ -210,11 +210,13 @@ class Limits(_SiteStruct, frozen=True):
     """The limits on a client's open calls and on its names, including those that it declares.
 
     ``agent_services`` limits the services at which agents are logged in or counted, summed over all
-    agents and two days. ``call_bytes`` limits what the open calls take beyond 3 KiB each.
+    agents and two days. ``agent_bytes`` limits what the agents' texts of more than 128 characters
+    take, and ``call_bytes`` what the open calls take beyond 3 KiB each.
     """
 
     agents: Limit = 100_000
     agent_services: Limit = 1_000_000
+    agent_bytes: Bytes = 64 << 20
     services: Limit = 20_000
     campaigns: Limit = 20_000
     teams: Limit = 20_000

@@ -284,8 +284,8 @@ class AgentPass:
             "transactionId": _int(call.get("transactionId")),
             "sessionId": call.get("sessionId"),
             "direction": _first(call.get("direction"), facts.get("direction")),
-            "account": _first(call.get("account"), facts.get("account")),
-            "phone": _first(call.get("phoneNumber"), customer_phone(facts)),
+            "account": _first(call.get("account"), _short(facts.get("account"))),
+            "phone": _first(call.get("phoneNumber"), _short(customer_phone(facts))),
         }
 
 
@@ -295,6 +295,11 @@ def customer_phone(facts: dict[str, Any]) -> str | None:
     of_caller = direction == "INBOUND" or (direction is None and dialed is None)
     phone = facts.get("callerId") if of_caller else dialed
     return None if phone is None else str(phone)
+
+
+def _short(text: str | None) -> str | None:
+    """Return a text that an agent takes over from its call."""
+    return None if text is None or len(text) > 128 else text
 
 
 def _int(value: int | str | None) -> int | None:
