@@ -44,8 +44,14 @@ class TrueFigures:
         self.logged_in = {
             (desk.login, service)
             for desk in story.desks
-            for login in [*desk.logins, *desk.open_login(now)]
+            for login in desk.logins
             if story.day(login.begin) == self._today or max(login.begin, self.begin) < login.end
+            for service in login.services
+        }
+        self.logged_in |= {
+            (desk.login, service)
+            for desk in story.desks
+            for login in desk.open_login(now)
             for service in login.services
         }
         for call in story.calls:
