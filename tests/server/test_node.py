@@ -359,11 +359,19 @@ def figures(house: NodeHarness) -> tuple[list[Any], Directory]:
     return answer.json()["stats"], house.node.server.floors[ACME].floor.state.directory
 
 
-@pytest.mark.parametrize("hours", [3, 40])
+def unreadable(*_: object) -> int:
+    """Fail as a log does whose page is damaged."""
+    raise Unavailable("the log cannot be read")
+
+
+@pytest.mark.parametrize(("hours", "damaged"), [(3, False), (3, True), (40, False)])
 def test_an_upgrade_computes_the_present_day_by_its_own_rules(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, hours: int
+    folder: Path, monkeypatch: pytest.MonkeyPatch, hours: int, damaged: bool
 ) -> None:
-    """It folds the log again. What is older than the log comes from the oldest snapshot."""
+    """It folds the log again. What is older than the day comes from an older snapshot.
+
+    A damaged entry of the log, by which it looks for the day, does not stop it.
+    """
     tuning = LogTuning(leap_seconds=1e9, retention_entries=2)
     monkeypatch.setattr(stores, "EmbeddedLog", partial(EmbeddedLog, tuning=tuning))
     ways = {}
@@ -385,6 +393,8 @@ def test_an_upgrade_computes_the_present_day_by_its_own_rules(
                 house.clock.move(3600)
             assert (house.node.server.log.last_removed(ACME) > 0) == (hours > 26)
             house.close()
+        if damaged:
+            monkeypatch.setattr(EmbeddedLog, "last_entry_at", unreadable)
         house.open()
         ways[way] = figures(house)
         house.end()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self, cast
@@ -31,7 +32,7 @@ from floorcast.kv.token_secret import token_secret
 from floorcast.log.appender import CommitObserver
 from floorcast.log.port import EventLog
 from floorcast.model.cancellation import cancel_all
-from floorcast.model.errors import FloorcastError
+from floorcast.model.errors import FloorcastError, Unavailable
 from floorcast.model.token import Now, monotonic_now, system_now
 from floorcast.projection.refold import FoldLimits
 from floorcast.projection.runner import FoldObserver
@@ -180,7 +181,7 @@ class Node:
             heads=heads,
         )
         stack.push_async_callback(store.close)
-        await store.discard_superseded({client: _bounds(log, client) for client in heads})
+        await store.discard_superseded(partial(_bounds, log))
         self._rings = Rings(store, self._settings.ring_bytes)
         self._make_server(stores, store)
 
@@ -339,5 +340,7 @@ class Node:
 
 
 def _bounds(log: EventLog, client: int) -> LogBounds:
-    before_today = log.last_entry_at(client, log.steady_now() - LONGEST_DAY)
-    return LogBounds(log.last_removed(client), before_today)
+    removed, before_today = log.last_removed(client), 0
+    with suppress(Unavailable):  # an entry is damaged, which is repaired later
+        before_today = log.last_entry_at(client, log.steady_now() - LONGEST_DAY)
+    return LogBounds(removed, before_today)

@@ -34,7 +34,7 @@ from floorcast.store.segment import Segment, SegmentHead
 from floorcast.store.snapshots import Snapshot, StoredSnapshots
 from floorcast.store.stored_calls import CallKey, StoredCalls
 from floorcast.store.stored_segments import StoredSegments
-from floorcast.store.superseded import LogBounds, discard_superseded
+from floorcast.store.superseded import LogBounds, discard_superseded, superseded_clients
 
 __all__ = ["ProjectionStore", "Snapshot", "StoreTuning"]
 
@@ -257,13 +257,20 @@ class ProjectionStore:
         ):
             raise Unavailable("the disk does not take what has to be stored first: try again", 5)
 
-    async def discard_superseded(self, logs: Mapping[int, LogBounds]) -> None:
+    async def discard_superseded(self, bounds_of: Callable[[int], LogBounds]) -> None:
         """Discard what other rules computed, before anything is read. See ``superseded.py``.
 
-        ``logs`` has the bounds of the clients' logs.
+        ``bounds_of`` returns the bounds of a client's log.
         """
-        self._writer.submit(0, lambda connection: discard_superseded(connection, logs), _nothing)
-        await self._written()
+        try:
+            clients = superseded_clients(self._reader)
+        except apsw.Error:  # whoever reads the snapshots next finds the damage and repairs it
+            return
+        if clients:
+            logs = {client: bounds_of(client) for client in clients}
+            work = partial(discard_superseded, logs=logs)
+            self._writer.submit(0, work, _nothing)
+            await self._written()
 
     async def delete_client(self, client: int) -> None:
         """Delete a client's segments and calls, and wait until they are gone. Snapshots stay."""

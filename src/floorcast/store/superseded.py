@@ -16,13 +16,13 @@ import structlog
 from floorcast.floor.state import SNAPSHOT_VERSION
 from floorcast.model.errors import Unavailable
 from floorcast.model.token import TICKS_PER_SECOND, end_of_entry
-from floorcast.sqlite.files import fetch, fetch_one
+from floorcast.sqlite.files import fetch
 from floorcast.store import call_days, snapshots, stored_calls
 
-__all__ = ["LONGEST_DAY", "LogBounds", "discard_superseded"]
+__all__ = ["LONGEST_DAY", "LogBounds", "discard_superseded", "superseded_clients"]
 
 LONGEST_DAY = 25 * 3600 * TICKS_PER_SECOND  # when the clocks go back
-VERSION = "SELECT version FROM snapshots WHERE client = ? ORDER BY entry DESC LIMIT 1"
+NEWEST = "SELECT client, version, max(entry) FROM snapshots GROUP BY client"
 ENTRIES = "SELECT entry FROM snapshots WHERE client = ? AND entry >= ? ORDER BY entry"
 DISCARD = "DELETE FROM snapshots WHERE client = ? AND entry IS NOT ?"
 
@@ -40,16 +40,22 @@ class LogBounds(NamedTuple):
     before_today: int
 
 
+def superseded_clients(connection: apsw.Connection) -> list[int]:
+    """Return the clients whose newest snapshot is superseded. Raises apsw.Error."""
+    return [
+        client
+        for client, version, _entry in fetch(connection, NEWEST)
+        if version < SNAPSHOT_VERSION
+    ]
+
+
 def discard_superseded(connection: apsw.Connection, logs: Mapping[int, LogBounds]) -> None:
-    """Discard superseded snapshots, except the one from which the floor is folded again.
+    """Discard these clients' snapshots, except those from which their floors are folded again.
 
     Calls that left memory after it are deleted, too, because the fold stores them again. Runs in
     the writer's transaction. Raises apsw.Error.
     """
     for client, bounds in logs.items():
-        newest = fetch_one(connection, VERSION, (client,))
-        if newest is None or newest[0] >= SNAPSHOT_VERSION:
-            continue
         try:
             base = _base(connection, client, bounds)
         except Unavailable as error:
