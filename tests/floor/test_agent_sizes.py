@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from floorcast.floor.agent_sizes import text_bytes
+from floorcast.floor.agent_sizes import runs_of, text_bytes
 from floorcast.floor.agents import LONG_TEXT, CurrentCall, EventDetails, FloorAgent
 from floorcast.floor.floor import LATE_MS, Floor
 from floorcast.floor.state import from_snapshot, snapshot_parts
@@ -63,6 +63,11 @@ def counted_again(floor: Floor) -> int:
     return sum(text_bytes(text) for texts in agents for text in texts)
 
 
+def runs_counted_again(floor: Floor) -> int:
+    """Return the complete runs of the floor's agents."""
+    return sum(map(runs_of, floor.state.agents.values()))
+
+
 def restarted(floor: Floor) -> Floor:
     """Return the floor as it is after a restart."""
     return Floor(from_snapshot(list(snapshot_parts(floor.snapshot_state()))))
@@ -82,12 +87,15 @@ def test_the_count_is_that_of_the_agents_texts(
     for number, one in enumerate(events, 2):
         fold_all(floor, [one], begin=number)
         assert floor.agent_sizes.bytes == counted_again(floor)
+        assert floor.agent_sizes.runs == runs_counted_again(floor)
     if moves:
         floor.apply(replace(PLAN, time_zone="Asia/Tokyo"))
     for late in (0, 61, 122):  # names leave a minute after others, at most
         floor.begin_entry(900 + late, ticks(300 + hours * HOUR + late))
     assert floor.agent_sizes.bytes == counted_again(floor)
+    assert floor.agent_sizes.runs == runs_counted_again(floor)
     again = restarted(floor)
+    assert again.agent_sizes.runs == floor.agent_sizes.runs
     assert again.agent_sizes.bytes == counted_again(again) == floor.agent_sizes.bytes
     assert set(again.agent_sizes.agents()) == set(floor.agent_sizes.agents())
 

@@ -13,9 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from floorcast.floor import timeline
 from floorcast.floor.agents import AgentMoment, CurrentCall, EventDetails, FloorAgent, MomentRun
-from floorcast.floor.floor import Floor
+from floorcast.floor.floor import LATE_MS, Floor
 from floorcast.floor.intervals import Column, ServiceIntervals
+from floorcast.floor.state import from_snapshot, snapshot_parts
 from floorcast.floor.timeline import MAX_RUNS, RUN_MOMENTS
 from floorcast.model.inbound import InboundEvent
 from floorcast.model.states import State
@@ -369,3 +371,46 @@ def test_moments_are_kept_for_the_window_and_no_longer(pace: int) -> None:
     assert min(in_window, (MAX_RUNS - 1) * RUN_MOMENTS) <= kept
     assert kept <= min(in_window + 2 * RUN_MOMENTS, MAX_RUNS * RUN_MOMENTS)
     assert oldest == 399 * pace - kept * pace
+
+
+@settings(max_examples=tries(20), deadline=None)
+@given(st.data())
+def test_the_moments_of_all_agents_have_a_limit(data: st.DataObject) -> None:
+    """Beyond it, an agent keeps its newest ones, in any order of arrival and after a restart."""
+    agents = [str(number) for number in range(6)]
+    at = data.draw(st.lists(st.integers(0, 190), min_size=200, max_size=200))
+    who = data.draw(st.lists(st.sampled_from(agents), min_size=200, max_size=200))
+    kinds = ("READY", "NOT_READY", "LOGON")
+    events = [agent(kinds[one % 3], one, name) for one, name in zip(at, who, strict=True)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(timeline, "MAX_ALL_RUNS", 10)
+        floor, other = new_floor(), new_floor()
+        fold_all(floor, events)
+        fold_all(other, events[:120])
+        parts = list(snapshot_parts(other.snapshot_state()))
+        other = Floor(from_snapshot(parts))
+        fold_all(other, events[120:], begin=122)
+        assert other.state.agents == floor.state.agents
+        kept = [one.past for one in floor.state.agents.values()]
+        assert sum(len(past) - 1 for past in kept) == floor.agent_sizes.runs <= 11 + len(kept)
+
+
+def test_too_many_moments_leave_once_they_are_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Agents that have been quiet keep theirs only if all agents have few."""
+    floor = new_floor()
+    fold_all(floor, [agent("READY", at, who) for who in (7, 8) for at in range(40)])
+    quiet = LATE_MS / 1000 + 60
+    floor.begin_entry(900, ticks(quiet))
+    assert floor.agent_sizes.runs == 8
+    monkeypatch.setattr(timeline, "MAX_ALL_RUNS", 7)
+    floor.begin_entry(901, ticks(quiet + 60))
+    assert [one.past for one in floor.state.agents.values()] == [[], []]
+    assert floor.agent_sizes.runs == 0
+
+
+def test_long_lists_of_services_count_as_more_moments() -> None:
+    """They can take far more memory than the moments themselves."""
+    floor = new_floor()
+    many = [*range(100, 1000)]
+    fold_all(floor, [agent("LOGON", at, 7, services=many[at:]) for at in range(RUN_MOMENTS + 1)])
+    assert floor.agent_sizes.runs > RUN_MOMENTS * 10

@@ -1,4 +1,4 @@
-"""The bytes that agents' long texts take in memory.
+"""The memory that agents' moments and long texts take.
 
 The number of agents is limited, but a single agent can have hundreds of moments, each with several
 texts of 4,096 characters.
@@ -8,47 +8,66 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from floorcast.floor.agents import LONG_TEXT, CurrentCall, EventDetails, FloorAgent
+from floorcast.floor.agents import LONG_TEXT, CurrentCall, EventDetails, FloorAgent, MomentRun
 
-__all__ = ["AgentSizes", "share_long_texts", "text_bytes"]
+__all__ = ["AgentSizes", "runs_in", "runs_of", "share_long_texts", "text_bytes"]
 
 # of a character in a text that is not ASCII, at most: half of them for its UTF-8, which stays with
 # the text once it has been encoded
 _WIDE_BYTES = 8
+_SERVICES_OF_RUN = 64  # services or visits, which take about as much memory as a run
 _OBJECT_BYTES = 80  # of a text besides its characters
 
 
 class AgentSizes:
     """The sizes of the agents that have long texts. ``bytes`` is what these texts take together.
 
-    An agent's equal texts count once, because they are made one object.
+    An agent's equal texts count once, because they are made one object. ``runs`` is the number of
+    all agents' complete runs of moments (``runs_in``). The timeline keeps it up to date.
     """
 
     def __init__(self, agents: Iterable[FloorAgent]) -> None:
-        self.bytes = 0
+        self.bytes = self.runs = 0
         self._sizes: dict[int, int] = {}
         for agent in agents:
             self._measure(agent)
+            self.runs += runs_of(agent)
 
     def note(self, agent: FloorAgent, details: EventDetails | None = None) -> None:
         """Update the size of an agent that has changed, perhaps by an event with ``details``."""
         if agent.id in self._sizes or (details is not None and _has_long_text(details)):
             self._measure(agent)
 
-    def forget(self, agent: int) -> None:
-        """Forget an agent that has left."""
-        self.bytes -= self._sizes.pop(agent, 0)
+    def forget(self, agent: FloorAgent) -> None:
+        """Forget an agent that leaves."""
+        self.bytes -= self._sizes.pop(agent.id, 0)
+        self.runs -= runs_of(agent)
 
     def agents(self) -> list[int]:
         """Return the agents that have long texts."""
         return list(self._sizes)
 
     def _measure(self, agent: FloorAgent) -> None:
-        self.forget(agent.id)
+        self.bytes -= self._sizes.pop(agent.id, 0)
         size = sum(map(text_bytes, share_long_texts(agent)))
         if size:
             self._sizes[agent.id] = size
             self.bytes += size
+
+
+def runs_of(agent: FloorAgent, first: int = 0) -> int:
+    """Return the number of an agent's complete runs from ``first`` on. These exclude the last."""
+    return sum(map(runs_in, agent.past[first:-1]))
+
+
+def runs_in(run: MomentRun) -> int:
+    """Return 1 for a run, or more for one with many services or visits."""
+    listed = len(run.before.services) + 4 * len(run.before.visited)
+    for moment in run.moments:
+        details = moment.details
+        if details is not None and details.services is not None:
+            listed += len(details.services)
+    return 1 + listed // _SERVICES_OF_RUN
 
 
 def text_bytes(text: str) -> int:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import islice
 
 from floorcast.floor.active_campaigns import ActiveCampaigns
+from floorcast.floor.agent_sizes import AgentSizes
 from floorcast.floor.agents import FloorAgent
 from floorcast.floor.call_table import CallTable
 from floorcast.floor.change_hooks import ChangeHooks
@@ -40,12 +41,14 @@ class Aging:
         self,
         state: FloorState,
         rosters: tuple[Roster[FloorAgent], Roster[FloorAgent]],
+        sizes: AgentSizes,
         active_campaigns: ActiveCampaigns,
         calls: CallTable,
         hooks: ChangeHooks,
     ) -> None:
         self._state = state
         self._rosters = rosters
+        self._sizes = sizes
         self._active_campaigns = active_campaigns
         self._calls = calls
         self._hooks = hooks
@@ -82,7 +85,9 @@ class Aging:
         expired = self._due(ids, directory.agents_named, declared, lambda _: False, limit)
         for agent in expired:
             directory.agents.pop(agent, None)
-            state.agents.pop(agent, None)
+            left = state.agents.pop(agent, None)
+            if left is not None:
+                self._sizes.forget(left)
             for roster in self._rosters:
                 roster.remove(agent)
         self._forget(expired, directory.agents_named, directory.agent_keys)

@@ -40,7 +40,7 @@ from floorcast.floor.segment_index import SegmentDays
 from floorcast.floor.state import FloorState
 from floorcast.floor.tally import Tally
 from floorcast.floor.thresholds import Thresholds
-from floorcast.floor.timeline import Timeline, forget_moments, forget_old_texts
+from floorcast.floor.timeline import Timeline, forget_moments, forget_old_moments
 from floorcast.model.inbound import (
     AgentMissed,
     AgentState,
@@ -84,7 +84,7 @@ class Floor:
     ``logged_in_agents`` holds the agents that are logged in, and ``logged_off_agents`` the other
     agents, by the services that they were last logged in to. ``active_campaigns`` holds the
     campaigns that were active today or yesterday. ``named_calls`` is an index of agents by call.
-    ``agent_sizes`` has the agents that have long texts.
+    ``agent_sizes`` counts what the agents' moments and long texts take.
     ``hooks`` are called before anything changes.
     ``too_late`` counts the agent events that arrived too late to change a figure. ``old_event_at``
     is when an entry that began with an old event was recorded, in ms, or 0 if none was.
@@ -118,14 +118,21 @@ class Floor:
         self.logged_in_agents = LoggedInRoster(self.hooks.services)
         self.logged_off_agents: Roster[FloorAgent] = Roster()
         self.active_campaigns = ActiveCampaigns(state.campaigns, self.ledger, self.hooks)
+        self.agent_sizes = AgentSizes(state.agents.values())
         rosters = (self.logged_in_agents, self.logged_off_agents)
-        self._aging = Aging(state, rosters, self.active_campaigns, self.call_table, self.hooks)
+        self._aging = Aging(
+            state,
+            rosters,
+            self.agent_sizes,
+            self.active_campaigns,
+            self.call_table,
+            self.hooks,
+        )
         self._last_second = to_ms(state.recorded_at) // _SECOND_MS
         self._last_minute = to_ms(state.recorded_at) // _MINUTE_MS
         if not state.newest_event_at and state.entry != state.config_entry:
             state.newest_event_at = state.recorded_at  # an earlier release did not store it
         self.named_calls = NamedCalls(state.agents)
-        self.agent_sizes = AgentSizes(state.agents.values())
         self._use_config(state.config)
         for call in self.call_table.calls.values():
             if len(call.steps) > call.max_steps:
@@ -165,8 +172,8 @@ class Floor:
             # the days of compacted steps cannot be moved
             calls = [call for call in self.call_table.calls.values() if call.compacted is None]
             for number, agent in enumerate(self.state.agents.values(), 1):
-                forget_moments(agent)  # the time zone of their days has changed
-                self.agent_sizes.note(agent)
+                # the time zone of their days has changed
+                forget_moments(agent, self.agent_sizes)
                 if number % _AGENTS_PER_STEP == 0:
                     yield
             yield from self._recount(calls, -1)
@@ -315,7 +322,7 @@ class Floor:
         self.folded.forget()
         yield from self._aging.tidy(now)
         self.named_calls.forget_agents()
-        yield from forget_old_texts(self.state.agents, self.agent_sizes, now - self._late_ms)
+        yield from forget_old_moments(self.state.agents, self.agent_sizes, now - self._late_ms)
 
     def note_source_events(self, events: Sequence[LoggedEvent]) -> None:
         """Record that a source sent these events. Called before an entry's events are folded."""

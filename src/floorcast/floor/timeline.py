@@ -7,6 +7,8 @@ therefore the same as if all events had arrived in order.
 
 An agent's moments are kept for the window, in runs of ``RUN_MOMENTS`` moments. Each run has
 the agent as it was before, so the cost of a late event depends only on the events that followed it.
+If all agents together have more than ``MAX_ALL_RUNS``, an agent with new events keeps only its
+newest ones. This depends only on the floor's state, so all nodes agree.
 """
 
 from __future__ import annotations
@@ -17,17 +19,19 @@ from copy import copy
 
 from msgspec.structs import replace
 
-from floorcast.floor.agent_sizes import AgentSizes
+from floorcast.floor.agent_sizes import AgentSizes, runs_in, runs_of
 from floorcast.floor.agent_states import AgentStates
 from floorcast.floor.agents import AgentMoment, FloorAgent, MomentRun
 from floorcast.floor.call_effects import CallEffects
 from floorcast.floor.calls import Key
 from floorcast.floor.queue_segments import ANSWER, Step
 
-__all__ = ["Replacements", "Timeline", "forget_moments", "forget_old_texts"]
+__all__ = ["Replacements", "Timeline", "forget_moments", "forget_old_moments"]
 
 RUN_MOMENTS = 8  # moments
 MAX_RUNS = 32
+MAX_ALL_RUNS = 250_000  # of all agents, which take about 1.1 GB
+MIN_RUNS = 2  # that each agent keeps, even if all agents have more than that
 _FORGOTTEN_PER_STEP = 500  # agents, which take a millisecond or two
 
 Replacements = dict[tuple[int, int], AgentMoment]
@@ -72,7 +76,7 @@ class Timeline:
     def _append(self, agent: FloorAgent, moment: AgentMoment, now: int) -> None:
         at = moment.at
         if now - at > self._window and agent.past:
-            forget_moments(agent)  # events before this one are too late from now on
+            forget_moments(agent, self._sizes)  # events before this one are too late from now on
         if not agent.past or len(agent.past[-1].moments) >= RUN_MOMENTS:
             self._begin_run(agent, at)
         self._enter(agent, moment, 1)
@@ -93,18 +97,26 @@ class Timeline:
 
     def _begin_run(self, agent: FloorAgent, at: int) -> None:
         """Begin a new run for later moments, and drop runs from before the window."""
-        past = agent.past
+        past, sizes = agent.past, self._sizes
+        if past:
+            sizes.runs += runs_in(past[-1])
         past.append(MomentRun(_checkpoint(agent), []))
+        most = self._max_runs()
         while len(past) > 1 and (
-            past[1].before.applied_until <= at - self._window or len(past) > MAX_RUNS
+            past[1].before.applied_until <= at - self._window or len(past) > most
         ):
+            sizes.runs -= runs_in(past[0])
             del past[0]
+
+    def _max_runs(self) -> int:
+        return MAX_RUNS if self._sizes.runs <= MAX_ALL_RUNS else MIN_RUNS
 
     # -- late moments ----------------------------------------------------------------------
 
     def _insert(self, agent: FloorAgent, moment: AgentMoment) -> FloorAgent:
         past = agent.past
         number = bisect_right(past, moment.at, key=_run_start) - 1
+        self._sizes.runs -= runs_of(agent, number)
         run = past[number]
         index = bisect_right(run.moments, moment.at, key=_at)
         replayed = _checkpoint(run.before)
@@ -124,6 +136,10 @@ class Timeline:
                 _copy_status(agent, after)
         if len(run.moments) > 2 * RUN_MOMENTS:
             self._split(past, number)
+        self._sizes.runs += runs_of(agent, number)
+        if len(past) > self._max_runs():
+            self._sizes.runs -= runs_in(past[0])
+            del past[0]
         return then
 
     def _replay(
@@ -171,6 +187,12 @@ class Timeline:
         The moments differ only in the service of a call, so they change no call. The calls that
         they name may have left memory.
         """
+        first, _ = min(replacements)
+        self._sizes.runs -= runs_of(agent, first)
+        self._replace_moments(agent, replacements)
+        self._sizes.runs += runs_of(agent, first)
+
+    def _replace_moments(self, agent: FloorAgent, replacements: Replacements) -> None:
         past = agent.past
         (first, start), last = min(replacements), max(replacements)
         before = _checkpoint(past[first].before)
@@ -198,8 +220,6 @@ class Timeline:
             self._enter(replayed, known, 0)
         past.insert(number + 1, MomentRun(replayed, run.moments[RUN_MOMENTS:]))
         del run.moments[RUN_MOMENTS:]
-        if len(past) > MAX_RUNS:
-            del past[0]
 
     def _amend(
         self, moment: AgentMoment, agent: int, before: FloorAgent, after: FloorAgent
@@ -224,25 +244,26 @@ def _checkpoint(agent: FloorAgent) -> FloorAgent:
     return kept
 
 
-def forget_moments(agent: FloorAgent) -> None:
+def forget_moments(agent: FloorAgent, sizes: AgentSizes) -> None:
     """Drop the agent's moments, so that no event can be inserted among them any more."""
+    sizes.runs -= runs_of(agent)
     agent.past = []
+    sizes.note(agent)
 
 
-def forget_old_texts(
+def forget_old_moments(
     agents: Mapping[int, FloorAgent], sizes: AgentSizes, horizon: int
 ) -> Iterator[None]:
-    """Drop the moments of agents with long texts that have had no event since ``horizon`` (ms).
+    """Drop the moments of agents that have had no event since ``horizon`` (ms).
 
-    No event can be inserted among these moments any more. Yields after each step of a few ms.
+    No event can be inserted among these moments any more. Only agents with long texts drop them, or
+    all agents if they have too many. Yields after each step of a few ms.
     """
-    for count, number in enumerate(sizes.agents(), 1):
-        agent = agents.get(number)
-        if agent is None:
-            sizes.forget(number)
-        elif agent.past and agent.applied_until < horizon:
-            forget_moments(agent)
-            sizes.note(agent)
+    numbers = list(agents) if sizes.runs > MAX_ALL_RUNS else sizes.agents()
+    for count, number in enumerate(numbers, 1):
+        agent = agents[number]
+        if agent.past and agent.applied_until < horizon:
+            forget_moments(agent, sizes)
         if count % _FORGOTTEN_PER_STEP == 0:
             yield
 
