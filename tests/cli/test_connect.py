@@ -17,7 +17,7 @@ from typing import NamedTuple, Protocol
 import pytest
 
 from floorcast.__main__ import main
-from tests.client.intake import running
+from tests.client.intake import TAKE, Answer, running
 from tests.connectors.asterisk.fake_ami import FakeAmi, serving
 from tests.connectors.freeswitch.dialogues import Caller, agent_row, tier_row
 from tests.connectors.freeswitch.fake_esl import PASSWORD, esl_in_thread
@@ -106,6 +106,28 @@ def test_check_reports_asterisk_permissions(tmp_path: Path, floorcast: RunFloorc
         done = floorcast(*ask, FLOORCAST_AMI_SECRET="wrong")
         assert "refuses the user 'floorcast'" in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_check_reports_the_ingest_key(tmp_path: Path, floorcast: RunFloorcast) -> None:
+    """The key is checked if there is one. The PBX is checked even if the key is wrong."""
+    wrong = Answer(401, {"code": 300, "message": "the ingest key is not one of this server's"})
+    key = "a-key-of-twenty-characters"
+    with fake_asterisk() as ami, running(TAKE, wrong) as intake:
+        ask = ["asterisk", "--ami", f"127.0.0.1:{ami.port}", "--ami-user", "floorcast", "--check"]
+        ask += ["--url", intake.url]
+        done = floorcast(*ask, FLOORCAST_AMI_SECRET="secret", FLOORCAST_KEY=key)
+        assert (done.returncode, done.stdout.partition("\n")[0]) == (
+            0, f"ingest key: accepted by {intake.url}",
+        )  # fmt: skip
+        done = floorcast(*ask, FLOORCAST_AMI_SECRET="secret", FLOORCAST_KEY=key)
+        assert (done.returncode, done.stdout.partition("\n")[0]) == (
+            1,
+            f"ingest key: NOT accepted by {intake.url}: the ingest key is not one of this server's",
+        )
+        assert "sales  sales    1        0" in done.stdout
+        assert key not in done.stdout + done.stderr
+    done = floorcast(*ask[:-1], "http://u:secret@127.0.0.1", FLOORCAST_KEY=key)
+    assert "u:secret" not in done.stdout + done.stderr
 
 
 def test_check_reports_freeswitch_modules(tmp_path: Path, floorcast: RunFloorcast) -> None:

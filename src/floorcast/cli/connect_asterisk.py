@@ -96,7 +96,7 @@ def run_asterisk(
     since: float | None = None,
 ) -> None:
     """Check or run the connector that the settings describe. Raises SettingError."""
-    from floorcast.cli.connector_setup import run_connector
+    from floorcast.cli.connector_setup import check_key, run_connector
     from floorcast.connectors.asterisk.connector import AsteriskConnector, AsteriskSource
 
     table = settings.asterisk
@@ -109,7 +109,10 @@ def run_asterisk(
         )
     address = _address(table, secrets.get("ami_secret"))
     if check:
+        accepted = check_key(settings)
         _check(table, address)
+        if not accepted:
+            raise typer.Exit(1)
         return
     source = AsteriskSource(
         ami=address,

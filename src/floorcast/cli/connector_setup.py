@@ -32,6 +32,7 @@ from floorcast.server.signals import handle_hangup, ignoring_signals_at_exit
 
 __all__ = [
     "Connector",
+    "check_key",
     "parse_address",
     "print_tables",
     "read_settings",
@@ -43,6 +44,7 @@ __all__ = [
 _log = structlog.get_logger("floorcast.connect")
 
 OTHERS = 0o077  # the permissions of a file for users other than its owner
+CHECK_SECONDS = 5.0  # how long ``--check`` waits for a server that is not available
 CONNECTOR_SECRETS = frozenset({"ami_secret", "esl_password", "password", "api_token"})
 
 
@@ -119,6 +121,34 @@ def _variable(name: str) -> str:
     return f"{name} (which is empty)" if name in os.environ else name
 
 
+def check_key(settings: ConnectFile) -> bool:
+    """Print whether the server accepts the ingest key, if there is one. Returns False if not.
+
+    Raises SettingError.
+    """
+    check_address(settings.url)  # before it is printed, because it may hold a password
+    key = _ingest_key(settings)
+    if not key:
+        return True
+
+    async def ask() -> None:
+        timing = Timing(patience=CHECK_SECONDS)
+        async with AsyncSender(settings.url, key, timing=timing) as sender:
+            await sender.check_key()
+
+    try:
+        asyncio.run(ask())
+    except FloorcastError as error:
+        print(f"ingest key: NOT accepted by {settings.url}: {error}")
+        return False
+    print(f"ingest key: accepted by {settings.url}")
+    return True
+
+
+def _ingest_key(settings: ConnectFile) -> str:
+    return settings.key or (read_secret(settings.key_file) if settings.key_file else "")
+
+
 def print_tables(tables: Sequence[CheckTable], note: str = "") -> None:
     """Print the findings of ``--check``, and exit with 1 if a required permission is missing."""
     for title, heading, rows in tables:
@@ -154,7 +184,7 @@ async def _run(
     metrics: ConnectorMetrics,
 ) -> None:
     check_address(settings.url)  # before it is logged, because it may hold a password
-    key = settings.key or (read_secret(settings.key_file) if settings.key_file else "")
+    key = _ingest_key(settings)
     if not key:
         variable = _variable("FLOORCAST_KEY")
         raise SettingError(f"an ingest key is required: set {variable}, --key-file or --key")
