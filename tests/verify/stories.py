@@ -95,12 +95,16 @@ class Turn:
 
 @dataclass(eq=False)
 class TrueCall:
-    """A call: its turns, the agents that are on it now, and its last term code."""
+    """A call: its turns, the agents that are on it now, and its last term code.
+
+    Agents in ``finished`` have left the other agents on the call, and have had no other call since.
+    """
 
     number: int
     direction: str
     turns: list[Turn] = field(default_factory=list)
     agents: list[str] = field(default_factory=list)
+    finished: set[str] = field(default_factory=set)
     ended: int | None = None
     code: tuple[int, str, str, int] | None = None
 
@@ -300,6 +304,7 @@ class Story:
         if call.turn.left is None:
             call.turn.left, call.turn.why = self.now, why
         call.agents.clear()
+        call.finished.clear()
 
     def _end(self, call: TrueCall) -> None:
         self._send("call.end", call.name)
@@ -332,11 +337,14 @@ class Story:
             self._take(self._pick(free), call)
 
     def _code(self, call: TrueCall) -> None:
-        """Set a term code for the call of an agent that is named, or that has it now."""
+        """Set a term code for the call of an agent that is named, or that has it now.
+
+        An agent who has finished still has the call until the next one. See metrics.md.
+        """
         code = self._pick(tuple(CATEGORIES))
         data: dict[str, Any] = {**call.name, "termCode": code}
         login = self._pick([who for turn in call.turns for who in turn.answers])
-        if self._draw(st.booleans()) and call.agents:
+        if self._draw(st.booleans()) and call.agents and not call.finished:
             login = call.agents[-1]
         else:
             data["agent"] = login
@@ -371,6 +379,7 @@ class Story:
             self.now += 1
             data = self._pick([data, {}])
         for other in self.calls:
+            other.finished.discard(desk.login)
             if desk.login in other.agents:
                 other.agents.remove(desk.login)
         call.agents.append(desk.login)
@@ -398,6 +407,7 @@ class Story:
         if desk.talks:
             assert desk.call is not None
             desk.call.agents.remove(desk.login)
+            desk.call.finished.add(desk.login)
         what = self._pick(["WRAP_UP", "WRAP_UP", "READY"])
         if what == "READY":
             self._enter(desk, what, "Ready")
