@@ -414,3 +414,25 @@ def test_long_lists_of_services_count_as_more_moments() -> None:
     many = [*range(100, 1000)]
     fold_all(floor, [agent("LOGON", at, 7, services=many[at:]) for at in range(RUN_MOMENTS + 1)])
     assert floor.agent_sizes.runs > RUN_MOMENTS * 10
+
+
+@pytest.mark.parametrize("between", [0, 1, 14])
+def test_a_late_first_answer_shows_that_the_agent_came_back(between: int) -> None:
+    """Only the late event says that the agent had the call before the other one.
+
+    The agent's own state is the same again before the agent returns.
+    """
+    first, other = ({"transactionId": number, "sessionId": f"S{number}"} for number in (1, 2))
+    late = agent("IN_CALL", 1, services=[10], call=first)
+    in_time = [agent("LOGON", 2 + number, services=[10]) for number in range(between)]
+    in_time += [
+        agent("IN_CALL", 20, service=10, call=other),
+        agent("LOGON", 21, services=[10]),
+        agent("IN_CALL", 22, services=[10], call=first),
+    ]
+    departures = []
+    for events in ([late, *in_time], [*in_time, late]):
+        floor = new_floor()
+        fold_all(floor, events)
+        departures.append([one[2] for one in floor.call_table.calls[1, "S1"].departures])
+    assert departures == [[False, True]] * 2

@@ -203,6 +203,7 @@ class AgentStates:
         self._counts = counts
         self._calls = calls
         self._quiet = quiet
+        self.departures: dict[tuple[Key, int], int] = {}
 
     def enter(
         self, agent: FloorAgent, moment: AgentMoment, sign: int, *, calls: bool = True
@@ -267,7 +268,7 @@ class AgentStates:
             if sign:
                 for other in agent.current_calls:
                     if other != key:
-                        self._calls.leave(other, agent.id, agent.last_event, sign)
+                        self._leave(other, agent.id, agent.last_event, sign)
                 if key not in agent.current_calls:
                     self._calls.come_back(key, agent.id, agent.last_event, sign)
             agent.current_calls = (key,)
@@ -332,7 +333,15 @@ class AgentStates:
         if agent.in_call_at <= details.logon_at:
             agent.current_calls = (*agent.current_calls, key)[-MAX_CURRENT_CALLS:]
         elif sign:
-            self._calls.leave(key, agent.id, agent.in_call_at, sign)
+            self._leave(key, agent.id, agent.in_call_at, sign)
+
+    def _leave(self, key: Key, agent: int, at: int, sign: int) -> None:
+        """Record that the agent left the call for another one (+1), or undo this (-1)."""
+        self._calls.leave(key, agent, at, sign)
+        departure = key, at
+        times = self.departures.pop(departure, 0) + sign
+        if times:
+            self.departures[departure] = times
 
     def _end_wrap_up(self, agent: FloorAgent, until: int, sign: int) -> None:
         if sign and agent.wrap_up_call is not None and until > agent.since:

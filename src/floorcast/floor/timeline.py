@@ -2,7 +2,8 @@
 
 An event that is not older than the agent's last one is appended. A late event within the window is
 inserted at its own time. From there on, the previous counts are taken back and new ones are made,
-until the old and the new state are equal. Times, visits, wrap-ups, services and call counts are
+until the old and the new state are equal. If the agent left other calls than before, this goes on,
+because it may have returned to them later. Times, visits, wrap-ups, services and call counts are
 therefore the same as if all events had arrived in order.
 
 An agent's moments are kept for the window, in runs of ``RUN_MOMENTS`` moments. Each run has
@@ -48,6 +49,7 @@ class Timeline:
         self, states: AgentStates, calls: CallEffects, window: int, sizes: AgentSizes
     ) -> None:
         self._enter = states.enter
+        self._departures = states.departures
         self._calls = calls
         self._window = window
         self._sizes = sizes
@@ -66,6 +68,8 @@ class Timeline:
     def apply(self, agent: FloorAgent, moment: AgentMoment, now: int) -> FloorAgent:
         """Apply a moment that is not too late. Return the agent as it was at that moment."""
         then = agent
+        if self._departures:
+            self._departures.clear()
         if moment.at < agent.applied_until:
             then = self._insert(agent, moment)
         else:
@@ -150,7 +154,7 @@ class Timeline:
             self._enter(before, known, -1)
             self._enter(after, known, 1)
             self._amend(known, number, before, after)
-            if before == after:
+            if before == after and not self._departures:
                 return False
         return True
 
