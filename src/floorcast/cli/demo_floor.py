@@ -86,7 +86,10 @@ class DemoClock:
 
 
 class DemoRun(msgspec.Struct):
-    """The start of a run, its progress in ms, and whether its floor was closed."""
+    """The start of a run, its progress in ms, and whether its floor was closed.
+
+    A run may have sent all events before ``reached``, and none after it.
+    """
 
     start: datetime
     reached: int = 0
@@ -126,12 +129,14 @@ class DemoFloor:
             print_status(f"the demo's floor stopped: {error}")
 
     def _simulate(self, sender: Sender) -> None:
-        clock = DemoClock()
-        now = clock.began
         before = self._last_run()
-        start = now - HEAD_START
         if before is not None:
             ended = before.start + before.reached * MS
+            self._wait_until(ended)
+        clock = DemoClock()
+        now = clock.began
+        start = now - HEAD_START
+        if before is not None:
             if not before.closed and now - ended < MAX_RUN_AGE:
                 self._close_killed(before, sender)
             start = min(max(start, ended), now)
@@ -139,15 +144,22 @@ class DemoFloor:
         work = SimulationRun(floor, FaultInjector(Faults(), SEED, start), sender, self._stopping)
         run = DemoRun(start)
         head_start = (now - start) // MS
+        self._save_progress(run, head_start)
         work.run_until(FloorPace(MAX_SPEED, behind=head_start), head_start)
-        self._save_progress(run, floor)
         print_status(f"simulated up to now: {work.totals}; the floor continues in real time")
         while not self._stopping.is_set():
-            work.run_until(FloorPace(MAX_SPEED, clock.due_ms(start)), floor.now + SAVE_INTERVAL_MS)
-            self._save_progress(run, floor)
+            until = floor.now + SAVE_INTERVAL_MS
+            self._save_progress(run, until)
+            work.run_until(FloorPace(MAX_SPEED, clock.due_ms(start)), until)
         work.close()
         run.closed = True
-        self._save_progress(run, floor)
+        self._save_progress(run, floor.now)
+
+    def _wait_until(self, ended: datetime) -> None:
+        """Wait until the last run's last events are in the past, which takes a second at most."""
+        seconds = (ended - DemoClock().began).total_seconds()
+        if 0 < seconds <= SAVE_INTERVAL_MS / 1000:
+            self._stopping.wait(seconds)
 
     def _close_killed(self, run: DemoRun, sender: Sender) -> None:
         """Send the events that a killed run would have sent when it closed.
@@ -170,8 +182,8 @@ class DemoFloor:
             print_status(f"{self._file} cannot be read and is replaced: {error}")
             return None
 
-    def _save_progress(self, run: DemoRun, floor: Simulation) -> None:
-        run.reached = floor.now
+    def _save_progress(self, run: DemoRun, reached: int) -> None:
+        run.reached = reached
         if self._file is not None:
             part = self._file.with_suffix(".part")
             part.write_bytes(msgspec.json.encode(run))
