@@ -22,36 +22,33 @@ _OBJECT_BYTES = 80  # of a text besides its characters
 class AgentSizes:
     """The sizes of the agents that have long texts. ``bytes`` is what these texts take together.
 
-    An agent's equal texts count once, because they are made one object. ``runs`` is the number of
-    all agents' complete runs of moments (``runs_in``). The timeline keeps it up to date.
+    ``by_agent`` has the same for each agent that has any. An agent's equal texts count once,
+    because they are made one object. ``runs`` is the number of all agents' complete runs of moments
+    (``runs_in``). The timeline keeps it up to date.
     """
 
     def __init__(self, agents: Iterable[FloorAgent]) -> None:
         self.bytes = self.runs = 0
-        self._sizes: dict[int, int] = {}
+        self.by_agent: dict[int, int] = {}
         for agent in agents:
             self._measure(agent)
             self.runs += runs_of(agent)
 
     def note(self, agent: FloorAgent, details: EventDetails | None = None) -> None:
         """Update the size of an agent that has changed, perhaps by an event with ``details``."""
-        if agent.id in self._sizes or (details is not None and _has_long_text(details)):
+        if agent.id in self.by_agent or (details is not None and _has_long_text(details)):
             self._measure(agent)
 
     def forget(self, agent: FloorAgent) -> None:
         """Forget an agent that leaves."""
-        self.bytes -= self._sizes.pop(agent.id, 0)
+        self.bytes -= self.by_agent.pop(agent.id, 0)
         self.runs -= runs_of(agent)
 
-    def agents(self) -> list[int]:
-        """Return the agents that have long texts."""
-        return list(self._sizes)
-
     def _measure(self, agent: FloorAgent) -> None:
-        self.bytes -= self._sizes.pop(agent.id, 0)
+        self.bytes -= self.by_agent.pop(agent.id, 0)
         size = sum(map(text_bytes, share_long_texts(agent)))
         if size:
-            self._sizes[agent.id] = size
+            self.by_agent[agent.id] = size
             self.bytes += size
 
 

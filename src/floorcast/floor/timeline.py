@@ -74,7 +74,8 @@ class Timeline:
             then = self._insert(agent, moment)
         else:
             self._append(agent, moment, now)
-        self._sizes.note(agent, moment.details)
+        if moment.details is not None or agent.id in self._sizes.by_agent:
+            self._sizes.note(agent, moment.details)
         return then
 
     def _append(self, agent: FloorAgent, moment: AgentMoment, now: int) -> None:
@@ -263,7 +264,7 @@ def forget_old_moments(
     No event can be inserted among these moments any more. Only agents with long texts drop them, or
     all agents if they have too many. Yields after each step of a few ms.
     """
-    numbers = list(agents) if sizes.runs > MAX_ALL_RUNS else sizes.agents()
+    numbers = list(agents if sizes.runs > MAX_ALL_RUNS else sizes.by_agent)
     for count, number in enumerate(numbers, 1):
         agent = agents[number]
         if agent.past and agent.applied_until < horizon:

@@ -316,10 +316,11 @@ def _max_new_objects(decoded: Decoded) -> Counter[Kind]:
     listed = size = 0
     for event in events:
         if type(event) is AgentState:
-            if event.data.services is not None:
-                listed += len(event.data.services)
-            for text in long_agent_texts(event.data):
-                size += text_bytes(text)
+            data = event.data
+            if data.services is not None:
+                listed += len(data.services)
+            if data.reason is not None or data.skill is not None or data.call is not None:
+                size += sum(map(text_bytes, long_agent_texts(data)))
     maximum["services"] += listed
     maximum["agent_services"] += listed
     maximum["agent_bytes"] += size
