@@ -14,9 +14,8 @@ __all__ = ["EVENT_BYTES", "ORDINARY_BYTES", "WIDE_BYTES", "CallSizes", "bytes_be
 
 ORDINARY_BYTES = 3072  # of a call that was transferred twice
 WIDE_BYTES = 4  # of a character in a text that is not ASCII, at most
-_CALL_BYTES = (
-    704  # without what is counted below, but with what a text takes besides its characters
-)
+# without what is counted below, but with what a text takes besides its characters
+_CALL_BYTES = 704
 _STEP_BYTES = 192  # with its agent in a segment
 _SEGMENT_BYTES = 256
 _ITEM_BYTES = 112  # of a wrap-up, a departure, a missed offer, or the members that an event set

@@ -185,9 +185,8 @@ class _Envelope(Struct, gc=False):
     source: str
 
 
-_LONG_ENTRY = (
-    1 << 20
-)  # bytes; the names of a longer one would take much memory before they are packed
+# in bytes; the names of a longer entry would take much memory before they are packed
+_LONG_ENTRY = 1 << 20
 _event_decoder = msgspec.json.Decoder(InboundEvent | AlertTransition)
 _envelope_decoder = msgspec.json.Decoder(_Envelope)
 

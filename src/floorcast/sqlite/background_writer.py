@@ -47,7 +47,7 @@ _log = structlog.get_logger(__name__)
 
 class _Job(NamedTuple):
     work: Work
-    on_stored: Callable[[], None]
+    on_stored: Callable[[], None] | None
     size: int
 
 
@@ -97,10 +97,10 @@ class BackgroundWriter:
         """The submitted bytes that are not known to be stored yet."""
         return self._submitted_bytes - self._settled_bytes
 
-    def submit(self, size: int, work: Work, on_stored: Callable[[], None]) -> None:
+    def submit(self, size: int, work: Work, on_stored: Callable[[], None] | None = None) -> None:
         """Run ``work`` on the connection.
 
-        ``run_callbacks`` calls ``on_stored`` once the work is stored.
+        ``run_callbacks`` calls ``on_stored``, if it is given, once the work is stored.
 
         ``size`` is the memory that the job takes, in bytes.
         """
@@ -122,7 +122,8 @@ class BackgroundWriter:
         while stored:
             job = stored.popleft()
             self._settled_bytes += job.size
-            job.on_stored()
+            if job.on_stored is not None:
+                job.on_stored()
 
     def wait(self, *, timeout: float = 60.0) -> bool:
         """Wait until everything submitted is stored. Returns False after ``timeout`` seconds."""

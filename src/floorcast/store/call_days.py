@@ -182,9 +182,7 @@ class CallDays:
 
     def delete_client(self, client: int) -> None:
         """Delete all of a client's rows that have been submitted so far."""
-        self._writer.submit(
-            0, lambda connection: connection.execute(DELETE_CLIENT, (client,)), _nothing
-        )
+        self._writer.submit(0, lambda connection: connection.execute(DELETE_CLIENT, (client,)))
 
 
 def delete_after(connection: apsw.Connection, client: int, position: int) -> None:
@@ -222,7 +220,3 @@ def _checksum(day_key: _DayKey, version: _Version, row: CallDay) -> int:
         -1 if at is None else at,
     )
     return xxh3_64_intdigest(version[1].encode(), xxh3_64_intdigest(packed)) >> 1
-
-
-def _nothing() -> None:
-    """Do nothing, because nobody waits for the job."""

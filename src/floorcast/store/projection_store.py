@@ -61,10 +61,6 @@ LAYOUT = Layout(
 _log = structlog.get_logger(__name__)
 
 
-def _nothing() -> None:
-    """Do nothing, because the caller waits for the job."""
-
-
 def _ignore_damage(_client: int) -> None:
     """Ignore damage. The supervisor replaces this callback."""
 
@@ -269,7 +265,7 @@ class ProjectionStore:
         if clients:
             logs = {client: bounds_of(client) for client in clients}
             work = partial(discard_superseded, logs=logs)
-            self._writer.submit(0, work, _nothing)
+            self._writer.submit(0, work)
             await self._written()
 
     async def delete_client(self, client: int) -> None:

@@ -26,18 +26,14 @@ END = "DELETE FROM incomplete WHERE client = ?"
 
 def begin(writer: BackgroundWriter, client: int) -> None:
     """Record that the client's data is being deleted and must be rebuilt."""
-    writer.submit(0, lambda connection: connection.execute(BEGIN, (client,)), _nothing)
+    writer.submit(0, lambda connection: connection.execute(BEGIN, (client,)))
 
 
 def end(writer: BackgroundWriter, client: int) -> None:
     """Record that everything submitted so far makes the client's data complete again."""
-    writer.submit(0, lambda connection: connection.execute(END, (client,)), _nothing)
+    writer.submit(0, lambda connection: connection.execute(END, (client,)))
 
 
 def incomplete(connection: apsw.Connection) -> list[int]:
     """Return the clients whose data must be rebuilt. Raises apsw.Error."""
     return [client for (client,) in connection.execute("SELECT client FROM incomplete")]
-
-
-def _nothing() -> None:
-    """Do nothing, because nobody waits for the job."""

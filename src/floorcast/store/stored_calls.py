@@ -147,9 +147,7 @@ class StoredCalls:
 
     def delete_client(self, client: int) -> None:
         """Delete all versions of a client's calls that have been submitted so far."""
-        self._writer.submit(
-            0, lambda connection: connection.execute(DELETE_CLIENT, (client,)), _nothing
-        )
+        self._writer.submit(0, lambda connection: connection.execute(DELETE_CLIENT, (client,)))
 
 
 def find_stored(
@@ -256,10 +254,6 @@ def _check(stored: int | None, row: _Row) -> None:
     # the checksums of an earlier release covered fewer numbers
     if stored != checksum(_content(row), row.client, row.position, row.transaction):
         raise DamagedRow
-
-
-def _nothing() -> None:
-    """Do nothing, because nobody waits for the job."""
 
 
 def _fingerprint(client: int, transaction: int, session: str) -> int:

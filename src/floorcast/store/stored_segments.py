@@ -202,7 +202,7 @@ class StoredSegments:
             connection.execute(DELETE_FEED, (feed.id,))
             connection.execute(UNCOVER, (row_checksum(feed.id, client, name, 0), feed.id))
 
-        self._writer.submit(0, work, _nothing)
+        self._writer.submit(0, work)
 
 
 def rewrite(
@@ -247,10 +247,6 @@ def damaged(connection: apsw.Connection) -> Iterator[str]:
                 raise DamagedRow
         except UNREADABLE:
             yield f"row {row_id} of the segments"
-
-
-def _nothing() -> None:
-    """Do nothing, because nobody waits for the job."""
 
 
 def readable(connection: apsw.Connection) -> bool:
