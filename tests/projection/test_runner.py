@@ -427,6 +427,21 @@ def test_a_snapshot_plus_the_entries_after_it_give_the_floor() -> None:
     run(work)
 
 
+async def newest_snapshots(
+    harness: ProjectionHarness, floor: RecordingProjection, pause: float = 0
+) -> list[int]:
+    """Return the entry of the newest snapshot, or 0, after each of four requests of two events."""
+    found = []
+    for _ in range(4):
+        number = await harness.take(harness.sms(), harness.sms())
+        await floor.wait_until_folded(number)
+        await asyncio.sleep(0)
+        snapshot = harness.store.newest_snapshot(CLIENT, number)
+        found.append(snapshot.entry if snapshot else 0)
+        harness.clock.move(pause)
+    return found
+
+
 def test_a_snapshot_is_written_after_a_number_of_events(monkeypatch: pytest.MonkeyPatch) -> None:
     """No snapshot is taken earlier, and none is taken twice for the same events."""
     monkeypatch.setattr(runner, "SNAPSHOT_EVENTS", 5)
@@ -434,14 +449,7 @@ def test_a_snapshot_is_written_after_a_number_of_events(monkeypatch: pytest.Monk
 
     async def work(harness: ProjectionHarness) -> None:
         async with harness.running(harness.floor()) as floor:
-            found = []
-            for _ in range(4):
-                number = await harness.take(harness.sms(), harness.sms())
-                await floor.wait_until_folded(number)
-                await asyncio.sleep(0)
-                snapshot = harness.store.newest_snapshot(CLIENT, number)
-                found.append(snapshot.entry if snapshot else 0)
-            assert found == [0, 0, 3, 3]
+            assert await newest_snapshots(harness, floor) == [0, 0, 3, 3]
 
     run(work)
 
@@ -463,15 +471,7 @@ def test_snapshots_take_a_bounded_share_of_the_time(monkeypatch: pytest.MonkeyPa
 
     async def work(harness: ProjectionHarness) -> None:
         async with harness.running(harness.floor()) as floor:
-            found = []
-            for _ in range(4):
-                number = await harness.take(harness.sms(), harness.sms())
-                await floor.wait_until_folded(number)
-                await asyncio.sleep(0)
-                snapshot = harness.store.newest_snapshot(CLIENT, number)
-                found.append(snapshot.entry if snapshot else 0)
-                harness.clock.move(15)
-            assert found == [1, 1, 1, 4]
+            assert await newest_snapshots(harness, floor, 15) == [1, 1, 1, 4]
 
     run(work)
 

@@ -96,7 +96,7 @@ def run_asterisk(
     since: float | None = None,
 ) -> None:
     """Check or run the connector that the settings describe. Raises SettingError."""
-    from floorcast.cli.connector_setup import check_key, run_connector
+    from floorcast.cli.connector_setup import checking_key, run_connector
     from floorcast.connectors.asterisk.connector import AsteriskConnector, AsteriskSource
 
     table = settings.asterisk
@@ -109,10 +109,8 @@ def run_asterisk(
         )
     address = _address(table, secrets.get("ami_secret"))
     if check:
-        accepted = check_key(settings)
-        _check(table, address)
-        if not accepted:
-            raise typer.Exit(1)
+        with checking_key(settings):
+            _check(table, address)
         return
     source = AsteriskSource(
         ami=address,

@@ -68,7 +68,7 @@ def run_freeswitch(settings: ConnectFile, secrets: dict[str, str], *, check: boo
     import asyncio
     import time
 
-    from floorcast.cli.connector_setup import check_key, print_tables, run_connector
+    from floorcast.cli.connector_setup import checking_key, print_tables, run_connector
     from floorcast.connectors.freeswitch.check import check_esl
     from floorcast.connectors.freeswitch.connector import FreeswitchConnector
 
@@ -77,10 +77,8 @@ def run_freeswitch(settings: ConnectFile, secrets: dict[str, str], *, check: boo
         raise SettingError("nothing to read: set --esl, or give a connect.toml")
     address = _address(table, secrets.get("esl_password"))
     if check:
-        accepted = check_key(settings)
-        print_tables(asyncio.run(check_esl(address, table.mapping(), time.time())))
-        if not accepted:
-            raise typer.Exit(1)
+        with checking_key(settings):
+            print_tables(asyncio.run(check_esl(address, table.mapping(), time.time())))
         return
     record = Path(settings.record) if settings.record else None
     run_connector(

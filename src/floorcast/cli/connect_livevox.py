@@ -102,7 +102,7 @@ def run_livevox(
     """Check or run the connector that the settings describe. Raises SettingError."""
     import asyncio
 
-    from floorcast.cli.connector_setup import check_key, print_tables, run_connector
+    from floorcast.cli.connector_setup import checking_key, print_tables, run_connector
     from floorcast.cli.login import naming_login_options
     from floorcast.client.address import check_address
     from floorcast.connectors.livevox.check import check_server
@@ -123,10 +123,8 @@ def run_livevox(
     reads = f"the feeds of {table.client} at {table.from_url}"
     with naming_login_options(table.client, "--password-file"):
         if check:
-            accepted = check_key(settings)
-            print_tables(asyncio.run(check_server(server)))
-            if not accepted:
-                raise typer.Exit(1)
+            with checking_key(settings):
+                print_tables(asyncio.run(check_server(server)))
             return
         run_connector(
             settings, reads, lambda spool, metrics: LivevoxConnector(server, spool, metrics)

@@ -7,7 +7,8 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from math import inf
 from pathlib import Path
 from typing import Any, Protocol
@@ -32,7 +33,7 @@ from floorcast.server.signals import handle_hangup, ignoring_signals_at_exit
 
 __all__ = [
     "Connector",
-    "check_key",
+    "checking_key",
     "parse_address",
     "print_tables",
     "read_settings",
@@ -121,27 +122,34 @@ def _variable(name: str) -> str:
     return f"{name} (which is empty)" if name in os.environ else name
 
 
-def check_key(settings: ConnectFile) -> bool:
-    """Print whether the server accepts the ingest key, if there is one. Returns False if not.
+@contextmanager
+def checking_key(settings: ConnectFile) -> Iterator[None]:
+    """Print whether the server accepts the ingest key, if there is one, and then run the block.
 
-    Raises SettingError.
+    If the server does not, exits with 1 after the block. Raises SettingError.
     """
     check_address(settings.url)  # before it is printed, because it may hold a password
     key = _ingest_key(settings)
-    if not key:
-        return True
+    is_accepted = not key or _accepts_key(settings.url, key)
+    yield
+    if not is_accepted:
+        raise typer.Exit(1)
+
+
+def _accepts_key(url: str, key: str) -> bool:
+    """Print whether a server accepts an ingest key, and return it."""
 
     async def ask() -> None:
         timing = Timing(patience=CHECK_SECONDS)
-        async with AsyncSender(settings.url, key, timing=timing) as sender:
+        async with AsyncSender(url, key, timing=timing) as sender:
             await sender.check_key()
 
     try:
         asyncio.run(ask())
     except FloorcastError as error:
-        print(f"ingest key: NOT accepted by {settings.url}: {error}")
+        print(f"ingest key: NOT accepted by {url}: {error}")
         return False
-    print(f"ingest key: accepted by {settings.url}")
+    print(f"ingest key: accepted by {url}")
     return True
 
 
